@@ -1,0 +1,48 @@
+"""One line an event: `<level> <uptime ms> <tag> <event> <values>`. Imports nothing of ours.
+
+`log = Log("agent")`, then `log.i("DOWNLOADING", "complete", 21000)`. Values are formatted only
+when the level is printed. Never pass a key, a token or the query of a presigned URL.
+"""
+
+from time import ticks_ms
+
+LEVELS = "EWID"  # in order of detail
+
+_state = {"level": "I", "sink": print}
+
+
+def level(name=None):
+    """Print this level and all above it: "E", "W", "I" or "D". Without a name: the level now."""
+    if name is not None:
+        if len(name) != 1 or name not in LEVELS:
+            raise ValueError("log level is one of E W I D")
+        _state["level"] = name
+    return _state["level"]
+
+
+def to(sink):
+    """Send lines to `sink(text)` instead of the console."""
+    _state["sink"] = sink
+
+
+class Log:
+    """The log of one module; `tag` is the last word of its name."""
+
+    def __init__(self, tag):
+        self.tag = tag
+
+    def _line(self, mark, words):
+        if LEVELS.find(mark) <= LEVELS.find(_state["level"]):
+            _state["sink"](" ".join([mark, str(ticks_ms()), self.tag] + [str(w) for w in words]))
+
+    def e(self, *words):
+        self._line("E", words)
+
+    def w(self, *words):
+        self._line("W", words)
+
+    def i(self, *words):
+        self._line("I", words)
+
+    def d(self, *words):
+        self._line("D", words)
