@@ -72,11 +72,10 @@ def steps(x, y, digest, signature):
     if len(digest) != 32 or not (0 < r < _N and 0 < s < _N and on_curve(x, y)):
         yield False
         return
+    table = _odd_multiples(x, y)
     inverse = _inverse(s, _N)
     for_g = _recode(int.from_bytes(digest, "big") * inverse % _N, 5)
     for_q = _recode(r * inverse % _N, 4)
-    table_g = tuple([_baked(at) for at in range(0, 512, 64)])
-    table_q = _odd_multiples(x, y)
     yield None
     X = Y = 1
     Z = 0
@@ -84,9 +83,9 @@ def steps(x, y, digest, signature):
         if Z:
             X, Y, Z = _double(X, Y, Z)
         if for_g[bit]:
-            X, Y, Z = _add(X, Y, Z, *_signed(table_g, for_g[bit], 5))
+            X, Y, Z = _add(X, Y, Z, *_multiple(_G, for_g[bit], 5))
         if for_q[bit]:
-            X, Y, Z = _add(X, Y, Z, *_signed(table_q, for_q[bit], 4))
+            X, Y, Z = _add(X, Y, Z, *_multiple(table, for_q[bit], 4))
         if not bit & 15:
             yield None
     yield _is_x(r, X, Z)
@@ -161,21 +160,17 @@ def _recode(scalar, width):
     return digits
 
 
-def _signed(table, digit, width):
+def _multiple(table, digit, width):
     """The affine point a digit stands for; `table` holds 1, 3, 5, .. times its point."""
-    if digit >> (width - 1):
-        x, y = table[((1 << width) - 1 - digit) >> 1]
-        return x, _P - y
-    return table[digit >> 1]
-
-
-def _baked(at):
-    """The multiple of G at offset `at` of the table."""
-    return int.from_bytes(_G[at : at + 32], "big"), int.from_bytes(_G[at + 32 : at + 64], "big")
+    negative = digit >> (width - 1)
+    at = ((1 << width) - 1 - digit if negative else digit) >> 1 << 6
+    x = int.from_bytes(table[at : at + 32], "big")
+    y = int.from_bytes(table[at + 32 : at + 64], "big")
+    return x, _P - y if negative else y
 
 
 def _odd_multiples(x, y):
-    """(Q, 3 Q, 5 Q, 7 Q), affine.
+    """Q, 3 Q, 5 Q, 7 Q, affine, in bytes as those of G.
 
     The addition knows neither a nor b, so it may run on the isomorphic curve on which 2 Q, whose
     Z is not 1 here, is affine; a point's Z there times that Z is its Z here.
@@ -192,17 +187,21 @@ def _odd_multiples(x, y):
     inverse = _inverse(ab * c % _P, _P)
     rest = inverse * c % _P
     return (
-        (x, y),
-        _affine(three, rest * b % _P),
-        _affine(five, rest * a % _P),
-        _affine(seven, inverse * ab % _P),
+        _packed(x, y)
+        + _affine(three, rest * b % _P)
+        + _affine(five, rest * a % _P)
+        + _affine(seven, inverse * ab % _P)
     )
 
 
 def _affine(point, inverse):
-    """(x, y) of a Jacobian point, given 1 / Z."""
+    """x and y of a Jacobian point, given 1 / Z, packed."""
     square = inverse * inverse % _P
-    return point[0] * square % _P, point[1] * square % _P * inverse % _P
+    return _packed(point[0] * square % _P, point[1] * square % _P * inverse % _P)
+
+
+def _packed(x, y):
+    return x.to_bytes(32, "big") + y.to_bytes(32, "big")
 
 
 def _double(X, Y, Z):
