@@ -1,0 +1,376 @@
+"""The link: one MQTT session over one TLS connection, shared by the agent and the application.
+
+A subclass of umqtt.simple's client. The transport never blocks: bytes are taken as they come, in
+any pieces, into one small buffer, and given to the handler of their topic; a stall in the middle
+of a packet keeps its place. Whoever waits turns the crank: `wait` and `until` read, answer,
+keep alive and send on what was held up. Several coroutines may wait at once.
+
+    of umqtt.simple    here
+    connect            awaited; resubscribes; every refusal has its name
+    publish            queued and sent in one write; QoS 1 does not wait: `until(acked)`
+    subscribe          awaited; a handler for each topic filter; any length of topic
+    wait_msg check_msg `turn`; no blocking, no assert, no packet in memory
+    ping disconnect    answered pings are checked; `close`
+
+memory   1,024 B receive buffer, 280 B for the head of a packet; a payload is held whole only for
+         handlers that want it so, up to their limit
+wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
+"""
+
+import asyncio
+import select
+import socket
+from errno import EINPROGRESS
+
+from micropython import const
+from umqtt.simple import MQTTClient
+
+from net import tls
+from net.packets import PUBLISH, Reader, connect_packet, packet, text
+from ota.errors import Retry
+from ota.log import Log
+
+_ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
+_BACKLOG = const(16_384)  # bytes that wait to be sent, at most
+_LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handler says otherwise
+_TURNS = const(8)  # reads before the others get their turn
+
+# fmt: off
+_REFUSALS = {  # CONNACK return code → what it means; 7 is AWS's own, for a policy that forbids it
+    1: "protocol version", 2: "client id", 3: "server unavailable",
+    4: "user name", 5: "not authorised", 7: "not authorised",
+}
+# fmt: on
+
+log = Log("mqtt")
+
+
+class Link(MQTTClient):
+    """A session with a broker.
+
+    client_id   str; AWS wants the thing's name
+    server      host name, also the name the certificate must have
+    context     from net.tls.context, or None for a plain connection
+    keepalive   seconds; the broker gives up after one and a half times as many
+    clock       net.clock.Clock
+    """
+
+    def __init__(self, client_id, server, port, context, keepalive, clock):
+        super().__init__(client_id, server, port, keepalive=keepalive)
+        self._context = context
+        self._clock = clock
+        self._routes = {}  # topic filter, str → (sink, qos)
+        self._reader = Reader(self._on_packet, self._route)
+        self._unacked = {}  # packet id → None while it is out, then a SUBACK's return code
+        self._session = 0  # counts connections
+        self._waiting = False  # a coroutine waits for the socket already
+        self.linked = False
+
+    # -- connecting --------------------------------------------------------------------------
+
+    async def connect(self, clean_session=True):
+        """Open the session and subscribe anew to all that was subscribed.
+
+        raises   Retry, or one of its kinds in net.tls, with the reason
+        """
+        self.close()
+        self._reader.reset()
+        self._connack = None
+        self._session += 1
+        self._unacked.clear()
+        self._out = self._behind = b""
+        self._pinged = None
+        self._sent = self._heard = self._clock.ticks_ms()
+        try:
+            self.sock = await self._open()
+            self._poll = select.poll()
+            self._poll.register(self.sock, select.POLLIN)
+            self._send(connect_packet(self, clean_session))
+            await self.until(lambda: self._connack is not None, _ANSWER_MS, "no CONNACK")
+            if self._connack:
+                raise Retry("refused: %s" % _REFUSALS.get(self._connack, self._connack))
+            self.linked = True
+            for topic, (_, qos) in list(self._routes.items()):
+                await self._subscribe(topic, qos)
+        except Retry:
+            self.close()
+            raise
+        log.i("linked", self.server)
+
+    async def _open(self):
+        """A connected socket that never blocks; the TLS handshake goes on with the first write."""
+        sock = None
+        try:
+            address = socket.getaddrinfo(self.server, self.port)[0][-1]
+            sock = socket.socket()
+            sock.setblocking(False)
+            try:
+                sock.connect(address)
+            except OSError as error:
+                if error.errno != EINPROGRESS:
+                    raise
+            await self._writable(sock)
+            if self._context:
+                return tls.wrap(self._context, sock, self.server)
+            return sock
+        except (OSError, ValueError) as error:
+            if sock:
+                sock.close()
+            raise Retry("cannot reach the broker", error)
+
+    async def _writable(self, sock):
+        poll = select.poll()
+        poll.register(sock, select.POLLOUT)
+        end = self._clock.ticks_add(self._clock.ticks_ms(), _ANSWER_MS)
+        while not poll.poll(0):
+            if self._clock.ticks_diff(end, self._clock.ticks_ms()) <= 0:
+                sock.close()
+                raise Retry("cannot reach the broker", "timeout")
+            await self._clock.sleep_ms(10)
+
+    def close(self):
+        """Drop the connection, if there is one; what was subscribed is remembered."""
+        self.linked = False
+        if self.sock:
+            try:
+                self.sock.close()
+            except OSError as error:
+                log.d("close", error)
+            self.sock = None
+
+    def disconnect(self):
+        """Say goodbye, then close."""
+        if self.linked:
+            self._send(packet(0xE0))
+        self.close()
+
+    # -- the application's side --------------------------------------------------------------
+
+    def publish(self, topic, msg, retain=False, qos=0):
+        """Send a message, or queue it behind what is being sent.
+
+        qos      0 or 1; nobody waits for the PUBACK here, see `deliver`
+        returns  packet id for QoS 1, else 0
+        raises   Retry when there is no session, or more than 16 KiB wait to be sent
+        """
+        if qos not in (0, 1):
+            raise ValueError("QoS is 0 or 1")
+        if not self.linked:
+            raise Retry("not linked")
+        number = self._next_id() if qos else 0
+        words = (text(topic), number.to_bytes(2, "big") if qos else b"", msg)
+        self._send(packet(PUBLISH | qos << 1 | bool(retain), *words))
+        return number
+
+    async def deliver(self, topic, msg, retain=False, deadline_ms=_ANSWER_MS):
+        """Publish at QoS 1 and wait for the broker's PUBACK. Raises Retry when none comes."""
+        session, number = self._session, self.publish(topic, msg, retain, 1)
+        await self.until(lambda: number not in self._unacked, deadline_ms, "no PUBACK")
+        if session != self._session:
+            raise Retry("no PUBACK")
+
+    async def subscribe(self, topic, handler, qos=0, limit=_LIMIT):
+        """Have messages of a topic filter handled; awaited until the broker granted it.
+
+        handler   called with (topic, payload), both bytes, payload None when it was longer than
+                  `limit`; or an object with begin(topic, size) → wanted, feed(buf, at, end), end()
+        raises    Retry when refused or not answered
+        """
+        sink = handler if hasattr(handler, "feed") else Whole(handler, limit)
+        self._routes[topic] = (sink, qos)
+        await self._subscribe(topic, qos)
+
+    async def _subscribe(self, topic, qos):
+        number = self._next_id()
+        self._send(packet(0x82, number.to_bytes(2, "big"), text(topic), bytes((qos,))))
+        await self.until(lambda: self._unacked[number] is not None, _ANSWER_MS, "no SUBACK")
+        if self._unacked.pop(number) & 0x80:
+            raise Retry("subscription refused", topic)
+
+    def unsubscribe(self, topic):
+        """Stop handling a topic filter; the broker is told, if there is a session."""
+        if self._routes.pop(topic, None) and self.linked:
+            self._send(packet(0xA2, self._next_id().to_bytes(2, "big"), text(topic)))
+
+    def _next_id(self):
+        """A packet id that is not in use: 1 to 65,535, then from the start again."""
+        self.pid = self.pid % 0xFFFF + 1
+        while self.pid in self._unacked:
+            self.pid = self.pid % 0xFFFF + 1
+        self._unacked[self.pid] = None
+        return self.pid
+
+    # -- the crank ---------------------------------------------------------------------------
+
+    async def until(self, ready, deadline_ms, reason="timeout"):
+        """Turn the crank until `ready()`. Raises Retry(reason) after `deadline_ms`."""
+        if not await self.wait(ready, deadline_ms):
+            raise Retry(reason)
+
+    async def wait(self, ready, deadline_ms):
+        """Turn the crank until `ready()`; False when that took more than `deadline_ms`."""
+        clock = self._clock
+        end = clock.ticks_add(clock.ticks_ms(), deadline_ms)
+        while not ready():
+            left_ms = clock.ticks_diff(end, clock.ticks_ms())
+            if left_ms <= 0:
+                return False
+            if self.turn():
+                await clock.sleep_ms(0)
+            elif not ready():
+                await self._idle(min(left_ms, 1_000))
+        return True
+
+    async def _idle(self, most_ms):
+        """Sleep until the socket has something to read, `most_ms` at most."""
+        if self._waiting or self._out:
+            await self._clock.sleep_ms(min(most_ms, 10))
+            return
+        self._waiting = True
+        try:
+            await asyncio.wait_for_ms(_readable(self.sock), most_ms)
+        except asyncio.TimeoutError:
+            pass
+        finally:
+            self._waiting = False
+
+    def turn(self):
+        """Send what waits, read what came, keep alive. Never waits.
+
+        returns  True when something was read
+        raises   Retry when the session is lost; it is closed then
+        """
+        if not self.sock:
+            raise Retry("not linked")
+        try:
+            self._flush()
+            busy = self._read()
+            self._keep_alive()
+            return busy
+        except (OSError, ValueError) as error:
+            self.close()
+            raise tls.named(error)
+        except Retry:
+            self.close()
+            raise
+
+    def _read(self):
+        busy = False
+        for _ in range(_TURNS):
+            size = self.sock.readinto(self._reader.buffer)
+            if size is None:
+                break
+            if not size:
+                raise Retry("the broker closed the connection")
+            busy = True
+            self._heard = self._clock.ticks_ms()
+            self._reader.take(size)
+        return busy
+
+    def _keep_alive(self):
+        """A ping after half the keep-alive time of silence either way; its answer in 15 s."""
+        if not self.linked or not self.keepalive:
+            return
+        now, half_ms = self._clock.ticks_ms(), self.keepalive * 500
+        age_ms = self._clock.ticks_diff
+        if self._pinged is not None:
+            if age_ms(now, self._pinged) > _ANSWER_MS:
+                raise Retry("no PINGRESP")
+        elif age_ms(now, self._sent) > half_ms or age_ms(now, self._heard) > half_ms:
+            self._pinged = now
+            self._send(packet(0xC0))
+
+    # -- sending -----------------------------------------------------------------------------
+
+    def _send(self, data):
+        """One write for one packet; what does not go out now goes out with `turn`."""
+        if self._out:
+            if len(self._behind) + len(data) > _BACKLOG:
+                raise Retry("too much to send")
+            self._behind += data
+        else:
+            self._out = data
+            try:
+                self._flush()
+            except (OSError, ValueError) as error:
+                self.close()
+                raise tls.named(error)
+
+    def _flush(self):
+        """TLS wants an unfinished write repeated as it was: what is added waits behind it."""
+        while self._out:
+            size = self.sock.write(self._out)
+            if not size:
+                return
+            self._sent = self._clock.ticks_ms()
+            self._out = self._out[size:]
+            if not self._out:
+                self._out, self._behind = self._behind, b""
+
+    # -- packets that came -------------------------------------------------------------------
+
+    def _on_packet(self, kind, head, number):
+        """An answer: CONNACK, SUBACK, UNSUBACK, PUBACK, PINGRESP; or a PUBLISH to acknowledge."""
+        if kind == 0x20:
+            self._connack = head[1]
+        elif kind == PUBLISH:
+            self._send(packet(0x40, number.to_bytes(2, "big")))
+        elif kind == 0xD0:
+            self._pinged = None
+        elif kind == 0x90 and number in self._unacked:
+            self._unacked[number] = head[2]
+        elif kind == 0x40 or kind == 0xB0:
+            self._unacked.pop(number, None)
+
+    def _route(self, topic):
+        """The sink for a message of this topic; None when nobody asked for it."""
+        for pattern, (sink, _) in self._routes.items():
+            if matches(pattern, topic):
+                return sink
+        log.d("nobody's", topic)
+        return None
+
+
+class Whole:
+    """A sink that gathers a payload of at most `limit` bytes and hands it to `handler`."""
+
+    def __init__(self, handler, limit):
+        self._handler = handler
+        self._limit = limit
+        self._data = None
+
+    def begin(self, topic, size):
+        self._topic = topic
+        self._at = 0
+        self._data = None
+        if size > self._limit:
+            log.w("payload too large", topic, size)
+        else:
+            self._data = bytearray(size)
+        return True
+
+    def feed(self, buf, at, end):
+        if self._data is not None:
+            self._data[self._at : self._at + end - at] = memoryview(buf)[at:end]
+            self._at += end - at
+
+    def end(self):
+        data, self._data = self._data, None
+        self._handler(self._topic, None if data is None else bytes(data))
+
+
+def matches(pattern, topic):
+    """True when the topic, bytes, is one of the topic filter's, str."""
+    levels = topic.split(b"/")
+    wanted = pattern.encode().split(b"/")
+    for place, level in enumerate(wanted):
+        if level == b"#":
+            return True
+        if place >= len(levels) or level != b"+" and level != levels[place]:
+            return False
+    return len(levels) == len(wanted)
+
+
+def _readable(sock):
+    """Wait in asyncio's own poll until the socket can be read; TLS's buffered bytes count."""
+    yield asyncio.core._io_queue.queue_read(sock)

@@ -1,0 +1,165 @@
+"""MQTT 3.1.1 packets: made in one piece, read in any pieces. No I/O.
+
+source   OASIS MQTT 3.1.1, sections 2.2 and 3
+"""
+
+from micropython import const
+
+from ota.errors import Retry
+from ota.log import Log
+
+PUBLISH = const(0x30)
+_BUFFER = const(1024)  # bytes taken from the socket at a time
+_HEAD = const(280)  # bytes of a packet before its payload: topic of 256, two lengths, packet id
+_TOPIC = const(256)  # bytes, AWS's limit
+_MAX_SHIFT = const(21)  # of the fourth and last byte of a remaining length
+
+log = Log("mqtt")
+
+
+def packet(kind, *parts):
+    """A whole packet: fixed header with its remaining length, then the parts."""
+    body = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
+    size, length = len(body), bytearray()
+    while size > 0x7F:
+        length.append(size & 0x7F | 0x80)
+        size >>= 7
+    length.append(size)
+    return bytes((kind,)) + length + body
+
+
+def text(value):
+    """A string or bytes with their length before them."""
+    data = value.encode() if isinstance(value, str) else value
+    return len(data).to_bytes(2, "big") + data
+
+
+def connect_packet(client, clean_session):
+    """CONNECT from the fields that umqtt.simple's client keeps."""
+    flags = clean_session << 1
+    parts = [text(client.client_id)]
+    if client.lw_topic:
+        flags |= 0x04 | client.lw_qos << 3 | bool(client.lw_retain) << 5
+        parts += [text(client.lw_topic), text(client.lw_msg)]
+    if client.user is not None:
+        flags |= 0xC0
+        parts += [text(client.user), text(client.pswd)]
+    head = b"\x00\x04MQTT\x04" + bytes((flags,)) + client.keepalive.to_bytes(2, "big")
+    return packet(0x10, head, *parts)
+
+
+class Reader:
+    """Reads packets out of pieces of any size.
+
+    on_packet   called with (kind, head, packet id) for everything but a PUBLISH at QoS 0; the
+                head is a view, lent; for a PUBLISH it is called after its payload, to be answered
+    route       topic, bytes → sink, or None to pass over the payload
+    """
+
+    def __init__(self, on_packet, route):
+        self._on_packet = on_packet
+        self._route = route
+        self.buffer = bytearray(_BUFFER)
+        self._head = bytearray(_HEAD)
+        self.reset()
+
+    def reset(self):
+        """A new connection begins."""
+        self._stage = self._kind_byte
+        self._sink = None
+
+    def take(self, size):
+        """Read the first `size` bytes of `buffer`. Raises Retry when they are no MQTT."""
+        at = 0
+        while at < size:
+            at = self._stage(at, size)
+
+    def _kind_byte(self, at, end):
+        self._kind = self.buffer[at]
+        self._left = self._shift = 0
+        self._stage = self._length_byte
+        return at + 1
+
+    def _length_byte(self, at, end):
+        byte = self.buffer[at]
+        self._left |= (byte & 0x7F) << self._shift
+        self._shift += 7
+        if byte & 0x80:
+            if self._shift > _MAX_SHIFT:
+                raise Retry("malformed packet length")
+        else:
+            self._begin()
+        return at + 1
+
+    def _begin(self):
+        publish = self._kind & 0xF0 == PUBLISH
+        self._filled, self._wanted = 0, 2 if publish else self._left
+        self._topic = None
+        if self._wanted > _HEAD or self._wanted > self._left or publish and self._kind & 6 > 2:
+            raise Retry("malformed packet", self._kind, self._left)
+        self._stage = self._head_bytes
+        if not self._wanted:
+            self._finish()
+
+    def _head_bytes(self, at, end):
+        size = min(end - at, self._wanted - self._filled)
+        stop = self._filled + size
+        self._head[self._filled : stop] = memoryview(self.buffer)[at : at + size]
+        self._filled = stop
+        self._left -= size
+        if stop == self._wanted:
+            if self._kind & 0xF0 != PUBLISH:
+                self._finish()
+            elif self._wanted == 2:
+                self._want_topic()
+            else:
+                self._publish()
+        return at + size
+
+    def _want_topic(self):
+        size = self._head[0] << 8 | self._head[1]
+        self._wanted = 2 + size + (2 if self._kind & 6 else 0)
+        if not 0 < size <= _TOPIC or self._wanted - 2 > self._left:
+            raise Retry("malformed topic", size)
+
+    def _publish(self):
+        size = self._head[0] << 8 | self._head[1]
+        topic = bytes(self._head[2 : 2 + size])
+        self._sink = self._route(topic)
+        if self._sink:
+            self._guard(self._sink.begin, topic, self._left)
+        self._stage = self._payload
+        if not self._left:
+            self._finish()
+
+    def _payload(self, at, end):
+        stop = min(end, at + self._left)
+        if self._sink:
+            self._guard(self._sink.feed, self.buffer, at, stop)
+        self._left -= stop - at
+        if not self._left:
+            self._finish()
+        return stop
+
+    def _finish(self):
+        self._stage = self._kind_byte
+        kind, head = self._kind & 0xF0, self._head
+        if kind == PUBLISH:
+            if self._sink:
+                self._guard(self._sink.end)
+            self._sink = None
+            if self._kind & 6:
+                self._on_packet(kind, b"", head[self._wanted - 2] << 8 | head[self._wanted - 1])
+        else:
+            if self._wanted < 2 and kind != 0xD0 or kind == 0x90 and self._wanted < 3:
+                raise Retry("malformed packet", self._kind)
+            self._on_packet(kind, head, head[0] << 8 | head[1])
+
+    def _guard(self, handler, *words):
+        """A fault of one handler must not end the session that others share."""
+        try:
+            if handler(*words) is False:
+                self._sink = None
+        except Exception as error:
+            log.e("handler failed", repr(error))
+            self._sink = None

@@ -1,0 +1,340 @@
+"""What happens next: one table, and one coroutine a state that returns an event.
+
+The agent knows nothing of any cloud, transport or board; it is handed them. Errors are events
+too: where one is raised says nothing, its class says what happens next.
+"""
+
+import gc
+import hashlib
+from binascii import hexlify
+
+from micropython import const
+
+from ota import policy, verify
+from ota.errors import Fail, Gone, OTAError, Refuse, Retry
+from ota.image import HEAD, Image
+from ota.job import Job
+from ota.journal import ACTIVATED, DOWNLOADING, IDLE as SETTLED, OWING
+from ota.log import Log
+
+# fmt: off
+ANY, TRIAL, NEW, OLD = "any", "trial", "new", "old"
+
+BOOT = (  # first match wins: phase of the journal, slot that runs → event
+    (ANY,        TRIAL,  "trial"),        # first boot of a new image
+    (ACTIVATED,  NEW,    "confirmed"),    # power failed between confirming and noting it
+    (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back
+    (ANY,        ANY,    "settled"),
+)
+
+BOOTING, CONNECTING, IDLE, ACCEPTING = "BOOTING", "CONNECTING", "IDLE", "ACCEPTING"
+OPERATING, DOWNLOADING_, VERIFYING = "OPERATING", "DOWNLOADING", "VERIFYING"
+ACTIVATING, TRYING, REPORTING, RESETTING = "ACTIVATING", "TRYING", "REPORTING", "RESETTING"
+
+TRANSITIONS = {
+    BOOTING:      {"trial": TRYING, "confirmed": CONNECTING, "rolled_back": CONNECTING,
+                   "settled": CONNECTING},
+    CONNECTING:   {"linked": IDLE, "owes": REPORTING},
+    IDLE:         {"job": ACCEPTING, "lost": CONNECTING},
+    ACCEPTING:    {"image": DOWNLOADING_, "known": REPORTING, "refused": REPORTING,
+                   "gone": IDLE, "lost": CONNECTING},
+    DOWNLOADING_: {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
+    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING},
+    ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
+    TRYING:       {"healthy": REPORTING, "sick": RESETTING},  # unconfirmed: the boot loader goes back
+    REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING},
+    RESETTING:    {},
+}
+
+ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))
+# fmt: on
+
+_CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
+
+log = Log("agent")
+
+
+class Agent:
+    """Walks the table.
+
+    slots     running, inactive, target, size, version, trial, check, activate, confirm
+    journal   ota.journal.Journal
+    dialect   see ota.dialects
+    uplink    `await reach(start, deadline_ms)`: linked, and `start` done
+    source    (file, block) → see ota.sources
+    clock     ticks_ms, ticks_diff, sleep_ms
+    settings  block, poll_s, trial_s, report_s, signers and the allow_… of config.json
+    load      path → bytes, for the signers' certificates
+    healthy   `await healthy()`: the application's verdict on a new image
+    reset     resets the board; does not return
+    """
+
+    def __init__(
+        self, slots, journal, dialect, uplink, source, clock, settings, load, healthy, reset
+    ):
+        self._slots = slots
+        self._journal = journal
+        self._dialect = dialect
+        self._uplink = uplink
+        self._source = source
+        self._clock = clock
+        self._settings = settings
+        self._load = load
+        self._healthy = healthy
+        self._reset = reset
+        self._image = None
+        self._reported = clock.ticks_ms()
+        self._noted = 0
+        self.job = None
+        self.state = BOOTING
+
+    async def run(self):
+        """Walk the table for ever; returns once the board is to reset, where `reset` returns."""
+        while TRANSITIONS[self.state]:
+            event = await self.step()
+            log.i(self.state, event)
+            self.state = TRANSITIONS[self.state][event]
+        await self.resetting()
+
+    async def step(self):
+        """Do the work of the state; returns the event. Errors are events."""
+        try:
+            return await getattr(self, self.state.lower())()
+        except OTAError as error:
+            log.w(self.state, type(error).__name__, error)
+        except Exception as error:
+            if self.job is None or "failed" not in TRANSITIONS[self.state]:
+                raise
+            log.e(self.state, repr(error))
+            error = Fail("internal error: " + repr(error))
+        for kind, event in ERRORS:
+            if isinstance(error, kind):
+                if event == "failed":
+                    self._image = None
+                    self._journal.owe("failed", str(error), self.job)
+                return event
+        raise error
+
+    # -- booting and trying ------------------------------------------------------------------
+
+    async def booting(self):
+        journal, slots = self._journal, self._slots
+        slot = TRIAL if slots.trial else NEW if journal["slot"] == slots.running else OLD
+        log.i("boot", slots.running, slots.version or "-", slot, journal.phase)
+        for phase, where, event in BOOT:
+            if phase in (ANY, journal.phase) and where in (ANY, slot):
+                break
+        if event == "confirmed":
+            self._succeed()
+        elif event == "rolled_back":
+            journal.owe("failed", journal["reason"] or "rolled back: the new image did not confirm")
+        return event
+
+    async def trying(self):
+        """The trial: connect, tell, ask the application, confirm; all before one deadline."""
+        journal = self._journal
+        if journal.phase == DOWNLOADING:  # power failed before the activation was noted
+            journal.write(phase=ACTIVATED, slot=self._slots.running)
+        try:
+            await self._uplink.reach(self._dialect.start, self._settings["trial_s"] * 1000)
+            if journal.phase == ACTIVATED:
+                await self._tell("trying")
+            if not await self._healthy():
+                raise Fail("self-test failed")
+        except OTAError as error:
+            return self._sick("%s" % error)
+        except Exception as error:
+            return self._sick("trial failed: " + repr(error))
+        self._slots.confirm()
+        if journal.phase == ACTIVATED:
+            self._succeed()
+        return "healthy"
+
+    def _sick(self, reason):
+        log.e("sick", reason)
+        if self._journal.phase == ACTIVATED:
+            self._journal.write(reason="rolled back: " + reason)
+        return "sick"
+
+    def _succeed(self):
+        self._journal.owe("succeeded", "accepted v" + (self._slots.version or "unknown"))
+
+    async def _tell(self, step):
+        """Tell a step of the job in the journal. A job that is gone changes nothing here."""
+        try:
+            await self._dialect.report(self._owed(), step, self._info())
+        except Gone as error:
+            log.w("gone", error)
+
+    # -- connecting and waiting --------------------------------------------------------------
+
+    async def connecting(self):
+        await self._uplink.reach(self._dialect.start, None)
+        return "owes" if self._journal.phase == OWING else "linked"
+
+    async def idle(self):
+        self.job = None
+        gc.collect()
+        log.i("idle", "free", gc.mem_free())
+        self.job = await self._dialect.next_job(self._settings["poll_s"] * 1000)
+        log.i("job", self.job.id, self.job.number, "queued" if self.job.queued else "started")
+        return "job"
+
+    async def reporting(self):
+        journal = self._journal
+        if journal.phase == OWING:
+            log.i("report", journal["step"], journal["reason"])
+            try:
+                await self._dialect.report(self._owed(), journal["step"], self._info())
+            except Gone:
+                journal.settle()
+                raise
+            journal.settle()
+        return "reported"
+
+    def _owed(self):
+        """The job that the journal is about."""
+        journal = self._journal
+        job = Job(journal["job"], journal["number"], stamp=journal["stamp"])
+        return self.job if self.job and self.job.same(job) else self._dialect.pending(job)
+
+    def _info(self):
+        """What a dialect may tell of, whatever its words for it are."""
+        size = self._image.size if self._image else 0
+        block = self._settings["block"]
+        return {
+            "reason": self._journal["reason"] or "",
+            "running": self._journal["version"] or self._slots.version,
+            "received": -(-(self._image.received if self._image else 0) // block),
+            "total": -(-size // block),
+            "free": gc.mem_free(),
+        }
+
+    # -- a job -------------------------------------------------------------------------------
+
+    async def accepting(self):
+        """Understand the job before it is started, and again as it was then handed out."""
+        while True:
+            job = self.job
+            try:
+                self._judge(job)
+            except _Known:
+                return "known"
+            except (Refuse, Fail) as error:
+                log.w("refused", error)
+                self._journal.owe("rejected" if job.queued else "failed", str(error), job)
+                return "refused"
+            if not job.queued:
+                return job.kind
+            self.job = await self._dialect.accept(job)
+
+    def _judge(self, job):
+        """Raises Refuse for a job we will not do, _Known for one we have done."""
+        journal = self._journal
+        if journal.about(job) and journal.phase in (SETTLED, OWING):
+            journal.owe(journal["step"], journal["reason"])
+            raise _Known
+        if job.kind is None:
+            job.read()
+        if "self_test" in job.details and not journal.about(job):
+            raise Refuse("no record of the trial that the job speaks of")
+        file = job.files[0]
+        if file.size > self._slots.size:
+            raise Refuse("image larger than the slot", file.size, self._slots.size)
+        policy.signature(file, self._settings)
+
+    async def downloading(self):
+        file = self.job.files[0]
+        image = self._resumed(file)
+        source = self._source(file, self._settings["block"])
+        log.i("download", file.size, "from", image.received)
+        try:
+            await source.fetch(image, self._watch)
+        finally:
+            await source.close()
+        self._journal.write(written=image.sectors())
+        return "complete"
+
+    def _resumed(self, file):
+        """The image as far as it got: in this run, before the last reset, or not at all."""
+        journal, slot = self._journal, self._slots.inactive
+        identity = "%d-%s" % (file.size, _digest(file.signature or file.url or ""))
+        known = journal.about(self.job) and journal["image"] == identity
+        if not known or journal["slot"] != slot:
+            journal.begin(self.job, identity, slot, self._slots.version)
+            self._image = None
+        if self._image is None:
+            gc.collect()
+            self._image = Image(
+                self._slots.target,
+                file.size,
+                self._settings["block"],
+                self._check,
+                journal.written,
+            )
+        self._noted = self._image.received
+        return self._image
+
+    def _check(self, head):
+        """Judge an image by its first bytes; raises Fail."""
+        version = self._slots.check(head, self.job.files[0].size)
+        policy.version(version, self._slots.version, self._settings)
+
+    async def _watch(self):
+        """Between blocks: note, tell, and see whether the job is still ours."""
+        image, now = self._image, self._clock.ticks_ms()
+        if image.received - self._noted >= _CHECKPOINT:
+            self._noted = image.received
+            self._journal.write(written=image.sectors())
+            gc.collect()
+            log.i("progress", image.received, image.size, "free", gc.mem_free())
+        if self._clock.ticks_diff(now, self._reported) >= self._settings["report_s"] * 1000:
+            self._reported = now
+            self._dialect.progress(self.job, self._info())
+        await self._dialect.still(self.job)
+
+    async def verifying(self):
+        file, image = self.job.files[0], self._image
+        head = bytearray(HEAD)
+        self._slots.target.readblocks(0, head, 0)
+        self._check(head)
+        digest = await image.digest(self._pause)
+        if file.signature:
+            signature = verify.unpack(file.signature)
+            gc.collect()
+            signer = await verify.genuine(
+                digest,
+                signature,
+                file.algorithm,
+                file.signer,
+                self._settings["signers"],
+                self._load,
+                self._pause,
+            )
+            log.i("signed by", signer)
+        else:
+            policy.signature(file, self._settings)
+            log.w("unsigned image accepted")
+        return "genuine"
+
+    async def activating(self):
+        await self._dialect.still(self.job)
+        await self._dialect.report(self.job, "applying", self._info())
+        self._slots.activate()
+        self._journal.write(phase=ACTIVATED)
+        return "ready"
+
+    async def resetting(self):
+        await self._clock.sleep_ms(100)  # let the console and the link drain
+        self._reset()
+
+    async def _pause(self):
+        await self._clock.sleep_ms(0)
+
+
+class _Known(Exception):
+    """The execution was done before; its outcome stands in the journal."""
+
+
+def _digest(text):
+    return hexlify(hashlib.sha256(text.encode()).digest()).decode()[:32]

@@ -1,0 +1,283 @@
+"""AWS IoT Jobs: notify-next, $next/get, start-next and update, each answer awaited by its token.
+
+A job is looked at before it is started ($next/get changes nothing), so that one we will not do
+can be REJECTED while it is still QUEUED. start-next then hands out the document anew, with fresh
+URLs. AWS pushes answers to the requester unasked; other brokers need the subscriptions made here.
+
+memory   one message of at most 8 KiB while it is read
+source   AWS IoT developer guide, "Jobs MQTT API operations"; limits: botocore iot-jobs-data
+"""
+
+import json
+from random import getrandbits
+
+from micropython import const
+
+from ota.errors import Gone, Retry
+from ota.job import Job
+from ota.log import Log
+
+_ANSWER_MS = const(15_000)  # the service answers within 1 s (document 002: 0.6 s); links do not
+_TRIES = const(4)  # of an update whose version was overtaken
+_PAIRS = const(10)  # statusDetails, at most
+_VALUE = const(1024)  # characters of a statusDetails value, at most
+_ID = const(64)  # characters of a job id, at most
+
+_OPEN = ("QUEUED", "IN_PROGRESS")
+_OVER = ("TerminalStateReached", "ResourceNotFound", "InvalidStateTransition")
+
+# fmt: off
+_WIRE = {  # step → status of the execution, statusDetails made of the step's info
+    "accepted":    ("IN_PROGRESS", {"step": "accepted"}),
+    "downloading": ("IN_PROGRESS", {"receive": "{received}/{total}", "heap": "{free}"}),
+    "verifying":   ("IN_PROGRESS", {"step": "verifying"}),
+    "applying":    ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "{updated_by}"}),
+    "trying":      ("IN_PROGRESS", {"self_test": "active", "updatedBy": "{updated_by}"}),
+    "succeeded":   ("SUCCEEDED",   {"reason": "{reason}"}),
+    "failed":      ("FAILED",      {"reason": "{reason}"}),
+    "rejected":    ("REJECTED",    {"reason": "{reason}"}),
+}
+# fmt: on
+
+log = Log("jobs")
+
+
+class AWSJobs:
+    """The jobs of one thing over one link.
+
+    link    publish, subscribe, wait
+    thing   its name, which is also the MQTT client id
+    """
+
+    def __init__(self, link, thing):
+        self._link = link
+        self._prefix = "$aws/things/%s/jobs/" % thing
+        self._heard = None  # an execution that nobody took yet
+        self._doubted = False  # the job at hand may have been withdrawn
+        self._job = None  # the job at hand
+        self._token = None  # of the request that is out
+        self._answer = None  # (accepted, dict), when it came
+        self._serial = getrandbits(24) << 8
+        self._subscribed = False
+
+    # -- what the agent asks -----------------------------------------------------------------
+
+    async def start(self):
+        """Subscribe, once; then ask what is pending, as nothing is kept for who was away."""
+        if not self._subscribed:
+            await self._link.subscribe(self._prefix + "notify-next", self._on_notify_next, 1)
+            for answers in ("start-next/+", "+/get/+", "+/update/+"):
+                await self._link.subscribe(self._prefix + answers, self._on_answer)
+            self._subscribed = True
+        await self._ask_next()
+
+    def pending(self, job):
+        """The execution that `start` found pending, if it is this one; else the job as it is."""
+        found = _job(self._heard) if self._heard else None
+        return found if found and found.same(job) else job
+
+    async def next_job(self, poll_ms):
+        """The next job, when there is one; asks again every `poll_ms`, should a notice be lost."""
+        while True:
+            execution, self._heard = self._heard, None
+            job = _job(execution) if execution else None
+            if job:
+                return job
+            if not await self._link.wait(lambda: self._heard, poll_ms):
+                await self._ask_next()
+
+    async def accept(self, job):
+        """Start the job. Returns what start-next handed out, which may be another job.
+
+        raises   Gone when nothing is pending any more
+        """
+        if job.queued:
+            accepted, answer = await self._request(
+                "start-next", {"statusDetails": _details("accepted", {})}
+            )
+            job = _job(answer.get("execution")) if accepted else None
+            if not job:
+                raise Gone("nothing to start")
+        self._job = job
+        self._doubted = False
+        return job
+
+    async def report(self, job, step, info):
+        """Tell a step or an outcome; returns once it was accepted.
+
+        raises   Gone when the execution is over for other reasons, Retry when nobody answers
+        """
+        status = _WIRE[step][0]
+        for _ in range(_TRIES):
+            accepted, answer = await self._request(
+                job.id + "/update",
+                {
+                    "status": status,
+                    "statusDetails": _details(step, info),
+                    "expectedVersion": job.version,
+                    "executionNumber": job.number,
+                },
+            )
+            if accepted:
+                job.version += 1
+                job.queued = False
+                return
+            status = self._overtaken(job, status, answer)
+            if status is None:
+                return
+        raise Retry("update overtaken", job.id)
+
+    def _overtaken(self, job, status, answer):
+        """What to say after a refused update; None when it was said already.
+
+        1. the version was another one: an answer to us was lost; say it with the right version
+        2. the execution is over with our own status: the answer to that was lost
+        3. it is over otherwise: Gone
+        4. REJECTED came too late, as it was started meanwhile: say FAILED
+        5. the service is busy: Retry
+        """
+        code = answer.get("code")
+        state = answer.get("executionState") or {}
+        log.w("update refused", code, state.get("status"), state.get("versionNumber"))
+        if state.get("status") == status and status not in _OPEN:
+            return None
+        if state.get("status") in _OPEN:
+            job.version = state.get("versionNumber", job.version)
+            job.queued = state["status"] == "QUEUED"
+            if code == "VersionMismatch":
+                return status
+            if status == "REJECTED" and not job.queued:
+                return "FAILED"
+        if code in _OVER or code == "VersionMismatch":
+            raise Gone(code)
+        raise Retry("update refused", code)
+
+    def progress(self, job, info):
+        """Tell how far the download is; nobody waits for the answer."""
+        payload = {
+            "status": "IN_PROGRESS",
+            "statusDetails": _details("downloading", info),
+            "executionNumber": job.number,
+            "clientToken": "progress",
+        }
+        self._link.publish(self._prefix + job.id + "/update", json.dumps(payload))
+
+    async def still(self, job):
+        """Returns at once while nothing speaks against the job; else asks. Raises Gone."""
+        if not self._doubted:
+            return
+        self._doubted = False
+        accepted, answer = await self._request(
+            job.id + "/get", {"executionNumber": job.number, "includeJobDocument": False}
+        )
+        execution = answer.get("execution") or {}
+        if not accepted and answer.get("code") not in _OVER:
+            self._doubted = True  # the service could not say; ask again
+        elif not accepted or execution.get("status") != "IN_PROGRESS":
+            raise Gone(execution.get("status") or answer.get("code"))
+        else:
+            job.version = execution.get("versionNumber", job.version)
+
+    # -- requests and answers ----------------------------------------------------------------
+
+    async def _ask_next(self):
+        accepted, answer = await self._request("$next/get", {})
+        if not accepted and answer.get("code") == "too large":
+            accepted, answer = await self._request("$next/get", {"includeJobDocument": False})
+        if not accepted:
+            raise Retry("$next/get refused", answer.get("code"))
+        self._heard = answer.get("execution")
+
+    async def _request(self, name, payload):
+        """(accepted, answer) for one request. Raises Retry after 15 s without one."""
+        self._serial += 1
+        self._token = payload["clientToken"] = "sluice-%x" % self._serial
+        self._answer = None
+        self._link.publish(self._prefix + name, json.dumps(payload), qos=1)
+        if not await self._link.wait(lambda: self._answer, _ANSWER_MS):
+            raise Retry("no answer", name)
+        self._token = None
+        return self._answer
+
+    def _on_answer(self, topic, payload):
+        accepted = topic.endswith(b"/accepted")
+        if payload is None:
+            if self._token and not self._answer:
+                self._answer = (False, {"code": "too large"})
+            return
+        answer = _object(payload)
+        token = answer.get("clientToken")
+        if token == "progress":
+            self._on_progress(accepted, answer)
+        elif token and token == self._token:
+            self._answer = (accepted, answer)
+
+    def _on_progress(self, accepted, answer):
+        if accepted and self._job:
+            self._job.version += 1
+        elif answer.get("code") in _OVER:
+            self._doubted = True
+
+    def _on_notify_next(self, topic, payload):
+        """Another job is next, or none: then the one at hand may be gone."""
+        execution = _object(payload or b"{}").get("execution")
+        if self._job and (execution or {}).get("jobId") == self._job.id:
+            return
+        self._doubted = True
+        self._heard = execution
+
+
+def _object(payload):
+    """The JSON object in the payload; {} for anything else."""
+    try:
+        value = json.loads(payload)
+    except (ValueError, UnicodeError):
+        value = None
+    if isinstance(value, dict):
+        return value
+    log.w("not a JSON object", len(payload))
+    return {}
+
+
+def _job(execution):
+    """The Job of an execution; None, and a warning, when it is none that could be done."""
+    if not isinstance(execution, dict):
+        return None
+    id, status = execution.get("jobId"), execution.get("status")
+    number, version = execution.get("executionNumber", 1), execution.get("versionNumber", 1)
+    details, stamp = execution.get("statusDetails"), execution.get("queuedAt")
+    named = isinstance(id, str) and 0 < len(id) <= _ID and "/" not in id and "+" not in id
+    if not named or "#" in id or not isinstance(number, int) or not isinstance(version, int):
+        log.w("not an execution")
+        return None
+    if status not in _OPEN:
+        log.w("execution is over", id, status)
+        return None
+    return Job(
+        id,
+        number,
+        version,
+        status == "QUEUED",
+        execution.get("jobDocument"),
+        details if isinstance(details, dict) else {},
+        stamp if isinstance(stamp, int) else 0,
+    )
+
+
+def _details(step, info):
+    """statusDetails within the service's limits: 10 pairs of printable, non-empty strings."""
+    words = dict(info)
+    words["updated_by"] = _version32(info.get("running") or "")
+    details = {}
+    for key, form in list(_WIRE[step][1].items())[:_PAIRS]:
+        text = "".join(c if " " <= c < "\x7f" else "?" for c in form.format(**words))
+        details[key] = text[:_VALUE] or "-"
+    return details
+
+
+def _version32(version):
+    """A version as AWS's agent packs it into `updatedBy`: "1.2.3" → "0x01020003"."""
+    parts = version.split("-")[0].split(".")
+    if len(parts) != 3 or not all(part.isdigit() for part in parts):
+        return version or "unknown"
+    return "0x%02x%02x%04x" % tuple(int(part) for part in parts)

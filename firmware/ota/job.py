@@ -1,0 +1,94 @@
+"""A job as the agent knows it, whatever cloud it came from and however it was written down.
+
+A dialect makes the Job; `read()` finds the shape of its document and fills in what it asks for.
+To add a shape: one file in ota/documents with `read(document, job)`, and its row here.
+Nothing of a document is trusted: types and bounds are checked where they are read.
+"""
+
+from ota.errors import Refuse
+
+# fmt: off
+DOCUMENTS = (  # a key that only this shape has → module of ota.documents
+    ("afr_ota", "afr_ota"),
+)
+# fmt: on
+
+
+class Job:
+    """One execution of one job.
+
+    id        str, at most 64 characters
+    number    int, of the execution
+    version   int, of the execution's state in the cloud; goes up with every update
+    queued    True until the cloud counts it as started
+    details   dict of str: what was reported last
+    stamp     int, when the cloud made the execution; tells a job id that is used anew
+    document  dict, as it came; let go of after `read`
+    kind      "image", or the name of an operation, once read
+    files     list of File, for an image
+    """
+
+    def __init__(self, id, number, version=1, queued=True, document=None, details=None, stamp=0):
+        self.id = id
+        self.number = number
+        self.stamp = stamp
+        self.version = version
+        self.queued = queued
+        self.document = document
+        self.details = details or {}
+        self.kind = None
+        self.files = ()
+
+    def same(self, other):
+        """True when the other job is the same execution."""
+        return (other.id, other.number, other.stamp) == (self.id, self.number, self.stamp)
+
+    def read(self):
+        """Understand the document. Raises Refuse when it has no shape we know, or a wrong one."""
+        document, self.document = self.document, None
+        if document is None:
+            raise Refuse("job document is missing or too large")
+        if not isinstance(document, dict):
+            raise Refuse("job document is not an object")
+        for key, name in DOCUMENTS:
+            if key in document:
+                module = __import__("ota.documents." + name, None, None, ("read",))
+                return module.read(document, self)
+        raise Refuse("unknown job document")
+
+
+class File:
+    """A file that a job brings.
+
+    size        bytes
+    signature   base64 text, or None when there is none; `algorithm` is "ecdsa" or "rsa"
+    signer      name of the certificate to check it with, from the document, or None
+    source      key of ota.sources.SOURCES; the rest is for that source:
+    stream, id  name of the stream and number of the file in it
+    url         where to get it, for http_range
+    """
+
+    def __init__(self, size, source):
+        self.size = size
+        self.source = source
+        self.signature = self.algorithm = self.signer = None
+        self.stream = self.url = None
+        self.id = 0
+
+
+def field(document, key, kind, low=None, high=None, default=None):
+    """One checked member of a job document.
+
+    low, high   bounds of an int, or of the length of a str or list
+    default     returned when the key is absent or null; without it the key must be there
+    raises      Refuse("job document", key)
+    """
+    value = document.get(key)
+    if value is None and default is not None:
+        return default
+    if not isinstance(value, kind) or isinstance(value, bool) and kind is not bool:
+        raise Refuse("job document lacks or misstates", key)
+    measure = value if kind is int else len(value) if kind in (str, list) else low
+    if low is not None and not low <= measure <= high:
+        raise Refuse("job document is out of bounds at", key)
+    return value

@@ -1,0 +1,124 @@
+"""What must survive a power cut: two records, each with a sequence number and a CRC.
+
+The older of the two is overwritten each time, so one good record is always there. Written after
+the flash, never before: after a cut at any instant the record is true or one step behind, and
+one step behind only costs work done again.
+
+A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
+
+    seq       number of the record
+    phase     DOWNLOADING, ACTIVATED, OWING or IDLE
+    job       id of the job, `number` and `stamp` of the execution it is about
+    image     identity of the image: size, and the SHA-256 of its signature, in hex
+    written   map of the sectors that count, in hex
+    slot      label of the slot the image goes to, and `version` of the firmware that took the job
+    step      the outcome: succeeded, failed or rejected, and `reason`, in words
+"""
+
+import json
+from binascii import crc32, hexlify, unhexlify
+
+IDLE = "idle"
+DOWNLOADING = "downloading"
+ACTIVATED = "activated"
+OWING = "owing"
+PHASES = (IDLE, DOWNLOADING, ACTIVATED, OWING)
+
+_EMPTY = {"seq": 0, "phase": IDLE}
+
+
+class Journal:
+    """The record that is in force, as a dict-like object; `write` makes it last.
+
+    cells    two objects with `load() -> bytes` (b"" when there is nothing) and `save(bytes)`;
+             each `save` must be on the medium when it returns
+    """
+
+    def __init__(self, cells):
+        self._cells = cells
+        self._record = _EMPTY
+        for cell in cells:
+            record = _judged(cell.load())
+            if record and record["seq"] > self._record["seq"]:
+                self._record = record
+
+    def __getitem__(self, key):
+        return self._record.get(key)
+
+    @property
+    def phase(self):
+        return self._record["phase"]
+
+    @property
+    def written(self):
+        """The map of sectors that an interrupted download left; empty when there is none."""
+        try:
+            return unhexlify(self._record.get("written") or "")
+        except ValueError:
+            return b""
+
+    def about(self, job):
+        """True when the record is about this execution of this job."""
+        mine = (self["job"], self["number"], self["stamp"])
+        return mine == (job.id, job.number, job.stamp)
+
+    def write(self, **changes):
+        """Put a record with these changes in force, and on the medium."""
+        record = dict(self._record)
+        record.update(changes)
+        record["seq"] += 1
+        if isinstance(record.get("written"), (bytes, bytearray)):
+            record["written"] = hexlify(record["written"]).decode()
+        body = json.dumps(record).encode()
+        self._cells[record["seq"] & 1].save(b"%08x" % crc32(body) + body)
+        self._record = record
+
+    def begin(self, job, image, slot, version):
+        """A download begins: what was noted of another job or image is forgotten."""
+        self._turn_to(job)
+        self.write(phase=DOWNLOADING, image=image, slot=slot, version=version)
+
+    def owe(self, step, reason, job=None):
+        """The outcome of the job of the record, or of `job`, is to be told to the cloud."""
+        if job and not self.about(job):
+            self._turn_to(job)
+        self.write(phase=OWING, step=step, reason=reason, written=b"")
+
+    def _turn_to(self, job):
+        seq = self._record["seq"]
+        self._record = {"seq": seq, "job": job.id, "number": job.number, "stamp": job.stamp}
+
+    def settle(self):
+        """The cloud knows. The record stays, so that the same execution is not run twice."""
+        self.write(phase=IDLE)
+
+
+class File:
+    """A cell of the journal in a file; closing it puts it on the medium."""
+
+    def __init__(self, path):
+        self._path = path
+
+    def load(self):
+        try:
+            with open(self._path, "rb") as file:
+                return file.read()
+        except OSError:  # not there yet
+            return b""
+
+    def save(self, data):
+        with open(self._path, "wb") as file:
+            file.write(data)
+
+
+def _judged(data):
+    """The record in these bytes; None when they are not one."""
+    try:
+        if int(data[:8], 16) != crc32(data[8:]):
+            return None
+        record = json.loads(data[8:])
+    except ValueError:
+        return None
+    if isinstance(record, dict) and isinstance(record.get("seq"), int):
+        return record if record.get("phase") in PHASES else None
+    return None

@@ -1,0 +1,41 @@
+"""What is refused although it could be done: unsigned images, the same version, older versions."""
+
+from ota.errors import Fail, Refuse
+from ota.log import Log
+
+log = Log("policy")
+
+
+def signature(file, settings):
+    """Raises Refuse for a file without a signature, unless `allow_unsigned` is set, and for one
+    that nothing on the board could check."""
+    if not file.signature:
+        if not settings["allow_unsigned"]:
+            raise Refuse("no signature")
+    elif not settings["signers"]:
+        raise Refuse("no signer on the board")
+
+
+def version(new, running, settings):
+    """Raises Fail for the same or an older version, unless the setting of that name allows it.
+
+    Versions are compared number by number; where one is missing or has no numbers, nothing can
+    be said, and nothing is refused.
+    """
+    theirs, ours = numbers(new), numbers(running)
+    if not theirs or not ours:
+        log.w("versions not comparable", new or "-", running or "-")
+    elif theirs == ours and not settings["allow_same_version"]:
+        raise Fail("same version", new)
+    elif theirs < ours and not settings["allow_downgrade"]:
+        raise Fail("downgrade", running, "to", new)
+
+
+def numbers(text):
+    """The numbers at the front of a version, as a list: "v1.2.10-rc" → [1, 2, 10]."""
+    found = []
+    for part in text.lstrip("v").split("-")[0].split("+")[0].split(".")[:6]:
+        if not part.isdigit():
+            return []
+        found.append(int(part))
+    return found

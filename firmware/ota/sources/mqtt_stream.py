@@ -1,0 +1,281 @@
+"""AWS IoT MQTT-based file delivery, JSON: describe, get, data, rejected.
+
+Blocks come at QoS 0: in any order, twice, or not at all. Up to two requests are out at a time,
+128 KiB together; what did not come is asked for again, run by run, so a single lost block is one
+request of one block. The window halves when blocks are lost and grows while none are.
+
+When the payload stands before the index in a message, the index is not known while the payload
+passes; then one block is asked for at a time, so that there is no doubt which one it is.
+
+memory   under 1 KiB, whatever the block and the window
+source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"
+"""
+
+import json
+from random import getrandbits
+
+from micropython import const
+
+from ota.blockparser import BlockParser
+from ota.errors import Fail, OTAError, Retry
+from ota.log import Log
+
+_VOLUME = const(131_072)  # bytes the service sends for one request, at most
+_ANSWER_MS = const(15_000)  # for describe
+_PATIENCE_MS = const(1_000)  # without a byte before what is out counts as lost; at first
+_PATIENCE_MAX_MS = const(10_000)
+_FRUITLESS = const(6)  # times in a row that nothing came, before the link is given up
+_RUNS = const(2)  # requests out at a time
+
+_PASSING = ("InternalError", "RequestThrottled")  # worth another try
+
+log = Log("stream")
+
+
+class MQTTStream:
+    """One file of one stream.
+
+    link     publish, subscribe, unsubscribe, wait
+    clock    ticks_ms, ticks_diff
+    thing    its name
+    file     ota.job.File
+    block    bytes of a block: 256, 512, 1,024, 2,048 or a multiple of 4,096
+    window   blocks asked for at once, at most
+    """
+
+    def __init__(self, link, clock, thing, file, block, window):
+        self._link = link
+        self._clock = clock
+        self._prefix = "$aws/things/%s/streams/%s/" % (thing, file.stream)
+        self._file = file
+        self._block = block
+        self._most = max(1, min(window, _VOLUME // block))
+        self._window = self._most
+        self._token = "sluice-%08x" % getrandbits(31)
+        self._description = None
+        self._runs = []  # [first block, count] of the requests that are out, two at most
+        self._blocks = None
+
+    async def fetch(self, image, watch):
+        """Fill the image with what it misses; `watch()` is awaited after every arrival.
+
+        raises   Retry when the stream is silent, Fail when it cannot give the file
+        """
+        blocks = self._blocks = _Blocks(image, self._file.id, self._block, self._token, self._clock)
+        await self._open()
+        patience_ms, fruitless = _PATIENCE_MS, 0
+        while image.missing() >= 0:
+            self._ask(image)
+            if await self._link.wait(blocks.stirred, patience_ms):
+                blocks.take_stock()
+                self._settle_runs()
+                patience_ms, fruitless = _PATIENCE_MS, 0
+            elif blocks.silent_ms() >= patience_ms:
+                fruitless += 1
+                if fruitless == _FRUITLESS:
+                    raise Retry("stream is silent")
+                patience_ms = min(2 * patience_ms, _PATIENCE_MAX_MS)
+                self._lost()
+            await watch()
+
+    async def close(self):
+        """Leave nothing behind on the link."""
+        for answers in ("data", "description", "rejected"):
+            self._link.unsubscribe(self._prefix + answers + "/json")
+
+    # -- describing --------------------------------------------------------------------------
+
+    async def _open(self):
+        """Subscribe, then check that the stream has our file, of the size the job says."""
+        await self._link.subscribe(self._prefix + "rejected/json", self._on_rejected)
+        await self._link.subscribe(self._prefix + "description/json", self._on_description)
+        await self._link.subscribe(self._prefix + "data/json", self._blocks)
+        self._publish("describe", {"c": self._token})
+        ready = lambda: self._description or self._blocks.error  # noqa: E731
+        if not await self._link.wait(ready, _ANSWER_MS):
+            raise Retry("no description of the stream")
+        self._blocks.take_stock()
+        files = self._description.get("r")
+        files = files if isinstance(files, list) else ()
+        sizes = [r.get("z") for r in files if isinstance(r, dict) and r.get("f") == self._file.id]
+        if sizes != [self._file.size]:
+            raise Fail("file size is not the stream's", *sizes[:1])
+
+    def _publish(self, request, payload):
+        self._link.publish(self._prefix + request + "/json", json.dumps(payload))
+
+    def _on_description(self, topic, payload):
+        self._description = _answer(payload, self._token) or self._description
+
+    def _on_rejected(self, topic, payload):
+        """Both spellings of an error: `o m c` and `code message clientToken`."""
+        answer = _answer(payload, self._token)
+        if answer:
+            code = answer.get("code") or answer.get("o")
+            log.w("rejected", code, answer.get("message") or answer.get("m"))
+            kind = Retry if code in _PASSING else Fail
+            self._blocks.error = kind("stream rejected: %s" % code)
+
+    # -- the window --------------------------------------------------------------------------
+
+    def _ask(self, image):
+        """Have as many requests out as the window allows."""
+        one = self._blocks.one_at_a_time
+        most = 1 if one else max(1, self._window // _RUNS)
+        at = self._runs[-1][0] + self._runs[-1][1] if self._runs else 0
+        while len(self._runs) < (1 if one or self._window < _RUNS else _RUNS):
+            first, count = self._next_run(image, at, most)
+            if not count:
+                return
+            self._runs.append((first, count))
+            self._blocks.expected = first if one else None
+            self._publish(
+                "get",
+                {
+                    "c": self._token,
+                    "s": self._description.get("s"),
+                    "f": self._file.id,
+                    "l": self._block,
+                    "o": first,
+                    "n": count,
+                },
+            )
+            at = first + count
+
+    def _next_run(self, image, at, most):
+        """(first, count) of the blocks missing next from `at` on; count is 0 when there are none."""
+        if at * self._block >= image.size:
+            return 0, 0
+        offset = image.missing(at * self._block)
+        if offset < 0:
+            return 0, 0
+        first = stop = offset // self._block
+        while stop - first < most and self._blocks.expects(stop):
+            stop += 1
+        return first, stop - first
+
+    def _settle_runs(self):
+        """Forget the requests that were answered in full; the window grows with each."""
+        for run in self._runs[:]:
+            if not any(self._blocks.expects(index) for index in range(run[0], run[0] + run[1])):
+                self._runs.remove(run)
+                self._window = min(self._window + 1, self._most)
+
+    def _lost(self):
+        """Nothing came for a while: what is out counts as lost."""
+        log.d("lost", self._runs)
+        self._runs = []
+        self._window = max(1, self._window // 2)
+
+
+class _Blocks:
+    """The link's sink for the data topic: parses each block and hands its bytes to the image."""
+
+    def __init__(self, image, file_id, block, token, clock):
+        self._image = image
+        self._file = file_id
+        self._block = block
+        self._token = token.encode()
+        self._clock = clock
+        self._parser = BlockParser(self)
+        self._index = None  # of the block that is being taken
+        self._late_index = False
+        self._heard = clock.ticks_ms()
+        self._arrived = 0  # blocks since the last `take_stock`
+        self.expected = None  # index of the only block that is out
+        self.error = None  # what is to be raised where the source is awaited
+
+    # -- asked by the stream -----------------------------------------------------------------
+
+    @property
+    def one_at_a_time(self):
+        """Until the first block, which tells whether the image is for us, and then only where
+        messages do not tell their index in time."""
+        return self._late_index or self.expects(0)
+
+    def expects(self, index):
+        """True when there is such a block and it does not count yet."""
+        offset = index * self._block
+        return offset < self._image.size and not self._image.has(offset, self._length(index))
+
+    def stirred(self):
+        return self._arrived or self.error
+
+    def take_stock(self):
+        """Start counting anew. Raises what a handler met."""
+        self._arrived = 0
+        error, self.error = self.error, None
+        if error:
+            raise error
+
+    def silent_ms(self):
+        return self._clock.ticks_diff(self._clock.ticks_ms(), self._heard)
+
+    def _length(self, index):
+        return min(self._block, self._image.size - index * self._block)
+
+    # -- called by the link ------------------------------------------------------------------
+
+    def begin(self, topic, size):
+        self._parser.reset()
+        self._index = None
+        return not self.error
+
+    def feed(self, buf, at, end):
+        self._heard = self._clock.ticks_ms()
+        self._parser.feed(buf, at, end)
+
+    def end(self):
+        """Count the block when it is the one that was expected, whole and right."""
+        parser, index = self._parser, self._index
+        if index is None or self.error:
+            return
+        good = (
+            parser.whole
+            and parser.index == index
+            and parser.file == self._file
+            and parser.token == self._token
+            and parser.length == self._length(index)
+        )
+        try:
+            if self._image.close(good):
+                self._arrived += 1
+            else:
+                log.w("block refused", index)
+        except OTAError as error:
+            self.error = error
+
+    # -- called by the parser ----------------------------------------------------------------
+
+    def wanted(self, parser):
+        """The payload begins: say where it goes, or that its bytes are not wanted."""
+        index = parser.index
+        if index is None:
+            self._late_index = True
+            index = self.expected
+        if index is None or index < 0 or not self.expects(index):
+            return False
+        if parser.file not in (None, self._file) or parser.token not in (None, self._token):
+            return False
+        self._index = index
+        self._image.open(index * self._block, self._length(index))
+        return True
+
+    def take(self, data):
+        if not self.error:
+            try:
+                self._image.write(data)
+            except OTAError as error:
+                self.error = error
+
+
+def _answer(payload, token):
+    """The JSON object, when it is one and does not answer somebody else; else None."""
+    try:
+        value = json.loads(payload or b"")
+    except ValueError:
+        return None
+    if not isinstance(value, dict):
+        return None
+    theirs = value.get("c") or value.get("clientToken") or token
+    return value if theirs == token else None
