@@ -13,6 +13,8 @@ from host_tools.errors import SluiceError
 
 # fmt: off
 COMMANDS = {  # name on the command line → module of host_tools.commands
+    "device": "device",
+    "image": "image",
 }
 # fmt: on
 

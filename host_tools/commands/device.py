@@ -1,0 +1,45 @@
+"""Run a simulated board in the foreground; its serial output is the output.
+
+device run NAME --state DIR    boots as the board left off; Ctrl-C is the plug
+"""
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from host_tools.device.meter import PARTS
+from host_tools.device.supervisor import Board
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """`run`."""
+    actions = parser.add_subparsers(metavar="ACTION", required=True)
+    row = actions.add_parser("run", help="power a board on")
+    row.add_argument("name", metavar="NAME", help="a thing that `sluice thing create` made")
+    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    row.add_argument("--board", default="SIM_ESP32", help="a folder of boards/")
+    row.add_argument("--heap", default="80k", help="MicroPython's heap (default 80k)")
+    row.add_argument("--cut-at", type=int, metavar="N", help="cut power at flash operation N")
+    row.add_argument("--cut-part", choices=PARTS, default="nothing", help="of operation N")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Until the board ends, or a signal."""
+    board = Board(
+        args.state,
+        args.name,
+        board=args.board,
+        heap=args.heap,
+        cut_at=args.cut_at,
+        cut_part=args.cut_part,
+        on_line=_show,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: board.stop())
+    return board.run()
+
+
+def _show(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()

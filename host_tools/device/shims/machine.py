@@ -1,0 +1,65 @@
+"""The part of ESP32's `machine` that can be had without pins: resets, watchdog, clock."""
+
+import chip
+
+PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+
+
+def reset():
+    """Through the boot loader, at once."""
+    chip.leave(chip.HARD_RESET)
+
+
+def soft_reset():
+    """A fresh heap, the same slot; not through the boot loader."""
+    chip.leave(chip.SOFT_RESET)
+
+
+def reset_cause():
+    """One of the constants above; a panic counts as HARD_RESET, as on the chip."""
+    return chip.cause
+
+
+def unique_id():
+    """Six bytes, the same for a name at every boot."""
+    import hashlib
+
+    return hashlib.sha256(chip.name).digest()[:6]
+
+
+def freq(hz=160000000):
+    """The clock does not change."""
+    return 160000000
+
+
+class WDT:
+    """Resets the board when it is not fed in time; cannot be stopped."""
+
+    def __init__(self, id=0, timeout=5000):
+        if id != 0:
+            raise ValueError("only WDT(0) exists")
+        if timeout < 1:
+            raise ValueError("timeout")
+        self._timeout_ms = timeout
+        chip.timer(timeout)
+
+    def feed(self):
+        """Start the wait again."""
+        chip.timer(self._timeout_ms)
+
+
+class RTC:
+    """The clock, which the host keeps right; what is set here is kept until the reset."""
+
+    _offset_s = 0
+
+    def datetime(self, now=None):
+        """(year, month, day, weekday, hours, minutes, seconds, subseconds), or set it."""
+        import time
+
+        if now is None:
+            date = time.gmtime(int(time.time()) + RTC._offset_s)
+            return date[:3] + (date[6],) + date[3:6] + (0,)
+        wanted = time.mktime(tuple(now[:3]) + tuple(now[4:7]) + (0, 0))
+        RTC._offset_s = int(wanted) - int(time.time())
+        return None

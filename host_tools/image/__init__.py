@@ -1,0 +1,13 @@
+"""ESP32 app images: made from the device's modules, and read back.
+
+appimage  what ESP-IDF checks; runs on the device too
+archive   the modules inside the data segment
+modules   what goes into an image, compiled
+build     make_image
+inspect   read_image
+"""
+
+from host_tools.image.build import make_image
+from host_tools.image.inspect import Image, read_image
+
+__all__ = ["Image", "make_image", "read_image"]

@@ -1,0 +1,77 @@
+"""Reads an app image: what it is, whether it is whole, and the modules it carries."""
+
+import struct
+from dataclasses import dataclass
+
+from host_tools.errors import SluiceError
+from host_tools.image import archive
+from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, HEADER, MAGIC, verify
+from host_tools.image.build import CHIPS
+
+DESCRIPTOR_SIZE = 256  # bytes
+_NAMES = {chip.id: name for name, chip in CHIPS.items()}
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image that ESP-IDF would boot. Sizes are bytes."""
+
+    chip: str
+    version: str
+    project: str
+    size: int  # of the file
+    image_size: int  # of that, what the header and its digest cover
+    segments: tuple[tuple[int, int, int], ...]  # load address, offset in the file, size
+    hash_appended: bool
+    modules: dict[str, bytes] | None  # None: an image that `sluice image make` did not make
+
+
+def read_image(data: bytes) -> Image:
+    """Check `data` as ESP-IDF would and describe it; SluiceError says what is wrong."""
+    chip = _chip(data)
+
+    def read(offset: int, view: bytearray | memoryview) -> None:
+        view[:] = data[offset : offset + len(view)]
+
+    try:
+        image_size, segments = verify(read, len(data), chip)
+    except ValueError as error:
+        raise SluiceError(f"the image is bad: {error}") from error
+    version, project = _names(data)
+    start = DESCRIPTOR + DESCRIPTOR_SIZE
+    return Image(
+        chip=_NAMES[chip],
+        version=version,
+        project=project,
+        size=len(data),
+        image_size=image_size,
+        segments=tuple(segments),
+        hash_appended=data[23] == 1,
+        modules=archive.unpack(data[start : segments[0][1] + segments[0][2]]),
+    )
+
+
+def _chip(data: bytes) -> int:
+    """The chip id in the header, if this is an image at all and we know the chip."""
+    if len(data) < HEADER:
+        raise SluiceError(f"not an app image: only {len(data)} bytes")
+    if data[0] != MAGIC:
+        raise SluiceError(f"not an app image: the first byte is 0x{data[0]:02x}, not 0xe9")
+    (chip,) = struct.unpack_from("<H", data, 12)
+    if chip not in _NAMES:
+        raise SluiceError(f"not an app image of a chip known here: chip id {chip}")
+    return chip
+
+
+def _names(data: bytes) -> tuple[str, str]:
+    """Version and project of the app descriptor, which a boot loader's image does not have."""
+    if len(data) < DESCRIPTOR + DESCRIPTOR_SIZE:
+        raise SluiceError("the image is bad: no room for an app descriptor")
+    magic, _, _, version, project = struct.unpack_from("<II8s32s32s", data, DESCRIPTOR)
+    if magic != DESCRIPTOR_MAGIC:
+        raise SluiceError("no app descriptor: a boot loader or a whole firmware.bin, not an app")
+    return _text(version), _text(project)
+
+
+def _text(field: bytes) -> str:
+    return field.split(b"\0")[0].decode(errors="replace")

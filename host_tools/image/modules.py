@@ -1,0 +1,46 @@
+"""What goes into an image: the agent, its board, umqtt.simple and the application, as .mpy."""
+
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+
+from host_tools import toolchain
+from host_tools.compile import ROOT, compile_tree, firmware_sources
+from host_tools.errors import SluiceError
+
+BOARDS = ROOT / "boards"
+
+SELF_TESTS = {  # what --self-test puts in the image as app.py
+    "fail": "async def healthy():\n    return False\n",
+    "hang": "while True:\n    pass\n",
+    "crash": "raise RuntimeError('this application cannot be imported')\n",
+}
+
+
+@lru_cache
+def device_modules(board: str = "SIM_ESP32") -> dict[str, bytes]:
+    """{path: .mpy} of the whole of firmware/, `board`'s board.py and umqtt.simple."""
+    sources = firmware_sources()
+    sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
+    chosen = BOARDS / board / "board.py"
+    if not chosen.exists():
+        raise SluiceError(f"no board.py for {board} in boards/")
+    sources["board.py"] = chosen
+    return compiled(sources)
+
+
+def compiled(sources: dict[str, Path | str]) -> dict[str, bytes]:
+    """{path: .mpy} of {path such as "ota/agent.py": a file, or the text itself}."""
+    with tempfile.TemporaryDirectory(prefix="sluice-image-") as scratch:
+        files = {}
+        for number, (name, source) in enumerate(sources.items()):
+            if isinstance(source, str):
+                text = source
+                source = Path(scratch, f"{number}.py")
+                source.write_text(text)
+            files[name] = source
+        into = Path(scratch, "mpy")
+        compile_tree(files, into)
+        return {
+            str(file.relative_to(into)): file.read_bytes() for file in sorted(into.rglob("*.mpy"))
+        }
