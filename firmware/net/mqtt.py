@@ -23,12 +23,13 @@ import socket
 from errno import EINPROGRESS
 
 from micropython import const
+from ota.errors import Retry
+from ota.log import Log
 from umqtt.simple import MQTTClient
 
 from net import tls
 from net.packets import PUBLISH, Reader, connect_packet, packet, text
-from ota.errors import Retry
-from ota.log import Log
+from net.routes import Whole, matches
 
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
@@ -329,46 +330,6 @@ class Link(MQTTClient):
                 return sink
         log.d("nobody's", topic)
         return None
-
-
-class Whole:
-    """A sink that gathers a payload of at most `limit` bytes and hands it to `handler`."""
-
-    def __init__(self, handler, limit):
-        self._handler = handler
-        self._limit = limit
-        self._data = None
-
-    def begin(self, topic, size):
-        self._topic = topic
-        self._at = 0
-        self._data = None
-        if size > self._limit:
-            log.w("payload too large", topic, size)
-        else:
-            self._data = bytearray(size)
-        return True
-
-    def feed(self, buf, at, end):
-        if self._data is not None:
-            self._data[self._at : self._at + end - at] = memoryview(buf)[at:end]
-            self._at += end - at
-
-    def end(self):
-        data, self._data = self._data, None
-        self._handler(self._topic, None if data is None else bytes(data))
-
-
-def matches(pattern, topic):
-    """True when the topic, bytes, is one of the topic filter's, str."""
-    levels = topic.split(b"/")
-    wanted = pattern.encode().split(b"/")
-    for place, level in enumerate(wanted):
-        if level == b"#":
-            return True
-        if place >= len(levels) or level != b"+" and level != levels[place]:
-            return False
-    return len(levels) == len(wanted)
 
 
 def _readable(sock):

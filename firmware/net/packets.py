@@ -4,7 +4,6 @@ source   OASIS MQTT 3.1.1, sections 2.2 and 3
 """
 
 from micropython import const
-
 from ota.errors import Retry
 from ota.log import Log
 

@@ -1,4 +1,4 @@
-"""What happens next: one table, and one coroutine a state that returns an event.
+"""One coroutine for each state of ota.table, each returning an event.
 
 The agent knows nothing of any cloud, transport or board; it is handed them. Errors are events
 too: where one is raised says nothing, its class says what happens next.
@@ -6,48 +6,18 @@ too: where one is raised says nothing, its class says what happens next.
 
 import gc
 import hashlib
+import sys
 from binascii import hexlify
 
 from micropython import const
 
 from ota import policy, verify
-from ota.errors import Fail, Gone, OTAError, Refuse, Retry
+from ota.errors import Fail, Gone, OTAError, Refuse
 from ota.image import HEAD, Image
 from ota.job import Job
-from ota.journal import ACTIVATED, DOWNLOADING, IDLE as SETTLED, OWING
+from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING
 from ota.log import Log
-
-# fmt: off
-ANY, TRIAL, NEW, OLD = "any", "trial", "new", "old"
-
-BOOT = (  # first match wins: phase of the journal, slot that runs → event
-    (ANY,        TRIAL,  "trial"),        # first boot of a new image
-    (ACTIVATED,  NEW,    "confirmed"),    # power failed between confirming and noting it
-    (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back
-    (ANY,        ANY,    "settled"),
-)
-
-BOOTING, CONNECTING, IDLE, ACCEPTING = "BOOTING", "CONNECTING", "IDLE", "ACCEPTING"
-OPERATING, DOWNLOADING_, VERIFYING = "OPERATING", "DOWNLOADING", "VERIFYING"
-ACTIVATING, TRYING, REPORTING, RESETTING = "ACTIVATING", "TRYING", "REPORTING", "RESETTING"
-
-TRANSITIONS = {
-    BOOTING:      {"trial": TRYING, "confirmed": CONNECTING, "rolled_back": CONNECTING,
-                   "settled": CONNECTING},
-    CONNECTING:   {"linked": IDLE, "owes": REPORTING},
-    IDLE:         {"job": ACCEPTING, "lost": CONNECTING},
-    ACCEPTING:    {"image": DOWNLOADING_, "known": REPORTING, "refused": REPORTING,
-                   "gone": IDLE, "lost": CONNECTING},
-    DOWNLOADING_: {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
-    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING},
-    ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
-    TRYING:       {"healthy": REPORTING, "sick": RESETTING},  # unconfirmed: the boot loader goes back
-    REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING},
-    RESETTING:    {},
-}
-
-ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))
-# fmt: on
+from ota.table import ANY, BOOT, BOOTING, ERRORS, NEW, OLD, TRANSITIONS, TRIAL
 
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
 
@@ -101,19 +71,18 @@ class Agent:
         try:
             return await getattr(self, self.state.lower())()
         except OTAError as error:
+            fault = error
             log.w(self.state, type(error).__name__, error)
         except Exception as error:
             if self.job is None or "failed" not in TRANSITIONS[self.state]:
                 raise
-            log.e(self.state, repr(error))
-            error = Fail("internal error: " + repr(error))
-        for kind, event in ERRORS:
-            if isinstance(error, kind):
-                if event == "failed":
-                    self._image = None
-                    self._journal.owe("failed", str(error), self.job)
-                return event
-        raise error
+            sys.print_exception(error)
+            fault = Fail("internal error: " + repr(error))
+        event = _event(fault)
+        if event == "failed":
+            self._image = None
+            self._journal.owe("failed", str(fault), self.job)
+        return event
 
     # -- booting and trying ------------------------------------------------------------------
 
@@ -127,7 +96,7 @@ class Agent:
         if event == "confirmed":
             self._succeed()
         elif event == "rolled_back":
-            journal.owe("failed", journal["reason"] or "rolled back: the new image did not confirm")
+            journal.owe("failed", journal["reason"] or "rolled back: not confirmed in its trial")
         return event
 
     async def trying(self):
@@ -231,7 +200,7 @@ class Agent:
     def _judge(self, job):
         """Raises Refuse for a job we will not do, _Known for one we have done."""
         journal = self._journal
-        if journal.about(job) and journal.phase in (SETTLED, OWING):
+        if journal.about(job) and journal.phase in (IDLE, OWING):
             journal.owe(journal["step"], journal["reason"])
             raise _Known
         if job.kind is None:
@@ -334,6 +303,13 @@ class Agent:
 
 class _Known(Exception):
     """The execution was done before; its outcome stands in the journal."""
+
+
+def _event(fault):
+    """What an error means for the agent: the event of the first of ERRORS that it is one of."""
+    for kind, event in ERRORS:
+        if isinstance(fault, kind):
+            return event
 
 
 def _digest(text):

@@ -122,11 +122,11 @@ class Image:
         if not good or self._at != self._end or self._end == self._offset:
             return False
         rest = self._at % SECTOR
-        if self._at - self._offset >= rest and self._offset % SECTOR == 0 and self._at == self.size:
-            if rest:
+        if self._offset % SECTOR == 0 and self._at == self.size:
+            if rest:  # the image's last sector, padded
                 self._view[rest:] = b"\xff" * (SECTOR - rest)
                 self._write_sector(self._at // SECTOR)
-        elif rest or self._at - self._offset < SECTOR:
+        elif self._at - self._offset < SECTOR:
             self._program()
         for piece in range(self._offset // self._piece, -(-self._end // self._piece)):
             self._count(piece)

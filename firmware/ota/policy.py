@@ -32,10 +32,12 @@ def version(new, running, settings):
 
 
 def numbers(text):
-    """The numbers at the front of a version, as a list: "v1.2.10-rc" → [1, 2, 10]."""
+    """The numbers at the front of a version, as a list: "v1.2.10-rc" → [1, 2, 10]; [] for none."""
     found = []
     for part in text.lstrip("v").split("-")[0].split("+")[0].split(".")[:6]:
         if not part.isdigit():
             return []
         found.append(int(part))
-    return found
+    while found and not found[-1]:
+        found.pop()  # 1.2 and 1.2.0 are the same
+    return found or [0]

@@ -89,7 +89,7 @@ class Slots:
         """
         if size < _HEAD or head[0] != _IMAGE_MAGIC:
             raise Fail("not an app image")
-        chip, = unpack_from("<H", head, 12)
+        (chip,) = unpack_from("<H", head, 12)
         if chip != self._chip:
             raise Fail("wrong chip", chip)
         if unpack_from("<I", head, 32)[0] != _DESCRIPTOR_MAGIC:

@@ -121,11 +121,21 @@ class AWSJobs:
             if accepted:
                 job.version += 1
                 job.queued = False
-                return
+                break
             status = self._overtaken(job, status, answer)
             if status is None:
-                return
-        raise Retry("update overtaken", job.id)
+                break
+        else:
+            raise Retry("update overtaken", job.id)
+        if _WIRE[step][0] not in _OPEN:
+            self._let_go(job)
+
+    def _let_go(self, job):
+        """The execution is over: what was heard of it is stale."""
+        self._job = None
+        heard = _job(self._heard) if self._heard else None
+        if heard and heard.same(job):
+            self._heard = None
 
     def _overtaken(self, job, status, answer):
         """What to say after a refused update; None when it was said already.

@@ -61,7 +61,9 @@ class MQTTStream:
 
         raises   Retry when the stream is silent, Fail when it cannot give the file
         """
-        blocks = self._blocks = _Blocks(image, self._file.id, self._block, self._token, self._clock)
+        blocks = self._blocks = _Blocks(
+            image, self._file.id, self._block, self._token, self._clock
+        )
         await self._open()
         patience_ms, fruitless = _PATIENCE_MS, 0
         while image.missing() >= 0:
@@ -143,7 +145,7 @@ class MQTTStream:
             at = first + count
 
     def _next_run(self, image, at, most):
-        """(first, count) of the blocks missing next from `at` on; count is 0 when there are none."""
+        """(first, count) of the blocks missing next from `at` on; count is 0 for none."""
         if at * self._block >= image.size:
             return 0, 0
         offset = image.missing(at * self._block)

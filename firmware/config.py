@@ -1,0 +1,76 @@
+"""/config.json: what it may hold, the defaults, and the bounds.
+
+A file that is not JSON, lacks a key or misstates one ends in one ConfigError that names the key.
+Keys that are not known here are kept, for the application.
+"""
+
+import json
+
+# fmt: off
+REQUIRED = ("thing", "endpoint", "ca", "certificate", "private_key")
+
+OPTIONAL = {  # key → default, lowest and highest, of an int or of the length of the others
+    "port":               (8883, 1, 65535),
+    "dialect":            ("aws_jobs", 1, 32),
+    "signers":            ([], 0, 8),       # paths of certificates or public keys on the board
+    "wifi":               ({}, 0, 8),       # ssid, password
+    "ntp":                (["pool.ntp.org", "time.cloudflare.com"], 0, 4),
+    "block":              (4096, 256, 98_304),  # bytes; what fits base64 into 128 KiB of MQTT
+    "window":             (8, 1, 512),      # blocks asked for at once, 128 KiB at most
+    "keepalive_s":        (60, 30, 1200),   # AWS takes less for 30
+    "poll_s":             (900, 30, 86_400),  # asking for jobs, should a notice be lost
+    "report_s":           (5, 1, 3600),     # between two reports of progress
+    "trial_s":            (300, 10, 3600),  # for a new image to connect and be found healthy
+    "watchdog_s":         (0, 0, 300),      # 0: none, as while developing
+    "log":                ("I", 1, 1),
+    "allow_unsigned":     (False, 0, 1),
+    "allow_same_version": (False, 0, 1),
+    "allow_downgrade":    (False, 0, 1),
+}
+# fmt: on
+
+_NAME_MAX = 128  # characters of a thing's name; of the other texts, 255
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used; the text says which key and why."""
+
+
+def load(path):
+    """Read and check the file. Raises ConfigError."""
+    try:
+        with open(path) as file:
+            values = json.load(file)
+    except OSError:
+        raise ConfigError("no " + path)
+    except (ValueError, UnicodeError):
+        raise ConfigError(path + " is not JSON")
+    if not isinstance(values, dict):
+        raise ConfigError(path + " is not a JSON object")
+    return check(values)
+
+
+def check(values):
+    """The values with the defaults filled in. Raises ConfigError."""
+    for key in REQUIRED:
+        value = values.get(key)
+        if not isinstance(value, str) or not 0 < len(value) <= 255:
+            raise ConfigError("config lacks " + key)
+    if len(values["thing"]) > _NAME_MAX or not _plain(values["thing"]):
+        raise ConfigError("config: thing is no thing name")
+    for key, (default, low, high) in OPTIONAL.items():
+        value = values.setdefault(key, default)
+        kind = type(default)
+        if type(value) is not kind:
+            raise ConfigError("config: %s is not of type %s" % (key, kind.__name__))
+        if not low <= (value if kind in (int, bool) else len(value)) <= high:
+            raise ConfigError("config: %s is out of bounds (%d to %d)" % (key, low, high))
+    block = values["block"]
+    if block % 4096 and 4096 % block:
+        raise ConfigError("config: block is neither a multiple nor a divisor of 4096")
+    return values
+
+
+def _plain(name):
+    """AWS's alphabet for thing names, which keeps them out of topic syntax."""
+    return all(c.isalpha() or c.isdigit() or c in ":_-" for c in name)

@@ -1,0 +1,40 @@
+"""What happens next, all of it: what runs at boot, what follows what, and what an error means.
+
+The agent only walks this. Order matters in BOOT. The diagram in firmware/DESIGN.md is made from
+it by `python -m host_tools.diagram`.
+"""
+
+from ota.errors import Fail, Gone, Refuse, Retry
+from ota.journal import ACTIVATED
+
+# fmt: off
+ANY, TRIAL, NEW, OLD = "any", "trial", "new", "old"
+
+BOOT = (  # first match wins: phase of the journal, slot that runs → event
+    (ANY,        TRIAL,  "trial"),        # first boot of a new image
+    (ACTIVATED,  NEW,    "confirmed"),    # power failed between confirming and noting it
+    (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back
+    (ANY,        ANY,    "settled"),
+)
+
+BOOTING, CONNECTING, IDLE, ACCEPTING = "BOOTING", "CONNECTING", "IDLE", "ACCEPTING"
+DOWNLOADING, VERIFYING, ACTIVATING = "DOWNLOADING", "VERIFYING", "ACTIVATING"
+TRYING, REPORTING, RESETTING = "TRYING", "REPORTING", "RESETTING"
+
+TRANSITIONS = {
+    BOOTING:      {"trial": TRYING, "confirmed": CONNECTING, "rolled_back": CONNECTING,
+                   "settled": CONNECTING},
+    CONNECTING:   {"linked": IDLE, "owes": REPORTING},
+    IDLE:         {"job": ACCEPTING, "lost": CONNECTING},
+    ACCEPTING:    {"image": DOWNLOADING, "known": REPORTING, "refused": REPORTING,
+                   "gone": IDLE, "lost": CONNECTING},
+    DOWNLOADING: {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
+    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING},
+    ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
+    TRYING:       {"healthy": REPORTING, "sick": RESETTING},  # unconfirmed: rolls back
+    REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING},
+    RESETTING:    {},
+}
+
+ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))
+# fmt: on
