@@ -15,11 +15,11 @@ from ota.errors import Fail
 
 _LIMIT = const(16384)  # bytes of a signer file, text around the PEM block included
 
-_INTEGER = const(0x02)
-_BIT_STRING = const(0x03)
-_OID = const(0x06)
-_SEQUENCE = const(0x30)
-_VERSION = const(0xA0)  # [0] EXPLICIT, RFC 5280 section 4.1
+# the tags of each structure's fields, in order; see `_fields`
+_CERTIFICATE = b"\x30\x30\x03"  # RFC 5280, section 4.1
+_TO_BE_SIGNED = b"\xa0\x02\x30\x30\x30\x30\x30\x81\x82\xa3"
+_KEY_INFO = b"\x30\x03"  # SubjectPublicKeyInfo, and its place among those to be signed:
+_KEY_INFO_AT = const(6)
 
 # AlgorithmIdentifier contents: RFC 5480 section 2.1.1 with prime256v1, RFC 3279 section 2.3.1
 _EC_P256 = b"\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07"
@@ -32,16 +32,19 @@ def public_key(data):
     raises  Fail("bad signer", why)
     """
     der = _der(data)
-    at, end = _element(der, 0, len(der), _SEQUENCE)
-    if end != len(der):
-        raise _bad("bytes after the end")
-    first, stop = _element(der, at, end, _SEQUENCE)
-    if first < stop and der[first] == _OID:
-        return _key(der, at, end)
-    _, rest = _element(der, stop, end, _SEQUENCE)
-    if _element(der, rest, end, _BIT_STRING)[1] != end:
-        raise _bad("not a certificate")
-    return _key(der, *_find_key(der, first, stop))
+    at, end = _fields(der, 0, len(der), b"\x30")[0]
+    first, stop = _element(der, at, end, 0x30)
+    if der[stop : stop + 1] != b"\x03":  # that would be a bare key's bit string
+        _fields(der, at, end, _CERTIFICATE)
+        at, end = _fields(der, first, stop, _TO_BE_SIGNED)[_KEY_INFO_AT]
+    (first, stop), (at, end) = _fields(der, at, end, _KEY_INFO)
+    if der[at : at + 1] != b"\0":  # bits unused in the last byte
+        raise _bad("structure")
+    if der[first:stop] == _EC_P256:
+        return _ec_key(der[at + 1 : end])
+    if der[first:stop] == _RSA:
+        return _rsa_key(der, at + 1, end)
+    raise _bad("neither P-256 nor RSA")
 
 
 def _der(data):
@@ -55,75 +58,54 @@ def _der(data):
             start += 11 + len(label)
             end = data.find(b"-----END " + label, start)
             if end < 0:
-                raise _bad("PEM without an end")
+                raise _bad("PEM")
             try:
                 return a2b_base64(data[start:end])
             except ValueError:
-                raise _bad("base64")
+                raise _bad("PEM")
     return data
-
-
-def _find_key(der, at, end):
-    """Where the subject's public key info lies in a certificate's first part."""
-    if at < end and der[at] == _VERSION:
-        at = _element(der, at, end, _VERSION)[1]
-    at = _element(der, at, end, _INTEGER)[1]
-    for _ in ("signature", "issuer", "validity", "subject"):
-        at = _element(der, at, end, _SEQUENCE)[1]
-    first, stop = _element(der, at, end, _SEQUENCE)
-    rest = stop
-    while rest < end:  # unique identifiers and extensions
-        if der[rest] not in (0x81, 0x82, 0xA3):
-            raise _bad("not a certificate")
-        rest = _element(der, rest, end, der[rest])[1]
-    return first, stop
-
-
-def _key(der, at, end):
-    """The key from the contents of a SubjectPublicKeyInfo."""
-    first, stop = _element(der, at, end, _SEQUENCE)
-    bits, last = _element(der, stop, end, _BIT_STRING)
-    if last != end or bits == end or der[bits] != 0:
-        raise _bad("public key")
-    algorithm = der[first:stop]
-    if algorithm == _EC_P256:
-        return _ec_key(der[bits + 1 : end])
-    if algorithm == _RSA:
-        return _rsa_key(der, bits + 1, end)
-    raise _bad("neither P-256 nor RSA")
 
 
 def _ec_key(point):
     from ota.p256 import on_curve
 
     if len(point) != 65 or point[0] != 4:
-        raise _bad("not an uncompressed point")
+        raise _bad("point")
     x = int.from_bytes(point[1:33], "big")
     y = int.from_bytes(point[33:], "big")
     if not on_curve(x, y):
-        raise _bad("point off the curve")
+        raise _bad("point")
     return "ecdsa", x, y
 
 
 def _rsa_key(der, at, end):
-    at, stop = _element(der, at, end, _SEQUENCE)
-    n, at = _number(der, at, stop)
-    e, at = _number(der, at, stop)
-    if stop != end or at != end:
-        raise _bad("RSA key")
-    if not n >> 2047 or n >> 4096:
-        raise _bad("RSA size")
-    if not n & 1 or not e & 1 or not 3 <= e < 1 << 32:
+    at, end = _fields(der, at, end, b"\x30")[0]
+    n, e = [_number(der[at:end]) for at, end in _fields(der, at, end, b"\x02\x02")]
+    if not n >> 2047 or n >> 4096 or not n & 1 or not e & 1 or not 3 <= e <= 0xFFFFFFFF:
         raise _bad("RSA key")
     return "rsa", n, e
 
 
-def _number(der, at, end):
-    """A positive INTEGER in its shortest form, and where it ends."""
-    at, end = _element(der, at, end, _INTEGER)
-    if at == end or der[at] > 0x7F or (der[at] == 0 and (at + 1 == end or der[at + 1] < 0x80)):
-        raise _bad("integer")
-    return int.from_bytes(der[at:end], "big"), end
+def _number(contents):
+    """A positive INTEGER in its shortest form."""
+    if not contents or contents[0] > 0x7F or (contents[0] == 0 and contents[1:2] < b"\x80"):
+        raise _bad("structure")
+    return int.from_bytes(contents, "big")
+
+
+def _fields(der, at, end, tags):
+    """Where the contents of each field begin and end: one pair a tag, with nothing after the last.
+
+    Context-specific tags (0x80 and up) are optional; None stands for one that is not there.
+    """
+    found = [None] * len(tags)
+    for place, tag in enumerate(tags):
+        if tag < 0x80 or (at < end and der[at] == tag):
+            found[place] = _element(der, at, end, tag)
+            at = found[place][1]
+    if at != end:
+        raise _bad("structure")
+    return found
 
 
 def _element(der, at, end, tag):
@@ -136,7 +118,7 @@ def _element(der, at, end, tag):
     length = der[at + 1]
     at += 2
     if length > 0x7F:
-        count = length & 0x7F
+        count = length - 0x80
         if not 1 <= count <= 2 or at + count > end:
             raise _bad("length")
         length = int.from_bytes(der[at : at + count], "big")
@@ -144,7 +126,7 @@ def _element(der, at, end, tag):
         if length < (0x80 if count == 1 else 0x100):
             raise _bad("length")
     if at + length > end:
-        raise _bad("cut off")
+        raise _bad("length")
     return at, at + length
 
 

@@ -61,8 +61,8 @@ def test_x509_file_cut_anywhere_is_refused():
         der = der_of(pem)
         for size in range(len(der)):
             why(der[:size])
-        assert why(der + b"\0") == "bytes after the end"
-    assert why(sample.FIRST_CERTIFICATE[:300]) == "PEM without an end"
+        assert why(der + b"\0") == "structure"
+    assert why(sample.FIRST_CERTIFICATE[:300]) == "PEM"
 
 
 def test_x509_empty_or_foreign_file_is_refused():
@@ -74,9 +74,9 @@ def test_x509_empty_or_foreign_file_is_refused():
 def test_x509_point_off_the_curve_or_compressed_is_refused():
     der = bytearray(der_of(sample.FIRST_PUBLIC_KEY))
     der[-1] ^= 1
-    assert why(der) == "point off the curve"
+    assert why(der) == "point"
     der[-65] = 2
-    assert why(der) == "not an uncompressed point"
+    assert why(der) == "point"
 
 
 def test_x509_length_not_in_its_shortest_form_is_refused():
@@ -99,4 +99,4 @@ def test_x509_even_or_negative_rsa_numbers_are_refused():
     at = der.find(b"\x02\x82\x01\x01\x00")
     negative = bytearray(der)
     negative[at + 4] = 0x80
-    assert why(negative) == "integer"
+    assert why(negative) == "structure"
