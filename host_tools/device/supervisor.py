@@ -126,7 +126,7 @@ class Board:
 
     def cut_after(self, operations: int, part: str = "nothing") -> None:
         """Have the fuse blow at that flash operation from now."""
-        self._mapped().meter.cut_after(operations, part)
+        self.chip.meter.cut_after(operations, part)
 
     def __enter__(self) -> "Board":
         return self.start()
@@ -179,7 +179,7 @@ class Board:
     @property
     def meter(self):
         """Wear and operations of the flash."""
-        return self._mapped().meter
+        return self.chip.meter
 
     @property
     def table(self) -> partitions.Table:
@@ -187,9 +187,16 @@ class Board:
         return self._table
 
     @property
+    def chip(self) -> provision.Chip:
+        """The flash and its meter, mapped."""
+        if self._chip is None:
+            self._chip = provision.open_chip(self.home, self._table.flash_size)
+        return self._chip
+
+    @property
     def flash(self) -> memoryview:
         """The whole flash, as it is now. Writing to it is damage."""
-        return self._mapped().memory
+        return self.chip.memory
 
     def slot_bytes(self, label: str, size: int | None = None) -> bytes:
         """The first `size` bytes of a partition."""
@@ -202,7 +209,7 @@ class Board:
         found: dict[str, str | None] = {}
         for slot in self._table.slots:
             try:
-                image = bootloader.slot_image(self._mapped().flash, slot, self._chip_name)
+                image = bootloader.slot_image(self.chip.flash, slot, self._chip_name)
                 found[slot.label] = image.version
             except SluiceError:
                 found[slot.label] = None
@@ -211,14 +218,14 @@ class Board:
     def read_file(self, path: str) -> bytes:
         """A file of the board's file system; only while the board is off."""
         assert not self.alive
-        file_system = provision.mount(self._mapped(), self._table)
+        file_system = provision.mount(self.chip, self._table)
         with file_system.open(path, "rb") as file:
             return file.read()
 
     def write_file(self, path: str, content: bytes) -> None:
         """Put a file on the board's file system; only while the board is off."""
         assert not self.alive
-        file_system = provision.mount(self._mapped(), self._table)
+        file_system = provision.mount(self.chip, self._table)
         with file_system.open(path, "wb") as file:
             file.write(content)
         file_system.unmount()
@@ -228,7 +235,7 @@ class Board:
     def make(self) -> "Board":
         """Factory-flash a new board and write the thing's files, without switching it on."""
         files = provision.thing_files(self.state, self.name)
-        chip = self._mapped()
+        chip = self.chip
         with self._locked():
             if not provision.flashed(chip):
                 image = self._factory or make_image(
@@ -237,11 +244,6 @@ class Board:
                 provision.factory_flash(chip, self._table, image)
             provision.write_files(chip, self._table, self.home, files)
         return self
-
-    def _mapped(self) -> provision.Chip:
-        if self._chip is None:
-            self._chip = provision.open_chip(self.home, self._table.flash_size)
-        return self._chip
 
     def _power_on(self) -> None:
         if self.alive:
@@ -289,7 +291,7 @@ class Board:
             if cause != SOFT:
                 self.meter.stop_watchdog()
                 self._start = bootloader.choose(
-                    self._mapped().flash, self._table, self._chip_name, self._say
+                    self.chip.flash, self._table, self._chip_name, self._say
                 )
                 self._unpack()
         except PowerCut:

@@ -46,6 +46,6 @@ def unpack(data: bytes) -> dict[str, bytes] | None:
 
 def _safe(path: str) -> str:
     """The path, which must stay inside the folder that it is unpacked to."""
-    if path.startswith("/") or ".." in path.split("/") or "\x00" in path:
+    if not path or path.startswith("/") or ".." in path.split("/") or "\0" in path:
         raise SluiceError(f"the image carries a module outside its folder: {path!r}")
     return path
