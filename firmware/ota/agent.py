@@ -12,7 +12,7 @@ from binascii import hexlify
 from micropython import const
 
 from ota import policy, verify
-from ota.errors import Fail, Gone, OTAError, Refuse
+from ota.errors import Fail, Gone, OTAError, Refuse, Retry
 from ota.image import HEAD, Image
 from ota.job import Job
 from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING
@@ -102,22 +102,33 @@ class Agent:
     async def trying(self):
         """The trial: connect, tell, ask the application, confirm; all before one deadline."""
         journal = self._journal
-        if journal.phase == DOWNLOADING:  # power failed before the activation was noted
-            journal.write(phase=ACTIVATED, slot=self._slots.running)
+        if journal.phase == DOWNLOADING and journal["slot"] == self._slots.running:
+            journal.write(phase=ACTIVATED)  # power failed before that was noted
         try:
-            await self._uplink.reach(self._dialect.start, self._settings["trial_s"] * 1000)
-            if journal.phase == ACTIVATED:
-                await self._tell("trying")
+            await self._reach_in_trial()
             if not await self._healthy():
-                raise Fail("self-test failed")
-        except OTAError as error:
-            return self._sick("%s" % error)
-        except Exception as error:
-            return self._sick("trial failed: " + repr(error))
+                return self._sick("self-test failed")
+        except Exception as error:  # whatever it is, this image is not to stay
+            return self._sick(str(error) if isinstance(error, OTAError) else repr(error))
         self._slots.confirm()
         if journal.phase == ACTIVATED:
             self._succeed()
         return "healthy"
+
+    async def _reach_in_trial(self):
+        """Be linked, and have the cloud know of the trial. Raises Retry at the deadline."""
+        clock = self._clock
+        end = clock.ticks_add(clock.ticks_ms(), self._settings["trial_s"] * 1000)
+        while True:
+            left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
+            try:
+                await self._uplink.reach(self._dialect.start, left_ms)
+                if self._journal.phase == ACTIVATED:
+                    await self._tell("trying")
+                return
+            except Retry:
+                if not left_ms:
+                    raise
 
     def _sick(self, reason):
         log.e("sick", reason)
@@ -159,6 +170,7 @@ class Agent:
                 journal.settle()
                 raise
             journal.settle()
+        self._image = None
         return "reported"
 
     def _owed(self):
@@ -307,9 +319,7 @@ class _Known(Exception):
 
 def _event(fault):
     """What an error means for the agent: the event of the first of ERRORS that it is one of."""
-    for kind, event in ERRORS:
-        if isinstance(fault, kind):
-            return event
+    return next(event for kind, event in ERRORS if isinstance(fault, kind))
 
 
 def _digest(text):
