@@ -5,21 +5,14 @@ too: where one is raised says nothing, its class says what happens next.
 """
 
 import gc
-import hashlib
 import sys
-from binascii import hexlify
 
-from micropython import const
-
-from ota import policy, verify
 from ota.errors import Fail, Gone, OTAError, Refuse, Retry
-from ota.image import HEAD, Image
 from ota.job import Job
 from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING
 from ota.log import Log
 from ota.table import ANY, BOOT, BOOTING, ERRORS, NEW, OLD, TRANSITIONS, TRIAL
-
-_CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
+from ota.update import Update
 
 log = Log("agent")
 
@@ -52,9 +45,8 @@ class Agent:
         self._load = load
         self._healthy = healthy
         self._reset = reset
-        self._image = None
+        self._update = Update(slots, journal, settings)
         self._reported = clock.ticks_ms()
-        self._noted = 0
         self.job = None
         self.state = BOOTING
 
@@ -80,7 +72,7 @@ class Agent:
             fault = Fail("internal error: " + repr(error))
         event = _event(fault)
         if event == "failed":
-            self._image = None
+            self._update.drop()
             self._journal.owe("failed", str(fault), self.job)
         return event
 
@@ -170,7 +162,7 @@ class Agent:
                 journal.settle()
                 raise
             journal.settle()
-        self._image = None
+        self._update.drop()
         return "reported"
 
     def _owed(self):
@@ -181,13 +173,12 @@ class Agent:
 
     def _info(self):
         """What a dialect may tell of, whatever its words for it are."""
-        size = self._image.size if self._image else 0
-        block = self._settings["block"]
+        received, total = self._update.blocks()
         return {
             "reason": self._journal["reason"] or "",
             "running": self._journal["version"] or self._slots.version,
-            "received": -(-(self._image.received if self._image else 0) // block),
-            "total": -(-size // block),
+            "received": received,
+            "total": total,
             "free": gc.mem_free(),
         }
 
@@ -219,83 +210,31 @@ class Agent:
             job.read()
         if "self_test" in job.details and not journal.about(job):
             raise Refuse("no record of the trial that the job speaks of")
-        file = job.files[0]
-        if file.size > self._slots.size:
-            raise Refuse("image larger than the slot", file.size, self._slots.size)
-        policy.signature(file, self._settings)
+        self._update.judge(job.files[0])
 
     async def downloading(self):
-        file = self.job.files[0]
-        image = self._resumed(file)
-        source = self._source(file, self._settings["block"])
-        log.i("download", file.size, "from", image.received)
+        """Fetch what is missing, wherever an earlier attempt left off."""
+        update = self._update
+        image = update.open(self.job)
+        source = self._source(self.job.files[0], self._settings["block"])
         try:
             await source.fetch(image, self._watch)
         finally:
             await source.close()
-        self._journal.write(written=image.sectors())
+        update.note()
         return "complete"
-
-    def _resumed(self, file):
-        """The image as far as it got: in this run, before the last reset, or not at all."""
-        journal, slot = self._journal, self._slots.inactive
-        identity = "%d-%s" % (file.size, _digest(file.signature or file.url or ""))
-        known = journal.about(self.job) and journal["image"] == identity
-        if not known or journal["slot"] != slot:
-            journal.begin(self.job, identity, slot, self._slots.version)
-            self._image = None
-        if self._image is None:
-            gc.collect()
-            self._image = Image(
-                self._slots.target,
-                file.size,
-                self._settings["block"],
-                self._check,
-                journal.written,
-            )
-        self._noted = self._image.received
-        return self._image
-
-    def _check(self, head):
-        """Judge an image by its first bytes; raises Fail."""
-        version = self._slots.check(head, self.job.files[0].size)
-        policy.version(version, self._slots.version, self._settings)
 
     async def _watch(self):
         """Between blocks: note, tell, and see whether the job is still ours."""
-        image, now = self._image, self._clock.ticks_ms()
-        if image.received - self._noted >= _CHECKPOINT:
-            self._noted = image.received
-            self._journal.write(written=image.sectors())
-            gc.collect()
-            log.i("progress", image.received, image.size, "free", gc.mem_free())
+        now = self._clock.ticks_ms()
+        self._update.checkpoint()
         if self._clock.ticks_diff(now, self._reported) >= self._settings["report_s"] * 1000:
             self._reported = now
             self._dialect.progress(self.job, self._info())
         await self._dialect.still(self.job)
 
     async def verifying(self):
-        file, image = self.job.files[0], self._image
-        head = bytearray(HEAD)
-        self._slots.target.readblocks(0, head, 0)
-        self._check(head)
-        digest = await image.digest(self._pause)
-        if file.signature:
-            signature = verify.unpack(file.signature)
-            gc.collect()
-            signer = await verify.genuine(
-                digest,
-                signature,
-                file.algorithm,
-                file.signer,
-                self._settings["signers"],
-                self._load,
-                self._pause,
-            )
-            log.i("signed by", signer)
-        else:
-            policy.signature(file, self._settings)
-            log.w("unsigned image accepted")
+        await self._update.prove(self._load, self._pause)
         return "genuine"
 
     async def activating(self):
@@ -320,7 +259,3 @@ class _Known(Exception):
 def _event(fault):
     """What an error means for the agent: the event of the first of ERRORS that it is one of."""
     return next(event for kind, event in ERRORS if isinstance(fault, kind))
-
-
-def _digest(text):
-    return hexlify(hashlib.sha256(text.encode()).digest()).decode()[:32]

@@ -1,0 +1,113 @@
+"""One image on its way from a job to an activated slot: judged, resumed, noted, proved.
+
+memory   that of ota.image.Image, while there is one
+"""
+
+import gc
+import hashlib
+from binascii import hexlify
+
+from micropython import const
+
+from ota import policy, verify
+from ota.errors import Refuse
+from ota.image import HEAD, Image
+from ota.log import Log
+
+_CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
+
+log = Log("update")
+
+
+class Update:
+    """The update at hand, if there is one.
+
+    slots     inactive, target, size, version, check
+    journal   ota.journal.Journal
+    settings  block, signers and the allow_… of config.json
+    """
+
+    def __init__(self, slots, journal, settings):
+        self._slots = slots
+        self._journal = journal
+        self._settings = settings
+        self._file = self._image = None
+        self._noted = 0  # bytes that the journal knows of
+
+    def judge(self, file):
+        """Raises Refuse for a file that can be seen from here not to do."""
+        if file.size > self._slots.size:
+            raise Refuse("image larger than the slot", file.size, self._slots.size)
+        policy.signature(file, self._settings)
+
+    def open(self, job):
+        """The job's image as far as it got: in this run, before the last reset, or not at all."""
+        journal, slots, self._file = self._journal, self._slots, job.files[0]
+        identity = _identity(self._file)
+        known = journal.about(job) and journal["image"] == identity
+        if not known or journal["slot"] != slots.inactive:
+            journal.begin(job, identity, slots.inactive, slots.version)
+            self.drop()
+        if self._image is None:
+            gc.collect()
+            block = self._settings["block"]
+            self._image = Image(slots.target, self._file.size, block, self._check, journal.written)
+        self._noted = self._image.received
+        log.i("open", self._file.size, "has", self._noted, "into", slots.inactive)
+        return self._image
+
+    def drop(self):
+        """Let go of the image's memory."""
+        self._image = None
+
+    def blocks(self):
+        """(received, total) in blocks of the configured size; (0, 0) without an image."""
+        if self._image is None:
+            return 0, 0
+        block = self._settings["block"]
+        return -(-self._image.received // block), -(-self._image.size // block)
+
+    def checkpoint(self):
+        """Note what is there when 64 KiB came since the last time."""
+        image = self._image
+        if image.received - self._noted >= _CHECKPOINT:
+            self.note()
+            gc.collect()
+            log.i("progress", image.received, image.size, "free", gc.mem_free())
+
+    def note(self):
+        """Note what is there; after a power cut, the download goes on from here."""
+        self._noted = self._image.received
+        self._journal.write(written=self._image.sectors())
+
+    def _check(self, head):
+        """Judge the image by its first bytes, before any of them is written. Raises Fail."""
+        version = self._slots.check(head, self._file.size)
+        policy.version(version, self._slots.version, self._settings)
+
+    async def prove(self, load, pause):
+        """Read the slot back: its head, its digest, and the signature over that.
+
+        raises   Fail with the reason
+        """
+        file, head = self._file, bytearray(HEAD)
+        self._slots.target.readblocks(0, head, 0)
+        self._check(head)
+        digest = await self._image.digest(pause)
+        gc.collect()
+        if not file.signature:
+            policy.signature(file, self._settings)
+            log.w("unsigned image accepted")
+            return
+        signature = verify.unpack(file.signature)
+        signers = self._settings["signers"]
+        signer = await verify.genuine(
+            digest, signature, file.algorithm, file.signer, signers, load, pause
+        )
+        log.i("signed by", signer)
+
+
+def _identity(file):
+    """What makes two downloads the same: size and signature, or the address without one."""
+    digest = hashlib.sha256((file.signature or file.url or "").encode()).digest()
+    return "%d-%s" % (file.size, hexlify(digest[:16]).decode())
