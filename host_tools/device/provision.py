@@ -22,13 +22,12 @@ from host_tools.errors import SluiceError
 
 BOARDS = ROOT / "boards"
 FILE_SYSTEM = "vfs"  # label of the partition
-LITTLEFS = {  # what MicroPython's VfsLfs2 expects; version 2.0 so that old ports read it too
+LITTLEFS = {  # MicroPython's VfsLfs2; its littlefs writes disk version 2.1, as this one
     "block_size": SECTOR,
     "read_size": 32,
     "prog_size": 32,
     "cache_size": 128,
     "lookahead_size": 32,
-    "disk_version": 0x00020000,
 }
 
 
@@ -153,6 +152,11 @@ def write_files(chip: Chip, table: Table, home: Path, files: dict[str, bytes]) -
         file_system.unmount()
         record.write_text(json.dumps(digests, indent=1))
     return changed
+
+
+def forget_files(home: Path) -> None:
+    """A blank file system holds none of the files that were written before."""
+    (home / "provisioned.json").unlink(missing_ok=True)
 
 
 def mount(chip: Chip, table: Table) -> LittleFS:

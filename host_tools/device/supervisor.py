@@ -2,7 +2,7 @@
 
 Output is lines. Those of the supervisor itself, in a fixed form that others may parse:
 
-    boot: <slot> <version> <valid|trial|new-board>    what starts
+    boot: <slot> <version> <valid|trial|new-board>    what starts; new-board: no usable record
     boot: rolled back <slot>                          an unconfirmed image was taken back
     boot: skipped <slot>: <reason>                    an image that would not boot
     reset: <machine.reset|soft|watchdog|panic>        why it starts again
@@ -11,58 +11,56 @@ Output is lines. Those of the supervisor itself, in a fixed form that others may
     flash: <n> operations                             erases and programs since this power-on
 """
 
-import fcntl
 import os
 import re
 import shutil
 import signal
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from host_tools import toolchain
 from host_tools.compile import compile_tree
-from host_tools.device import bootloader, partitions, provision
+from host_tools.device import bootloader
+from host_tools.device.hardware import Hardware
 from host_tools.device.meter import PowerCut
+from host_tools.device.output import Output
+from host_tools.device.process import Process
+from host_tools.device.terminal import Terminal
 from host_tools.errors import SluiceError
-from host_tools.image import make_image
 from host_tools.image.build import CHIPS
 
-FACTORY_VERSION = "1.0.0"
 HERE = Path(__file__).parent
-SHARED = {  # modules that run on both sides
-    "norflash.py": HERE / "norflash.py",
-    "otadata.py": HERE / "otadata.py",
-    "appimage.py": HERE.parent / "image/appimage.py",
+SHIMS = {file.name: file for file in (HERE / "shims").glob("*.py")} | {
+    "sim_norflash.py": HERE / "norflash.py",  # these three run on both sides
+    "sim_otadata.py": HERE / "otadata.py",
+    "sim_appimage.py": HERE.parent / "image/appimage.py",
 }
 POWER_ON, HARD, WATCHDOG, SOFT = 1, 2, 3, 5  # machine.reset_cause()
-POWER_CUT_EXIT = 77
+SOFT_TO_RAW, PANIC, POWER_CUT = 16, 33, 77  # exit codes of sim_chip.py
 # fmt: off
 RESETS = {  # how MicroPython ended → what is said, and the next reset cause
+    SOFT_TO_RAW:     ("reset: soft", SOFT),
     17:              ("reset: soft", SOFT),
     32:              ("reset: machine.reset", HARD),
-    33:              ("reset: panic", HARD),
+    PANIC:           ("reset: panic", HARD),
     -signal.SIGALRM: ("reset: watchdog", WATCHDOG),
-    POWER_CUT_EXIT:  ("power: cut", POWER_ON),
+    POWER_CUT:       ("power: cut", POWER_ON),
 }
 ENDS = {0: "main returned", 1: "main raised"}
 # fmt: on
 
 
-class Board:
-    """One simulated board.
+class Board(Hardware):
+    """One simulated board; see Hardware for the arguments that are not here.
 
-    state    the folder with things/ and devices/
-    name     of the thing; also of the device's folder
-    board    a folder of boards/, for its partitions.csv and its board.py
     heap     MicroPython's heap, as -X heapsize takes it
     cut_at   cut the power at that flash operation, counted from start(); cut_part says how far
              the operation gets: nothing, front, back (its halves), whole
-    factory  the image in ota_0 of a new board; by default this checkout's firmware, as 1.0.0
     on_line  called with every line, from the board's own thread
+    link     where to put the symlink of a pty that mpremote can open
+    arch     of MicroPython: i386, or amd64
     """
 
     def __init__(
@@ -77,56 +75,55 @@ class Board:
         on_line: Callable[[str], None] | None = None,
         chip: str = "esp32",
         arch: str = "i386",
+        link: Path | None = None,
     ):
-        self.state, self.name, self.board, self.heap = Path(state), name, board, heap
-        self.home = self.state / "devices" / name
-        self.lines: list[str] = []
+        super().__init__(state, name, board, chip, factory)
+        self.heap, self._arch, self._link = heap, arch, link
         self.exit_code: int | None = None
         self.failure: SluiceError | None = None
+        self._output = Output(on_line)
         self._cut = (cut_at, cut_part)
-        self._factory, self._on_line, self._chip_name, self._arch = factory, on_line, chip, arch
-        self._news = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._child: subprocess.Popen | None = None
-        self._stopping = self._pulled = False
-        self._table = partitions.read_csv(provision.BOARDS / board / "partitions.csv")
-        self._chip: provision.Chip | None = None
+        self._process: Process | None = None
+        self._pulled = False
+        self._to_raw = False
         self._counted_from = 0
 
     # --- power ---------------------------------------------------------------------------------
 
     def start(self) -> "Board":
         """Power on, in a thread of its own. SluiceError if the board cannot be made."""
-        self._power_on()
-        self._thread = threading.Thread(target=self._live, name=f"board {self.name}", daemon=True)
+        terminal = self._power_on()
+        self._thread = threading.Thread(
+            target=self._live, args=[terminal], name=f"board {self.name}", daemon=True
+        )
         self._thread.start()
         return self
 
     def run(self) -> int:
-        """Power on and stay until MicroPython ends by itself; its exit code."""
-        self._power_on()
-        self._live()
+        """Power on and stay until MicroPython ends by itself, or stop(); its exit code."""
+        self._live(self._power_on())
         if self.failure:
             raise self.failure
         return self.exit_code or 0
 
     def stop(self) -> None:
-        """Power off for good, as quietly as pulling the plug; start() is another power-on."""
-        self._stopping = True
-        self._signal(signal.SIGKILL)
+        """Pull the plug; start() is another power-on. From any thread, or a signal handler."""
+        if self._process:
+            self._process.switch_off()
         if self._thread and self._thread is not threading.current_thread():
             self._thread.join(timeout=10)
-
-    kill = stop
 
     def cut_power(self) -> None:
         """Off and on again, now."""
         self._pulled = True
-        self._signal(signal.SIGKILL)
+        while self._pulled and self.alive:  # it may be between two processes right now
+            self._process.kill()
+            time.sleep(0.005)
 
     def cut_after(self, operations: int, part: str = "nothing") -> None:
         """Have the fuse blow at that flash operation from now."""
-        self.chip.meter.cut_after(operations, part)
+        self.meter.cut_after(operations, part)
 
     def __enter__(self) -> "Board":
         return self.start()
@@ -134,229 +131,127 @@ class Board:
     def __exit__(self, *_) -> None:
         self.stop()
 
-    # --- what a test asks ----------------------------------------------------------------------
-
-    def wait_for(self, pattern: str, deadline_s: float = 30, after: int = 0) -> re.Match:
-        """The first line from index `after` that `pattern` matches anywhere.
-
-        raises  TimeoutError with the last lines, also when the board ended without it
-        """
-        limit = time.monotonic() + deadline_s
-        seen = after
-        with self._news:
-            while True:
-                while seen < len(self.lines):
-                    match = re.search(pattern, self.lines[seen])
-                    seen += 1
-                    if match:
-                        return match
-                left = limit - time.monotonic()
-                if left <= 0 or not self.alive:
-                    tail = "\n".join(self.lines[-25:])
-                    raise TimeoutError(f"{self.name}: no line matches {pattern!r}:\n{tail}")
-                self._news.wait(min(left, 1))
-
-    def join(self, deadline_s: float = 30) -> int | None:
-        """Wait until MicroPython ends by itself; its exit code."""
-        assert self._thread
-        self._thread.join(deadline_s)
-        if self._thread.is_alive():
-            raise TimeoutError(f"{self.name} is still running:\n" + "\n".join(self.lines[-25:]))
-        if self.failure:
-            raise self.failure
-        return self.exit_code
+    # --- what it says --------------------------------------------------------------------------
 
     @property
     def alive(self) -> bool:
-        """Whether the power is on."""
+        """Whether start() was called and the board has not ended."""
         return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def lines(self) -> list[str]:
+        """All lines so far, over all power-ons of this object."""
+        return self._output.lines
 
     @property
     def operations(self) -> int:
         """Flash operations since start()."""
         return self.meter.operations - self._counted_from
 
-    @property
-    def meter(self):
-        """Wear and operations of the flash."""
-        return self.chip.meter
+    def wait_for(self, pattern: str, deadline_s: float = 30, after: int = 0) -> re.Match:
+        """The first line from index `after` that `pattern` matches anywhere.
 
-    @property
-    def table(self) -> partitions.Table:
-        """The partition table."""
-        return self._table
+        raises  TimeoutError with the last lines, also when the board ended without it
+        """
+        return self._output.wait_for(pattern, deadline_s, after, lambda: self.alive)
 
-    @property
-    def chip(self) -> provision.Chip:
-        """The flash and its meter, mapped."""
-        if self._chip is None:
-            self._chip = provision.open_chip(self.home, self._table.flash_size)
-        return self._chip
-
-    @property
-    def flash(self) -> memoryview:
-        """The whole flash, as it is now. Writing to it is damage."""
-        return self.chip.memory
-
-    def slot_bytes(self, label: str, size: int | None = None) -> bytes:
-        """The first `size` bytes of a partition."""
-        row = self._table.labelled(label)
-        return bytes(self.flash[row.offset : row.offset + (row.size if size is None else size)])
-
-    @property
-    def versions(self) -> dict[str, str | None]:
-        """{slot: version of the image in it}, None where nothing would boot."""
-        found: dict[str, str | None] = {}
-        for slot in self._table.slots:
-            try:
-                image = bootloader.slot_image(self.chip.flash, slot, self._chip_name)
-                found[slot.label] = image.version
-            except SluiceError:
-                found[slot.label] = None
-        return found
-
-    def read_file(self, path: str) -> bytes:
-        """A file of the board's file system; only while the board is off."""
-        assert not self.alive
-        file_system = provision.mount(self.chip, self._table)
-        with file_system.open(path, "rb") as file:
-            return file.read()
-
-    def write_file(self, path: str, content: bytes) -> None:
-        """Put a file on the board's file system; only while the board is off."""
-        assert not self.alive
-        file_system = provision.mount(self.chip, self._table)
-        with file_system.open(path, "wb") as file:
-            file.write(content)
-        file_system.unmount()
+    def join(self, deadline_s: float = 30) -> int | None:
+        """Wait until MicroPython ends by itself; its exit code."""
+        if self._thread:
+            self._thread.join(deadline_s)
+        if self.alive:
+            raise TimeoutError(f"{self.name} is still running:\n{self._output.tail}")
+        if self.failure:
+            raise self.failure
+        return self.exit_code
 
     # --- its life ------------------------------------------------------------------------------
 
-    def make(self) -> "Board":
-        """Factory-flash a new board and write the thing's files, without switching it on."""
-        files = provision.thing_files(self.state, self.name)
-        chip = self.chip
-        with self._locked():
-            if not provision.flashed(chip):
-                image = self._factory or make_image(
-                    FACTORY_VERSION, chip=self._chip_name, board=self.board
-                )
-                provision.factory_flash(chip, self._table, image)
-            provision.write_files(chip, self._table, self.home, files)
-        return self
-
-    def _power_on(self) -> None:
+    def _power_on(self) -> Terminal | None:
         if self.alive:
             raise SluiceError(f"{self.name} is running already")
         self.make()
-        sources = SHARED | {file.name: file for file in (HERE / "shims").glob("*.py")}
-        compile_tree(sources, self.home / "shims")
+        compile_tree(SHIMS, self.home / "shims")
         self._program = toolchain.micropython(self._arch)
-        self._stopping = self._pulled = False
+        terminal = Terminal(self._link) if self._link else None
+        self._process = Process(self._output, terminal)
+        self._pulled = self._to_raw = False
         self.exit_code = self.failure = None
         self.meter.disarm()
         self._counted_from = self.meter.operations
-        if self._cut[0]:
-            self.cut_after(*self._cut)
+        if self._cut[0] is not None:
+            self.cut_after(self._cut[0], self._cut[1])
             self._cut = (None, "nothing")
+        return terminal
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Keep a second supervisor off this flash."""
-        with (self.home / "lock").open("w") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise SluiceError(f"{self.name} is running already") from error
-            yield
-
-    def _live(self) -> None:
-        """One power-on after another, until MicroPython ends or stop()."""
+    def _live(self, terminal: Terminal | None) -> None:
+        """From reset to reset, until MicroPython ends or stop()."""
         try:
             with self._locked():
-                cause = POWER_ON
-                while cause is not None and not self._stopping:
-                    cause = self._life(cause)
-                self._say(f"flash: {self.operations} operations")
+                cause: int | None = POWER_ON
+                while cause is not None and self._process.powered:
+                    cause = self._after(self._life(cause))
+                self._output.say(f"flash: {self.operations} operations")
         except SluiceError as error:
             self.failure = error
-            self._say(f"boot: {error}")
+            self._output.say(f"end: {error}")
         finally:
-            with self._news:
-                self._news.notify_all()
+            if terminal:
+                terminal.close()
+            self._output.wake()
 
-    def _life(self, cause: int) -> int | None:
-        """From one reset to the next; the cause of the next, None when it is over."""
+    def _life(self, cause: int) -> int:
+        """From one reset to the next; how it ended, as an exit code of MicroPython."""
         try:
             if cause != SOFT:
-                self.meter.stop_watchdog()
-                self._start = bootloader.choose(
-                    self.chip.flash, self._table, self._chip_name, self._say
-                )
-                self._unpack()
+                self._boot()
         except PowerCut:
-            return self._after(POWER_CUT_EXIT)
-        if self._start.image.modules is None:
-            if self._start.state != "trial":
-                raise SluiceError(f"{self._start.slot.label} carries no modules to run")
-            return self._after(33)
-        return self._after(self._micropython(cause))
+            return POWER_CUT
+        if self._booted.image.modules is None:
+            if self._booted.state != "trial":
+                raise SluiceError(f"the image in {self._booted.slot.label} cannot be simulated")
+            return PANIC
+        return self._process.run(
+            self._command(cause), self.home, f"{self.home.resolve() / 'shims'}:.frozen"
+        )
 
-    def _after(self, code: int) -> int | None:
-        if self._stopping:
-            return None
-        if self._pulled and code == -signal.SIGKILL:
-            self._pulled = False
-            code = POWER_CUT_EXIT
-        said, cause = RESETS.get(code, (None, None))
-        if said is None:
-            ending = f"signal {-code}" if code < 0 else f"exit {code}"
-            self._say(f"end: {ENDS.get(code, ending)}")
-            self.exit_code = code
-        else:
-            self._say(said)
-        if cause == POWER_ON:
-            self.meter.disarm()
-        return cause
-
-    def _unpack(self) -> None:
-        """The modules of the chosen slot, where MicroPython will find them."""
+    def _boot(self) -> None:
+        """What happens before any Python: the boot loader, and the chosen slot's modules."""
+        self.meter.stop_watchdog()
+        self._booted = bootloader.choose(
+            self.chip.flash, self.table, self._chip_name, self._output.say
+        )
         rom = self.home / "rom"
         shutil.rmtree(rom, ignore_errors=True)
         rom.mkdir()
-        for path, content in (self._start.image.modules or {}).items():
+        for path, content in (self._booted.image.modules or {}).items():
             (rom / path).parent.mkdir(parents=True, exist_ok=True)
             (rom / path).write_bytes(content)
 
-    def _micropython(self, cause: int) -> int:
-        """Run MicroPython until it ends; its exit code, negative for a signal."""
-        arguments = [self._start.slot.label, cause, os.getpid(), self.name]
-        arguments += [CHIPS[self._chip_name].id]
-        command = [self._program, "-X", f"heapsize={self.heap}", "-m", "start"]
-        with subprocess.Popen(
-            [*command, *map(str, arguments)],
-            cwd=self.home,
-            env={**os.environ, "MICROPYPATH": f"{self.home.resolve() / 'shims'}:.frozen"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        ) as child:
-            self._child = child
-            if self._stopping:
-                child.kill()
-            assert child.stdout
-            for line in child.stdout:
-                self._say(line.decode(errors="replace").rstrip("\r\n"))
-            return child.wait()
+    def _command(self, cause: int) -> list[str]:
+        """sys.argv of sim_chip.py and sim_start.py."""
+        raw, self._to_raw = self._to_raw, False
+        mode = "pipe" if not self._link else "raw" if raw else "main"
+        chip = CHIPS[self._chip_name].id
+        arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode]
+        start = [str(self._program), "-X", f"heapsize={self.heap}", "-m", "sim_start"]
+        return start + [str(argument) for argument in arguments]
 
-    def _say(self, line: str) -> None:
-        with self._news:
-            self.lines.append(line)
-            self._news.notify_all()
-        if self._on_line:
-            self._on_line(line)
-
-    def _signal(self, number: int) -> None:
-        child = self._child
-        if child and child.poll() is None:
-            child.send_signal(number)
+    def _after(self, code: int) -> int | None:
+        """Say how it ended; the cause of the reset that follows, None if none does."""
+        if not self._process.powered:
+            return None
+        if self._pulled and code == -signal.SIGKILL:
+            self._pulled = False
+            code = POWER_CUT
+        self._to_raw = code == SOFT_TO_RAW
+        if code not in RESETS:
+            ending = f"signal {-code}" if code < 0 else f"exit {code}"
+            self._output.say(f"end: {ENDS.get(code, ending)}")
+            self.exit_code = code
+            return None
+        said, cause = RESETS[code]
+        self._output.say(said)
+        if cause == POWER_ON:
+            self.meter.disarm()
+        return cause

@@ -7,8 +7,8 @@ Source: esp32_partition.c of MicroPython's esp32 port; esp_partition and esp_ota
 
 import struct
 
-import chip
-import otadata
+import sim_chip as chip
+import sim_otadata as otadata
 
 _SECTOR = 4096
 _TABLE, _TABLE_SIZE, _ENTRY = 0x8000, 0xC00, 32
@@ -189,9 +189,9 @@ class Partition:
     def _verify(self, address, size):
         import sys
 
-        import appimage
+        import sim_appimage as appimage
 
-        del sys.modules["appimage"]  # seldom needed: its memory is better free
+        del sys.modules["sim_appimage"]  # seldom needed: its memory is better free
         try:
             appimage.verify(
                 lambda offset, view: chip.flash.read(address + offset, memoryview(view)),

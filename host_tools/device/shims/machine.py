@@ -1,6 +1,6 @@
 """The part of ESP32's `machine` that can be had without pins: resets, watchdog, clock."""
 
-import chip
+import sim_chip as chip
 
 PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 

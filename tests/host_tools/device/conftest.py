@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.device import provision
 from host_tools.device.supervisor import Board
 from host_tools.image import make_image
 
@@ -38,11 +37,3 @@ def new_board(state: Path) -> Iterator[BoardMaker]:
     yield make
     for board in made:
         board.stop()
-
-
-def put_image(board: Board, label: str, image: bytes) -> None:
-    """Write an image into a slot as a programmer would; the board must be made, and off."""
-    row = board.table.labelled(label)
-    flash = provision.workbench(board.chip)
-    flash.erase(row.offset, row.size)
-    flash.program(row.offset, image)

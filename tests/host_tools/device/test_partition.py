@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.device import provision
 from host_tools.device.supervisor import Board
 from host_tools.image import make_image
 
@@ -29,12 +28,10 @@ def outcomes(arch: str, folder: Path) -> dict[str, str]:
     thing.mkdir(parents=True)
     (thing / "config.json").write_text("{}")
     modules = {"main.py": MAIN, "runner.py": RUNNER, "partition_rules.py": RULES}
-    board = Board(
-        folder, "lamp", factory=make_image("1.0.0", modules=modules), arch=arch, heap=HEAPS[arch]
-    ).make()
-    slot = board.table.labelled("ota_1")
-    image = make_image("2.0.0", 1_000_000, modules={"main.py": ""})
-    provision.workbench(board.chip).program(slot.offset, image)
+    factory = make_image("1.0.0", modules=modules)
+    board = Board(folder, "lamp", factory=factory, arch=arch, heap=HEAPS[arch])
+    board.make()
+    board.put_image("ota_1", make_image("2.0.0", 1_000_000, modules={"main.py": ""}))
     board.start().join()
     tests = [json.loads(line[6:]) for line in board.lines if line.startswith("@TEST ")]
     return dict(tests) | {"output": "\n".join(board.lines)}

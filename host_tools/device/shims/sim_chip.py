@@ -1,7 +1,7 @@
 """The chip under this process: its flash and meter, mapped from their files; how it ends.
 
 sys.argv is what the supervisor passes: the slot that runs ("ota_0"), the reset cause (a number of
-`machine`), the supervisor's process id, the device's name, the chip id, and for `start` the mode.
+`machine`), the supervisor's process id, the device's name, the chip id, and `MODES` of sim_start.
 The working directory is the device's folder.
 """
 
@@ -10,9 +10,10 @@ import sys
 
 import ffi
 import uctypes
-from norflash import WATCHDOG_MS, NORFlash
+from sim_norflash import WATCHDOG_MS, NORFlash
 
-SOFT_RESET, HARD_RESET, PANIC, POWER_CUT = 17, 32, 33, 77  # exit codes, known to the supervisor
+# exit codes, known to the supervisor; a soft reset to raw mode runs boot.py and not main.py
+SOFT_RESET_RAW, SOFT_RESET, HARD_RESET, PANIC, POWER_CUT = 16, 17, 32, 33, 77
 _READ_WRITE, _SHARED = 3, 1  # mmap: PROT_READ | PROT_WRITE, MAP_SHARED
 _DIE_WITH_PARENT, _KILL = 1, 9  # prctl: PR_SET_PDEATHSIG; SIGKILL
 
@@ -23,6 +24,11 @@ ID = int(sys.argv[5])
 
 _libc = ffi.open(None)
 leave = _libc.func("v", "_exit", "i")  # at once: no finally, no flush, as a reset on a chip
+
+
+def control(file, request):
+    """ioctl without an argument."""
+    _libc.func("i", "ioctl", "ili")(file, request, 0)
 
 
 def _map(file):

@@ -1,8 +1,12 @@
 """What the boot loader starts: mounts the file systems, then runs the device's own code.
 
 /boot.py and /main.py of the board's file system, if they are there, else the image's `main`.
-Afterwards the board sits still if its watchdog is armed, and otherwise ends: 0, or 1 after a
-traceback.
+Afterwards a board with a terminal is at its REPL; one whose watchdog is armed sits still; any
+other ends: 0, or 1 after a traceback. The mode, last of sys.argv:
+
+    pipe   no terminal
+    main   a terminal; the REPL after main
+    raw    a terminal, after a soft reset in raw mode: boot.py, then the raw REPL
 """
 
 import gc
@@ -10,9 +14,11 @@ import os
 import sys
 import time
 
-import chip
 import esp32
+import sim_chip as chip
 import vfs
+
+mode = sys.argv[6]
 
 
 def mount():
@@ -29,14 +35,17 @@ def mount():
 
 def run():
     """The exit code of boot.py and main."""
+    spaces = {"__name__": "__main__"}
     try:
         names = os.listdir("/")
         if "boot.py" in names:
-            execfile("/boot.py", {"__name__": "__main__"})  # noqa: F821
+            execfile("/boot.py", spaces)  # noqa: F821
+        if mode == "raw":
+            return 0
+        gc.collect()
         if "main.py" in names:
-            execfile("/main.py", {"__name__": "__main__"})  # noqa: F821
+            execfile("/main.py", spaces)  # noqa: F821
         else:
-            gc.collect()
             __import__("main")
     except SystemExit:
         return chip.SOFT_RESET
@@ -49,7 +58,15 @@ def run():
 mount()
 if chip.armed():
     chip.timer(chip.armed())
-code = run()
-while chip.armed() and code != chip.SOFT_RESET:
-    time.sleep(60)
+if mode == "pipe":
+    code = run()
+    while chip.armed() and code != chip.SOFT_RESET:
+        time.sleep(60)
+else:
+    import sim_repl
+
+    sim_repl.take_terminal()
+    code = run()
+    if code != chip.SOFT_RESET:
+        code = sim_repl.serve(mode == "raw")
 chip.leave(code)

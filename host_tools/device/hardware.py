@@ -1,0 +1,125 @@
+"""A board that is switched off: its flash, what is in it, and making it in the first place."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from host_tools.device import bootloader, partitions, provision
+from host_tools.device.meter import Meter
+from host_tools.errors import SluiceError
+from host_tools.image import make_image
+
+FACTORY_VERSION = "1.0.0"
+
+
+class Hardware:
+    """One device folder of a state folder, DIR/devices/NAME.
+
+    board    a folder of boards/, for its partitions.csv and its board.py
+    chip     what the boot loader takes images for: esp32, esp32s3, esp32c3
+    factory  the image in ota_0 of a new board; None is this checkout's firmware, as 1.0.0
+    """
+
+    def __init__(
+        self,
+        state: Path,
+        name: str,
+        board: str = "SIM_ESP32",
+        chip: str = "esp32",
+        factory: bytes | None = None,
+    ):
+        self.state, self.name, self.board = Path(state), name, board
+        self.home = self.state / "devices" / name
+        self.table = partitions.read_csv(provision.BOARDS / board / "partitions.csv")
+        self._chip_name, self._factory = chip, factory
+
+    def make(self) -> None:
+        """Factory-flash a new board; write the thing's files where they changed.
+
+        raises  SluiceError: no such thing, a file that is not JSON, an image that does not fit
+        """
+        files = provision.thing_files(self.state, self.name)
+        chip = self.chip
+        with self._locked():
+            if not provision.flashed(chip):
+                image = self._factory or make_image(
+                    FACTORY_VERSION, chip=self._chip_name, board=self.board
+                )
+                provision.forget_files(self.home)
+                provision.factory_flash(chip, self.table, image)
+            provision.write_files(chip, self.table, self.home, files)
+
+    @cached_property
+    def chip(self) -> provision.Chip:
+        """The flash and its meter, mapped; made blank if there is none yet."""
+        return provision.open_chip(self.home, self.table.flash_size)
+
+    @property
+    def meter(self) -> Meter:
+        """Operations and wear of the flash, and the fuse."""
+        return self.chip.meter
+
+    @property
+    def flash(self) -> memoryview:
+        """The whole flash, as it is now. Writing to it is damage."""
+        return self.chip.memory
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is switched on."""
+        return False
+
+    def slot_bytes(self, label: str, size: int | None = None) -> bytes:
+        """The first `size` bytes of a partition, or all."""
+        row = self.table.labelled(label)
+        return bytes(self.flash[row.offset : row.offset + (row.size if size is None else size)])
+
+    def put_image(self, label: str, image: bytes) -> None:
+        """Write an image into a slot as a programmer would; the board must be off."""
+        row = self.table.labelled(label)
+        flash = self._workbench()
+        flash.erase(row.offset, row.size)
+        flash.program(row.offset, image)
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """{slot: version of the image in it}, None where nothing would boot."""
+        found: dict[str, str | None] = {}
+        for slot in self.table.slots:
+            try:
+                image = bootloader.slot_image(self.chip.flash, slot, self._chip_name)
+                found[slot.label] = image.version
+            except SluiceError:
+                found[slot.label] = None
+        return found
+
+    def read_file(self, path: str) -> bytes:
+        """A file of the board's file system; the board must be off."""
+        self._workbench()
+        with provision.mount(self.chip, self.table).open(path, "rb") as file:
+            return file.read()
+
+    def write_file(self, path: str, content: bytes) -> None:
+        """Put a file on the board's file system; the board must be off."""
+        self._workbench()
+        file_system = provision.mount(self.chip, self.table)
+        with file_system.open(path, "wb") as file:
+            file.write(content)
+        file_system.unmount()
+
+    def _workbench(self):
+        if self.alive:
+            raise SluiceError(f"{self.name} is running: switch it off first")
+        return provision.workbench(self.chip)
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep a second supervisor, of this process or another, off this flash."""
+        with (self.home / "lock").open("w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise SluiceError(f"{self.name} is running already") from error
+            yield

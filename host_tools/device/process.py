@@ -1,0 +1,89 @@
+"""One run of MicroPython: started, listened to, typed at, and waited for."""
+
+import os
+import pty
+import select
+import subprocess
+from pathlib import Path
+
+from host_tools.device.output import Output
+from host_tools.device.terminal import Terminal
+
+
+class Process:
+    """The processor: one child at a time, until it is switched off.
+
+    powered  False after switch_off()
+    """
+
+    def __init__(self, output: Output, terminal: Terminal | None = None):
+        self.powered = True
+        self._output = output
+        self._terminal = terminal
+        self._child: subprocess.Popen | None = None
+
+    def run(self, command: list[str], home: Path, path: str) -> int:
+        """Run until it ends; the exit code, negative for a signal.
+
+        A session of its own keeps the terminal's Ctrl-C for the supervisor. The child asks to be
+        killed when this thread ends.
+        """
+        ours, theirs = pty.openpty() if self._terminal else os.pipe()
+        child = subprocess.Popen(
+            command,
+            cwd=home,
+            env={**os.environ, "MICROPYPATH": path},
+            stdin=theirs if self._terminal else subprocess.DEVNULL,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        self._child = child
+        os.close(theirs)
+        if not self.powered:
+            child.kill()
+        try:
+            self._relay(ours)
+        finally:
+            os.close(ours)
+        self._output.flush()
+        return child.wait()
+
+    def switch_off(self) -> None:
+        """Take the power away for good."""
+        self.powered = False
+        self.kill()
+
+    def kill(self) -> None:
+        """Take the power away from what runs now, if anything does."""
+        child = self._child
+        if child and child.poll() is None:
+            child.kill()
+
+    def _relay(self, ours: int) -> None:
+        """Pass bytes on, both ways, until the child's end is closed."""
+        typed = [self._terminal.fd] if self._terminal else []
+        while True:
+            ready, _, _ = select.select([ours, *typed], [], [])
+            if ours in ready:
+                raw = _read(ours)
+                if not raw:
+                    return
+                self._output.feed(raw)
+                if self._terminal:
+                    self._terminal.write(raw)
+            elif self._terminal:
+                _write(ours, self._terminal.read())
+
+
+def _read(fd: int) -> bytes:
+    """Some bytes; none at the end, which a pty announces as an error."""
+    try:
+        return os.read(fd, 4096)
+    except OSError:
+        return b""
+
+
+def _write(fd: int, raw: bytes) -> None:
+    while raw:
+        raw = raw[os.write(fd, raw) :]

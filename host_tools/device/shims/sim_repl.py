@@ -1,0 +1,205 @@
+"""The serial console: MicroPython's friendly and raw REPL, raw paste mode included.
+
+The unix port of 1.25 has no raw REPL, which mpremote needs. Ctrl-C is the terminal's own signal
+while code runs and a byte at the prompt; code that reads binary data turns it off with
+`micropython.kbd_intr(-1)`, as on a board, and line ends are then left alone too.
+"""
+
+import sys
+import termios
+
+import micropython
+import sim_chip as chip
+
+_WINDOW = 128  # bytes of raw paste that may be sent ahead
+_RAW_BANNER = "raw REPL; CTRL-B to exit\r\n>"
+_ISIG, _OPOST_ONLCR = 1, 5
+_CONTROLLING = 0x540E  # ioctl: TIOCSCTTY
+
+_globals = {"__name__": "__main__"}
+_cooked = True  # line ends are translated: the friendly prompt, and main
+
+
+def _terminal(signals, cooked):
+    settings = termios.tcgetattr(0)
+    settings[1] = settings[1] & ~_OPOST_ONLCR | (_OPOST_ONLCR if cooked else 0)
+    settings[3] = settings[3] & ~_ISIG | (_ISIG if signals else 0)
+    termios.tcsetattr(0, 0, settings)
+
+
+class _MicroPython:
+    """The module `micropython`, whose kbd_intr also reaches the terminal."""
+
+    def __getattr__(self, name):
+        return getattr(micropython, name)
+
+    def kbd_intr(self, char):
+        """Ctrl-C interrupts (3), or is a byte like any other (-1)."""
+        _terminal(char == 3, char == 3 and _cooked)
+        micropython.kbd_intr(char)
+
+
+def take_terminal():
+    """Make the pty this process's own, so that Ctrl-C on it interrupts."""
+    termios.setraw(0)
+    chip.control(0, _CONTROLLING)
+    sys.modules["micropython"] = _MicroPython()
+    sys.modules["micropython"].kbd_intr(3)
+
+
+def serve(raw):
+    """Read and run until a soft reset; its exit code."""
+    global _cooked
+    while True:
+        _cooked = not raw
+        _terminal(False, _cooked)
+        code = _raw() if raw else _friendly()
+        if code:
+            return code
+        raw = not raw
+
+
+def _put(text):
+    sys.stdout.buffer.write(text)
+
+
+def _get():
+    char = sys.stdin.buffer.read(1)
+    if not char:
+        chip.leave(0)  # the terminal is gone
+    return char[0]
+
+
+def _execute(source, kind, file="<stdin>"):
+    """Run it with Ctrl-C alive; the exception that ended it, or None."""
+    try:
+        sys.modules["micropython"].kbd_intr(3)
+        exec(compile(source, file, kind), _globals)
+    except SystemExit:
+        _put(b"\r\nMPY: soft reboot\r\n")
+        chip.leave(chip.SOFT_RESET if _cooked else chip.SOFT_RESET_RAW)
+    except BaseException as error:
+        return error
+    finally:
+        sys.modules["micropython"].kbd_intr(-1)
+        _terminal(False, _cooked)
+    return None
+
+
+def _raw():
+    """The raw REPL; 0 for Ctrl-B, or an exit code."""
+    _put(_RAW_BANNER.encode())
+    source = bytearray()
+    while True:
+        char = _get()
+        if char == 1:
+            source = bytearray()
+            _put(_RAW_BANNER.encode())
+        elif char == 2:
+            _put(b"\r\n")
+            return 0
+        elif char == 3:
+            source = bytearray()
+        elif char == 5 and not source:
+            pasted = _paste()
+            if pasted is not None:
+                _answer(pasted)
+        elif char == 4:
+            _put(b"OK")
+            if not source:
+                _put(b"\r\nMPY: soft reboot\r\n")
+                return chip.SOFT_RESET_RAW
+            _answer(source)
+            source = bytearray()
+        else:
+            source.append(char)
+
+
+def _answer(source):
+    """Run what came; output, 04, traceback, 04, prompt."""
+    error = _execute(source, "exec")
+    source = None
+    _put(b"\x04")
+    if error:
+        sys.print_exception(error)
+    _put(b"\x04>")
+
+
+def _paste():
+    """Raw paste with its flow control; the source, or None when it was not asked for."""
+    if _get() != 0x41 or _get() != 1:
+        _put(b"R\x00")
+        return None
+    _put(b"R\x01" + bytes((_WINDOW, 0)) + b"\x01")
+    source = bytearray()
+    taken = 0
+    while True:
+        char = _get()
+        if char == 3:
+            _put(b"\x04")
+            return b""
+        if char == 4:
+            _put(b"\x04")
+            return source
+        source.append(char)
+        taken += 1
+        if taken == _WINDOW:
+            taken = 0
+            _put(b"\x01")
+
+
+def _friendly():
+    """The prompt for people; 0 for Ctrl-A, or an exit code."""
+    _put(b"MicroPython on a simulated ESP32; Ctrl-D for a soft reset\r\n")
+    while True:
+        lines = []
+        while True:
+            line = _line(b"... " if lines else b">>> ")
+            if isinstance(line, int):
+                break
+            lines.append(line)
+            if not _unfinished(lines):
+                break
+        if line == 1:
+            _put(b"\r\n")
+            return 0
+        if line == 4:
+            _put(b"\r\nMPY: soft reboot\r\n")
+            return chip.SOFT_RESET
+        if isinstance(line, int) or not "".join(lines).strip():
+            continue
+        error = _execute("\n".join(lines), "single")
+        if error:
+            sys.print_exception(error)
+
+
+def _unfinished(lines):
+    """Whether a statement goes on: a block until its empty line, an open bracket until closed."""
+    text = "\n".join(lines)
+    opened = sum(text.count(char) for char in "([{") - sum(text.count(char) for char in ")]}")
+    if opened > 0:
+        return True
+    block = len(lines) > 1 or lines[0].rstrip().endswith(":") or lines[0].startswith("@")
+    return block and lines[-1].strip() != ""
+
+
+def _line(prompt):
+    """One line with echo and backspace; 1, 2, 3 or 4 when that control key ends it."""
+    _put(prompt)
+    line = bytearray()
+    while True:
+        char = _get()
+        if char == 13 or char == 10:
+            _put(b"\r\n")
+            return bytes(line).decode()
+        if char in (1, 2) or (char == 4 and not line):
+            return char
+        if char == 3:
+            _put(b"\r\n")
+            return char
+        if char in (8, 127) and line:
+            line = line[:-1]
+            _put(b"\x08 \x08")
+        elif char >= 32 or char == 9:
+            line.append(char)
+            _put(bytes((char,)))

@@ -1,0 +1,423 @@
+"""A board's life: trial, rollback, confirmation, resets, watchdog, panic, refusals, power."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from host_tools.device.supervisor import Board
+from host_tools.errors import SluiceError
+from host_tools.image import make_image
+
+# The application under test. A board on trial is told by its file "orders" what to do.
+SWITCHING = """
+import machine, os
+from esp32 import Partition
+here = Partition(Partition.RUNNING)
+print("running", here.info()[4], "cause", machine.reset_cause())
+if "switch" in os.listdir("/"):
+    os.remove("/switch")
+    try:
+        here.get_next_update().set_boot()
+    except OSError as error:
+        print("refused", error.args)
+    machine.reset()
+if "confirm" in os.listdir("/"):
+    Partition.mark_app_valid_cancel_rollback()
+if "again" in os.listdir("/"):
+    os.remove("/again")
+    machine.reset()
+"""
+FRESH = make_image("2.0.0", 300_000, modules={"main.py": SWITCHING})
+
+
+def boots(board: Board) -> list[str]:
+    return [line for line in board.lines if line.startswith("boot: ")]
+
+
+def switching(new_board, *files: str, image: bytes = FRESH) -> Board:
+    """A board with `image` in ota_1 that will set_boot it and reset; `files` are orders."""
+    board = new_board(SWITCHING)
+    board.make()
+    board.put_image("ota_1", image)
+    for name in ("switch", *files):
+        board.write_file(f"/{name}", b"")
+    return board
+
+
+def test_new_board_boots_the_factory_image(new_board):
+    board = new_board("print('hello')\n")
+    assert board.start().join() == 0
+    assert board.lines == [
+        "boot: ota_0 1.0.0 new-board",
+        "hello",
+        "end: main returned",
+        "flash: 2 operations",
+    ]
+    assert board.versions == {"ota_0": "1.0.0", "ota_1": None}
+
+
+def test_board_switched_on_again_is_not_new(new_board):
+    board = new_board("")
+    board.start().join()
+    board.start().join()
+    assert boots(board) == ["boot: ota_0 1.0.0 new-board", "boot: ota_0 1.0.0 valid"]
+
+
+def test_image_unconfirmed_is_rolled_back_at_the_next_reset(new_board):
+    board = switching(new_board, "again")
+    board.start().join()
+    assert boots(board) == [
+        "boot: ota_0 1.0.0 new-board",
+        "boot: ota_1 2.0.0 trial",
+        "boot: rolled back ota_1",
+        "boot: ota_0 1.0.0 valid",
+    ]
+    assert board.lines.count("reset: machine.reset") == 2
+    assert "running ota_1 cause 2" in board.lines
+
+
+def test_image_confirmed_stays(new_board):
+    board = switching(new_board, "confirm", "again")
+    board.start().join()
+    assert boots(board)[1:] == ["boot: ota_1 2.0.0 trial", "boot: ota_1 2.0.0 valid"]
+    board.start().join()
+    assert boots(board)[-1] == "boot: ota_1 2.0.0 valid"
+
+
+def test_image_unconfirmed_is_rolled_back_by_a_power_cycle(new_board):
+    board = switching(new_board)
+    board.start().join()
+    board.start().join()
+    assert boots(board)[-2:] == ["boot: rolled back ota_1", "boot: ota_0 1.0.0 valid"]
+
+
+def test_old_slot_chosen_again_must_be_confirmed_again(new_board):
+    board = switching(new_board, "confirm")
+    board.start().join()
+    board.write_file("/switch", b"")
+    board.start().join()
+    assert boots(board)[-1] == "boot: ota_0 1.0.0 trial"
+
+
+# fmt: off
+REFUSED = {
+    "wrong_chip":  make_image("2.0.0", 50_000, "esp32c3", modules={"main.py": ""}),
+    "flipped_bit": FRESH[:200_000] + bytes([FRESH[200_000] ^ 8]) + FRESH[200_001:],
+    "truncated":   FRESH[:200_000],
+    "no_image":    b"\xe9 but nothing else" * 100,
+    "empty":       b"",
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_set_boot_of_a_bad_image_is_refused_and_changes_nothing(name: str, new_board):
+    board = switching(new_board, image=REFUSED[name])
+    board.start().join()
+    assert "refused (-5379, 'ESP_ERR_OTA_VALIDATE_FAILED')" in board.lines
+    assert boots(board) == ["boot: ota_0 1.0.0 new-board", "boot: ota_0 1.0.0 valid"]
+
+
+def test_image_damaged_after_set_boot_is_skipped(new_board):
+    board = new_board(
+        "import machine\nfrom esp32 import Partition\np = Partition('ota_1')\n"
+        "if machine.reset_cause() == 1:\n"
+        "    p.set_boot()\n    p.writeblocks(40, b'\\0' * 64, 0)\n    machine.reset()\n"
+    )
+    board.make()
+    board.put_image("ota_1", FRESH)
+    board.start().join()
+    assert boots(board)[1].startswith("boot: skipped ota_1: the image is bad")
+    assert boots(board)[2] == "boot: ota_0 1.0.0 valid"
+
+
+def test_image_without_modules_panics_on_trial_and_is_rolled_back(new_board):
+    foreign = FRESH.replace(b"SLUICE\x00\x01", b"another!")
+    board = switching(new_board, image=_resealed(foreign))
+    board.start().join()
+    assert boots(board)[1:] == [
+        "boot: ota_1 2.0.0 trial",
+        "boot: rolled back ota_1",
+        "boot: ota_0 1.0.0 valid",
+    ]
+    assert "reset: panic" in board.lines
+
+
+def _resealed(image: bytes) -> bytes:
+    """The image with its checksum and its digest made right."""
+    import hashlib
+    from functools import reduce
+
+    size = 300_000 // 16 * 16
+    body = bytearray(image[: size - 32])
+    first, second = body[32 : 32 + int.from_bytes(body[28:32], "little")], body[-20:-4]
+    del second
+    data = bytes(first) + bytes(body[32 + len(first) + 8 : 32 + len(first) + 24])
+    body[-1] = reduce(lambda seed, byte: seed ^ byte, data, 0xEF)
+    return bytes(body) + hashlib.sha256(body).digest()
+
+
+def test_watchdog_unfed_bites(new_board):
+    board = new_board(
+        "import machine\nif machine.reset_cause() == 3:\n    print('bitten')\nelse:\n"
+        "    machine.WDT(timeout=150)\n    while True:\n        pass\n"
+    )
+    board.start().join()
+    assert board.lines[1:4] == ["reset: watchdog", "boot: ota_0 1.0.0 valid", "bitten"]
+
+
+def test_watchdog_fed_does_not_bite(new_board):
+    board = new_board(
+        "import machine, time\nw = machine.WDT(timeout=300)\n"
+        "for _ in range(8):\n    time.sleep_ms(60)\n    w.feed()\n"
+        "print('alive')\nmachine.reset()\n"
+    )
+    board.start().wait_for("alive")
+    board.wait_for("reset: machine.reset")
+    assert "reset: watchdog" not in board.lines
+
+
+def test_watchdog_bites_after_main_ended(new_board):
+    board = new_board(
+        "import machine\nif machine.reset_cause() != 3:\n"
+        "    machine.WDT(timeout=100)\n    raise ValueError('main is no more')\n"
+    )
+    board.start().join()
+    assert "ValueError: main is no more" in board.lines
+    assert "reset: watchdog" in board.lines
+    assert board.lines[-2] == "end: main returned"
+
+
+def test_watchdog_outlives_a_soft_reset(new_board):
+    board = new_board(
+        "import machine, time\ncause = machine.reset_cause()\nprint('cause', cause)\n"
+        "if cause == 1:\n    machine.WDT(timeout=250)\n    machine.soft_reset()\n"
+        "if cause == 5:\n    time.sleep(60)\n"
+    )
+    board.start().join()
+    assert [line for line in board.lines if "cause" in line] == ["cause 1", "cause 5", "cause 3"]
+    assert "reset: watchdog" in board.lines
+
+
+def test_soft_reset_does_not_pass_the_boot_loader(new_board):
+    board = new_board(
+        "import machine, sys\nif machine.reset_cause() == 1:\n    sys.exit()\nprint('soft')\n"
+    )
+    board.start().join()
+    assert board.lines[:3] == ["boot: ota_0 1.0.0 new-board", "reset: soft", "soft"]
+
+
+@pytest.mark.parametrize("target", ["Partition(Partition.RUNNING)", "Low()"])
+def test_write_to_what_runs_is_a_panic(target: str, new_board):
+    board = new_board(
+        "import machine\nfrom esp32 import Partition\n"
+        "class Low(Partition):\n    def __init__(self):\n"
+        "        super().__init__('nvs')\n"
+        "        self._info = (1, 2, 0x8000, 0x1000, 'x', False)\n"
+        f"if machine.reset_cause() == 1:\n    {target}.ioctl(6, 0)\n"
+    )
+    before = board.make() or bytes(board.flash)
+    board.start().join()
+    assert "reset: panic" in board.lines
+    assert any("protected region" in line for line in board.lines)
+    otadata = board.table.otadata
+    assert board.flash[: otadata.offset] == before[: otadata.offset]
+
+
+def test_main_that_raises_ends_the_board_with_its_traceback(new_board):
+    board = new_board("raise ValueError('nonsense')\n")
+    assert board.start().join() == 1
+    assert "ValueError: nonsense" in board.lines
+    assert "end: main raised" in board.lines
+
+
+def test_files_of_the_device_win_over_the_image(new_board):
+    board = new_board("print('image')\n")
+    board.make()
+    board.write_file("/boot.py", b"print('boot.py')\n")
+    board.write_file("/main.py", b"print('main.py')\n")
+    board.start().join()
+    assert board.lines[1:3] == ["boot.py", "main.py"]
+
+
+def test_power_cut_comes_back_as_a_power_on(new_board):
+    board = new_board(
+        "import machine, time\nprint('cause', machine.reset_cause())\ntime.sleep(60)\n"
+    )
+    board.start().wait_for("cause 1")
+    seen = len(board.lines)
+    board.cut_power()
+    board.wait_for("cause 1", after=seen)
+    assert "power: cut" in board.lines
+    board.stop()
+    assert not board.alive
+
+
+def test_stop_ends_the_process_at_once(new_board):
+    board = new_board("while True:\n    pass\n")
+    board.start().wait_for("boot: ota_0")
+    began = time.monotonic()
+    board.stop()
+    assert time.monotonic() - began < 5
+    assert not board.alive
+    assert not any(line.startswith("end:") for line in board.lines)
+
+
+def test_second_supervisor_on_the_same_flash_is_refused(new_board):
+    board = new_board("import time\ntime.sleep(60)\n")
+    board.start().wait_for("boot: ota_0")
+    other = new_board("")
+    with pytest.raises(SluiceError, match="running already"):
+        other.start()
+    with pytest.raises(SluiceError, match="running already"):
+        board.start()
+
+
+def test_wait_for_a_line_that_never_comes_shows_the_last_ones(new_board):
+    board = new_board("print('something else')\n")
+    with pytest.raises(TimeoutError, match="something else"):
+        board.start().wait_for("never", deadline_s=20)
+
+
+def test_wait_for_looks_only_after_the_given_line(new_board):
+    board = new_board("print('one')\n")
+    board.start().join()
+    assert isinstance(board.wait_for("one"), re.Match)
+    with pytest.raises(TimeoutError):
+        board.wait_for("one", after=len(board.lines))
+
+
+@pytest.mark.parametrize("arch", ["i386", "amd64"])
+def test_heap_after_the_start_leaves_room_for_the_agent(arch: str, new_board):
+    board = new_board("import gc\ngc.collect()\nprint('free', gc.mem_free())\n", arch=arch)
+    free = int(board.start().wait_for(r"free (\d+)")[1])
+    assert free > (60_000 if arch == "i386" else 50_000)
+
+
+def test_heap_is_limited(new_board):
+    board = new_board("bytearray(90000)\n")
+    assert board.start().join() == 1
+    assert any("MemoryError" in line for line in board.lines)
+
+
+def test_radio_and_clock_are_there(new_board):
+    board = new_board(
+        "import network, ntptime, machine, time\n"
+        "w = network.WLAN(network.STA_IF)\n"
+        "try:\n    w.connect('a', 'b')\nexcept OSError:\n    print('off')\n"
+        "w.active(True)\nw.connect('a', 'b')\n"
+        "ntptime.settime()\n"
+        "print(w.isconnected(), w.status() == network.STAT_GOT_IP, time.time() > 1_700_000_000)\n"
+        "print('id', machine.unique_id().hex())\n"
+    )
+    board.start().join()
+    assert board.lines[1:3] == ["off", "True True True"]
+    assert re.fullmatch(r"id [0-9a-f]{12}", board.lines[3])
+
+
+def run_command(state: Path, *options: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "host_tools.cli", "device", "run", "lamp", "--state", state]
+    return subprocess.Popen(
+        [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+def test_command_ended_by_a_signal_leaves_no_process(number: int, new_board, state: Path):
+    new_board(
+        "import ffi\nprint('pid', ffi.open(None).func('i', 'getpid', '')())\n"
+        "while True:\n    pass\n"
+    ).make()
+    with run_command(state) as command:
+        try:
+            for line in command.stdout:
+                if line.startswith("pid "):
+                    break
+            child = int(line.split()[1])
+            command.send_signal(number)
+            command.wait(timeout=20)
+        finally:
+            command.kill()
+    limit = time.monotonic() + 20
+    while _running(child):
+        assert time.monotonic() < limit, "the device outlived its supervisor"
+        time.sleep(0.01)
+    assert command.returncode == (-number if number == signal.SIGKILL else 0)
+
+
+def _running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return "\nState:\tZ" not in Path(f"/proc/{process}/status").read_text()
+
+
+def test_command_for_an_unknown_thing_is_one_line(tmp_path: Path):
+    with run_command(tmp_path) as command:
+        out, err = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert out == ""
+    assert err.count("\n") == 1
+    assert err.startswith("sluice: no thing lamp")
+
+
+def test_command_says_every_line_and_its_exit_code_is_the_boards(new_board, state: Path):
+    new_board("print('hello')\n").make()
+    with run_command(state, "--cut-at", "1") as command:
+        out, err = command.communicate(timeout=60)
+    assert (command.returncode, err) == (0, "")
+    assert out.splitlines() == [
+        "power: cut",
+        "boot: ota_0 1.0.0 new-board",
+        "hello",
+        "end: main returned",
+        "flash: 3 operations",
+    ]
+
+
+def test_thing_file_changed_is_rewritten_and_the_rest_stays(new_board, state: Path):
+    board = new_board(
+        "import os, json\nprint(sorted(os.listdir('/')))\n"
+        "print(json.load(open('/config.json')).get('port'))\n"
+        "for name in ('/kept', '/certificate.pem.crt'):\n"
+        "    with open(name, 'w') as file:\n        file.write('by the device')\n"
+    )
+    board.start().join()
+    assert board.lines[1:3] == [
+        "['certificate.pem.crt', 'config.json', 'rom', 'shims']",
+        "None",
+    ]
+    (state / "cloud.json").write_text(json.dumps({"endpoint": "localhost", "mqtt_port": 4711}))
+    board.start().join()
+    assert "4711" in board.lines
+    assert board.read_file("/kept") == b"by the device"
+    assert board.read_file("/certificate.pem.crt") == b"by the device"
+
+
+@pytest.mark.parametrize("text", ["not json", "[1, 2]", ""])
+def test_thing_with_a_bad_config_is_one_clear_error(text: str, new_board, state: Path):
+    (state / "things/lamp/config.json").write_text(text)
+    with pytest.raises(SluiceError, match=r"config\.json is not"):
+        new_board("").start()
+
+
+def test_factory_image_larger_than_the_slot_is_refused(new_board):
+    board = new_board("", size=1_600_000)
+    with pytest.raises(SluiceError, match="the slot 1572864"):
+        board.start()
+
+
+def test_flash_of_another_size_is_refused(new_board, state: Path):
+    home = state / "devices/lamp"
+    home.mkdir(parents=True)
+    (home / "flash.bin").write_bytes(b"\xff" * 1000)
+    with pytest.raises(SluiceError, match="belongs to another board"):
+        new_board("").start()
