@@ -206,28 +206,31 @@ def _packed(x, y):
 
 def _double(X, Y, Z):
     """Twice a point: 8 multiplications, 7 reductions."""
-    zz = Z * Z % _P
-    yy = Y * Y % _P
-    xyy = X * yy % _P
-    slope = 3 * (X - zz) * (X + zz) % _P
-    x = (slope * slope - 8 * xyy) % _P
-    return x, (slope * (4 * xyy - x) - 8 * yy * yy) % _P, 2 * Y * Z % _P
+    p = _P
+    zz = Z * Z % p
+    y2 = Y + Y
+    yy2 = y2 * Y % p
+    middle = (X + X) * yy2 % p
+    slope = 3 * (X - zz) * (X + zz) % p
+    x = (slope * slope - middle - middle) % p
+    return x, (slope * (middle - x) - (yy2 + yy2) * yy2) % p, y2 * Z % p
 
 
 def _add(X, Y, Z, x, y):
     """A point plus an affine one: 11 multiplications, 10 reductions; every special case."""
     if not Z:
         return x, y, 1
-    zz = Z * Z % _P
-    dx = x * zz % _P - X
-    dy = y * (zz * Z % _P) % _P - Y
+    p = _P
+    zz = Z * Z % p
+    dx = x * zz % p - X
+    dy = y * (zz * Z % p) % p - Y
     if not dx:
         return (1, 1, 0) if dy else _double(X, Y, Z)
-    square = dx * dx % _P
-    cube = dx * square % _P
-    base = X * square % _P
-    sum_x = (dy * dy - cube - 2 * base) % _P
-    return sum_x, (dy * (base - sum_x) - Y * cube) % _P, Z * dx % _P
+    square = dx * dx % p
+    cube = dx * square % p
+    base = X * square % p
+    sum_x = (dy * dy - cube - base - base) % p
+    return sum_x, (dy * (base - sum_x) - Y * cube) % p, Z * dx % p
 
 
 def _is_x(r, X, Z):
