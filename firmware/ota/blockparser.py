@@ -2,17 +2,16 @@
 
 The message is `{"c": token, "f": file, "i": index, "l": length, "p": "base64"}` with the keys in
 any order, any white space, any escapes, and keys we do not know. It is fed in pieces of any size
-from the link's own receive buffer; the payload is decoded slice by slice and handed on, so RAM
+from the link's own receive buffer; the payload is decoded piece by piece and handed on, so RAM
 does not grow with the block. Nothing here raises on bad bytes: `whole` stays False.
 
-memory   under 300 B, plus one slice's decoded bytes at a time
+memory   under 300 B, plus one piece's decoded bytes at a time
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"
-Imports nothing of ours.
 """
 
-from binascii import a2b_base64
-
 from micropython import const
+
+from ota.base64 import Decoder
 
 _TEXT = const(80)  # bytes kept of a key or a string; a token has at most 64
 _DIGITS = const(10)  # a number with more is no index, length or file id of ours
@@ -22,7 +21,6 @@ _QUOTE = const(0x22)
 _COMMA = const(0x2C)
 _COLON = const(0x3A)
 _BACKSLASH = const(0x5C)
-_EQUALS = const(0x3D)
 _OPEN = const(0x7B)
 _CLOSE = const(0x7D)
 
@@ -44,7 +42,7 @@ class BlockParser:
     def __init__(self, receiver):
         self._receiver = receiver
         self._text = bytearray(_TEXT)
-        self._quartet = bytearray(4)  # base64 characters of a group cut in two by the pieces
+        self._decoder = Decoder(receiver.take)
         self._read = (
             self._begin,
             self._key,
@@ -71,20 +69,23 @@ class BlockParser:
         self._escape = 0  # 1: after a backslash; 2 to 5: within \\uXXXX
         self._point = 0  # the \\u code point so far
         self._depth = 0
-        self._carried = 0
-        self._padded = False
         self._taking = False
+        self._decoder.reset()
         self.token = None  # bytes, or None when the message had none
         self.file = None
         self.index = None
         self.length = None  # as the message says
-        self.decoded = 0  # bytes the payload held; None while there was no payload
         self._payloads = 0
 
     @property
     def whole(self):
         """The message was complete, well formed, and its payload as long as it said."""
         return self._state == _END and self._payloads == 1 and self.decoded == self.length
+
+    @property
+    def decoded(self):
+        """Bytes of the payload that were handed on."""
+        return self._decoder.size
 
     def feed(self, buf, at, end):
         """Read buf[at:end], a bytearray lent until this returns."""
@@ -108,8 +109,6 @@ class BlockParser:
         if byte == _QUOTE:
             self._size = 0
             self._state = _KEY_TEXT
-        elif byte == _CLOSE and self._key_name == 0:
-            self._state = _END  # an empty object
         elif byte not in b" \t\r\n":
             self._state = _BAD
         return at + 1
@@ -243,6 +242,8 @@ class BlockParser:
             byte = self._unescaped(byte)
             if byte >= 0:
                 self._keep(byte)
+            elif self._state == _BAD:
+                break
         return at, False
 
     def _keep(self, byte):
@@ -286,53 +287,14 @@ class BlockParser:
         if escape >= 0:
             stop = escape
         if self._taking:
-            self._decode(buf, at, stop)
-        if stop < end and buf[stop] == _QUOTE and self._state == _PAYLOAD:
-            self._state = _BAD if self._carried else _AFTER_VALUE
+            self._decoder.feed(buf, at, stop)
+        if stop < end and buf[stop] == _QUOTE:
+            self._state = _AFTER_VALUE if self._decoder.whole else _BAD
             return stop + 1
         return stop
 
     def _payload_escape(self, byte, at):
         byte = self._unescaped(byte)
-        if byte >= 0 and self._taking and self._state == _PAYLOAD:
-            self._carry(byte)
+        if byte >= 0 and self._taking:
+            self._decoder.put(byte)
         return at + 1
-
-    def _decode(self, buf, at, stop):
-        while self._carried and at < stop:
-            self._carry(buf[at])
-            at += 1
-        bulk = (stop - at) & ~3
-        if bulk:
-            self._hand_on(memoryview(buf)[at : at + bulk])
-            at += bulk
-        while at < stop and self._state == _PAYLOAD:
-            self._carry(buf[at])
-            at += 1
-
-    def _carry(self, byte):
-        self._quartet[self._carried] = byte
-        self._carried += 1
-        if self._carried == 4:
-            self._carried = 0
-            self._hand_on(memoryview(self._quartet))
-
-    def _hand_on(self, text):
-        """Decode whole groups of four. a2b_base64 skips what is not base64, so count the result.
-
-        One character that is not base64, or padding before the end, shortens the result by more
-        than the padding explains.
-        """
-        size = len(text) // 4 * 3
-        if text[-1] == _EQUALS:
-            size -= 2 if text[-2] == _EQUALS else 1
-        try:
-            data = a2b_base64(text)
-        except ValueError:
-            data = b""
-        if self._padded or len(data) != size:
-            self._state = _BAD
-            return
-        self._padded = text[-1] == _EQUALS
-        self.decoded += size
-        self._receiver.take(data)

@@ -1,0 +1,345 @@
+"""The block parser: any JSON a server may write, in any pieces, and nothing else."""
+
+import gc
+from binascii import b2a_base64
+
+from doubles import pattern
+from ota.blockparser import BlockParser
+
+SMALL = b"\xfb\xef\xbe\xff\xff\xffhello\x00\x01"  # its base64 has ++++, //// and ==
+
+
+class Receiver:
+    """Takes what it is given; notes what it knew when it was asked."""
+
+    def __init__(self, wants=True):
+        self.wants = wants
+        self.data = bytearray()
+        self.asked = []
+
+    def wanted(self, parser):
+        self.asked.append((parser.token, parser.file, parser.index, parser.length))
+        return self.wants
+
+    def take(self, data):
+        self.data.extend(data)
+
+
+def base64(data):
+    return b2a_base64(data)[:-1]
+
+
+def message(data, index=3, file=1, token="tok", length=None):
+    """The message as AWS writes it."""
+    size = len(data) if length is None else length
+    return b'{"c":"%s","f":%d,"l":%d,"i":%d,"p":"%s"}' % (
+        token.encode(), file, size, index, base64(data),
+    )  # fmt: skip
+
+
+def parse(text, piece=1024, wants=True):
+    """(parser, receiver) after the message came in pieces of that size."""
+    receiver = Receiver(wants)
+    parser = BlockParser(receiver)
+    feed(parser, text, piece)
+    return parser, receiver
+
+
+def feed(parser, text, piece):
+    buf = bytearray(text)
+    for at in range(0, len(buf), piece):
+        parser.feed(buf, at, min(at + piece, len(buf)))
+
+
+def told(parser):
+    return parser.token, parser.file, parser.index, parser.length
+
+
+def assert_block(text, data=SMALL, piece=1024):
+    parser, receiver = parse(text, piece)
+    assert parser.whole, text
+    assert bytes(receiver.data) == bytes(data), text
+    assert told(parser) == (b"tok", 1, 3, len(data)), text
+
+
+def assert_refused(text):
+    """Refused in one piece and byte by byte alike."""
+    for piece in (1024, 1):
+        assert not parse(text, piece)[0].whole, text
+
+
+def permutations(items):
+    if len(items) < 2:
+        return [items]
+    found = []
+    for place, item in enumerate(items):
+        for rest in permutations(items[:place] + items[place + 1 :]):
+            found.append([item] + rest)
+    return found
+
+
+def test_block_any_order_of_keys_is_whole():
+    members = [
+        b'"c":"tok"',
+        b'"f":1',
+        b'"l":%d' % len(SMALL),
+        b'"i":3',
+        b'"p":"%s"' % base64(SMALL),
+    ]
+    for order in permutations(members):
+        assert_block(b"{" + b",".join(order) + b"}")
+
+
+def test_block_fields_before_the_payload_are_known_when_it_begins():
+    receiver = parse(b'{"c":"tok","i":3,"p":"AAAA","f":1,"l":3}')[1]
+    assert receiver.asked == [(b"tok", None, 3, None)]
+
+
+def test_block_any_white_space_is_passed_over():
+    for space in (b" ", b"\t", b"\n", b"\r\n", b" \r\n\t "):
+        words = [b"{", b'"c"', b":", b'"tok"', b",", b'"f"', b":", b"1", b",", b'"l"', b":"]
+        words += [b"%d" % len(SMALL), b",", b'"i"', b":", b"3", b",", b'"p"', b":"]
+        words += [b'"%s"' % base64(SMALL), b"}"]
+        assert_block(space + space.join(words) + space)
+
+
+def test_block_every_split_in_two_gives_the_same():
+    text = message(SMALL)
+    for cut in range(1, len(text)):
+        receiver = Receiver()
+        parser = BlockParser(receiver)
+        buf = bytearray(text)
+        parser.feed(buf, 0, cut)
+        assert not parser.whole, cut
+        parser.feed(buf, cut, len(buf))
+        assert parser.whole and bytes(receiver.data) == SMALL, cut
+
+
+def test_block_every_size_of_pieces_gives_the_same():
+    text = b'{ "x": {"y": ["}", "\\"", {}]}, ' + message(SMALL)[1:]
+    for piece in range(1, len(text) + 1):
+        assert_block(text, piece=piece)
+
+
+def test_block_escaped_keys_and_values_are_understood():
+    assert_block(message(SMALL).replace(b'"p"', b'"\\u0070"').replace(b'"i"', b'"\\u0069"'))
+    assert_block(message(SMALL).replace(b'"tok"', b'"\\u0074o\\u006B"'))
+
+
+def test_block_escaped_payload_is_understood():
+    text = base64(SMALL)
+    assert b"/" in text and b"+" in text
+    escaped = text.replace(b"/", b"\\/").replace(b"+", b"\\u002b").replace(b"=", b"\\u003D")
+    everything = b"".join(b"\\u%04x" % byte for byte in text)
+    for payload in (escaped, everything):
+        for piece in range(1, 60):
+            assert_block(message(SMALL).replace(text, payload), piece=piece)
+
+
+def test_block_escaped_quote_in_payload_does_not_end_it():
+    assert_refused(b'{"c":"tok","f":1,"l":3,"i":3,"p":"AA\\"AA"}')
+    assert_refused(b'{"c":"tok","f":1,"l":3,"i":3,"p":"AAAA\\""}')
+
+
+def test_block_bad_escapes_are_refused():
+    for bad in (b"\\x", b"\\u12", b"\\u00g0", b"\\u-001", b"\\U0041", b"\\"):
+        assert_refused(message(SMALL).replace(b'"tok"', b'"%s"' % bad))
+        assert_refused(message(SMALL).replace(b"{", b'{"k%s":1,' % bad))
+        assert_refused(message(SMALL).replace(b"{", b'{"k":{"%s":1},' % bad))
+        assert_refused(message(SMALL).replace(b'"p":"', b'"p":"%s' % bad))
+
+
+def test_block_all_sizes_arrive_byte_for_byte():
+    for size in (1, 2, 3, 60, 256, 512, 1_024, 2_048, 4_096, 4_095, 16_384, 20_000):
+        data = pattern(size)
+        for piece in (1_024, 1_023, 500):
+            assert_block(message(data), data, piece)
+
+
+def test_block_of_131072_bytes_takes_no_more_memory_than_one_of_256():
+    def used(blocks, size):
+        """Bytes allocated per byte of the payload's pieces, and the most alive at once."""
+        parser = BlockParser(Counter())
+        head = bytearray(b'{"c":"tok","f":1,"l":%d,"i":3,"p":"' % (size * blocks))
+        piece, tail = bytearray(base64(pattern(size))), bytearray(b'"}')
+        gc.collect()
+        before = gc.mem_alloc()
+        parser.feed(head, 0, len(head))
+        for _ in range(blocks):
+            parser.feed(piece, 0, len(piece))
+        parser.feed(tail, 0, len(tail))
+        gc.collect()
+        assert parser.whole and parser.decoded == size * blocks
+        return gc.mem_alloc() - before
+
+    small, large = used(1, 768), used(171, 768)
+    assert large <= small, (small, large)
+
+
+class Counter:
+    def wanted(self, parser):
+        return True
+
+    def take(self, data):
+        assert len(data) <= 768
+
+
+def test_block_payload_of_131072_bytes_is_whole_in_a_small_heap():
+    test_size = 131_072
+    parser = BlockParser(Counter())
+    head = bytearray(b'{"p":"')
+    parser.feed(head, 0, len(head))
+    piece = bytearray(b"QUJD" * 256)
+    for _ in range(test_size // 768):
+        parser.feed(piece, 0, 1_024)
+    rest = bytearray(b"QUJD" * 170 + b'QUI=","c":"tok","f":1,"i":3,"l":131072}\r\n')
+    parser.feed(rest, 0, len(rest))
+    assert parser.decoded == test_size, parser.decoded
+    assert parser.whole
+
+
+def test_block_junk_in_base64_is_refused_wherever_it_is():
+    text = base64(pattern(60))
+    for at in (0, 1, 2, 3, 4, 5, 41, 76, 77, 78, 79):
+        for junk in (b"*", b" ", b"\n", b"=", b"-", b"_", b"\xff", b"\x00"):
+            broken = text[:at] + junk + text[at + 1 :]
+            assert_refused(message(pattern(60)).replace(text, broken))
+            broken = text[:at] + junk + text[at:]
+            assert_refused(message(pattern(60)).replace(text, broken))
+
+
+def test_block_truncated_base64_is_refused():
+    text = base64(SMALL)
+    for cut in range(len(text)):
+        assert_refused(message(SMALL).replace(text, text[:cut]))
+
+
+def test_block_base64_after_its_padding_is_refused():
+    for text in (
+        b"AA==AAAA",
+        b"AAA=AAAA",
+        b"AA==AA==",
+        b"AAA=AAA=",
+        b"AAAA====",
+        b"A===",
+        b"====",
+    ):
+        for size in range(7):
+            assert_refused(b'{"c":"tok","f":1,"l":%d,"i":3,"p":"%s"}' % (size, text))
+
+
+def test_block_longer_or_shorter_than_it_says_is_refused():
+    for length in (0, len(SMALL) - 1, len(SMALL) + 1, 131_072):
+        assert_refused(message(SMALL, length=length))
+
+
+def test_block_length_that_is_no_number_is_refused():
+    number = b'"l":%d' % len(SMALL)
+    for other in (b'"%d"' % len(SMALL), b"%d.0" % len(SMALL), b"-%d" % len(SMALL), b"1e1", b"null",
+                  b"[%d]" % len(SMALL), b"99999999999999999999", b"0" * 90 + b"10"):  # fmt: skip
+        assert_refused(message(SMALL).replace(number, b'"l":' + other))
+
+
+def test_block_unknown_keys_of_every_kind_are_skipped():
+    values = [b"1", b"-1.5e+10", b"true", b"false", b"null", b'"text"', b'"p"', b'""', b"[]"]
+    values += [b"{}", b'["p","AAAA"]', b'{"p":"AAAA","i":9}', b'{"a":{"b":[{"c":"}"}]}}']
+    values += [b'"' + b"long " * 100 + b'"']
+    for value in values:
+        assert_block(message(SMALL).replace(b"{", b'{"z":%s,' % value))
+        assert_block(message(SMALL)[:-1] + b',"z":%s}' % value)
+        assert_block(message(SMALL).replace(b"{", b'{"payload":%s,' % value), piece=1)
+
+
+def test_block_nested_within_the_depth_is_skipped_and_deeper_is_refused():
+    for depth in (1, 8):
+        assert_block(message(SMALL).replace(b"{", b'{"z":%s%s,' % (b"[" * depth, b"]" * depth)))
+    for depth in (9, 5_000):
+        assert_refused(message(SMALL).replace(b"{", b'{"z":%s%s,' % (b"[" * depth, b"]" * depth)))
+
+
+def test_block_payload_twice_is_refused():
+    assert_refused(message(SMALL)[:-1] + b',"p":"%s"}' % base64(SMALL))
+    assert_refused(message(SMALL)[:-1] + b',"p":""}')
+    assert len(parse(message(SMALL)[:-1] + b',"p":"AAAA"}')[1].asked) == 1
+
+
+def test_block_without_a_payload_is_refused():
+    for text in (b"{}", b'{"l":0}', b'{"l":0,"p":null}', b'{"l":0,"p":0}', b'{"l":0,"p":[""]}'):
+        assert_refused(text)
+
+
+def test_block_cut_off_anywhere_is_refused():
+    text = message(SMALL)
+    for size in range(len(text)):
+        assert not parse(text[:size])[0].whole, size
+
+
+def test_block_that_is_no_object_is_refused():
+    body = message(SMALL)
+    for text in (b"", b" ", b"[]", b"null", b"0", b'"p"', b"\xef\xbb\xbf" + body, body + body,
+                 body + b"}", body + b"x", b"x" + body, body.replace(b",", b",,"),
+                 body.replace(b":", b"="), body.replace(b'"f"', b"f"), body[:-1] + b",}",
+                 body.replace(b"1,", b"1;"), body.replace(b"tok", b"t\nok"),
+                 body.replace(b"3", b"truth")):  # fmt: skip
+        assert_refused(text)
+
+
+def test_block_that_is_not_wanted_is_not_decoded():
+    for piece in (1, 1024):
+        parser, receiver = parse(message(SMALL), piece, wants=False)
+        assert not receiver.data and not parser.decoded and not parser.whole
+        assert told(parser) == (b"tok", 1, 3, len(SMALL))
+
+
+def test_block_bad_after_its_payload_is_refused_after_all():
+    parser, receiver = parse(message(SMALL)[:-1] + b',"z":tru}')
+    assert bytes(receiver.data) == SMALL and not parser.whole
+
+
+def test_block_after_a_bad_one_starts_clean():
+    parser, receiver = parse(message(SMALL))
+    for bad in (
+        b'{"c":"x\\',
+        b'{"c":"x\\u00',
+        b'{"p":"AAA',
+        b'{"p":"AA==',
+        b"{[[[",
+        b"%",
+        b'{"i":12',
+    ):
+        receiver.data = bytearray()
+        parser.reset()
+        feed(parser, bad, 1024)
+        parser.reset()
+        assert told(parser) == (None, None, None, None)
+        receiver.data = bytearray()
+        feed(parser, message(SMALL), 7)
+        assert parser.whole and bytes(receiver.data) == SMALL, bad
+        assert told(parser) == (b"tok", 1, 3, len(SMALL))
+
+
+def test_block_token_of_64_characters_is_kept_and_a_longer_one_is_not_ours():
+    token = "x" * 64
+    assert parse(message(SMALL, token=token))[0].token == token.encode()
+    long = "x" * 200
+    parser = parse(message(SMALL, token=long))[0]
+    assert parser.whole and parser.token != long.encode() and len(parser.token) == 80
+
+
+RECORDED = b"""{
+  "c" : "ec944cfb-1e3c-49ac-97de-9dc4aaad0039",
+  "f" : 0,
+  "i" : 0,
+  "l" : 60,
+  "p" : "ew0KICAgICJvcGVyYXRpb24iOiAiZWNobyIsDQogICAgImFyZ3MiOiBbIkhlbGxvIHdvcmxkISJdDQp9"
+}
+"""
+
+
+def test_block_recorded_from_aws_is_whole_with_any_line_ends():
+    for text in (RECORDED, RECORDED.replace(b"\n", b"\r\n"), RECORDED.replace(b" ", b"\t")):
+        for piece in (1024, 13, 1):
+            parser, receiver = parse(text, piece)
+            assert parser.whole and len(receiver.data) == 60, piece
+            assert receiver.data.startswith(b'{\r\n    "operation": "echo"')
+            assert told(parser) == (b"ec944cfb-1e3c-49ac-97de-9dc4aaad0039", 0, 0, 60)
