@@ -123,3 +123,23 @@ def test_p256_inverse_of_what_has_none_fails_by_name():
             assert error.reason == "broken big integers"
         else:
             raise AssertionError("an inverse of %d mod %d" % (value, modulus))
+
+
+class Misdivided:
+    """A number of a port whose long division is wrong."""
+
+    def __mul__(self, other):
+        return self
+
+    def __floordiv__(self, other):
+        return None
+
+
+def test_p256_port_that_divides_wrongly_fails_by_name():
+    p256._check_division((1 << 48) - 1)
+    try:
+        p256._check_division(Misdivided())
+    except Fail as error:
+        assert error.reason == "broken big integers"
+    else:
+        raise AssertionError("a wrong division was not seen")
