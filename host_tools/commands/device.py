@@ -1,6 +1,7 @@
 """Run a simulated board in the foreground; its serial output is the output.
 
-device run NAME --state DIR    boots as the board left off; Ctrl-C is the plug
+device run NAME --state DIR          boots as the board left off; Ctrl-C is the plug
+mpremote connect LINK …              with --pty LINK, as on any serial port
 """
 
 import argparse
@@ -22,6 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--heap", default="80k", help="MicroPython's heap (default 80k)")
     row.add_argument("--cut-at", type=int, metavar="N", help="cut power at flash operation N")
     row.add_argument("--cut-part", choices=PARTS, default="nothing", help="of operation N")
+    row.add_argument("--pty", type=Path, metavar="LINK", help="a serial port for mpremote")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +35,7 @@ def run(args: argparse.Namespace) -> int:
         heap=args.heap,
         cut_at=args.cut_at,
         cut_part=args.cut_part,
+        link=args.pty,
         on_line=_show,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

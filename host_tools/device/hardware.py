@@ -98,16 +98,20 @@ class Hardware:
     def read_file(self, path: str) -> bytes:
         """A file of the board's file system; the board must be off."""
         self._workbench()
-        with provision.mount(self.chip, self.table).open(path, "rb") as file:
+        with (
+            provision.mounted(self.chip, self.table) as file_system,
+            file_system.open(path, "rb") as file,
+        ):
             return file.read()
 
     def write_file(self, path: str, content: bytes) -> None:
         """Put a file on the board's file system; the board must be off."""
         self._workbench()
-        file_system = provision.mount(self.chip, self.table)
-        with file_system.open(path, "wb") as file:
+        with (
+            provision.mounted(self.chip, self.table) as file_system,
+            file_system.open(path, "wb") as file,
+        ):
             file.write(content)
-        file_system.unmount()
 
     def _workbench(self):
         if self.alive:

@@ -7,6 +7,8 @@ DIR/devices/NAME/    flash.bin, meter.bin, provisioned.json and, for the run, ro
 import hashlib
 import json
 import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -145,11 +147,10 @@ def write_files(chip: Chip, table: Table, home: Path, files: dict[str, bytes]) -
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     changed = sorted(name for name in files if known.get(name) != digests[name])
     if changed:
-        file_system = mount(chip, table)
-        for name in changed:
-            with file_system.open(f"/{name}", "wb") as file:
-                file.write(files[name])
-        file_system.unmount()
+        with mounted(chip, table) as file_system:
+            for name in changed:
+                with file_system.open(f"/{name}", "wb") as file:
+                    file.write(files[name])
         record.write_text(json.dumps(digests, indent=1))
     return changed
 
@@ -159,8 +160,12 @@ def forget_files(home: Path) -> None:
     (home / "provisioned.json").unlink(missing_ok=True)
 
 
-def mount(chip: Chip, table: Table) -> LittleFS:
-    """The board's file system, made if the partition is blank; for when the board is off."""
+@contextmanager
+def mounted(chip: Chip, table: Table) -> Iterator[LittleFS]:
+    """The board's file system, made if the partition is blank; for when the board is off.
+
+    littlefs-python does not keep its file system alive for an open file: close it inside.
+    """
     partition = table.labelled(FILE_SYSTEM)
     context = PartitionContext(workbench(chip), partition)
     blocks = partition.size // SECTOR
@@ -173,4 +178,7 @@ def mount(chip: Chip, table: Table) -> LittleFS:
             raise SluiceError("the board's file system cannot be mounted") from None
         file_system.format()
         file_system.mount()
-    return file_system
+    try:
+        yield file_system
+    finally:
+        file_system.unmount()

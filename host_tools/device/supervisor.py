@@ -78,7 +78,7 @@ class Board(Hardware):
         link: Path | None = None,
     ):
         super().__init__(state, name, board, chip, factory)
-        self.heap, self._arch, self._link = heap, arch, link
+        self.heap, self.link, self._arch = heap, link, arch
         self.exit_code: int | None = None
         self.failure: SluiceError | None = None
         self._output = Output(on_line)
@@ -173,7 +173,7 @@ class Board(Hardware):
         self.make()
         compile_tree(SHIMS, self.home / "shims")
         self._program = toolchain.micropython(self._arch)
-        terminal = Terminal(self._link) if self._link else None
+        terminal = Terminal(self.link) if self.link else None
         self._process = Process(self._output, terminal)
         self._pulled = self._to_raw = False
         self.exit_code = self.failure = None
@@ -231,7 +231,7 @@ class Board(Hardware):
     def _command(self, cause: int) -> list[str]:
         """sys.argv of sim_chip.py and sim_start.py."""
         raw, self._to_raw = self._to_raw, False
-        mode = "pipe" if not self._link else "raw" if raw else "main"
+        mode = "pipe" if not self.link else "raw" if raw else "main"
         chip = CHIPS[self._chip_name].id
         arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode]
         start = [str(self._program), "-X", f"heapsize={self.heap}", "-m", "sim_start"]

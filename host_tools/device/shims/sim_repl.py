@@ -74,9 +74,9 @@ def _execute(source, kind, file="<stdin>"):
     """Run it with Ctrl-C alive; the exception that ended it, or None."""
     try:
         sys.modules["micropython"].kbd_intr(3)
-        exec(compile(source, file, kind), _globals)
+        exec(compile(bytes(source), file, kind), _globals)
     except SystemExit:
-        _put(b"\r\nMPY: soft reboot\r\n")
+        _put(b"\nMPY: soft reboot\n" if _cooked else b"\r\nMPY: soft reboot\r\n")
         chip.leave(chip.SOFT_RESET if _cooked else chip.SOFT_RESET_RAW)
     except BaseException as error:
         return error
@@ -84,6 +84,17 @@ def _execute(source, kind, file="<stdin>"):
         sys.modules["micropython"].kbd_intr(-1)
         _terminal(False, _cooked)
     return None
+
+
+def _show(error):
+    """Its traceback, without this file's frame."""
+    import io
+
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    for line in text.getvalue().split("\n")[:-1]:
+        if "sim_repl.py" not in line:
+            print(line)
 
 
 def _raw():
@@ -121,7 +132,7 @@ def _answer(source):
     source = None
     _put(b"\x04")
     if error:
-        sys.print_exception(error)
+        _show(error)
     _put(b"\x04>")
 
 
@@ -150,7 +161,7 @@ def _paste():
 
 def _friendly():
     """The prompt for people; 0 for Ctrl-A, or an exit code."""
-    _put(b"MicroPython on a simulated ESP32; Ctrl-D for a soft reset\r\n")
+    _put(b"MicroPython on a simulated ESP32; Ctrl-D for a soft reset\n")
     while True:
         lines = []
         while True:
@@ -161,16 +172,16 @@ def _friendly():
             if not _unfinished(lines):
                 break
         if line == 1:
-            _put(b"\r\n")
+            _put(b"\n")
             return 0
         if line == 4:
-            _put(b"\r\nMPY: soft reboot\r\n")
+            _put(b"\nMPY: soft reboot\n")
             return chip.SOFT_RESET
         if isinstance(line, int) or not "".join(lines).strip():
             continue
-        error = _execute("\n".join(lines), "single")
+        error = _execute("\n".join(lines).encode(), "single")
         if error:
-            sys.print_exception(error)
+            _show(error)
 
 
 def _unfinished(lines):
@@ -190,12 +201,12 @@ def _line(prompt):
     while True:
         char = _get()
         if char == 13 or char == 10:
-            _put(b"\r\n")
+            _put(b"\n")
             return bytes(line).decode()
         if char in (1, 2) or (char == 4 and not line):
             return char
         if char == 3:
-            _put(b"\r\n")
+            _put(b"\n")
             return char
         if char in (8, 127) and line:
             line = line[:-1]
