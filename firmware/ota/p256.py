@@ -4,7 +4,7 @@ The sum u1 G + u2 Q runs over one chain of doublings with both scalars in signed
 for G, whose odd multiples are baked in below, and 4 bits for Q, whose odd multiples are made
 affine by one inversion. Points are Jacobian (x = X / Z^2, y = Y / Z^3, Z = 0 is infinity) and the
 curve's a = -3 is used. About 3,150 multiplications of 256 bits, 0.3 to 1 s on a board; the
-generator `steps` lets go of the processor every 16 bits. Takes about 3 KiB of heap beside the module.
+generator `steps` lets go of the processor every 16 bits. Needs 3 KiB of heap besides its own code.
 
 `pow(x, -1, m)` answers 0 on MicroPython, so inverses are Euclid's and are checked.
 """

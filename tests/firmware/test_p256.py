@@ -6,7 +6,7 @@ import signer_samples as sample
 from ota import p256
 from ota.errors import Fail
 
-HEAP = "32k"
+HEAP = "64k"
 
 X, Y = sample.FIRST_X, sample.FIRST_Y
 SIGNATURE = a2b_base64(sample.FIRST_SIGNATURE)
