@@ -2,7 +2,8 @@
 
 Blocks arrive in any order, whole or cut off, once or twice. `open(offset, length)` says which
 one comes, `write(data)` takes its bytes in order, `close(good)` counts it, if it was whole and
-right, or forgets it. A sector that counts is never erased again.
+right, or forgets it. A sector that counts is never erased again. Of blocks smaller than the first
+sector the one with the image's head comes first, so that `check` sees it before a byte is written.
 
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
 sectors is written sector by sector as it arrives and counts at its end; a smaller block waits in
@@ -30,7 +31,7 @@ class Image:
              writes, writeblocks(n, buf, offset) only programs, ioctl(6, n) erases
     size     bytes, as the job says
     block    bytes of a stream block: a multiple of 4,096, or a divisor of it
-    check    called with the first bytes before anything of them is written; raises Fail
+    check    called with the first bytes before anything of their sector is written; raises Fail
     written  map of sectors that an earlier attempt completed, from `sectors()`
     buffer   4,096 B to work in, when the caller has one
     raises   Fail("block size") for a block that is neither
@@ -121,6 +122,10 @@ class Image:
         """Count the open block if it is `good` and complete; returns whether it counts now."""
         if not good or self._at != self._end or self._end == self._offset:
             return False
+        if self._check and 0 < self._offset < SECTOR and not self._has(0):
+            return False  # in the sector of the head, which nobody judged yet
+        if self.has(self._offset, self._end - self._offset):
+            return True  # a second time
         rest = self._at % SECTOR
         if self._offset % SECTOR == 0 and self._at == self.size:
             if rest:  # the image's last sector, padded
