@@ -1,0 +1,190 @@
+"""Mosquitto with mutual TLS, as this cloud's broker.
+
+A client's certificate decides who it is: its common name becomes its user name and its client id,
+whatever it calls itself, so that a certificate has one session and a newer one ends the older.
+The differences from AWS that Mosquitto brings: an answer reaches whoever subscribed to its topic and
+nobody else (AWS pushes Jobs answers to the asker unsubscribed); a certificate that is attached to
+nothing may connect, and only then finds that it may do nothing; publishing where it has no right is
+ignored, where AWS ends the connection.
+"""
+
+import ctypes
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from host_tools import toolchain
+from host_tools.cloud.ca import Authority
+from host_tools.cloud.state import State, write_atomically
+from host_tools.cloud.things import SERVICE, Things
+from host_tools.errors import SluiceError
+
+START_S = 10  # for Mosquitto to accept connections
+STOP_S = 5  # before it is killed
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: a signal to the child when its parent is gone
+# A block of 131,072 bytes is 174,764 in base64; AWS's own limit is 128 KiB a message.
+MESSAGE_LIMIT = 196_608
+
+SETTINGS = """\
+listener {port} localhost
+user {user}
+require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
+allow_anonymous false
+tls_version tlsv1.2
+cafile {root}
+certfile {home}/server.crt
+keyfile {home}/server.key
+acl_file {home}/access.list
+persistence false
+message_size_limit {limit}
+max_inflight_messages 100
+max_queued_messages 10000
+log_dest file {home}/mosquitto.log
+log_type error
+log_type warning
+log_type notice
+connection_messages true
+"""
+
+
+class Broker:
+    """One Mosquitto process and the files it reads. Start it from the main thread: it is ended by
+    the kernel when the thread that started it ends."""
+
+    def __init__(self, state: State, things: Things, authority: Authority) -> None:
+        self.state = state
+        self.home = state.broker
+        self.port = 0
+        self._things = things
+        self._process: subprocess.Popen | None = None
+        self._access = ""
+        self.home.mkdir(parents=True, exist_ok=True)
+        key, certificate = authority.server()
+        write_atomically(self.home / "server.key", key, 0o600)
+        write_atomically(self.home / "server.crt", certificate)
+        key, certificate = authority.client(SERVICE)
+        write_atomically(self.service_key, key, 0o600)
+        write_atomically(self.service_certificate, certificate)
+
+    @property
+    def service_key(self) -> Path:
+        return self.home / "service.key"
+
+    @property
+    def service_certificate(self) -> Path:
+        return self.home / "service.crt"
+
+    def start(self, port: int) -> None:
+        """Run Mosquitto on that port, 0 for a free one; SluiceError when it does not come up."""
+        for _ in range(
+            3 if port == 0 else 1
+        ):  # someone may take a free port before Mosquitto does
+            self.port = port or free_port()
+            self._spawn()
+            if self._accepts():
+                return
+        self.stop()
+        raise SluiceError(f"mosquitto does not start on port {self.port}: {self.complaint()}")
+
+    def _spawn(self) -> None:
+        self.stop()
+        self._access = self._things.access_list()
+        write_atomically(self.home / "access.list", self._access, 0o600)
+        (self.home / "mosquitto.log").unlink(missing_ok=True)
+        settings = SETTINGS.format(
+            port=self.port,
+            user=pwd.getpwuid(os.getuid()).pw_name,
+            root=self.state.root_ca.resolve(),
+            home=self.home.resolve(),
+            limit=MESSAGE_LIMIT,
+        )
+        write_atomically(self.home / "mosquitto.conf", settings)
+        self._process = subprocess.Popen(
+            [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=(self.home / "mosquitto.err").open("wb"),
+            start_new_session=True,  # Ctrl-C is for us; Mosquitto is stopped after the service
+            preexec_fn=die_with_parent(),
+        )
+
+    def _accepts(self) -> bool:
+        deadline = time.monotonic() + START_S
+        while self.alive and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("localhost", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return self.alive
+        return False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def complaint(self) -> str:
+        """Mosquitto's last words, for the user."""
+        for name in ("mosquitto.log", "mosquitto.err"):
+            file = self.home / name
+            lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+            errors = [line for line in lines if "rror" in line] or lines
+            if errors:
+                return errors[-1]
+        return "it gave no reason"
+
+    def refresh(self) -> None:
+        """Have Mosquitto read the access list again if the store's has changed."""
+        wanted = self._things.access_list()
+        if wanted == self._access:
+            return
+        write_atomically(self.home / "access.list", wanted, 0o600)
+        self._access = wanted
+        if self.alive:
+            self._process.send_signal(signal.SIGHUP)
+
+    def stop(self) -> None:
+        """End the process, if there is one, and wait for it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def die_with_parent():
+    """What a child does before exec so that it never outlives us; None where Linux is not."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def free_port() -> int:
+    """A port of localhost that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def port_is_free(port: int) -> bool:
+    """Whether nobody listens on that port of localhost."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

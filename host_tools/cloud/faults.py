@@ -1,0 +1,188 @@
+"""What goes wrong on purpose: `sluice cloud run --faults FILE`.
+
+FILE is a JSON object, read again whenever it changes. Each key is a fault, each value says when:
+
+    "drop_blocks":      BLOCKS   the block is not sent
+    "duplicate_blocks": BLOCKS   it is sent twice
+    "corrupt_blocks":   BLOCKS   one character (JSON) or byte (CBOR) of its middle is another
+    "truncate_blocks":  BLOCKS   four characters or bytes are missing from its middle
+    "reorder_blocks":   BLOCKS   the answer that holds it is sent last block first
+    "disconnect":       BLOCKS   the thing's session is ended when the block is due
+    "reject":           TOPIC    the request is not looked at; the answer is a refusal with "code"
+    "silence":          TOPIC    the request is not looked at, and not answered
+    "drop_accepted":    TOPIC    the request is obeyed, and its accepted answer lost
+    "delay":            TOPIC    the answers come "ms" milliseconds later
+
+    BLOCKS   {"blocks": [3, 7]}, by index in the file, or {"every": 5}, each fifth one sent;
+             "times": n hits each block n times at most, without it always
+    TOPIC    {"topic": "update"}, which the topic must contain, without it all;
+             "times": n hits n times at most, without it always
+
+Example: {"drop_blocks": {"every": 7, "times": 1}, "reject": {"topic": "/update", "code":
+"RequestThrottled", "times": 2}}
+"""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from host_tools.cloud.executions import Message, compact
+from host_tools.cloud.jobs import owner
+from host_tools.errors import SluiceError
+
+Rule = dict[str, Any]
+
+
+def drop(message: Message) -> list[Message]:
+    return []
+
+
+def duplicate(message: Message) -> list[Message]:
+    return [message, message]
+
+
+def corrupt(message: Message) -> list[Message]:
+    middle = len(message.payload) // 2
+    wrong = b"B" if message.payload[middle : middle + 1] == b"A" else b"A"
+    return [_changed(message, middle, middle + 1, wrong)]
+
+
+def truncate(message: Message) -> list[Message]:
+    middle = len(message.payload) // 2
+    return [_changed(message, middle, middle + 4, b"")]
+
+
+def _changed(message: Message, start: int, end: int, data: bytes) -> Message:
+    payload = message.payload[:start] + data + message.payload[end:]
+    return Message(message.topic, payload, message.qos, message.block)
+
+
+BLOCK_FAULTS: dict[str, Callable[[Message], list[Message]]] = {
+    "drop_blocks": drop,
+    "duplicate_blocks": duplicate,
+    "corrupt_blocks": corrupt,
+    "truncate_blocks": truncate,
+}
+# fmt: off
+KEYS = {  # fault → the keys of its rule
+    **dict.fromkeys(BLOCK_FAULTS, {"blocks", "every", "times"}),
+    "reorder_blocks": {"blocks", "every", "times"},
+    "disconnect":     {"blocks", "every", "times"},
+    "reject":         {"topic", "times", "code"},
+    "silence":        {"topic", "times"},
+    "drop_accepted":  {"topic", "times"},
+    "delay":          {"topic", "times", "ms"},
+}
+# fmt: on
+
+
+class Faults:
+    """The rules of a file, and what they have hit so far."""
+
+    def __init__(self, file: Path | None = None) -> None:
+        self._file = file
+        self._seen: float | None = None
+        self._rules: dict[str, Rule] = {}
+        self._hits: Counter = Counter()
+        self._sent: Counter = Counter()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Read the file if it has changed since; then everything counts anew."""
+        if self._file is None:
+            return
+        try:
+            changed = self._file.stat().st_mtime_ns
+            if changed == self._seen:
+                return
+            rules = read_rules(self._file)
+        except OSError as error:
+            raise SluiceError(f"cannot read {self._file}: {error.strerror}") from None
+        self._seen, self._rules = changed, rules
+        self._hits.clear()
+        self._sent.clear()
+
+    def before(self, topic: str) -> list[Message] | None:
+        """What to answer instead of looking at a request; None to look at it."""
+        if self._hit_topic("silence", topic):
+            return []
+        if self._hit_topic("reject", topic):
+            return [refusal(topic, self._rules["reject"].get("code", "InternalError"))]
+        return None
+
+    def after(self, messages: list[Message], kick: Callable[[str], None]) -> list[Message]:
+        """What becomes of messages about to be sent; `kick(thing)` ends a thing's session."""
+        if not self._rules:
+            return messages
+        kept: list[Message] = []
+        backwards = False
+        for message in messages:
+            if self._hit_topic("delay", message.topic):
+                time.sleep(self._rules["delay"].get("ms", 0) / 1000)
+            accepted = message.topic.endswith("/accepted")
+            if accepted and self._hit_topic("drop_accepted", message.topic):
+                continue
+            if self._hit_block("disconnect", message):
+                kick(owner(message.topic)[0])
+                continue
+            backwards |= self._hit_block("reorder_blocks", message)
+            kept += self._blocks(message)
+        return kept[::-1] if backwards else kept
+
+    def _blocks(self, message: Message) -> list[Message]:
+        for name, fault in BLOCK_FAULTS.items():
+            if self._hit_block(name, message):
+                return fault(message)
+        return [message]
+
+    def _hit_topic(self, name: str, topic: str) -> bool:
+        rule = self._rules.get(name)
+        if rule is None or rule.get("topic", "") not in topic:
+            return False
+        return self._count(name, rule, name)
+
+    def _hit_block(self, name: str, message: Message) -> bool:
+        rule = self._rules.get(name)
+        if rule is None or message.block is None:
+            return False
+        self._sent[name] += 1
+        due = message.block in rule.get("blocks", ())
+        if rule.get("every"):
+            due |= self._sent[name] % rule["every"] == 0
+        return due and self._count(name, rule, (name, message.block))
+
+    def _count(self, name: str, rule: Rule, what: Any) -> bool:
+        if "times" in rule and self._hits[what] >= rule["times"]:
+            return False
+        self._hits[what] += 1
+        return True
+
+
+def read_rules(file: Path) -> dict[str, Rule]:
+    """The rules of a file; SluiceError says what is wrong with it."""
+    try:
+        rules = json.loads(file.read_text())
+    except ValueError:
+        raise SluiceError(f"{file} is not JSON") from None
+    if not isinstance(rules, dict):
+        raise SluiceError(f"{file} is not a JSON object")
+    for name, rule in rules.items():
+        if name not in KEYS:
+            raise SluiceError(f"{file}: no fault {name!r}; there are {', '.join(KEYS)}")
+        if not isinstance(rule, dict) or not set(rule) <= KEYS[name]:
+            raise SluiceError(f"{file}: {name} takes {', '.join(sorted(KEYS[name]))}")
+    return rules
+
+
+def refusal(topic: str, code: str) -> Message:
+    """A refusal of the request on that topic, whichever service it is for."""
+    text = "refused by a fault of the local cloud"
+    if "/streams/" in topic:
+        head, _, form = topic.rpartition("/")
+        body = {"o": code, "m": text, "code": code, "message": text}
+        return Message(f"{head.rpartition('/')[0]}/rejected/{form}", compact(body))
+    body = {"code": code, "message": text, "timestamp": int(time.time())}
+    return Message(f"{topic}/rejected", compact(body))

@@ -1,0 +1,194 @@
+"""CreateOTAUpdate and its kin: one call that makes a stream and a job with an `afr_ota` document.
+
+The stream is AFR_OTA-<uuid>, the job AFR_OTA-<update id>, as AWS names them. Custom code signing
+with an inline signature is what works here; AWS Signer is refused.
+"""
+
+import base64
+import json
+import uuid
+from collections.abc import Callable
+from sqlite3 import Row
+from typing import Any
+
+from host_tools.cloud.bucket import Bucket
+from host_tools.cloud.iot_api import StreamCalls
+from host_tools.cloud.jobs_api import JobCalls
+from host_tools.cloud.names import JOB, arn
+from host_tools.cloud.refusal import exists, invalid, not_found
+from host_tools.cloud.store import Store
+
+Parameters = dict[str, Any]
+
+EXPIRES_S = 1800  # of a presigned URL in an update's document
+SIGNATURES = ("sig-sha256-ecdsa", "sig-sha256-rsa", "sig-sha1-rsa", "sig-sha1-ecdsa")
+
+
+class UpdateCalls:
+    """OTA updates, over the calls for streams and jobs."""
+
+    def __init__(
+        self,
+        store: Store,
+        bucket: Bucket,
+        streams: StreamCalls,
+        jobs: JobCalls,
+        now: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._bucket = bucket
+        self._streams = streams
+        self._jobs = jobs
+        self._now = now
+
+    def operations(self) -> dict[str, Callable]:
+        """{operation of the model: handler}."""
+        # fmt: off
+        return {
+            "CreateOTAUpdate": self.create,
+            "GetOTAUpdate":    self.get,
+            "ListOTAUpdates":  self.list,
+            "DeleteOTAUpdate": self.delete,
+        }
+        # fmt: on
+
+    def create(self, given: Parameters) -> Parameters:
+        name = given["otaUpdateId"]
+        job, stream = f"AFR_OTA-{name}", f"AFR_OTA-{uuid.uuid4()}"
+        if not JOB.fullmatch(job):
+            raise invalid(
+                f"otaUpdateId {name} is too long: the job id {job} exceeds 64 characters"
+            )
+        document = {"afr_ota": self._document(given, stream)}
+        with self._store.transaction():
+            if self._store.row("SELECT 1 FROM ota_updates WHERE id = ?", name):
+                raise exists("OTA update", name, arn("otaupdate", name))
+            self._streams.create(self._stream(given, stream))
+            kept = {key: value for key, value in given.items() if key != "files"}
+            columns = {"job": job, "stream": stream, "request": json.dumps(kept)}
+            self._store.insert("ota_updates", id=name, created_at=self._now(), **columns)
+            self._jobs.create(self._job(given, job, document))
+        shape = {"otaUpdateId": name, "awsIotJobId": job, "awsIotJobArn": arn("job", job)}
+        shape |= {"otaUpdateArn": arn("otaupdate", name)}
+        return shape | {"otaUpdateStatus": "CREATE_PENDING"}
+
+    def _stream(self, given: Parameters, stream: str) -> Parameters:
+        files = [
+            {"fileId": index, "s3Location": s3_location(entry)}
+            for index, entry in enumerate(given["files"])
+        ]
+        text = f"Stream for OTAUpdate {given['otaUpdateId']}"
+        shape = {"streamId": stream, "description": text, "files": files}
+        return shape | {"roleArn": given["roleArn"]}
+
+    def _job(self, given: Parameters, job: str, document: Parameters) -> Parameters:
+        expiry = given.get("awsJobPresignedUrlConfig", {}).get("expiresInSec", EXPIRES_S)
+        shape = {
+            "jobId": job,
+            "targets": given["targets"],
+            "document": json.dumps(document),
+            "description": given.get("description"),
+            "targetSelection": given.get("targetSelection", "SNAPSHOT"),
+            "timeoutConfig": given.get("awsJobTimeoutConfig"),
+            "jobExecutionsRolloutConfig": given.get("awsJobExecutionsRolloutConfig"),
+            "abortConfig": given.get("awsJobAbortConfig"),
+            "presignedUrlConfig": {"expiresInSec": expiry, "roleArn": given["roleArn"]},
+        }
+        return {key: value for key, value in shape.items() if value is not None}
+
+    def _document(self, given: Parameters, stream: str) -> Parameters:
+        protocols = given.get("protocols") or ["MQTT"]
+        files = [
+            self._file(entry, index, "HTTP" in protocols)
+            for index, entry in enumerate(given["files"])
+        ]
+        return {"protocols": protocols, "streamname": stream, "files": files}
+
+    def _file(self, entry: Parameters, index: int, http: bool) -> Parameters:
+        where = s3_location(entry)
+        found = self._bucket.find(where["bucket"], where["key"], where.get("version"))
+        if found is None:
+            raise not_found("object", f"{where['bucket']}/{where['key']}")
+        shape = {"filepath": entry.get("fileName", "/"), "filesize": found.size, "fileid": index}
+        shape |= signing(entry.get("codeSigning", {}))
+        if "fileType" in entry:
+            shape["fileType"] = entry["fileType"]
+        if http:
+            address = f"https://s3.amazonaws.com/{where['bucket']}/{where['key']}"
+            if "version" in where:
+                address += f"?versionId={where['version']}"
+            shape["update_data_url"] = f"${{aws:iot:s3-presigned-url:{address}}}"
+            shape["auth_scheme"] = "aws.s3.presigned"
+        return shape
+
+    def _get(self, name: str) -> Row:
+        row = self._store.row("SELECT * FROM ota_updates WHERE id = ?", name)
+        if row is None:
+            raise not_found("OTA update", name)
+        return row
+
+    def get(self, given: Parameters) -> Parameters:
+        row = self._get(given["otaUpdateId"])
+        request = json.loads(row["request"])
+        keys = ("description", "targets", "protocols", "targetSelection", "additionalParameters")
+        shape = {key: request.get(key) for key in keys} | {
+            "otaUpdateId": row["id"],
+            "otaUpdateArn": arn("otaupdate", row["id"]),
+            "creationDate": row["created_at"],
+            "lastModifiedDate": row["created_at"],
+            "otaUpdateStatus": "CREATE_COMPLETE",
+            "awsIotJobId": row["job"],
+            "awsIotJobArn": arn("job", row["job"]),
+        }
+        return {"otaUpdateInfo": shape}
+
+    def list(self, given: Parameters) -> Parameters:
+        if given.get("otaUpdateStatus", "CREATE_COMPLETE") != "CREATE_COMPLETE":
+            return {"otaUpdates": []}
+        rows = self._store.rows("SELECT * FROM ota_updates ORDER BY created_at DESC, id")
+        return {
+            "otaUpdates": [
+                {
+                    "otaUpdateId": row["id"],
+                    "otaUpdateArn": arn("otaupdate", row["id"]),
+                    "creationDate": row["created_at"],
+                }
+                for row in rows
+            ]
+        }
+
+    def delete(self, given: Parameters) -> None:
+        row = self._get(given["otaUpdateId"])
+        with self._store.transaction():
+            if self._store.row("SELECT 1 FROM jobs WHERE id = ?", row["job"]):
+                force = given.get("forceDeleteAWSJob", False)
+                self._jobs.delete({"jobId": row["job"], "force": force})
+            if given.get("deleteStream"):
+                self._store.run("DELETE FROM streams WHERE id = ?", row["stream"])
+            self._store.run("DELETE FROM ota_updates WHERE id = ?", row["id"])
+
+
+def s3_location(entry: Parameters) -> Parameters:
+    """Where an update's file lies; a Refusal for one that is a stream already."""
+    where = entry.get("fileLocation", {}).get("s3Location")
+    if not where or not where.get("bucket") or not where.get("key"):
+        raise invalid("files[].fileLocation needs an s3Location with bucket and key")
+    return where
+
+
+def signing(code: Parameters) -> Parameters:
+    """The document's members for a signature; none for an update that is not signed."""
+    if not code:
+        return {"certfile": "/"}
+    custom = code.get("customCodeSigning")
+    if custom is None:
+        raise invalid("AWS Signer is not simulated: use customCodeSigning with inlineDocument")
+    raw = custom.get("signature", {}).get("inlineDocument")
+    if not raw:
+        raise invalid("customCodeSigning.signature needs an inlineDocument")
+    hashing = custom.get("hashAlgorithm", "SHA256").lower().replace("-", "")
+    name = f"sig-{hashing}-{custom.get('signatureAlgorithm', 'ECDSA').lower()}"
+    if name not in SIGNATURES:
+        raise invalid(f"no such signature: {name}; one of {', '.join(SIGNATURES)}")
+    certificate = custom.get("certificateChain", {}).get("certificateName") or "/"
+    return {"certfile": certificate, name: base64.b64encode(raw).decode()}

@@ -1,0 +1,124 @@
+"""Presigned URLs: made for job documents, and judged when one is used.
+
+The local cloud's own key pair is public, a placeholder that clients need. URLs made with it are
+checked in full (AWS Signature Version 4 in the query: method, path, query, signed headers); of URLs
+made with any other key only the expiry can be checked, because their secret is not known here.
+"""
+
+import hashlib
+import hmac
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import quote, unquote, urlsplit
+
+from host_tools.cloud.names import REGION
+
+ACCESS_KEY = "SLUICELOCALCLOUD"
+SECRET_KEY = "not-a-secret"
+ALGORITHM = "AWS4-HMAC-SHA256"
+DEFAULT_S = 3600  # of a job whose presignedUrlConfig names no expiry
+PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url:(https://[^}]+)\}")
+STAMP = "%Y%m%dT%H%M%SZ"
+
+
+def presign(endpoint: str, path: str, expires_s: int, now: float, version: str = "") -> str:
+    """A URL for one GET of `/bucket/key` at `endpoint`, valid for that many seconds."""
+    stamp = datetime.fromtimestamp(now, UTC).strftime(STAMP)
+    query = {
+        "X-Amz-Algorithm": ALGORITHM,
+        "X-Amz-Credential": f"{ACCESS_KEY}/{stamp[:8]}/{REGION}/s3/aws4_request",
+        "X-Amz-Date": stamp,
+        "X-Amz-Expires": str(expires_s),
+        "X-Amz-SignedHeaders": "host",
+    }
+    if version:
+        query["versionId"] = version
+    raw = quote(path, safe="/~")
+    headers = {"host": urlsplit(endpoint).netloc}
+    query["X-Amz-Signature"] = signature("GET", raw, query, headers)
+    return f"{endpoint}{raw}?{canonical(query)}"
+
+
+def canonical(query: Mapping[str, str]) -> str:
+    """A query string as it is signed: sorted, percent-encoded, without the signature."""
+    pairs = ((quote(key, safe="~"), quote(value, safe="~")) for key, value in query.items())
+    signed = sorted(pair for pair in pairs if pair[0] != "X-Amz-Signature")
+    text = "&".join(f"{key}={value}" for key, value in signed)
+    if "X-Amz-Signature" in query:
+        return f"{text}&X-Amz-Signature={query['X-Amz-Signature']}"
+    return text
+
+
+def signature(
+    method: str, raw_path: str, query: Mapping[str, str], headers: Mapping[str, str]
+) -> str:
+    """The hexadecimal signature of a request whose payload is unsigned."""
+    unsigned = {key: value for key, value in query.items() if key != "X-Amz-Signature"}
+    names = query["X-Amz-SignedHeaders"].split(";")
+    lines = [f"{name}:{headers.get(name, '').strip()}" for name in names]
+    request = "\n".join(
+        (method, raw_path, canonical(unsigned), *lines, "", ";".join(names), "UNSIGNED-PAYLOAD")
+    )
+    scope = query["X-Amz-Credential"].split("/", 1)[1]
+    digest = hashlib.sha256(request.encode()).hexdigest()
+    text = "\n".join((ALGORITHM, query["X-Amz-Date"], scope, digest))
+    key = f"AWS4{SECRET_KEY}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    return hmac.digest(key, text.encode(), "sha256").hex()
+
+
+def fault(
+    method: str,
+    raw_path: str,
+    query: Mapping[str, str],
+    headers: Mapping[str, str],
+    now: float,
+) -> str | None:
+    """Why a presigned request is to be refused: an S3 error code and text; None when it is good."""
+    try:
+        if "Expires" in query:  # signature version 2, boto3's default for us-east-1
+            expires_at = float(query["Expires"])
+        else:
+            signed = datetime.strptime(query["X-Amz-Date"], STAMP).replace(tzinfo=UTC)
+            expires_at = signed.timestamp() + int(query["X-Amz-Expires"])
+        own = query.get("X-Amz-Credential", "").split("/")[0] == ACCESS_KEY
+        if own and signature(method, raw_path, query, headers) != query["X-Amz-Signature"]:
+            return "SignatureDoesNotMatch The request signature does not match"
+    except (KeyError, ValueError, IndexError):
+        return "AuthorizationQueryParametersError The presigned URL is incomplete"
+    return None if now < expires_at else "AccessDenied Request has expired"
+
+
+def location(url: str) -> tuple[str, str] | None:
+    """(bucket, key) of an S3 address in one of its usual forms; None if it is another's."""
+    parts = urlsplit(url)
+    host, path = parts.hostname or "", unquote(parts.path).lstrip("/")
+    if parts.scheme == "s3":
+        return (host, path) if host and path else None
+    if re.fullmatch(r"s3[.-].*amazonaws\.com(\.cn)?|s3\.amazonaws\.com|localhost|[\d.]+", host):
+        bucket, _, key = path.partition("/")
+        return (bucket, key) if key else None
+    found = re.fullmatch(r"(.+)\.s3[.-].*amazonaws\.com(\.cn)?", host)
+    return (found[1], path) if found and path else None
+
+
+def expand(document: str, endpoint: str, expires_s: int, now: float) -> str:
+    """A job document's text with each placeholder replaced by a URL of this moment."""
+
+    def url(found: re.Match) -> str:
+        where = location(found[1])
+        if where is None:
+            return found[0]
+        version = re.search(r"[?&]versionId=([^&]+)", found[1])
+        return presign(
+            endpoint, "/" + "/".join(where), expires_s, now, version[1] if version else ""
+        )
+
+    return PLACEHOLDER.sub(url, document)
+
+
+def expiry_s(request: Mapping) -> int:
+    """The lifetime that a job's request gives its URLs."""
+    return request.get("presignedUrlConfig", {}).get("expiresInSec") or DEFAULT_S

@@ -1,0 +1,30 @@
+"""What an API call may be refused with."""
+
+from typing import Any
+
+from host_tools.errors import SluiceError
+
+
+class Refusal(SluiceError):
+    """An error of the service's model: its shape's name, a sentence, and further members."""
+
+    def __init__(self, code: str, message: str, **members: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.members = members
+
+
+def invalid(message: str) -> Refusal:
+    """The request makes no sense, whatever is stored."""
+    return Refusal("InvalidRequestException", message)
+
+
+def not_found(what: str, name: str) -> Refusal:
+    """The thing, job, stream … is not stored."""
+    return Refusal("ResourceNotFoundException", f"unknown {what} {name}")
+
+
+def exists(what: str, name: str, arn: str) -> Refusal:
+    """There is one of that name already."""
+    members = {"resourceId": name, "resourceArn": arn}
+    return Refusal("ResourceAlreadyExistsException", f"{what} {name} exists already", **members)

@@ -1,0 +1,199 @@
+"""`sluice cloud run`: the parts of the cloud put together, started, watched and ended."""
+
+import json
+import logging
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from sqlite3 import Row
+
+from host_tools.cloud import presign
+from host_tools.cloud.broker import Broker, port_is_free
+from host_tools.cloud.bucket import Bucket
+from host_tools.cloud.ca import Authority
+from host_tools.cloud.executions import Executions
+from host_tools.cloud.faults import Faults
+from host_tools.cloud.iot_api import StreamCalls, ThingCalls
+from host_tools.cloud.jobs import Jobs
+from host_tools.cloud.jobs_api import DeviceCalls, JobCalls
+from host_tools.cloud.names import ACCOUNT, REGION
+from host_tools.cloud.ota_updates import UpdateCalls
+from host_tools.cloud.rest import REST
+from host_tools.cloud.s3 import S3
+from host_tools.cloud.service import Service, of_things
+from host_tools.cloud.state import State, write_atomically
+from host_tools.cloud.store import Store
+from host_tools.cloud.streams import Streams
+from host_tools.cloud.things import Things
+from host_tools.cloud.web import WebServer
+from host_tools.errors import SluiceError
+from host_tools.signing import new_key
+
+MQTT_PORT = 8883
+HTTP_PORT = 8080
+TICK_S = 0.1  # how often timers, the broker and other processes' changes are looked at
+RESTARTS = 5  # of a broker that dies, within one run
+LOG = logging.getLogger("sluice.cloud")
+
+
+@contextmanager
+def opened(state: State) -> Iterator[Things]:
+    """The store and the authority of a state folder, with its signing key; made at first use."""
+    store = Store(state.database)
+    try:
+        with store.transaction():  # also keeps other processes from making keys meanwhile
+            authority = Authority(state)
+            if not state.signer_key.exists():
+                new_key(state.signer_key)
+        yield Things(store, authority)
+    finally:
+        store.close()
+
+
+class Cloud:
+    """Everything that runs. Use it from the main thread (see `broker`)."""
+
+    def __init__(self, state: State, things: Things, faults: Faults) -> None:
+        self.state = state
+        self.store = things.store
+        self.things = things
+        self.faults = faults
+        self.broker = Broker(state, things, things.authority)
+        self.service = Service(state, self.broker, things, things.authority, faults)
+        self.bucket = Bucket(self.store, state.objects)
+        self.executions = Executions(self.store, time.time, self._expand)
+        self.jobs = Jobs(self.executions)
+        self.streams = Streams(self.store, self.bucket)
+        self.web: WebServer | None = None
+        self._restarts = 0
+        self._version = None
+
+    def start(self, port: int | None, http_port: int | None) -> None:
+        """Start all parts; afterwards cloud.json is there."""
+        self.bucket.sweep()
+        self.broker.start(self._port("mqtt_port", port, MQTT_PORT))
+        self.service.start(
+            {
+                "$aws/things/+/jobs/#": of_things(self.jobs.handle),
+                "$aws/things/+/streams/#": of_things(self.streams.handle),
+            }
+        )
+        self.web = self._serve(self._port("http_port", http_port, HTTP_PORT))
+        self._announce()
+
+    def _port(self, name: str, chosen: int | None, default: int) -> int:
+        """The port asked for, else that of the last run or the usual one if free, else 0."""
+        if chosen is not None:
+            if chosen and not port_is_free(chosen):
+                raise SluiceError(f"port {chosen} is in use")
+            return chosen
+        usual = int(self.store.setting(name) or default)
+        return usual if port_is_free(usual) else 0
+
+    def _serve(self, port: int) -> WebServer:
+        streams = StreamCalls(self.store, self.bucket)
+        jobs = JobCalls(self.executions, self.bucket, self.service.publish)
+        updates = UpdateCalls(self.store, self.bucket, streams, jobs, time.time)
+        things = ThingCalls(self.things, self.broker.refresh, self._endpoint)
+        control = {}
+        for calls in (things, streams, jobs, updates):
+            control |= calls.operations()
+        device = DeviceCalls(self.jobs, self.service.publish)
+        services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
+        handlers = {service.signing_name: service for service in services}
+        try:
+            web = WebServer(port, {"s3": S3(self.bucket), **handlers})
+        except OSError as error:
+            raise SluiceError(f"cannot listen on port {port}: {error.strerror}") from None
+        threading.Thread(target=web.serve_forever, args=(TICK_S,), daemon=True).start()
+        return web
+
+    def _announce(self) -> None:
+        self.store.remember("mqtt_port", str(self.broker.port))
+        self.store.remember("http_port", str(self.web.server_port))
+        point_at(self.state, self.broker.port)
+        about = {
+            "endpoint": "localhost",
+            "mqtt_port": self.broker.port,
+            "http_endpoint": self.endpoint,
+            "ca": str(self.state.root_ca.resolve()),
+            "region": REGION,
+            "account": ACCOUNT,
+        }
+        write_atomically(self.state.ready, json.dumps(about, indent=2) + "\n")
+
+    @property
+    def endpoint(self) -> str:
+        """What boto3 gets as endpoint_url: an address, so that buckets stay in the path."""
+        return f"http://127.0.0.1:{self.web.server_port}"
+
+    def _endpoint(self, kind: str) -> str:
+        return "localhost" if kind.startswith("iot:Data") else f"127.0.0.1:{self.web.server_port}"
+
+    def _expand(self, job: Row) -> str:
+        expires_s = presign.expiry_s(json.loads(job["request"]))
+        return presign.expand(job["document"], self.endpoint, expires_s, time.time())
+
+    def tick(self) -> None:
+        """What has to be looked at now and then; SluiceError when the broker cannot be kept up."""
+        version = self.store.row("PRAGMA data_version")[0]
+        if version != self._version:  # another process wrote: a thing was created
+            self._version = version
+            self.broker.refresh()
+        self.service.publish(self.executions.expire())
+        try:
+            self.faults.refresh()
+        except SluiceError as error:
+            LOG.error("%s", error)
+        if not self.broker.alive:
+            self._restarts += 1
+            if self._restarts > RESTARTS:
+                raise SluiceError(f"mosquitto keeps dying: {self.broker.complaint()}")
+            LOG.warning("mosquitto has died: %s; starting it again", self.broker.complaint())
+            self.broker.start(self.broker.port)
+
+    def stop(self) -> None:
+        """End all parts, in the order in which nobody misses the others."""
+        self.state.ready.unlink(missing_ok=True)
+        if self.web is not None:
+            self.web.shutdown()
+            self.web.server_close()
+        self.service.stop()
+        self.broker.stop()
+
+
+def point_at(state: State, port: int) -> None:
+    """Correct the port in the configurations of things that were created for another."""
+    for file in state.root.glob("things/*/config.json"):
+        try:
+            config = json.loads(file.read_text())
+        except ValueError:
+            continue
+        if config.get("endpoint") == "localhost" and config.get("port") != port:
+            config["port"] = port
+            write_atomically(file, json.dumps(config, indent=2) + "\n")
+
+
+def run(root: Path, port: int | None, http_port: int | None, faults: Path | None) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    state = State(root)
+    lock = state.lock()
+    if lock is None:
+        raise SluiceError(f"a cloud runs in {root} already")
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    state.ready.unlink(missing_ok=True)
+    with lock, opened(state) as things:
+        cloud = Cloud(state, things, Faults(faults))
+        try:
+            cloud.start(port, http_port)
+            where = f"mqtts://localhost:{cloud.broker.port} and {cloud.endpoint}"
+            print(f"cloud ready at {where}, state in {root}", flush=True)
+            while not ended.wait(TICK_S):
+                cloud.tick()
+        finally:
+            cloud.stop()

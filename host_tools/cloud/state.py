@@ -1,0 +1,97 @@
+"""The folder given as --state: what lies where, and what a running cloud tells of itself."""
+
+import json
+import os
+from dataclasses import dataclass
+from fcntl import LOCK_EX, LOCK_NB, flock
+from pathlib import Path
+from typing import IO, Any
+
+from host_tools.errors import SluiceError
+
+
+@dataclass(frozen=True)
+class State:
+    """Paths within the state folder; none of them need exist."""
+
+    root: Path
+
+    @property
+    def database(self) -> Path:
+        return self.root / "cloud.db"
+
+    @property
+    def ready(self) -> Path:
+        """cloud.json: there while the cloud runs and is ready."""
+        return self.root / "cloud.json"
+
+    @property
+    def authority(self) -> Path:
+        """The folder of the certificate authority and of the server's own keys."""
+        return self.root / "authority"
+
+    @property
+    def root_ca(self) -> Path:
+        return self.authority / "AmazonRootCA1.pem"
+
+    @property
+    def signer_key(self) -> Path:
+        return self.root / "signer.key"
+
+    @property
+    def signer_certificate(self) -> Path:
+        return self.root / "signer.crt"
+
+    @property
+    def broker(self) -> Path:
+        return self.root / "broker"
+
+    @property
+    def objects(self) -> Path:
+        return self.root / "objects"
+
+    def thing(self, name: str) -> Path:
+        return self.root / "things" / name
+
+    def lock(self) -> IO[str] | None:
+        """The open file that marks a running cloud, now ours until it is closed; None if taken."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        file = (self.root / "cloud.lock").open("w")
+        try:
+            flock(file, LOCK_EX | LOCK_NB)
+        except OSError:
+            file.close()
+            return None
+        return file
+
+    @property
+    def alive(self) -> bool:
+        """Whether a cloud runs here, ready or not."""
+        if not (self.root / "cloud.lock").exists():
+            return False
+        file = self.lock()
+        if file is not None:
+            file.close()
+        return file is None
+
+    def running(self) -> dict[str, Any]:
+        """What cloud.json says; SluiceError when no cloud runs here."""
+        try:
+            if self.alive:
+                return json.loads(self.ready.read_text())
+        except FileNotFoundError:
+            pass
+        except ValueError:
+            raise SluiceError(f"{self.ready} is not JSON") from None
+        raise SluiceError(
+            f"no cloud runs in {self.root}: start it with `sluice cloud run --state {self.root}`"
+        )
+
+
+def write_atomically(path: Path, data: str | bytes, mode: int = 0o644) -> None:
+    """Replace a file so that readers see the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch.write_bytes(data.encode() if isinstance(data, str) else data)
+    scratch.chmod(mode)
+    scratch.replace(path)

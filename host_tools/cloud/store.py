@@ -1,0 +1,136 @@
+"""All that the cloud knows, in one SQLite file.
+
+In write-ahead mode a killed process loses nothing it had committed, and `sluice thing create` may
+write while `sluice cloud run` serves. Times are seconds since 1970, fractions kept. Object bytes
+are not in here: they are files of the bucket's folder.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from fcntl import LOCK_EX, flock
+from pathlib import Path
+from threading import RLock
+from typing import Any
+
+BUSY_S = 10  # how long to wait for another process's transaction
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS settings (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS things (
+    name TEXT PRIMARY KEY, id TEXT NOT NULL, type TEXT, attributes TEXT NOT NULL,
+    version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS certificates (
+    id TEXT PRIMARY KEY, common_name TEXT UNIQUE NOT NULL, pem TEXT NOT NULL,
+    status TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS principals (
+    certificate TEXT NOT NULL REFERENCES certificates ON DELETE CASCADE,
+    thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, PRIMARY KEY (certificate, thing));
+CREATE TABLE IF NOT EXISTS policies (name TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS policy_targets (
+    policy TEXT NOT NULL REFERENCES policies ON DELETE CASCADE, target TEXT NOT NULL,
+    PRIMARY KEY (policy, target));
+CREATE TABLE IF NOT EXISTS jobs (
+    id TEXT PRIMARY KEY, status TEXT NOT NULL, document TEXT NOT NULL,
+    request TEXT NOT NULL, force_canceled INTEGER NOT NULL DEFAULT 0, reason TEXT, comment TEXT,
+    created_at REAL NOT NULL, updated_at REAL NOT NULL, completed_at REAL);
+CREATE TABLE IF NOT EXISTS executions (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE,
+    number INTEGER NOT NULL, status TEXT NOT NULL, details TEXT, version INTEGER NOT NULL,
+    forced INTEGER NOT NULL DEFAULT 0, queued_at REAL NOT NULL, started_at REAL,
+    updated_at REAL NOT NULL, job_deadline REAL, step_deadline REAL,
+    UNIQUE (job, thing, number));
+CREATE INDEX IF NOT EXISTS executions_thing ON executions (thing, status);
+CREATE TABLE IF NOT EXISTS streams (
+    id TEXT PRIMARY KEY, version INTEGER NOT NULL, description TEXT, role TEXT NOT NULL,
+    files TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS ota_updates (
+    id TEXT PRIMARY KEY, job TEXT NOT NULL, stream TEXT NOT NULL, request TEXT NOT NULL,
+    created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS buckets (
+    name TEXT PRIMARY KEY, versioning TEXT, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS objects (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, bucket TEXT NOT NULL REFERENCES buckets,
+    key TEXT NOT NULL, version TEXT NOT NULL, etag TEXT, size INTEGER NOT NULL, file TEXT,
+    headers TEXT NOT NULL, modified_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS objects_key ON objects (bucket, key);
+CREATE TABLE IF NOT EXISTS uploads (
+    id TEXT PRIMARY KEY, bucket TEXT NOT NULL, key TEXT NOT NULL, headers TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS parts (
+    upload TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE, number INTEGER NOT NULL,
+    etag TEXT NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY (upload, number));
+"""
+
+
+class Store:
+    """One connection, shared by this process's threads behind a lock."""
+
+    def __init__(self, path: Path) -> None:
+        self._lock = RLock()
+        self._depth = 0
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._db = sqlite3.connect(
+            path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        )
+        self._db.row_factory = sqlite3.Row
+        with path.with_suffix(".schema").open("w") as lock:
+            flock(lock, LOCK_EX)  # two processes may open a new store at once
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("PRAGMA foreign_keys = ON")
+            self._db.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the file; nothing is pending outside a transaction."""
+        with self._lock:
+            self._db.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Inner ones join the outermost; other threads and processes wait."""
+        with self._lock:
+            if self._depth == 0:
+                self._db.execute("BEGIN IMMEDIATE")
+            self._depth += 1
+            try:
+                yield
+            except BaseException:
+                if self._depth == 1:
+                    self._db.execute("ROLLBACK")
+                raise
+            else:
+                if self._depth == 1:
+                    self._db.execute("COMMIT")
+            finally:
+                self._depth -= 1
+
+    def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
+        """All rows of a query."""
+        with self._lock:
+            return self._db.execute(sql, values).fetchall()
+
+    def row(self, sql: str, *values: Any) -> sqlite3.Row | None:
+        """The first row of a query, or None."""
+        with self._lock:
+            return self._db.execute(sql, values).fetchone()
+
+    def run(self, sql: str, *values: Any) -> int:
+        """Execute one statement; returns the number of rows it changed."""
+        with self._lock:
+            return self._db.execute(sql, values).rowcount
+
+    def insert(self, table: str, **columns: Any) -> None:
+        """Add one row."""
+        names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+        self.run(f"INSERT INTO {table} ({names}) VALUES ({marks})", *columns.values())
+
+    def setting(self, key: str) -> str | None:
+        """A remembered setting, or None."""
+        found = self.row("SELECT value FROM settings WHERE key = ?", key)
+        return found["value"] if found else None
+
+    def remember(self, key: str, value: str) -> None:
+        """Keep a setting for the next run."""
+        self.run("INSERT OR REPLACE INTO settings (key, value) VALUES (?, ?)", key, value)

@@ -1,0 +1,38 @@
+"""Run a local cloud: an MQTT broker, AWS IoT Jobs, streams, a bucket, and AWS's calls to them.
+
+`sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there; that
+file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
+it may be stopped, or killed, and started again.
+"""
+
+import argparse
+from pathlib import Path
+
+from host_tools.cloud.run import HTTP_PORT, MQTT_PORT, run
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    rows = parser.add_subparsers(metavar="ACTION", required=True)
+    row = rows.add_parser("run", help="serve until interrupted")
+    row.add_argument("--state", type=Path, required=True, metavar="DIR", help="made if missing")
+    usual = "default: that of the last run, else {}; 0: a free one"
+    row.add_argument("--port", type=port, help=f"MQTT; {usual.format(MQTT_PORT)}")
+    row.add_argument("--http-port", type=port, help=f"HTTP; {usual.format(HTTP_PORT)}")
+    row.add_argument(
+        "--faults", type=Path, metavar="FILE", help="JSON: host_tools/cloud/faults.py"
+    )
+    row.set_defaults(run=serve)
+
+
+def port(text: str) -> int:
+    """A TCP port, or 0."""
+    number = int(text)
+    if number not in range(65_536):
+        raise ValueError(text)
+    return number
+
+
+def serve(args: argparse.Namespace) -> None:
+    """`cloud run`."""
+    run(args.state, args.port, args.http_port, args.faults)

@@ -1,0 +1,123 @@
+"""Create, list, show and cancel jobs of a local cloud.
+
+A job's document is any JSON object up to 32 KiB; what a board does with it is the board's matter.
+"""
+
+import argparse
+import json
+import uuid
+from pathlib import Path
+from typing import Any
+
+from host_tools.cloud.clients import Clients, clients, plainly
+from host_tools.cloud.names import check_job, check_thing
+from host_tools.cloud.state import State
+from host_tools.errors import SluiceError
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    rows = parser.add_subparsers(metavar="ACTION", required=True)
+    row = _action(rows, "create", create, "give a thing something to do; prints the job's id")
+    row.add_argument("--thing", required=True, metavar="NAME")
+    row.add_argument("--document", type=Path, required=True, metavar="FILE", help="JSON")
+    row.add_argument("--id", help="default: one of its own")
+    row = _action(rows, "list", show_all, "show all jobs")
+    row.add_argument("--json", action="store_true", help="as JSON")
+    row = _action(rows, "show", show, "show a job and its executions")
+    row.add_argument("id", metavar="ID")
+    row.add_argument("--json", action="store_true", help="as JSON")
+    row = _action(rows, "cancel", cancel, "cancel what is queued, with --force what runs too")
+    row.add_argument("id", metavar="ID")
+    row.add_argument("--force", action="store_true")
+
+
+def _action(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    row = rows.add_parser(name, help=text)
+    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    row.set_defaults(run=run)
+    return row
+
+
+def create(args: argparse.Namespace) -> None:
+    """`job create`."""
+    thing = check_thing(args.thing)
+    name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
+    document = read_document(args.document)
+    cloud = clients(State(args.state))
+    with plainly():
+        target = cloud.iot.describe_thing(thingName=thing)["thingArn"]
+        cloud.iot.create_job(jobId=name, targets=[target], document=document)
+    print(name)
+
+
+def read_document(file: Path) -> str:
+    """A job document's text, if it is a JSON object."""
+    try:
+        text = file.read_text()
+        document = json.loads(text)
+    except OSError as error:
+        raise SluiceError(f"cannot read {file}: {error.strerror}") from None
+    except ValueError:
+        raise SluiceError(f"{file} is not JSON") from None
+    if not isinstance(document, dict):
+        raise SluiceError(f"{file} is not a JSON object")
+    return text
+
+
+def show_all(args: argparse.Namespace) -> None:
+    """`job list`."""
+    cloud = clients(State(args.state))
+    with plainly():
+        jobs = cloud.iot.list_jobs()["jobs"]
+    rows = [
+        {"job": job["jobId"], "status": job["status"], "created": job["createdAt"].isoformat()}
+        for job in jobs
+    ]
+    if args.json:
+        print(json.dumps(rows))
+    for row in () if args.json else rows:
+        print(f"{row['job']:64} {row['status']:12} {row['created']}")
+
+
+def show(args: argparse.Namespace) -> None:
+    """`job show`."""
+    with plainly():
+        about = describe(clients(State(args.state)), check_job(args.id))
+    if args.json:
+        print(json.dumps(about))
+        return
+    print(f"{about['job']}: {about['status']}")
+    for row in about["executions"]:
+        print(f"  {row['thing']} #{row['number']}: {row['status']} {json.dumps(row['details'])}")
+
+
+def describe(cloud: Clients, name: str) -> dict[str, Any]:
+    """A job, its document and its executions, as plain data."""
+    job = cloud.iot.describe_job(jobId=name)["job"]
+    document = cloud.iot.get_job_document(jobId=name)["document"]
+    found = cloud.iot.list_job_executions_for_job(jobId=name)["executionSummaries"]
+    rows = [_execution(cloud, name, row) for row in found]
+    shape = {"job": name, "status": job["status"], "document": json.loads(document)}
+    return shape | {"executions": rows}
+
+
+def _execution(cloud: Clients, job: str, row: dict[str, Any]) -> dict[str, Any]:
+    thing = row["thingArn"].partition("thing/")[2]
+    number = row["jobExecutionSummary"]["executionNumber"]
+    found = cloud.iot.describe_job_execution(jobId=job, thingName=thing, executionNumber=number)
+    execution = found["execution"]
+    return {
+        "thing": thing,
+        "number": number,
+        "status": execution["status"],
+        "version": execution["versionNumber"],
+        "details": execution.get("statusDetails", {}).get("detailsMap", {}),
+    }
+
+
+def cancel(args: argparse.Namespace) -> None:
+    """`job cancel`."""
+    cloud = clients(State(args.state))
+    with plainly():
+        cloud.iot.cancel_job(jobId=check_job(args.id), force=args.force)

@@ -1,0 +1,26 @@
+"""Sign an image: prints the base64 signature that a job document carries.
+
+ECDSA P-256 over SHA-256 in DER, or RSA PKCS#1 v1.5 over SHA-256, as the key is. With --new-key the
+key is made first, and beside it the certificate that a board needs to check what it signs.
+"""
+
+import argparse
+from pathlib import Path
+
+from host_tools.signing import digest, load_key, new_key, sign_base64
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("image", type=Path, metavar="IMAGE")
+    parser.add_argument("--key", type=Path, required=True, help="a PEM private key")
+    parser.add_argument("--new-key", action="store_true", help="make KEY and its .crt first")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> None:
+    """`sign`."""
+    digest(args.image)  # an image that cannot be read must not leave a key behind
+    if args.new_key:
+        new_key(args.key)
+    print(sign_base64(args.image, load_key(args.key)))
