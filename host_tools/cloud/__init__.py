@@ -1,13 +1,14 @@
-"""A local cloud that AWS's own clients accept: jobs, streams, a bucket and the REST calls to them.
+"""A local cloud that AWS's own clients accept: jobs, streams, a bucket, and the calls to them.
 
-    names     patterns, ARNs, the one account and region     store      everything, in SQLite
-    ca        keys and certificates                          things     things and who speaks for them
-    broker    Mosquitto with mutual TLS                      service    MQTT in, answers and notices out
-    executions, jobs      AWS IoT Jobs                       streams, cbor    MQTT-based file delivery
-    bucket, s3            the S3-like bucket                 rest       boto3's calls, by botocore's models
-    *_api, ota_updates    what those calls do                faults     what may go wrong on purpose
-    clients   boto3 for this cloud or for AWS                run        `sluice cloud run`
+    run         puts the parts together: `sluice cloud run`
+    service     MQTT: requests in, answers and notices out     broker       Mosquitto, mutual TLS
+    executions  what may happen to a job's executions          jobs         Jobs over MQTT
+    streams     MQTT-based file delivery, with cbor            things       who speaks for whom
+    web         HTTP: to s3, over the bucket, or to rest       *_api        what rest's calls do
+    rest        boto3's calls, by botocore's own models        ota_updates  stream and job in one
+    store       everything, in SQLite                          ca           keys and certificates
+    faults      what goes wrong on purpose                     clients      boto3, for here or AWS
 
-Protocol code (executions, jobs, streams) does no I/O beyond the store: a request goes in, messages
-come out, time is handed in.
+Protocol code (executions, jobs, streams) does no I/O beyond the store and the bucket: a request
+goes in, messages come out, the time is handed in.
 """

@@ -2,9 +2,9 @@
 
 A client's certificate decides who it is: its common name becomes its user name and its client id,
 whatever it calls itself, so that a certificate has one session and a newer one ends the older.
-The differences from AWS that Mosquitto brings: an answer reaches whoever subscribed to its topic and
-nobody else (AWS pushes Jobs answers to the asker unsubscribed); a certificate that is attached to
-nothing may connect, and only then finds that it may do nothing; publishing where it has no right is
+What differs from AWS, because it is Mosquitto: an answer reaches whoever subscribed to its topic
+and nobody else (AWS pushes Jobs answers to the asker unsubscribed); a certificate attached to
+nothing may connect, and only then finds that it may do nothing; publishing without the right to is
 ignored, where AWS ends the connection.
 """
 

@@ -127,7 +127,7 @@ class Bucket:
     def publish(
         self, bucket: str, key: str, written: Written | None, headers: dict[str, str]
     ) -> str:
-        """Make a file the object's newest version, None for a delete marker; returns its version."""
+        """Make a file the object's newest version (None: a delete marker); returns its name."""
         with self._store.transaction():
             row = self.known(bucket)
             version = secrets.token_hex(16) if row["versioning"] == "Enabled" else "null"
@@ -149,8 +149,8 @@ class Bucket:
     def find(self, bucket: str, key: str, version: str | None = None) -> StoredObject | None:
         """An object's version, the newest without one; None if it is not there or deleted."""
         row = self._store.row(
-            "SELECT * FROM objects WHERE bucket = ? AND key = ? AND version = coalesce(?, version) "
-            "ORDER BY sequence DESC LIMIT 1",
+            "SELECT * FROM objects WHERE bucket = ? AND key = ? "
+            "AND version = coalesce(?, version) ORDER BY sequence DESC LIMIT 1",
             bucket,
             key,
             version,
@@ -158,7 +158,7 @@ class Bucket:
         return self._object(row) if row and row["file"] else None
 
     def delete(self, bucket: str, key: str, version: str | None = None) -> str | None:
-        """Remove a version, or hide the object; returns a delete marker's version if one was made."""
+        """Remove a version, or hide the object; returns the delete marker's version, if any."""
         if version is None and self.known(bucket)["versioning"]:
             return self.publish(bucket, key, None, {})
         self._drop(bucket, key, version or "null")

@@ -1,7 +1,7 @@
 """The cloud's certificate authority: one EC P-256 root, server and client certificates under it.
 
-A client certificate's common name is what Mosquitto knows a client by. It is made here, never taken
-from a signing request, and never given twice: a name that a thing had lost cannot come back.
+A client certificate's common name is what Mosquitto knows a client by. It is made here, never
+taken from a signing request, and never given twice: what a thing has lost cannot come back.
 """
 
 import hashlib

@@ -27,7 +27,7 @@ class Clients:
 
 
 def clients(state: State | None) -> Clients:
-    """Clients of the cloud that runs in `state`; of AWS, with the user's own settings, for None."""
+    """Clients of the cloud that runs in `state`; None: of AWS, with the user's own settings."""
     config = Config(
         connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"}
     )

@@ -1,13 +1,13 @@
-"""Job executions: their states, versions, deadlines and order, and what a change makes AWS publish.
+"""Job executions: states, versions, deadlines and order, and what a change makes AWS publish.
 
 One rule replaces a table of cases. A thing's queue is its unfinished executions, those IN_PROGRESS
-before those QUEUED, each class by the time it was queued. When a change alters which executions are
-in it, `notify` tells the thing; when it alters which is first, `notify-next` does. So starting the
-first is silent, overtaking it is not, and an empty queue is told once.
+before those QUEUED, each class by the time it was queued. When a change alters which executions
+are in it, `notify` tells the thing; when it alters which is first, `notify-next` does. So starting
+the first is silent, overtaking it is not, and an empty queue is told once.
 
 Where AWS's behaviour is not known for certain, the stricter reading is taken:
-- an update of a finished execution is InvalidStateTransition with its executionState, as documented
-  (one emulator's tests expect TerminalStateReached);
+- an update of a finished execution is InvalidStateTransition with its executionState, as is
+  documented (one emulator's tests expect TerminalStateReached);
 - REJECTED from IN_PROGRESS is refused, as AWS's own agents assume;
 - start-next on an execution IN_PROGRESS changes nothing, not even the step timer;
 - SUCCEEDED and FAILED straight from QUEUED are accepted: document 002's demo does it.
@@ -49,7 +49,7 @@ class Message:
 
 
 class JobError(Exception):
-    """A refused request: a code of the Jobs service, a sentence, the execution where that helps."""
+    """A refused request: a code of the Jobs service, a sentence, the execution if it helps."""
 
     def __init__(self, code: str, message: str, state: Row | None = None) -> None:
         super().__init__(message)
@@ -88,8 +88,8 @@ class Executions:
     def find(self, thing: str, job: str, number: int | None = None) -> Row:
         """An execution of that number, else the latest; JobError if there is none."""
         found = self.store.row(
-            "SELECT * FROM executions WHERE thing = ? AND job = ? AND number = coalesce(?, number) "
-            "ORDER BY number DESC LIMIT 1",
+            "SELECT * FROM executions WHERE thing = ? AND job = ? "
+            "AND number = coalesce(?, number) ORDER BY number DESC LIMIT 1",
             thing,
             job,
             number,

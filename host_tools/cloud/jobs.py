@@ -1,8 +1,8 @@
 """AWS IoT Jobs over MQTT, and the same four operations for its HTTPS twin.
 
 Requests come on `$aws/things/T/jobs/…`, answers go to the same topic with `/accepted` (QoS 0, as
-captured) or `/rejected`. A topic is told apart by its number of levels, because a job may be called
-"get". An empty payload is `{}`. The notices that an update causes follow its answer.
+captured) or `/rejected`. Topics are told apart by their number of levels, because a job may be
+called "get". An empty payload is `{}`. The notices that an update causes follow its answer.
 
 A client token over 64 bytes is refused: AWS states no limit, its own agents keep to this one.
 """

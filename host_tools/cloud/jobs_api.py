@@ -1,5 +1,4 @@
-"""The calls for jobs: the control plane that makes, shows and cancels them, and the data plane that
-devices may use over HTTPS.
+"""The control plane's calls for jobs: make, show, cancel and delete them.
 
 Targets are things; thing groups, schedules, templates and abort criteria are refused rather than
 ignored. Rollout rates are kept and shown, and every execution is queued at once.
@@ -12,7 +11,7 @@ from typing import Any
 
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.executions import AFTER, Executions, JobError, Message
-from host_tools.cloud.jobs import Jobs, details
+from host_tools.cloud.jobs import details
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.presign import location
 from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
@@ -31,13 +30,6 @@ COUNTS = {
     "CANCELED": "numberOfCanceledThings",
     "TIMED_OUT": "numberOfTimedOutThings",
     "REMOVED": "numberOfRemovedThings",
-}
-HTTP_CODES = {  # MQTT's code → the model's exception
-    "InvalidRequest": "InvalidRequestException",
-    "ResourceNotFound": "ResourceNotFoundException",
-    "InvalidStateTransition": "InvalidStateTransitionException",
-    "VersionMismatch": "InvalidStateTransitionException",
-    "TerminalStateReached": "TerminalStateException",
 }
 
 
@@ -179,8 +171,8 @@ class JobCalls:
         things = [execution["thing"] for execution in self._all(row["id"])]
         with self._executions.change(*things) as notices:
             self._store.run(
-                "UPDATE jobs SET status = 'CANCELED', force_canceled = ?, reason = ?, comment = ?, "
-                "updated_at = ?, completed_at = ? WHERE id = ?",
+                "UPDATE jobs SET status = 'CANCELED', force_canceled = ?, reason = ?, "
+                "comment = ?, updated_at = ?, completed_at = ? WHERE id = ?",
                 int(force),
                 given.get("reasonCode"),
                 given.get("comment"),
@@ -306,49 +298,3 @@ def listed(row: Row) -> Parameters:
         "executionNumber": row["number"],
         "retryAttempt": row["number"] - 1,
     }
-
-
-class DeviceCalls:
-    """Service "iot-jobs-data": what the device does over MQTT, over HTTPS. Documents are strings."""
-
-    def __init__(self, jobs: Jobs, publish: Publish) -> None:
-        self._jobs = jobs
-        self._executions = jobs.executions
-        self._publish = publish
-
-    def operations(self) -> dict[str, Callable]:
-        """{operation of the model: handler}."""
-        # fmt: off
-        return {
-            "GetPendingJobExecutions":      self._call(self._jobs.pending),
-            "StartNextPendingJobExecution": self._call(self._jobs.start_next),
-            "DescribeJobExecution":         self._call(self._jobs.describe),
-            "UpdateJobExecution":           self._call(self._jobs.update),
-        }
-        # fmt: on
-
-    def _call(self, operation: Callable[..., Parameters]) -> Callable:
-        def run(given: Parameters) -> Parameters:
-            thing = given["thingName"]
-            where = (given["jobId"],) if "jobId" in given else ()
-            if not self._executions.store.row("SELECT 1 FROM things WHERE name = ?", thing):
-                raise not_found("thing", thing)
-            try:
-                with self._executions.change(thing) as notices:
-                    body = operation(thing, *where, given)
-            except JobError as error:
-                raise Refusal(HTTP_CODES[error.code], str(error)) from None
-            self._publish(notices)
-            return as_text(body, thing)
-
-        return run
-
-
-def as_text(body: Parameters, thing: str) -> Parameters:
-    """The answer with its document as a string, and the thing named."""
-    shape = dict(body)
-    if "jobDocument" in shape:
-        shape["jobDocument"] = json.dumps(shape["jobDocument"])
-    if "execution" in shape:
-        shape["execution"] = {"thingName": thing} | as_text(shape["execution"], thing)
-    return shape

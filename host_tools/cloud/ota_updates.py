@@ -12,11 +12,11 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.iot_api import StreamCalls
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import JOB, arn
 from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.store import Store
+from host_tools.cloud.streams_api import StreamCalls
 
 Parameters = dict[str, Any]
 

@@ -1,8 +1,8 @@
 """Presigned URLs: made for job documents, and judged when one is used.
 
 The local cloud's own key pair is public, a placeholder that clients need. URLs made with it are
-checked in full (AWS Signature Version 4 in the query: method, path, query, signed headers); of URLs
-made with any other key only the expiry can be checked, because their secret is not known here.
+checked in full (AWS Signature Version 4 in the query: method, path, query, signed headers); of
+URLs made with any other key only the expiry can be, because their secret is not known here.
 """
 
 import hashlib
@@ -76,7 +76,7 @@ def fault(
     headers: Mapping[str, str],
     now: float,
 ) -> str | None:
-    """Why a presigned request is to be refused: an S3 error code and text; None when it is good."""
+    """Why a presigned request is refused: an S3 error code and a text; None when it is good."""
     try:
         if "Expires" in query:  # signature version 2, boto3's default for us-east-1
             expires_at = float(query["Expires"])

@@ -14,11 +14,11 @@ from host_tools.cloud import presign
 from host_tools.cloud.broker import Broker, port_is_free
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.ca import Authority
+from host_tools.cloud.device_api import DeviceCalls
 from host_tools.cloud.executions import Executions
 from host_tools.cloud.faults import Faults
-from host_tools.cloud.iot_api import StreamCalls, ThingCalls
 from host_tools.cloud.jobs import Jobs
-from host_tools.cloud.jobs_api import DeviceCalls, JobCalls
+from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import ACCOUNT, REGION
 from host_tools.cloud.ota_updates import UpdateCalls
 from host_tools.cloud.rest import REST
@@ -27,7 +27,9 @@ from host_tools.cloud.service import Service, of_things
 from host_tools.cloud.state import State, write_atomically
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams import Streams
+from host_tools.cloud.streams_api import StreamCalls
 from host_tools.cloud.things import Things
+from host_tools.cloud.things_api import ThingCalls
 from host_tools.cloud.web import WebServer
 from host_tools.errors import SluiceError
 from host_tools.signing import new_key

@@ -30,7 +30,7 @@ LOG = logging.getLogger("sluice.cloud")
 
 
 def of_things(handle: Callable[[str, list[str], bytes], list[Message]]) -> Handler:
-    """A handler of `$aws/things/T/<service>/…` from one that wants (T, further levels, payload)."""
+    """A handler of `$aws/things/T/<service>/…` from one of (T, further levels, payload)."""
 
     def run(topic: str, payload: bytes) -> list[Message]:
         found = owner(topic)

@@ -8,7 +8,8 @@ the long names too, as real ones do.
 What AWS does not document, and what is done here:
 - A JSON bitmap is hexadecimal, with or without 0x, its bytes in the documented order (bit 0 of the
   first byte is block o); agents should prefer o and n.
-- JSON blocks up to l = 131,072 are sent though their message then exceeds AWS's 128 KiB; AWS may not.
+- JSON blocks up to l = 131,072 are sent, though their message exceeds the 128 KiB of AWS's broker
+  from about l = 98,200 on; AWS may not send them.
 - o + n past the end of the file is refused, as users report; with a bitmap, n only limits.
 """
 

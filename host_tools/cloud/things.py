@@ -2,8 +2,8 @@
 
 AWS puts no name into a certificate; it looks up what is attached to it. So does this cloud: a
 certificate has a common name of its own (`ca.unique_name`), Mosquitto takes that for the client's
-name, and `access_list` says what each name may reach. Attaching and detaching is therefore a change
-of that list, and boto3's usual sequence (create_thing, create_keys_and_certificate,
+name, and `access_list` says what each name may reach. To attach and to detach is therefore to
+change that list, and boto3's usual sequence (create_thing, create_keys_and_certificate,
 attach_thing_principal) gives a client that works. Policies are stored and listed, but not obeyed:
 every attached active certificate has the same rights, those of `TOPICS`.
 """
@@ -44,7 +44,7 @@ class Things:
         self.authority = authority
 
     def create(self, name: str, attributes: dict[str, str] | None = None, kind: str = "") -> Row:
-        """Add a thing. The same again is the same thing; with other attributes it is a conflict."""
+        """Add a thing. The same again is that thing; with other attributes it is a conflict."""
         if not THING.fullmatch(name):
             raise invalid(f"{name!r} is no thing name: 1 to 128 of a-z A-Z 0-9 : _ -")
         wanted = json.dumps(attributes or {}, sort_keys=True)
@@ -75,7 +75,7 @@ class Things:
         self.store.run("DELETE FROM things WHERE name = ?", name)
 
     def issue(self, label: str, active: bool = True, request: str | None = None) -> Certificate:
-        """Make and register a certificate; `request` is a PEM signing request, or None for a key."""
+        """Make and register a certificate, for a PEM signing request or with a key of its own."""
         name = unique_name(label)
         key, pem = self.authority.client(name, _requested_key(request) if request else None)
         identity = certificate_id(pem)
@@ -119,7 +119,7 @@ class Things:
         )
 
     def access_list(self) -> str:
-        """Mosquitto's acl_file: the service may do all, an active certificate what is its thing's."""
+        """Mosquitto's acl_file: all for the service, its things' for an active certificate."""
         rows = self.store.rows(
             "SELECT common_name, thing FROM principals JOIN certificates ON id = certificate "
             "WHERE status = 'ACTIVE' ORDER BY common_name, thing"

@@ -19,9 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     usual = "default: that of the last run, else {}; 0: a free one"
     row.add_argument("--port", type=port, help=f"MQTT; {usual.format(MQTT_PORT)}")
     row.add_argument("--http-port", type=port, help=f"HTTP; {usual.format(HTTP_PORT)}")
-    row.add_argument(
-        "--faults", type=Path, metavar="FILE", help="JSON: host_tools/cloud/faults.py"
-    )
+    row.add_argument("--faults", type=Path, metavar="FILE", help="see host_tools/cloud/faults.py")
     row.set_defaults(run=serve)
 
 

@@ -31,9 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument("--thing", required=True, metavar="NAME")
     parser.add_argument("--key", type=Path, help="signs the image; default: DIR/signer.key")
-    parser.add_argument(
-        "--signer", default="signer.crt", help="its certificate's name on the board"
-    )
+    parser.add_argument("--signer", default="signer.crt", help="its certificate, on the board")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
     where.add_argument("--aws", action="store_true", help="with your own AWS settings")
