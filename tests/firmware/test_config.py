@@ -1,0 +1,117 @@
+"""The configuration: defaults, bounds, and errors that name the key."""
+
+import json
+import os
+from binascii import hexlify
+
+import config
+from config import ConfigError
+from doubles import raised
+
+LEAST = {"thing": "t", "endpoint": "e", "ca": "/ca", "certificate": "/c", "private_key": "/k"}
+
+
+def values(**changes):
+    found = dict(LEAST)
+    found.update(changes)
+    return found
+
+
+def complaint(**changes):
+    return str(raised(ConfigError, config.check, values(**changes)))
+
+
+def load(text):
+    path = "/tmp/sluice-config-" + hexlify(os.urandom(8)).decode()
+    with open(path, "wb") as file:
+        file.write(text)
+    try:
+        return config.load(path)
+    finally:
+        os.remove(path)
+
+
+def test_config_with_the_required_keys_has_the_defaults():
+    found = load(json.dumps(LEAST).encode())
+    assert found["port"] == 8883 and found["block"] == 4096 and found["dialect"] == "aws_jobs"
+    for flag in ("allow_unsigned", "allow_same_version", "allow_downgrade"):
+        assert found[flag] is False
+
+
+def test_config_defaults_are_not_shared():
+    first = config.check(values())
+    first["signers"].append("/x")
+    first["wifi"]["ssid"] = "x"
+    second = config.check(values())
+    assert second["signers"] == [] and second["wifi"] == {}
+
+
+def test_config_defaults_are_within_their_own_bounds():
+    for key, (default, low, high) in config.OPTIONAL.items():
+        size = default if isinstance(default, (int, bool)) else len(default)
+        assert low <= size <= high, key
+
+
+def test_config_null_is_as_good_as_absent():
+    assert config.check(values(port=None, wifi=None))["port"] == 8883
+
+
+def test_config_that_lacks_a_key_says_which():
+    for key in config.REQUIRED:
+        for wrong in (None, "", 5, [], "x" * 256):
+            assert complaint(**{key: wrong}) == "config lacks " + key
+
+
+def test_config_thing_name_is_of_awss_alphabet():
+    for name in ("a", "Az09:_-", "x" * 128):
+        assert config.check(values(thing=name))["thing"] == name
+    for name in ("x" * 129, "a/b", "a+", "#", "a b", "ümlaut", "a$"):
+        assert "thing" in complaint(thing=name)
+
+
+def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
+    wrong = {
+        "port": (0, 65_536, "8883", True, 1.5),
+        "signers": ("/s", {}, [1], [""], ["a"] * 9),
+        "wifi": ([], "ssid"),
+        "ntp": ("pool", [None], [5]),
+        "block": (255, 98_305, 300, 5_000, 4_097, "4096"),
+        "window": (0, 513),
+        "keepalive_s": (29, 1_201),
+        "allow_unsigned": (0, 1, "yes"),
+        "watchdog_s": (-1, 301),
+        "log": ("", "X", "II", 5, "i"),
+        "dialect": ("", "aws", 5),
+    }
+    for key, several in wrong.items():
+        for value in several:
+            assert complaint(**{key: value}).startswith("config: " + key), (key, value)
+
+
+def test_config_block_of_every_size_that_fits_is_taken():
+    for block in (256, 512, 1_024, 2_048, 4_096, 8_192, 12_288, 98_304):
+        assert config.check(values(block=block))["block"] == block
+
+
+def test_config_keys_that_are_not_ours_are_kept():
+    assert config.check(values(sensor={"pin": 4}))["sensor"] == {"pin": 4}
+
+
+def test_config_that_is_no_json_object_says_so():
+    for text in (b"", b"\xff\xfe", b"{'a': 1}", b"{} x"):
+        assert str(raised(ConfigError, load, text)).endswith("is not JSON"), text
+    for text in (b"[]", b"null", b"5"):
+        assert str(raised(ConfigError, load, text)).endswith("is not a JSON object"), text
+
+
+def test_config_that_is_cut_off_says_so():
+    text = json.dumps(values(wifi={}, signers=["/s"])).encode()
+    for size in range(1, len(text)):
+        assert " is not JSON" in str(raised(ConfigError, load, text[:size])), text[:size]
+    assert load(text + b"\r\n")["thing"] == "t"
+
+
+def test_config_that_is_absent_says_so():
+    assert (
+        str(raised(ConfigError, config.load, "/nowhere/config.json")) == "no /nowhere/config.json"
+    )

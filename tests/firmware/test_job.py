@@ -1,0 +1,153 @@
+"""Jobs and their documents: what is understood, and what is refused and why."""
+
+import json
+
+from doubles import raised
+from ota.errors import Refuse
+from ota.job import DOCUMENTS, Job, field
+
+RECORDED = """{
+  "afr_ota": {
+    "protocols": ["MQTT"],
+    "streamname": "AFR_OTA-ed09f158-b222-4669-b811-451e36868c9a",
+    "files": [{
+      "filepath": "/",
+      "filesize": 60,
+      "fileid": 0,
+      "certfile": "/",
+      "fileType": 0,
+      "sig-sha256-ecdsa": "MEQCIHFpEmGCtxJ"
+    }]
+  }
+}"""
+
+
+def document(**changes):
+    """The recorded document with its file changed; None takes a key away."""
+    order = json.loads(RECORDED)
+    file = order["afr_ota"]["files"][0]
+    for key, value in changes.items():
+        key = key.replace("_", "-") if key.startswith("sig") else key
+        file[key] = value
+        if value is None:
+            del file[key]
+    return order
+
+
+def read(order):
+    job = Job("j", 1, document=order)
+    job.read()
+    return job
+
+
+def refusal(order):
+    return str(raised(Refuse, read, order))
+
+
+def test_afr_ota_recorded_document_is_understood():
+    job = read(json.loads(RECORDED))
+    (file,) = job.files
+    assert job.kind == "image" and job.document is None
+    assert (file.size, file.id, file.source) == (60, 0, "mqtt_stream")
+    assert file.stream == "AFR_OTA-ed09f158-b222-4669-b811-451e36868c9a"
+    assert (file.signature, file.algorithm, file.signer) == ("MEQCIHFpEmGCtxJ", "ecdsa", "/")
+
+
+def test_afr_ota_rsa_signature_is_understood():
+    file = read(document(sig_sha256_ecdsa=None, sig_sha256_rsa="AAAA")).files[0]
+    assert (file.signature, file.algorithm) == ("AAAA", "rsa")
+
+
+def test_afr_ota_sha1_signature_is_as_good_as_none():
+    file = read(document(sig_sha256_ecdsa=None, sig_sha1_rsa="AAAA")).files[0]
+    assert file.signature is None and file.algorithm is None
+
+
+def test_afr_ota_what_may_be_absent_may_be_null_too():
+    for value in (None, ""):
+        order = document(certfile=value)
+        assert read(order).files[0].signer is None
+    order = document()
+    order["afr_ota"]["files"][0]["certfile"] = None
+    order["afr_ota"]["files"][0]["fileType"] = None
+    assert read(order).files[0].signer is None
+
+
+def test_afr_ota_file_that_misstates_something_is_refused_by_its_key():
+    wrong = {
+        "filesize": (None, 0, -1, "60", 60.5, True, 25_165_825, [60]),
+        "fileid": (None, -1, 256, "0", False, {}),
+        "fileType": (256, -1, "0", []),
+        "certfile": (7, "x" * 1_025, ["/"]),
+        "sig_sha256_ecdsa": (7, ["AAAA"], {"a": 1}, "A" * 1_025),
+    }
+    for key, values in wrong.items():
+        for value in values:
+            assert key.replace("_", "-") in refusal(document(**{key: value})), (key, value)
+
+
+def test_afr_ota_other_file_type_is_refused():
+    assert refusal(document(fileType=202)) == "file type 202"
+
+
+def test_afr_ota_order_that_misstates_something_is_refused_by_its_key():
+    wrong = {
+        "protocols": (None, [], "MQTT", {}, ["MQTT"] * 9),
+        "streamname": (None, "", 5, "s" * 129),
+        "files": (None, [], {}, "files", [{}, {}], [7], [None]),
+    }
+    for key, values in wrong.items():
+        for value in values:
+            order = document()
+            order["afr_ota"][key] = value
+            assert key in refusal(order) or value == [{}], (key, value)
+
+
+def test_afr_ota_without_a_protocol_of_ours_is_refused():
+    order = document()
+    order["afr_ota"]["protocols"] = ["HTTP"]
+    assert refusal(order) == "no protocol of ours in HTTP"
+
+
+def test_afr_ota_that_is_no_object_is_refused():
+    for order in (None, [], "x", 5, True):
+        assert "afr_ota" in refusal({"afr_ota": order})
+
+
+def test_job_without_a_known_shape_is_refused():
+    assert refusal({}) == "unknown job document"
+    assert refusal({"operation": "dance"}) == "unknown job document"
+
+
+def test_job_document_that_is_no_object_is_refused():
+    assert refusal(None) == "job document is missing or too large"
+    for order in ([], "x", 5, [{"afr_ota": {}}]):
+        assert refusal(order) == "job document is not an object"
+
+
+def test_job_is_the_same_only_as_one_execution():
+    job = Job("j", 2, stamp=7)
+    assert job.same(Job("j", 2, version=9, queued=False, stamp=7))
+    for other in (Job("k", 2, stamp=7), Job("j", 1, stamp=7), Job("j", 2, stamp=8)):
+        assert not job.same(other)
+
+
+def test_job_shapes_each_have_a_module_that_reads():
+    for key, name in DOCUMENTS:
+        module = __import__("ota.documents." + name, None, None, ("read",))
+        assert callable(module.read), key
+
+
+def test_field_default_is_given_for_absent_and_null_only():
+    assert field({}, "a", int, 0, 9, default=3) == 3
+    assert field({"a": None}, "a", int, 0, 9, default=3) == 3
+    assert field({"a": 0}, "a", int, 0, 9, default=3) == 0
+    raised(Refuse, field, {"a": "0"}, "a", int, 0, 9, 3)
+
+
+def test_field_bounds_are_those_of_a_number_or_a_length():
+    assert field({"a": 9}, "a", int, 0, 9) == 9
+    raised(Refuse, field, {"a": 10}, "a", int, 0, 9)
+    assert field({"a": "abc"}, "a", str, 3, 3) == "abc"
+    raised(Refuse, field, {"a": "abc"}, "a", str, 4, 9)
+    assert field({"a": True}, "a", bool) is True

@@ -1,0 +1,212 @@
+"""The journal: whatever moment the power fails, one true record is there."""
+
+import os
+from binascii import hexlify
+
+from doubles import raised
+from ota.job import Job
+from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, File, Journal
+
+JOB = Job("AFR_OTA-1", 1, stamp=1_700_000_000)
+
+
+class Cut(BaseException):
+    """The power failed."""
+
+
+class Cell:
+    """A cell that keeps what was written, up to `cut` bytes once that is set."""
+
+    def __init__(self, data=b""):
+        self.data = data
+        self.cut = None
+        self.keeps = False  # what the new bytes do not cover stays: written in place
+
+    def load(self):
+        return self.data
+
+    def save(self, data):
+        if self.cut is None:
+            self.data = data
+            return
+        old = self.data[self.cut :] if self.keeps else b""
+        self.data = data[: self.cut] + old
+        raise Cut
+
+
+def cells():
+    return Cell(), Cell()
+
+
+def again(pair):
+    """The journal as the next boot reads it."""
+    return Journal((Cell(pair[0].data), Cell(pair[1].data)))
+
+
+def begun(pair):
+    journal = Journal(pair)
+    journal.begin(JOB, "1024-abcd", "ota_1", "1.0.0")
+    return journal
+
+
+def test_journal_of_empty_cells_is_idle_and_about_nothing():
+    journal = Journal(cells())
+    assert journal.phase == IDLE and journal["job"] is None and journal.written == b""
+    assert not journal.about(JOB) and not journal.about(Job("", 0))
+
+
+def test_journal_record_outlives_a_reset():
+    pair = cells()
+    journal = begun(pair)
+    journal.write(written=bytearray(b"\xff\x01"))
+    for seen in (journal, again(pair)):
+        assert seen.phase == DOWNLOADING and seen.about(JOB)
+        assert seen["image"] == "1024-abcd" and seen["slot"] == "ota_1"
+        assert seen["version"] == "1.0.0" and seen.written == b"\xff\x01"
+
+
+def test_journal_turns_between_its_cells():
+    pair = cells()
+    journal = begun(pair)
+    for count in range(2, 12):
+        before = [cell.data for cell in pair]
+        journal.write(written=bytes([count]))
+        changed = [cell.data != data for cell, data in zip(pair, before)]
+        assert sorted(changed) == [False, True] and changed[count & 1]
+        assert again(pair).written == bytes([count])
+
+
+def test_journal_save_cut_at_any_byte_leaves_the_old_record_or_the_new():
+    for keeps in (False, True):
+        for turn in (0, 1):
+            size, cut = 1, 0
+            while cut <= size:
+                pair = cells()
+                journal = begun(pair)
+                for number in range(2 + turn):
+                    journal.write(written=bytes([number]))
+                old = journal.written
+                for cell in pair:
+                    cell.cut, cell.keeps = cut, keeps
+                raised(Cut, journal.owe, "failed", "no space")
+                size = len(b"%08x") + 300
+                seen = again(pair)
+                if seen.phase == OWING:
+                    assert seen["reason"] == "no space" and seen["job"] == JOB.id
+                else:
+                    assert seen.phase == DOWNLOADING and seen.written == old, (keeps, turn, cut)
+                for cell in pair:
+                    cell.cut = None
+                seen._cells = pair
+                seen.write(phase=ACTIVATED)
+                assert again(pair).phase == ACTIVATED, (keeps, turn, cut)
+                cut += 1
+
+
+def test_journal_torn_in_the_newer_cell_keeps_the_older():
+    pair = cells()
+    journal = begun(pair)
+    journal.write(phase=ACTIVATED)
+    newer = pair[0] if b"activated" in pair[0].data else pair[1]
+    for spoiled in (b"", b"x", newer.data[:-1], newer.data + b" ", b"00000000" + newer.data[8:],
+                    newer.data.replace(b"activated", b"activat3d"), b"\xff" * 4_096):  # fmt: skip
+        good, newer.data = newer.data, spoiled
+        assert again(pair).phase == DOWNLOADING
+        newer.data = good
+    assert again(pair).phase == ACTIVATED
+
+
+def test_journal_torn_in_both_cells_starts_anew():
+    pair = cells()
+    begun(pair).write(phase=ACTIVATED)
+    for cell in pair:
+        cell.data = cell.data[:-3]
+    journal = Journal(pair)
+    assert journal.phase == IDLE and not journal.about(JOB)
+    journal.begin(JOB, "1-a", "ota_0", "1")
+    assert again(pair).about(JOB)
+
+
+def test_journal_record_of_the_wrong_shape_is_none():
+    from binascii import crc32
+
+    for body in (b"[]", b"1", b"{}", b'{"seq":"1","phase":"idle"}', b'{"seq":9,"phase":"dancing"}',
+                 b'{"seq":9}', b'{"phase":"owing"}', b"null", b"{", b""):  # fmt: skip
+        data = b"%08x" % crc32(body) + body
+        assert Journal((Cell(data), Cell())).phase == IDLE, body
+
+
+def test_journal_is_about_one_execution_only():
+    journal = begun(cells())
+    assert journal.about(Job(JOB.id, 1, version=7, queued=False, stamp=JOB.stamp))
+    assert not journal.about(Job(JOB.id, 2, stamp=JOB.stamp))
+    assert not journal.about(Job(JOB.id, 1, stamp=JOB.stamp + 1))
+    assert not journal.about(Job("AFR_OTA-2", 1, stamp=JOB.stamp))
+
+
+def test_journal_begin_forgets_what_another_job_left():
+    pair = cells()
+    journal = begun(pair)
+    journal.write(written=b"\xff", reason="rolled back: sick")
+    other = Job("AFR_OTA-2", 1, stamp=5)
+    journal.begin(other, "9-b", "ota_0", "2")
+    for seen in (journal, again(pair)):
+        assert seen.about(other) and not seen.about(JOB)
+        assert seen.written == b"" and seen["reason"] is None and seen["image"] == "9-b"
+
+
+def test_journal_owes_an_outcome_until_it_is_settled():
+    pair = cells()
+    journal = begun(pair)
+    journal.write(written=b"\xff")
+    journal.owe("succeeded", "accepted v2")
+    seen = again(pair)
+    assert (seen.phase, seen["step"], seen["reason"]) == (OWING, "succeeded", "accepted v2")
+    assert seen.about(JOB) and seen.written == b"" and seen["version"] == "1.0.0"
+    journal.settle()
+    seen = again(pair)
+    assert seen.phase == IDLE and seen.about(JOB) and seen["step"] == "succeeded"
+
+
+def test_journal_owes_for_another_job_without_a_download():
+    pair = cells()
+    journal = begun(pair)
+    other = Job("strange", 3, stamp=9)
+    journal.owe("rejected", "unknown job document", other)
+    seen = again(pair)
+    assert seen.about(other) and seen["step"] == "rejected" and seen["image"] is None
+
+
+def test_journal_reason_of_any_text_comes_back():
+    pair = cells()
+    reason = 'a "quote", a \\ and\nümlaut \u20ac'
+    begun(pair).owe("failed", reason)
+    assert again(pair)["reason"] == reason
+
+
+def test_journal_map_of_a_whole_slot_comes_back():
+    pair = cells()
+    written = bytes(range(48))
+    begun(pair).write(written=written)
+    assert again(pair).written == written
+    assert max(len(cell.data) for cell in pair) < 400
+
+
+def test_journal_map_that_is_no_hex_counts_nothing():
+    journal = begun(cells())
+    journal.write(written="abc")
+    assert journal.written == b""
+
+
+def test_journal_in_files_comes_back_and_needs_none_at_first():
+    stem = "/tmp/sluice-journal-" + hexlify(os.urandom(8)).decode()
+    paths = [stem + ".0", stem + ".1"]
+    try:
+        journal = Journal([File(path) for path in paths])
+        assert journal.phase == IDLE
+        begun([File(path) for path in paths]).write(phase=ACTIVATED)
+        seen = Journal([File(path) for path in paths])
+        assert seen.phase == ACTIVATED and seen.about(JOB)
+    finally:
+        for path in paths:
+            os.remove(path)

@@ -1,0 +1,185 @@
+"""The slots: what otadata says, and which image is refused by its first bytes."""
+
+from binascii import crc32
+from struct import pack
+
+from doubles import raised
+from ota.errors import Fail
+from ota.slots import Slots, version_in
+
+NEW, PENDING, VALID, INVALID, ABORTED, UNDEFINED = 0, 1, 2, 3, 4, 0xFFFFFFFF
+
+
+def head(magic=0xE9, chip=0, descriptor=0xABCD5432, version=b"1.2.3"):
+    """The first 80 bytes of an app image."""
+    data = bytearray(80)
+    data[0] = magic
+    data[12:14] = pack("<H", chip)
+    data[32:36] = pack("<I", descriptor)
+    data[48 : 48 + len(version)] = version
+    return data
+
+
+def record(sequence, state, crc=None):
+    """An otadata record as ESP-IDF writes it."""
+    good = crc32(pack("<I", sequence), 0xFFFFFFFF)
+    return pack("<I20sII", sequence, b"\xff" * 20, state, good if crc is None else crc)
+
+
+class Part:
+    """A partition, and the class's own methods; the table is in `table`."""
+
+    RUNNING = 1
+    table = []
+
+    def __new__(cls, which, *info):
+        if which == cls.RUNNING:
+            return cls.running
+        return object.__new__(cls)
+
+    def __init__(self, which, *info):
+        if which == "make":
+            self.row, self.data, self.calls = info, [b"\xff" * 80, b"\xff" * 80], []
+            self.fault = None
+
+    @classmethod
+    def find(cls, type=0, subtype=0xFF):
+        return [p for p in cls.table if p.row[0] == type and subtype in (0xFF, p.row[1])]
+
+    def info(self):
+        return self.row
+
+    def get_next_update(self):
+        others = [p for p in self.table if p.row[0] == 0 and p.row[1] >= 0x10]
+        if not others:
+            raise OSError(-261)
+        return others[(others.index(self) + 1) % len(others)] if self in others else others[0]
+
+    def readblocks(self, sector, buf, offset):
+        buf[:] = self.data[sector][offset : offset + len(buf)]
+
+    def set_boot(self):
+        if self.fault:
+            raise OSError(self.fault)
+        self.calls.append("set_boot")
+
+    def mark_app_valid_cancel_rollback(self):
+        self.calls.append("confirm")
+
+
+def part(type, subtype, address, size, label):
+    return Part("make", type, subtype, address, size, label, False)
+
+
+def layout(running=0, records=(), slots=2, extra=()):
+    """Slots on a board that runs from that slot, with those otadata records."""
+    apps = [
+        part(0, 0x10 + n, 0x10000 + n * 0x180000, 0x180000, "ota_%d" % n) for n in range(slots)
+    ]
+    otadata = part(1, 0, 0xD000, 0x2000, "otadata")
+    for place, data in enumerate(records):
+        otadata.data[place] = data
+    Part.table = apps + list(extra) + [otadata]
+    Part.running = apps[running]
+    return Slots(Part, 0)
+
+
+def test_slots_names_and_sizes_are_the_partitions():
+    slots = layout(running=1)
+    assert (slots.running, slots.inactive, slots.size) == ("ota_1", "ota_0", 0x180000)
+
+
+def test_slots_without_a_second_slot_fail_by_name():
+    assert raised(Fail, layout, 0, (), 1).reason == "no second slot"
+    factory = part(0, 0, 0x10000, 0x180000, "factory")
+    Part.table, Part.running = [factory], factory
+    assert raised(Fail, Slots, Part, 0).reason == "no second slot"
+
+
+def test_slots_trial_is_the_pending_record_of_the_running_slot():
+    for state in (NEW, PENDING, VALID, INVALID, ABORTED, UNDEFINED):
+        assert layout(1, (record(1, VALID), record(2, state))).trial is (state == PENDING)
+    assert layout(0, (record(3, PENDING), record(2, VALID))).trial
+    assert not layout(0, (record(1, VALID), record(2, PENDING))).trial
+
+
+def test_slots_trial_counts_only_app_slots():
+    extra = [part(0, 0, 0x310000, 0x10000, "factory"), part(0, 0x20, 0x320000, 0x10000, "test")]
+    assert layout(1, (record(3, VALID), record(4, PENDING)), extra=extra).trial
+    assert not layout(0, (record(3, VALID), record(4, PENDING)), extra=extra).trial
+    assert layout(2, (record(5, VALID), record(6, PENDING)), slots=3).trial
+
+
+def test_slots_record_with_a_bad_crc_is_passed_over():
+    assert not layout(1, (record(1, VALID), record(2, PENDING, crc=5))).trial
+    assert layout(0, (record(1, PENDING), record(2, VALID, crc=5))).trial
+
+
+def test_slots_record_that_is_invalid_or_aborted_is_passed_over():
+    for state in (INVALID, ABORTED):
+        assert layout(0, (record(1, PENDING), record(2, state))).trial
+
+
+def test_slots_blank_otadata_is_no_trial():
+    assert not layout(0, (b"\xff" * 32, b"\xff" * 32)).trial
+    assert not layout(0, (bytes(32), bytes(32))).trial
+
+
+def test_slots_without_otadata_are_no_trial():
+    slots = layout()
+    Part.table = [p for p in Part.table if p.row[0] == 0]
+    assert not slots.trial
+
+
+def test_slots_version_is_the_running_images():
+    slots = layout()
+    Part.running.data[0] = head(version=b"4.5.6")
+    assert slots.version == "4.5.6"
+    Part.running.data[0] = head(descriptor=1)
+    assert slots.version == ""
+
+
+def test_slots_check_passes_an_app_image_and_tells_its_version():
+    assert layout().check(head(), 0x180000) == "1.2.3"
+    assert layout().check(memoryview(head(version=b"")), 80) == ""
+
+
+def test_slots_check_refuses_by_name():
+    slots = layout()
+    cases = (
+        (head(magic=0xEA), 1_000, "not an app image"),
+        (bytearray(80), 1_000, "not an app image"),
+        (head(), 79, "not an app image"),
+        (head(chip=9), 1_000, "wrong chip"),
+        (head(chip=256), 1_000, "wrong chip"),
+        (head(descriptor=0xABCD5431), 1_000, "no app descriptor: a merged flash image?"),
+        (head(), 0x180001, "image larger than the slot"),
+    )
+    for data, size, reason in cases:
+        assert raised(Fail, slots.check, data, size).reason == reason
+
+
+def test_slots_activate_sets_the_other_slot_to_boot():
+    slots = layout(running=1)
+    slots.activate()
+    assert slots.target.calls == ["set_boot"] and slots.target.row[4] == "ota_0"
+
+
+def test_slots_activate_refused_fails_with_the_boot_loaders_number():
+    slots = layout()
+    slots.target.fault = -5379
+    error = raised(Fail, slots.activate)
+    assert str(error) == "image refused by the boot loader -5379"
+
+
+def test_slots_confirm_marks_the_running_image():
+    slots = layout(running=1)
+    slots.confirm()
+    assert Part.running.calls == ["confirm"]
+
+
+def test_version_in_a_descriptor_that_is_no_text_is_empty():
+    for version in (b"1.0 beta", b"\x01", b"1\xff", b"1\n"):
+        assert version_in(head(version=version)) == "", version
+    assert version_in(head(version=b"x" * 32)) == "x" * 32
+    assert version_in(head(version=b"1.0\x00garbage")) == "1.0"
