@@ -1,10 +1,14 @@
 """/config.json: what it may hold, the defaults, and the bounds.
 
-A file that is not JSON, lacks a key or misstates one ends in one ConfigError that names the key.
+A file that is not JSON, lacks a key or misstates one ends in one ConfigError that names the key;
+null is as good as absent.
 Keys that are not known here are kept, for the application.
 """
 
 import json
+
+from ota.dialects import DIALECTS
+from ota.log import LEVELS
 
 # fmt: off
 REQUIRED = ("thing", "endpoint", "ca", "certificate", "private_key")
@@ -40,14 +44,26 @@ def load(path):
     """Read and check the file. Raises ConfigError."""
     try:
         with open(path) as file:
-            values = json.load(file)
+            text = file.read()
+        values = json.loads(text)
     except OSError:
         raise ConfigError("no " + path)
-    except (ValueError, UnicodeError):
+    except ValueError:
         raise ConfigError(path + " is not JSON")
+    if _cut_off(text):
+        raise ConfigError(path + " is not JSON: cut off")
     if not isinstance(values, dict):
         raise ConfigError(path + " is not a JSON object")
     return check(values)
+
+
+def _cut_off(text):
+    """True when a brace may follow: MicroPython's json takes an object for closed at its end."""
+    try:
+        json.loads(text + "}")
+    except ValueError:
+        return False
+    return True
 
 
 def check(values):
@@ -59,16 +75,31 @@ def check(values):
     if len(values["thing"]) > _NAME_MAX or not _plain(values["thing"]):
         raise ConfigError("config: thing is no thing name")
     for key, (default, low, high) in OPTIONAL.items():
-        value = values.setdefault(key, default)
+        if values.get(key) is None:
+            values[key] = default.copy() if isinstance(default, (list, dict)) else default
+        value = values[key]
         kind = type(default)
         if type(value) is not kind:
             raise ConfigError("config: %s is not of type %s" % (key, kind.__name__))
         if not low <= (value if kind in (int, bool) else len(value)) <= high:
             raise ConfigError("config: %s is out of bounds (%d to %d)" % (key, low, high))
+    _check_contents(values)
+    return values
+
+
+def _check_contents(values):
+    """What bounds do not tell. Raises ConfigError."""
     block = values["block"]
     if block % 4096 and 4096 % block:
         raise ConfigError("config: block is neither a multiple nor a divisor of 4096")
-    return values
+    for key in ("signers", "ntp"):
+        if not all(isinstance(text, str) and text for text in values[key]):
+            raise ConfigError("config: %s is no list of texts" % key)
+    for key, known in (("dialect", DIALECTS), ("log", LEVELS)):
+        if values[key] not in known:
+            raise ConfigError(
+                "config: %s %s is not one of %s" % (key, values[key], " ".join(known))
+            )
 
 
 def _plain(name):
