@@ -20,7 +20,8 @@ _DESCRIPTOR_MAGIC = 0xABCD5432  # at byte 32 of an app image; too big for const(
 _VERSION_AT = const(48)
 _VERSION_SIZE = const(32)
 _HEAD = const(80)  # bytes: header, first segment's header, descriptor to the end of its version
-_OTA_SUBTYPE = const(0x10)
+_OTA_SUBTYPE = const(0x10)  # of ota_0; factory is 0 and test 0x20
+_OTA_MOST = const(16)  # slots
 _RECORD = const(32)  # bytes
 _PENDING = const(1)  # ESP_OTA_IMG_PENDING_VERIFY
 _INVALID = const(3)  # ESP_OTA_IMG_INVALID; 4 is ABORTED
@@ -77,9 +78,10 @@ class Slots:
         if not tables:
             return False
         sequence, state = _active(tables[0])
-        slots = len(self._partition.find(0)) - len(self._partition.find(0, 0))
-        subtype = self._here.info()[1]
-        ours = sequence and (sequence - 1) % slots == subtype - _OTA_SUBTYPE
+        number = self._here.info()[1] - _OTA_SUBTYPE
+        subtypes = [app.info()[1] for app in self._partition.find(0)]
+        slots = len([kind for kind in subtypes if 0 <= kind - _OTA_SUBTYPE < _OTA_MOST])
+        ours = sequence and slots and (sequence - 1) % slots == number
         return bool(ours) and state == _PENDING
 
     def check(self, head, size):
