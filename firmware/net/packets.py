@@ -8,6 +8,7 @@ from ota.errors import Retry
 from ota.log import Log
 
 PUBLISH = const(0x30)
+_ANSWERS = b"\x20\x40\x90\xb0\xd0"  # CONNACK, PUBACK, SUBACK, UNSUBACK, PINGRESP
 _BUFFER = const(1024)  # bytes taken from the socket at a time
 _HEAD = const(280)  # bytes of a packet before its payload: topic of 256, two lengths, packet id
 _TOPIC = const(256)  # bytes, AWS's limit
@@ -94,7 +95,8 @@ class Reader:
         publish = self._kind & 0xF0 == PUBLISH
         self._filled, self._wanted = 0, 2 if publish else self._left
         self._topic = None
-        if self._wanted > _HEAD or self._wanted > self._left or publish and self._kind & 6 > 2:
+        known = self._kind & 6 <= 2 if publish else self._kind in _ANSWERS
+        if not known or self._wanted > _HEAD or self._wanted > self._left:
             raise Retry("malformed packet", self._kind, self._left)
         self._stage = self._head_bytes
         if not self._wanted:

@@ -34,9 +34,14 @@ class Whole:
 
 
 def matches(pattern, topic):
-    """True when the topic, bytes, is one of the topic filter's, str."""
+    """True when the topic, bytes, is one of the topic filter's, str.
+
+    source   OASIS MQTT 3.1.1, section 4.7: a wildcard at the front passes over $ topics
+    """
     levels = topic.split(b"/")
     wanted = pattern.encode().split(b"/")
+    if topic.startswith(b"$") and wanted[0] in (b"#", b"+"):
+        return False
     for place, level in enumerate(wanted):
         if level == b"#":
             return True
