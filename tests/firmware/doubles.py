@@ -1,5 +1,7 @@
 """Doubles for the device's tests: as small as they can be, and as strict as the real thing."""
 
+from net.routes import Whole, matches
+
 SECTOR = 4096
 ERASED = b"\xff"
 
@@ -87,3 +89,43 @@ class Clock:
     async def sleep_ms(self, ms):
         self.slept.append(ms)
         self.now += ms
+
+
+class Link:
+    """A session whose cloud is a function: (topic, message) → the (topic, payload)s it sends."""
+
+    def __init__(self, cloud=None, clock=None):
+        self.cloud = cloud or (lambda topic, message: ())
+        self.clock = clock or Clock()
+        self.sinks = {}
+        self.sent = []
+        self.inbox = []  # what is on its way to the device
+
+    def publish(self, topic, message, retain=False, qos=0):
+        self.sent.append((topic, message, qos))
+        self.inbox.extend(self.cloud(topic, message) or ())
+
+    async def subscribe(self, topic, handler, qos=0, limit=8_192):
+        self.sinks[topic] = handler if hasattr(handler, "feed") else Whole(handler, limit)
+
+    def unsubscribe(self, topic):
+        self.sinks.pop(topic, None)
+
+    def bring(self, topic, payload):
+        """Hand a message to its sink in the pieces of a 1,024 B receive buffer."""
+        for pattern, sink in self.sinks.items():
+            if matches(pattern, topic.encode()):
+                if sink.begin(topic.encode(), len(payload)) is not False:
+                    for at in range(0, len(payload), 1_024):
+                        part = bytearray(payload[at : at + 1_024])
+                        sink.feed(part, 0, len(part))
+                    sink.end()
+                return
+
+    async def wait(self, ready, deadline_ms):
+        while not ready():
+            if not self.inbox:
+                self.clock.now += deadline_ms
+                return False
+            self.bring(*self.inbox.pop(0))
+        return True

@@ -1,0 +1,500 @@
+"""AWS IoT Jobs as the device speaks it: every answer, every rejection, every notice."""
+
+import json
+
+from doubles import Link, raised, run
+from ota.dialects.aws_jobs import AWSJobs
+from ota.errors import Gone, Retry
+from ota.job import Job
+
+THING = "t" * 128
+PREFIX = "$aws/things/%s/jobs/" % THING
+INFO = {"reason": "because", "running": "1.2.3", "received": 3, "total": 9, "free": 1_000}
+
+
+def execution(id="j1", status="QUEUED", version=1, number=1, stamp=1_700_000_000, **more):
+    found = {"jobId": id, "status": status, "versionNumber": version, "executionNumber": number}
+    found["queuedAt"] = stamp
+    found["jobDocument"] = {"afr_ota": {}}
+    found.update(more)
+    return {"execution": found}
+
+
+class Cloud:
+    """Answers each request with the next of its script: (name, accepted, answer or None)."""
+
+    def __init__(self, *script):
+        self.script = list(script)
+        self.requests = []
+        self.progress = []  # answers to progress: (accepted, answer)
+
+    def __call__(self, topic, message):
+        assert topic.startswith(PREFIX)
+        name, request = topic[len(PREFIX) :], json.loads(message)
+        self.requests.append((name, request))
+        if request["clientToken"] == "progress":
+            accepted, answer = self.progress.pop(0) if self.progress else (True, None)
+        else:
+            expected, accepted, answer = self.script.pop(0)
+            assert name == expected, name
+        if answer is None:
+            return ()
+        if isinstance(answer, dict):
+            answer = dict(answer)
+            answer.setdefault("clientToken", request["clientToken"])
+            answer = json.dumps(answer).encode()
+        return [(topic + ("/accepted" if accepted else "/rejected"), answer)]
+
+
+def speaker(*script):
+    """(jobs, link, cloud), started with nothing pending."""
+    cloud = Cloud(("$next/get", True, {}), *script)
+    link = Link(cloud)
+    jobs = AWSJobs(link, THING)
+    run(jobs.start())
+    cloud.requests.clear()
+    return jobs, link, cloud
+
+
+def notice(payload):
+    """A notify-next message."""
+    if isinstance(payload, dict):
+        payload = json.dumps(payload).encode()
+    return PREFIX + "notify-next", payload
+
+
+def refusal(code, status=None, version=1):
+    """A rejection, with the execution's state where the service tells it."""
+    found = {"code": code, "message": "m", "timestamp": 1}
+    if status:
+        found["executionState"] = {"status": status, "versionNumber": version}
+    return found
+
+
+def started(id="j1", version=2):
+    return Job(id, 1, version, queued=False, stamp=1_700_000_000)
+
+
+def at_work(*script):
+    """(jobs, link, cloud, job) in the middle of a job."""
+    jobs, link, cloud = speaker(("start-next", True, execution("j1", "IN_PROGRESS", 2)), *script)
+    job = run(jobs.accept(Job("j1", 1, stamp=1_700_000_000)))
+    cloud.requests.clear()
+    return jobs, link, cloud, job
+
+
+# -- hearing of jobs -----------------------------------------------------------------------------
+
+
+def test_jobs_start_subscribes_once_and_asks_each_time():
+    cloud = Cloud(("$next/get", True, {}), ("$next/get", True, {}))
+    link = Link(cloud)
+    jobs = AWSJobs(link, THING)
+    run(jobs.start())
+    wanted = ("notify-next", "start-next/+", "+/get/+", "+/update/+")
+    assert sorted(link.sinks) == sorted(PREFIX + topic for topic in wanted)
+    link.sinks.clear()
+    raised(Retry, jobs.start)  # nobody hears the answer: the link is to subscribe anew, not we
+    assert not link.sinks
+    assert [name for name, _ in cloud.requests] == ["$next/get"] * 2
+
+
+def test_jobs_pending_job_at_start_is_the_next():
+    link = Link(Cloud(("$next/get", True, execution(statusDetails={"a": "b"}))))
+    jobs = AWSJobs(link, THING)
+    run(jobs.start())
+    job = run(jobs.next_job(1_000))
+    assert (job.id, job.number, job.version, job.stamp) == ("j1", 1, 1, 1_700_000_000)
+    assert job.queued and job.details == {"a": "b"} and job.document == {"afr_ota": {}}
+
+
+def test_jobs_requests_have_tokens_of_their_own_within_64_bytes():
+    jobs, link, cloud = speaker(*[("$next/get", True, {})] * 20)
+    for _ in range(20):
+        run(jobs.start())
+    tokens = {request["clientToken"] for _, request in cloud.requests}
+    assert len(tokens) == 20 and all(0 < len(token) <= 64 for token in tokens)
+
+
+def test_jobs_requests_go_out_at_qos_1():
+    jobs, link, cloud = speaker()
+    assert [qos for _, _, qos in link.sent] == [1]
+
+
+def test_jobs_notice_of_a_job_is_the_next():
+    jobs, link, cloud = speaker()
+    link.inbox.append(notice(execution("AFR_OTA-1", version=4, number=2)))
+    job = run(jobs.next_job(1_000))
+    assert (job.id, job.version, job.number) == ("AFR_OTA-1", 4, 2) and not cloud.requests
+
+
+def test_jobs_empty_notice_is_nothing_to_do():
+    jobs, link, cloud = speaker(("$next/get", True, execution("later")))
+    link.inbox += [notice({"timestamp": 1_739_152_141}), notice({"execution": {}}), notice(b"")]
+    assert run(jobs.next_job(60_000)).id == "later"
+    assert link.clock.now == 1_000 + 60_000
+
+
+def test_jobs_notice_lost_is_made_up_for_by_asking_every_poll():
+    jobs, link, cloud = speaker(("$next/get", True, {}), ("$next/get", True, execution("found")))
+    assert run(jobs.next_job(60_000)).id == "found"
+    assert link.clock.now == 1_000 + 2 * 60_000
+
+
+def test_jobs_notice_overtaken_by_an_empty_one_is_forgotten():
+    jobs, link, cloud = speaker(("$next/get", True, execution("other")))
+    link.bring(*notice(execution("withdrawn")))
+    link.bring(*notice({"timestamp": 1}))
+    assert run(jobs.next_job(1_000)).id == "other"
+
+
+def test_jobs_notice_that_is_no_execution_is_passed_over():
+    for wrong in (
+        b"junk", b"[1,2]", b"\xff\xfe", b'{"execution":5}', b'{"execution":[]}', b"null",
+        execution(id=""), execution(id=5), execution(id="x" * 65), execution(id="a/b"),
+        execution(id="a+"), execution(id="#"), execution(number="1"), execution(version=None),
+        execution(status="SUCCEEDED"), execution(status=None), execution(status="CANCELED"),
+    ):  # fmt: skip
+        jobs, link, cloud = speaker(("$next/get", True, execution("good")))
+        link.inbox.append(notice(wrong))
+        assert run(jobs.next_job(1_000)).id == "good", wrong
+
+
+def test_jobs_id_of_64_characters_is_taken():
+    jobs, link, cloud = speaker()
+    link.inbox.append(notice(execution("j" * 64)))
+    assert run(jobs.next_job(1_000)).id == "j" * 64
+
+
+def test_jobs_details_and_stamp_of_the_wrong_type_are_passed_over():
+    jobs, link, cloud = speaker()
+    link.inbox.append(notice(execution(statusDetails=[1], queuedAt="soon")))
+    job = run(jobs.next_job(1_000))
+    assert job.details == {} and job.stamp == 0
+
+
+def test_jobs_document_over_8_kib_is_asked_for_without_it():
+    large = execution(jobDocument={"x": "y" * 9_000})
+    small = execution("big", jobDocument=None)
+    jobs, link, cloud = speaker(("$next/get", True, large), ("$next/get", True, small))
+    run(jobs.start())
+    assert [request.get("includeJobDocument") for _, request in cloud.requests] == [None, False]
+    job = run(jobs.next_job(1_000))
+    assert job.id == "big" and job.document is None
+
+
+def test_jobs_unanswered_request_is_tried_again_later():
+    jobs, link, cloud = speaker(("$next/get", True, None))
+    assert str(raised(Retry, jobs.start)) == "no answer $next/get"
+    assert link.clock.now == 1_000 + 15_000
+
+
+def test_jobs_next_refused_is_tried_again_later():
+    jobs, link, cloud = speaker(("$next/get", False, refusal("RequestThrottled")))
+    assert "RequestThrottled" in str(raised(Retry, jobs.start))
+
+
+def test_jobs_answer_with_another_token_is_passed_over():
+    for token in ("theirs", "", None, 5):
+        stranger = execution("stolen", clientToken=token)
+        stranger["clientToken"] = token
+        jobs, link, cloud = speaker(("$next/get", True, stranger))
+        raised(Retry, jobs.start)
+        assert link.clock.now == 1_000 + 15_000
+
+
+def test_jobs_answer_that_is_no_json_object_is_passed_over():
+    for junk in (b"", b"junk", b"[]", b"5", b"\xff"):
+        jobs, link, cloud = speaker(("$next/get", True, junk))
+        raised(Retry, jobs.start)
+
+
+def test_jobs_late_answer_to_an_earlier_request_is_passed_over():
+    jobs, link, cloud = speaker(("$next/get", True, None), ("$next/get", True, execution("new")))
+    raised(Retry, jobs.start)
+    late = execution("old")
+    late["clientToken"] = cloud.requests[0][1]["clientToken"]
+    link.inbox.append((PREFIX + "$next/get/accepted", json.dumps(late).encode()))
+    run(jobs.start())
+    assert run(jobs.next_job(1_000)).id == "new"
+
+
+# -- accepting -----------------------------------------------------------------------------------
+
+
+def test_accept_queued_job_is_started_and_handed_out_anew():
+    jobs, link, cloud = speaker(("start-next", True, execution("j1", "IN_PROGRESS", 2)))
+    job = run(jobs.accept(Job("j1", 1)))
+    assert job.id == "j1" and job.version == 2 and not job.queued
+    assert cloud.requests[0][1]["statusDetails"] == {"step": "accepted"}
+
+
+def test_accept_may_hand_out_another_job():
+    jobs, link, cloud = speaker(("start-next", True, execution("first", "IN_PROGRESS", 5)))
+    assert run(jobs.accept(Job("j1", 1))).id == "first"
+
+
+def test_accept_of_a_started_job_asks_nothing():
+    jobs, link, cloud = speaker()
+    job = started()
+    assert run(jobs.accept(job)) is job and not cloud.requests
+
+
+def test_accept_with_nothing_pending_any_more_is_gone():
+    jobs, link, cloud = speaker(("start-next", True, {"timestamp": 1}))
+    raised(Gone, jobs.accept, Job("j1", 1))
+
+
+def test_accept_unanswered_is_tried_again():
+    jobs, link, cloud = speaker(("start-next", True, None))
+    raised(Retry, jobs.accept, Job("j1", 1))
+
+
+def test_pending_execution_is_the_jobs_own_if_it_is_the_same():
+    found = execution("j1", "IN_PROGRESS", 7)
+    link = Link(Cloud(("$next/get", True, found)))
+    jobs = AWSJobs(link, THING)
+    assert jobs.pending(Job("j1", 1)).version == 1
+    run(jobs.start())
+    assert jobs.pending(Job("j1", 1, stamp=1_700_000_000)).version == 7
+    for other in (
+        Job("j2", 1, stamp=1_700_000_000),
+        Job("j1", 2, stamp=1_700_000_000),
+        Job("j1", 1),
+    ):
+        assert jobs.pending(other) is other
+
+
+# -- reporting -----------------------------------------------------------------------------------
+
+
+def test_report_every_step_says_its_status_and_details():
+    expected = {
+        "accepted": ("IN_PROGRESS", {"step": "accepted"}),
+        "downloading": ("IN_PROGRESS", {"receive": "3/9", "heap": "1000"}),
+        "verifying": ("IN_PROGRESS", {"step": "verifying"}),
+        "applying": ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "0x01020003"}),
+        "trying": ("IN_PROGRESS", {"self_test": "active", "updatedBy": "0x01020003"}),
+        "succeeded": ("SUCCEEDED", {"reason": "because"}),
+        "failed": ("FAILED", {"reason": "because"}),
+        "rejected": ("REJECTED", {"reason": "because"}),
+    }
+    for step, (status, details) in expected.items():
+        jobs, link, cloud = speaker(("j1/update", True, {}))
+        job = started(version=6)
+        run(jobs.report(job, step, INFO))
+        ((name, request),) = cloud.requests
+        assert (request["status"], request["statusDetails"]) == (status, details), step
+        assert (request["expectedVersion"], request["executionNumber"]) == (6, 1)
+        assert job.version == 7 and not job.queued
+
+
+def test_report_details_stay_within_the_services_limits():
+    info = dict(INFO, reason="line\nbreak\ttab \u20ac\x7f" + "x" * 2_000)
+    jobs, link, cloud = speaker(("j1/update", True, {}), ("j1/update", True, {}))
+    run(jobs.report(started(), "failed", info))
+    run(jobs.report(started(), "failed", dict(INFO, reason="")))
+    text, empty = [request["statusDetails"]["reason"] for _, request in cloud.requests]
+    assert len(text) == 1_024 and all(" " <= c <= "~" for c in text)
+    assert text.startswith("line?break?tab ?") and empty == "-"
+
+
+def test_report_updated_by_is_packed_as_awss_agent_does():
+    for running, packed in (("1.2.3", "0x01020003"), ("10.0.513", "0x0a000201"), ("1.2", "1.2"),
+                            ("v1", "v1"), ("", "unknown"), (None, "unknown"),
+                            ("1.2.3-rc1", "0x01020003")):  # fmt: skip
+        jobs, link, cloud = speaker(("j1/update", True, {}))
+        run(jobs.report(started(), "applying", dict(INFO, running=running)))
+        assert cloud.requests[0][1]["statusDetails"]["updatedBy"] == packed, running
+
+
+def test_report_topic_with_the_longest_names_is_whole():
+    jobs, link, cloud = speaker(("j" * 64 + "/update", True, {}))
+    run(jobs.report(started("j" * 64), "failed", INFO))
+    assert len(link.sent[-1][0]) == 12 + 128 + 6 + 64 + 7
+
+
+def test_report_version_mismatch_is_said_again_with_the_right_version():
+    wrong = refusal("VersionMismatch", "IN_PROGRESS", 9)
+    jobs, link, cloud = speaker(("j1/update", False, wrong), ("j1/update", True, {}))
+    job = started()
+    run(jobs.report(job, "succeeded", INFO))
+    assert [request["expectedVersion"] for _, request in cloud.requests] == [2, 9]
+    assert [request["status"] for _, request in cloud.requests] == ["SUCCEEDED"] * 2
+    assert job.version == 10
+
+
+def test_report_version_mismatch_for_ever_is_given_up():
+    script = [("j1/update", False, refusal("VersionMismatch", "IN_PROGRESS", n)) for n in range(4)]
+    jobs, link, cloud = speaker(*script)
+    assert "overtaken" in str(raised(Retry, jobs.report, started(), "succeeded", INFO))
+    assert len(cloud.requests) == 4
+
+
+def test_report_outcome_that_stands_already_counts_as_said():
+    for code in ("VersionMismatch", "InvalidStateTransition", "TerminalStateReached"):
+        for step, status in (
+            ("succeeded", "SUCCEEDED"),
+            ("failed", "FAILED"),
+            ("rejected", "REJECTED"),
+        ):
+            jobs, link, cloud = speaker(("j1/update", False, refusal(code, status, 5)))
+            run(jobs.report(started(), step, INFO))
+            assert len(cloud.requests) == 1
+
+
+def test_report_of_an_execution_that_is_over_otherwise_is_gone():
+    answers = [refusal("ResourceNotFound"), refusal("TerminalStateReached")]
+    for code in ("VersionMismatch", "InvalidStateTransition", "TerminalStateReached"):
+        answers += [refusal(code, status, 5) for status in ("CANCELED", "TIMED_OUT", "FAILED")]
+    for answer in answers:
+        for step in ("applying", "succeeded"):
+            jobs, link, cloud = speaker(("j1/update", False, answer))
+            assert str(raised(Gone, jobs.report, started(), step, INFO)) == answer["code"]
+
+
+def test_report_rejected_too_late_is_said_as_failed():
+    late = refusal("InvalidStateTransition", "IN_PROGRESS", 3)
+    jobs, link, cloud = speaker(("j1/update", False, late), ("j1/update", True, {}))
+    job = Job("j1", 1)
+    run(jobs.report(job, "rejected", INFO))
+    assert [r["status"] for _, r in cloud.requests] == ["REJECTED", "FAILED"]
+    assert [r["expectedVersion"] for _, r in cloud.requests] == [1, 3]
+
+
+def test_report_rejected_too_late_and_of_another_version_is_said_as_failed():
+    script = [("j1/update", False, refusal("VersionMismatch", "IN_PROGRESS", 3))]
+    script += [("j1/update", False, refusal("InvalidStateTransition", "IN_PROGRESS", 3))]
+    script += [("j1/update", True, {})]
+    jobs, link, cloud = speaker(*script)
+    run(jobs.report(Job("j1", 1), "rejected", INFO))
+    assert [r["status"] for _, r in cloud.requests] == ["REJECTED", "REJECTED", "FAILED"]
+
+
+def test_report_to_a_busy_service_is_tried_again_later():
+    for code in ("InternalError", "RequestThrottled"):
+        jobs, link, cloud = speaker(("j1/update", False, refusal(code)))
+        assert code in str(raised(Retry, jobs.report, started(), "succeeded", INFO))
+
+
+def test_report_unanswered_is_tried_again_later():
+    jobs, link, cloud = speaker(("j1/update", True, None))
+    raised(Retry, jobs.report, started(), "succeeded", INFO)
+
+
+def test_report_outcome_lets_go_of_the_job_and_keeps_the_next():
+    jobs, link, cloud, job = at_work(("j1/update", True, {}))
+    link.bring(*notice(execution("j2")))
+    run(jobs.report(job, "succeeded", INFO))
+    assert run(jobs.next_job(1_000)).id == "j2" and len(cloud.requests) == 1
+
+
+def test_report_outcome_forgets_what_was_heard_of_the_same_job():
+    script = [("$next/get", True, execution("j1", "IN_PROGRESS", 2)), ("j1/update", True, {})]
+    jobs, link, cloud = speaker(*script, ("$next/get", True, execution("j2")))
+    run(jobs.start())
+    run(jobs.report(started(), "succeeded", INFO))
+    assert run(jobs.next_job(1_000)).id == "j2"
+
+
+# -- in the middle of a job ----------------------------------------------------------------------
+
+
+def test_progress_is_told_without_waiting():
+    jobs, link, cloud, job = at_work()
+    jobs.progress(job, INFO)
+    ((name, request),) = cloud.requests
+    assert name == "j1/update" and "expectedVersion" not in request
+    assert request["statusDetails"] == {"receive": "3/9", "heap": "1000"}
+    assert link.sent[-1][2] == 0
+
+
+def test_progress_accepted_raises_the_version():
+    jobs, link, cloud, job = at_work(("j1/update", True, {}))
+    cloud.progress = [(True, {}), (True, {})]
+    jobs.progress(job, INFO)
+    jobs.progress(job, INFO)
+    while link.inbox:
+        link.bring(*link.inbox.pop(0))
+    run(jobs.report(job, "applying", INFO))
+    assert cloud.requests[-1][1]["expectedVersion"] == 4
+
+
+def test_progress_lost_costs_one_more_update():
+    mismatch = refusal("VersionMismatch", "IN_PROGRESS", 3)
+    jobs, link, cloud, job = at_work(("j1/update", False, mismatch), ("j1/update", True, {}))
+    jobs.progress(job, INFO)
+    run(jobs.report(job, "applying", INFO))
+    assert job.version == 4
+
+
+def test_progress_rejected_as_over_makes_still_ask():
+    for code in ("TerminalStateReached", "ResourceNotFound", "InvalidStateTransition"):
+        jobs, link, cloud, job = at_work(("j1/get", True, execution("j1", "CANCELED", 3)))
+        cloud.progress = [(False, refusal(code))]
+        jobs.progress(job, INFO)
+        link.bring(*link.inbox.pop(0))
+        assert str(raised(Gone, jobs.still, job)) == "CANCELED"
+
+
+def test_progress_throttled_is_no_doubt():
+    jobs, link, cloud, job = at_work()
+    cloud.progress = [(False, refusal("RequestThrottled"))]
+    jobs.progress(job, INFO)
+    link.bring(*link.inbox.pop(0))
+    run(jobs.still(job))
+    assert len(cloud.requests) == 1
+
+
+def test_still_without_a_doubt_asks_nothing():
+    jobs, link, cloud, job = at_work()
+    run(jobs.still(job))
+    assert not cloud.requests
+
+
+def test_still_after_an_empty_notice_asks_and_goes_on_with_a_job_that_is_ours():
+    answer = execution("j1", "IN_PROGRESS", 8)
+    jobs, link, cloud, job = at_work(("j1/get", True, answer))
+    link.bring(*notice({"timestamp": 1}))
+    run(jobs.still(job))
+    run(jobs.still(job))
+    ((name, request),) = cloud.requests
+    assert request["includeJobDocument"] is False and request["executionNumber"] == 1
+    assert job.version == 8
+
+
+def test_still_of_a_job_that_was_withdrawn_is_gone():
+    answers = [(True, execution("j1", status)) for status in ("CANCELED", "TIMED_OUT", "REMOVED")]
+    answers += [(True, {}), (False, refusal("ResourceNotFound"))]
+    answers += [(False, refusal("TerminalStateReached"))]
+    for accepted, answer in answers:
+        jobs, link, cloud, job = at_work(("j1/get", accepted, answer))
+        link.bring(*notice({"timestamp": 1}))
+        raised(Gone, jobs.still, job)
+
+
+def test_still_unsure_asks_again():
+    script = [
+        ("j1/get", False, refusal("InternalError")),
+        ("j1/get", True, execution("j1", "CANCELED")),
+    ]
+    jobs, link, cloud, job = at_work(*script)
+    link.bring(*notice({"timestamp": 1}))
+    run(jobs.still(job))
+    raised(Gone, jobs.still, job)
+
+
+def test_notice_of_the_job_at_hand_is_no_doubt():
+    jobs, link, cloud, job = at_work()
+    link.bring(*notice(execution("j1", "IN_PROGRESS", 3)))
+    run(jobs.still(job))
+    assert not cloud.requests
+
+
+def test_notice_of_another_job_while_busy_is_kept_for_later():
+    script = [("j1/get", True, execution("j1", "IN_PROGRESS", 2)), ("j1/update", True, {})]
+    jobs, link, cloud, job = at_work(*script)
+    link.bring(*notice(execution("j2", "IN_PROGRESS", 2)))
+    run(jobs.still(job))
+    run(jobs.report(job, "succeeded", INFO))
+    assert run(jobs.next_job(1_000)).id == "j2"
