@@ -1,0 +1,406 @@
+"""The stream source: whatever a server sends, loses, doubles or mixes up, the image is right."""
+
+import json
+from binascii import b2a_base64
+from random import getrandbits, seed
+
+from doubles import SECTOR, Flash, Link, pattern, raised, run
+from ota import log
+from ota.errors import Fail, Gone, Retry
+from ota.image import Image
+from ota.job import File
+from ota.sources.mqtt_stream import MQTTStream
+
+HEAP = "8m"
+THING = "t" * 128
+STREAM = "s" * 128
+PREFIX = "$aws/things/%s/streams/%s/" % (THING, STREAM)
+
+
+class Server:
+    """A stream of one file. `order` is that of the keys; `fault` changes what is sent."""
+
+    def __init__(self, data, file=0, order="cfilp", fault=None):
+        self.data = data
+        self.file = file
+        self.order = order
+        self.fault = fault or (lambda messages: messages)
+        self.gets = []  # (first, count) of every request
+        self.described = 0
+        self.description = {"s": 1, "d": "d", "r": [{"f": file, "z": len(data)}]}
+
+    def __call__(self, topic, message):
+        assert topic.startswith(PREFIX) and topic.endswith("/json")
+        request = json.loads(message)
+        self.token = request["c"]
+        if "/describe/" in topic:
+            self.described += 1
+            return self.describe()
+        assert request["f"] == self.file and request["s"] == 1
+        assert 256 <= request["l"] <= 131_072 and request["n"] * request["l"] <= 131_072
+        self.gets.append((request["o"], request["n"]))
+        wanted = range(request["o"], request["o"] + request["n"])
+        return self.fault([self.block(index, request["l"]) for index in wanted])
+
+    def describe(self):
+        self.description["c"] = self.token
+        return [(PREFIX + "description/json", json.dumps(self.description).encode())]
+
+    def block(self, index, size, **changes):
+        part = self.data[index * size : (index + 1) * size]
+        assert part, "a block past the end"
+        values = {"c": '"%s"' % self.token, "f": self.file, "i": index, "l": len(part)}
+        values["p"] = '"%s"' % b2a_base64(part)[:-1].decode()
+        values.update(changes)
+        text = ",".join('"%s":%s' % (key, values[key]) for key in self.order)
+        return PREFIX + "data/json", b"{" + text.encode() + b"}"
+
+    def rejected(self, **words):
+        return [(PREFIX + "rejected/json", json.dumps(words).encode())]
+
+
+def made(server, block=SECTOR, window=8, check=None, written=None, size=None):
+    """(stream, image, flash, link)"""
+    size = size or len(server.data)
+    file = File(size, "mqtt_stream")
+    file.stream, file.id = STREAM, server.file
+    flash = Flash(-(-size // SECTOR))
+    image = Image(flash, size, block, check, written)
+    link = Link(server)
+    stream = MQTTStream(link, link.clock, THING, file, block, window)
+    return stream, image, flash, link
+
+
+async def watch():
+    pass
+
+
+def fetch(server, erases=1, **words):
+    """Fetch the whole file, with no sector erased more often than that; gives (link, flash)."""
+    stream, image, flash, link = made(server, **words)
+    silently(lambda: run(stream.fetch(image, watch)))
+    assert image.missing() == -1 and image.received == len(server.data)
+    assert bytes(flash.data[: len(server.data)]) == bytes(server.data)
+    assert max(flash.erases) <= erases
+    run(stream.close())
+    assert not link.sinks
+    return link, flash
+
+
+def silently(act):
+    log.level("E")
+    try:
+        return act()
+    finally:
+        log.level("I")
+
+
+def failure(kind, server, **words):
+    stream, image, flash, link = made(server, **words)
+    return silently(lambda: raised(kind, stream.fetch, image, watch)), link, flash, image
+
+
+def losing(*numbers):
+    """A fault that loses the messages of these numbers, counted over all requests."""
+    count = [0]
+
+    def fault(messages):
+        kept = []
+        for message in messages:
+            if count[0] not in numbers:
+                kept.append(message)
+            count[0] += 1
+        return kept
+
+    return fault
+
+
+# -- the straight way ----------------------------------------------------------------------------
+
+
+def test_stream_every_block_size_arrives_byte_for_byte():
+    for block in (256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 98_304, 131_072):
+        for size in (60, 5 * SECTOR - 1, 5 * SECTOR, 5 * SECTOR + 60):
+            server = Server(pattern(size))
+            fetch(server, block=block)
+            asked = sum(count for _, count in server.gets)
+            assert asked == -(-size // block), (block, size)
+
+
+def test_stream_is_described_before_it_is_asked_for():
+    server = Server(pattern(SECTOR))
+    link, _ = fetch(server)
+    assert [topic.split("/")[-2] for topic, _, _ in link.sent] == ["describe", "get"]
+
+
+def test_stream_asks_for_the_first_block_alone_and_then_fills_the_window():
+    server = Server(pattern(20 * SECTOR))
+    fetch(server, window=8)
+    assert server.gets[:3] == [(0, 1), (1, 4), (5, 4)]
+
+
+def test_stream_window_stays_below_what_the_service_sends_at_once():
+    server = Server(pattern(40 * SECTOR))
+    fetch(server, window=512, block=16_384)
+    assert max(count for _, count in server.gets) <= 4
+
+
+def test_stream_other_order_of_keys_arrives():
+    for order in ("cfilp", "plifc", "pcfil", "ipcfl", "lpifc"):
+        for block in (256, 4_096, 8_192):
+            fetch(Server(pattern(3 * SECTOR + 60), order=order), block=block)
+
+
+def test_stream_file_of_another_id_is_the_one_asked_for():
+    fetch(Server(pattern(2 * SECTOR), file=7))
+
+
+def test_stream_interrupted_goes_on_with_what_is_missing():
+    data = pattern(6 * SECTOR)
+    server = Server(data)
+    stream, image, flash, link = made(server, written=b"\x15")
+    for sector in (0, 2, 4):
+        flash.data[sector * SECTOR : (sector + 1) * SECTOR] = data[
+            sector * SECTOR : (sector + 1) * SECTOR
+        ]
+    silently(lambda: run(stream.fetch(image, watch)))
+    assert bytes(flash.data) == bytes(data)
+    assert flash.erases == [0, 1, 0, 1, 0, 1]
+    assert server.gets == [(1, 1), (3, 1), (5, 1)]
+
+
+def test_stream_already_whole_asks_for_nothing():
+    server = Server(pattern(2 * SECTOR))
+    stream, image, flash, link = made(server, written=b"\x03")
+    run(stream.fetch(image, watch))
+    assert not server.gets
+
+
+def test_stream_watch_may_end_it():
+    async def withdrawn():
+        raise Gone("CANCELED")
+
+    stream, image, flash, link = made(Server(pattern(9 * SECTOR)))
+    raised(Gone, stream.fetch, image, withdrawn)
+    run(stream.close())
+    assert not link.sinks and image.received == SECTOR
+
+
+# -- loss, order, duplicates ---------------------------------------------------------------------
+
+
+def test_stream_lost_blocks_are_asked_for_again_and_only_they():
+    several = ((0,), (4,), (11,), (0, 11), (3, 4, 5), (1, 3, 5, 7, 9, 11))
+    for lost in several + (tuple(range(1, 12)),):
+        server = Server(pattern(12 * SECTOR), fault=losing(*lost))
+        fetch(server)
+        assert sum(count for _, count in server.gets) == 12 + len(lost), (lost, server.gets)
+    for lost in several:
+        server = Server(pattern(12 * SECTOR), order="pcfil", fault=losing(*lost))
+        fetch(server)
+        assert [count for _, count in server.gets] == [1] * (12 + len(lost)), lost
+
+
+def test_stream_small_blocks_lost_with_the_payload_first_arrive():
+    seed(3)
+    for block in (256, 1_024):
+        for _ in range(5):
+            fault = lambda messages: [m for m in messages if getrandbits(2)]  # noqa: E731
+            fetch(Server(pattern(2 * SECTOR + 60), order="plifc", fault=fault), block=block)
+
+
+def test_stream_half_of_all_blocks_lost_arrives_all_the_same():
+    seed(5)
+    for block in (512, 4_096, 8_192):
+        fault = lambda messages: [m for m in messages if getrandbits(1)]  # noqa: E731
+        fetch(Server(pattern(9 * SECTOR), fault=fault), block=block)
+
+
+def test_stream_blocks_in_reverse_and_twice_arrive():
+    for fault in (
+        lambda m: m[::-1],
+        lambda m: m + m,
+        lambda m: [x for one in m for x in (one, one)],
+    ):
+        for block in (256, 4_096, 12_288):
+            for order in ("cfilp", "pcfil"):
+                server = Server(pattern(6 * SECTOR + 9), order=order, fault=fault)
+                fetch(server, 1 if order == "cfilp" else 2, block=block)
+
+
+def test_stream_block_of_an_earlier_request_that_comes_late_is_no_harm():
+    for order in ("cfilp", "pcfil"):
+        for block in (1_024, 4_096):
+            held = []
+
+            def late(messages, held=held):
+                out = held + messages[1:] if len(messages) > 1 else held + messages
+                held[:] = messages[:1]
+                return out
+
+            fetch(Server(pattern(8 * SECTOR), order=order, fault=late), block=block, erases=2)
+
+
+def test_stream_window_halves_with_loss_and_grows_without():
+    server = Server(pattern(120 * SECTOR), fault=losing(*range(10, 18)))
+    fetch(server, window=16)
+    counts = [count for _, count in server.gets]
+    assert counts[1:3] == [8, 8]
+    fallen = counts.index(min(counts[3:-1]))
+    assert counts[fallen] <= 4 and 8 in counts[fallen:], counts
+
+
+def test_stream_that_falls_silent_is_given_up_within_a_minute():
+    server = Server(pattern(9 * SECTOR))
+    server.fault = lambda messages: messages[:1] if len(server.gets) == 1 else []
+    error, link, flash, image = failure(Retry, server)
+    assert str(error) == "stream is silent"
+    assert image.received == SECTOR
+    assert link.clock.now - 1_000 < 60_000
+    assert len(server.gets) >= 6
+
+
+def test_stream_that_is_never_described_is_given_up():
+    server = Server(pattern(SECTOR))
+    server.describe = lambda: ()
+    error, link, _, _ = failure(Retry, server)
+    assert str(error) == "no description of the stream" and not server.gets
+    assert link.clock.now == 1_000 + 15_000
+
+
+# -- what is refused -----------------------------------------------------------------------------
+
+
+def test_stream_rejected_in_both_spellings_fails_with_its_code():
+    for place in ("describe", "get"):
+        for spelling in (("o", "m", "c"), ("code", "message", "clientToken")):
+            for code, kind in (("ResourceNotFound", Fail), ("VersionMismatch", Fail),
+                               ("BlockSizeOutOfBounds", Fail), ("InternalError", Retry),
+                               ("RequestThrottled", Retry)):  # fmt: skip
+                server = Server(pattern(2 * SECTOR))
+
+                def answer(*_, server=server, code=code, spelling=spelling):
+                    words = dict(zip(spelling, (code, "why", server.token)))
+                    return server.rejected(**words)
+
+                if place == "describe":
+                    server.describe = answer
+                else:
+                    server.fault = answer
+                error, link, _, _ = failure(kind, server)
+                assert str(error) == "stream rejected: " + code
+
+
+def test_stream_rejection_of_somebody_else_is_passed_over():
+    server = Server(pattern(2 * SECTOR))
+    server.fault = lambda m: server.rejected(o="ResourceNotFound", m="", c="theirs") + m
+    fetch(server)
+    server.fault = lambda m: [(PREFIX + "rejected/json", b"junk")] + m
+    fetch(server)
+
+
+def test_stream_rejection_without_a_token_counts():
+    server = Server(pattern(2 * SECTOR))
+    server.fault = lambda m: server.rejected(code="InvalidRequest", message="m")
+    assert "InvalidRequest" in str(failure(Fail, server)[0])
+
+
+def test_stream_of_another_size_fails_before_a_block_is_asked_for():
+    for sizes in ([{"f": 0, "z": 60}], [], [{"f": 1, "z": SECTOR}], None, [5], {},
+                  [{"f": 0, "z": SECTOR}, {"f": 0, "z": SECTOR}], [{"f": 0}]):  # fmt: skip
+        server = Server(pattern(SECTOR))
+        server.description["r"] = sizes
+        error, _, flash, _ = failure(Fail, server)
+        assert error.reason == "file size is not the stream's", sizes
+        assert not server.gets and not any(flash.erases)
+
+
+def test_stream_with_two_files_gives_the_one_of_the_job():
+    server = Server(pattern(3 * SECTOR), file=1)
+    server.description["r"] = [{"f": 0, "z": 60}, {"f": 1, "z": 3 * SECTOR}]
+    other = Server(pattern(3 * SECTOR, 77), file=0)
+
+    def both(messages):
+        other.token = server.token
+        return [other.block(n, SECTOR) for n in range(3)] + messages
+
+    server.fault = both
+    fetch(server)
+
+
+def test_stream_description_of_somebody_else_is_passed_over():
+    server = Server(pattern(2 * SECTOR))
+    right = server.describe
+
+    def describe():
+        theirs = b'{"c":"theirs","s":9,"r":[{"f":0,"z":1}]}'
+        return [
+            (PREFIX + "description/json", theirs),
+            (PREFIX + "description/json", b"[]"),
+        ] + right()
+
+    server.describe = describe
+    fetch(server)
+
+
+def test_stream_wrong_blocks_count_nothing_and_come_again():
+    wrongs = ({"c": '"theirs"'}, {"f": 9}, {"l": 5}, {"l": SECTOR - 1}, {"i": -1}, {"i": 10 ** 9},
+              {"p": '"AAAA"'}, {"p": '"%s"' % ("A" * 6_000)}, {"p": "null"}, {"p": '"*"'},
+              {"i": "null"}, {"c": "5"})  # fmt: skip
+    for wrong in wrongs:
+        for order in ("cfilp", "pcfil"):
+            for at in (0, 2):
+                server = Server(pattern(12 * SECTOR), order=order)
+                spoilt = []
+
+                def fault(messages, server=server, spoilt=spoilt, wrong=wrong, at=at):
+                    if len(server.gets) == at + 1 and not spoilt:
+                        spoilt.append(1)
+                        first = server.gets[-1][0]
+                        return [server.block(first, SECTOR, **wrong)] + messages[1:]
+                    return messages
+
+                server.fault = fault
+                fetch(server, erases=2)
+                assert spoilt
+
+
+def test_stream_block_cut_off_counts_nothing_and_comes_again():
+    for order in ("cfilp", "pcfil"):
+        server = Server(pattern(5 * SECTOR), order=order)
+
+        def fault(messages, server=server):
+            if len(server.gets) == 2:
+                topic, payload = messages[0]
+                return [(topic, payload[: len(payload) // 2])] + messages[1:]
+            return messages
+
+        server.fault = fault
+        fetch(server, erases=2)
+
+
+def test_stream_image_that_is_not_for_us_fails_within_one_block():
+    def check(head):
+        raise Fail("wrong chip", 9)
+
+    for block in (256, 4_096, 16_384, 98_304):
+        for order in ("cfilp", "pcfil"):
+            server = Server(pattern(200_000), order=order)
+            error, link, flash, _ = failure(Fail, server, block=block, check=check)
+            assert str(error) == "wrong chip 9"
+            assert server.gets == [(0, 1)] and not any(flash.erases)
+
+
+def test_stream_flash_that_fails_ends_it_by_name():
+    server = Server(pattern(9 * SECTOR))
+    stream, image, flash, link = made(server)
+    flash.broken = 5
+    assert silently(lambda: raised(Fail, stream.fetch, image, watch)).reason == "flash"
+
+
+def test_stream_tokens_are_of_one_fetch_and_within_64_bytes():
+    first, second = [made(Server(pattern(SECTOR))) for _ in range(2)]
+    for stream, image, _, _ in (first, second):
+        run(stream.fetch(image, watch))
+    tokens = [json.loads(made_of[3].sent[0][1])["c"] for made_of in (first, second)]
+    assert tokens[0] != tokens[1] and all(len(token) <= 64 for token in tokens)
