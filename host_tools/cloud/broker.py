@@ -4,8 +4,8 @@ A client's certificate decides who it is: its common name becomes its user name 
 whatever it calls itself, so that a certificate has one session and a newer one ends the older.
 What differs from AWS, because it is Mosquitto: an answer reaches whoever subscribed to its topic
 and nobody else (AWS pushes Jobs answers to the asker unsubscribed); a certificate attached to
-nothing may connect, and only then finds that it may do nothing; publishing without the right to is
-ignored, where AWS ends the connection.
+nothing may connect; subscribing without the right to is granted and brings nothing, publishing
+without it is acknowledged and goes nowhere, where AWS ends the connection.
 """
 
 import ctypes

@@ -126,6 +126,7 @@ class RunningCloud:
     def start(self, *options: object) -> dict[str, Any]:
         """Start it and wait until it is ready; returns what cloud.json says."""
         options = options or self._options
+        self.state.ready.unlink(missing_ok=True)  # of a cloud that was killed
         self._log = (self.state.root.parent / "cloud.log").open("a+")
         self.process = subprocess.Popen(
             [sys.executable, "-m", "host_tools.cli", "cloud", "run"]
@@ -195,12 +196,15 @@ def own_cloud(tmp_path: Path):
 class Device:
     """A thing on the broker: what it gets goes into a queue."""
 
+    patience_s: float = WAIT_S
+
     def __init__(self, files: Path, client_id: str = "") -> None:
         config = json.loads((files / "config.json").read_text())
         self.thing = config["thing"]
         self.topic = f"$aws/things/{self.thing}"
         self._got: queue.Queue = queue.Queue()
-        self._events: queue.Queue = queue.Queue()
+        self._connected: queue.Queue = queue.Queue()
+        self._granted: queue.Queue = queue.Queue()
         self.lost: queue.Queue = queue.Queue()
         self.client = mqtt.Client(
             mqtt.CallbackAPIVersion.VERSION2, client_id=client_id or self.thing
@@ -211,18 +215,18 @@ class Device:
             str(files / config["private_key"]),
         )
         self.client.reconnect_delay_set(1, 1)
-        self.client.on_connect = lambda *a: self._events.put(a[3])
-        self.client.on_subscribe = lambda *a: self._events.put(a[3])
+        self.client.on_connect = lambda *a: self._connected.put(a[3])
+        self.client.on_subscribe = lambda *a: self._granted.put(a[3])
         self.client.on_disconnect = lambda *a: self.lost.put(a[3])
         self.client.on_message = lambda client, userdata, message: self._got.put(message)
         self.client.connect("localhost", config["port"])
         self.client.loop_start()
-        assert not self._events.get(timeout=WAIT_S).is_failure
+        assert not self._connected.get(timeout=WAIT_S).is_failure
 
     def subscribe(self, *topics: str) -> list:
         """Subscribe at QoS 1; returns the reason codes."""
         self.client.subscribe([(topic, 1) for topic in topics])
-        return self._events.get(timeout=WAIT_S)
+        return self._granted.get(timeout=WAIT_S)
 
     def listen(self) -> "Device":
         """Subscribe to all answers and notices of jobs and streams."""
@@ -240,13 +244,13 @@ class Device:
         payload = request if isinstance(request, bytes) else json.dumps(request or {})
         self.client.publish(f"{self.topic}/{path}", payload, 1)
 
-    def message(self, timeout_s: float = WAIT_S) -> mqtt.MQTTMessage:
-        """The next message; queue.Empty after the deadline."""
-        return self._got.get(timeout=timeout_s)
+    def message(self) -> mqtt.MQTTMessage:
+        """The next message; queue.Empty after `patience_s`."""
+        return self._got.get(timeout=self.patience_s)
 
-    def next(self, timeout_s: float = WAIT_S) -> tuple[str, Any]:
+    def next(self) -> tuple[str, Any]:
         """The next message as (path, decoded JSON)."""
-        message = self.message(timeout_s)
+        message = self.message()
         return message.topic.removeprefix(f"{self.topic}/"), json.loads(message.payload)
 
     def ask(self, path: str, request: Any = None) -> tuple[str, Any]:
