@@ -23,6 +23,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--heap", default="80k", help="MicroPython's heap (default 80k)")
     row.add_argument("--cut-at", type=int, metavar="N", help="cut power at flash operation N")
     row.add_argument("--cut-part", choices=PARTS, default="nothing", help="of operation N")
+    row.add_argument(
+        "--frozen", action="store_true", help="run the image's modules in place, not in the heap"
+    )
     row.add_argument("--pty", type=Path, metavar="LINK", help="a serial port for mpremote")
 
 
@@ -36,6 +39,7 @@ def run(args: argparse.Namespace) -> int:
         cut_at=args.cut_at,
         cut_part=args.cut_part,
         link=args.pty,
+        frozen=args.frozen,
         on_line=_show,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -1,13 +1,17 @@
 """A simulated ESP32: its flash, its boot loader, its power, and MicroPython inside.
 
-norflash     the chip's rules and the power fuse       ┐
-otadata      which slot, and is it on trial?           ├ run on this Python and on the device
-(image/appimage  what ESP-IDF checks of an image)      ┘
-partitions   partitions.csv, and the table in flash
-meter        operations counted, wear, the fuse
-provision    factory flashing, LittleFS
-bootloader   chooses a slot, unpacks what it carries
-supervisor   Board: power, resets, output
-console      a pty that speaks raw REPL
-shims/       machine, esp32, network, ntptime for the device
+norflash         the chip's rules and the power fuse, here and on the device
+otadata          which slot, and is it on trial? here and on the device
+image/appimage   what ESP-IDF checks of an image, here and on the device
+partitions       partitions.csv, and the table in flash
+meter            operations counted, wear, the fuse
+provision        factory flashing, LittleFS
+bootloader       chooses a slot by ESP-IDF's rules
+romfs            modules that run in place
+hardware         a board that is switched off
+supervisor       Board: power and resets
+process          one run of MicroPython
+output           what it says
+terminal         a serial port for mpremote
+shims/           machine, esp32, network, ntptime, and the REPL, for the device
 """

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from host_tools import toolchain
 from host_tools.compile import compile_tree
-from host_tools.device import bootloader
+from host_tools.device import bootloader, romfs
 from host_tools.device.hardware import Hardware
 from host_tools.device.meter import PowerCut
 from host_tools.device.output import Output
@@ -60,6 +60,8 @@ class Board(Hardware):
              the operation gets: nothing, front, back (its halves), whole
     on_line  called with every line, from the board's own thread
     link     where to put the symlink of a pty that mpremote can open
+    frozen   run the image's modules in place, as a board does that has them frozen into its
+             image; otherwise they are loaded into the heap, as from a file system
     arch     of MicroPython: i386, or amd64
     """
 
@@ -76,8 +78,10 @@ class Board(Hardware):
         chip: str = "esp32",
         arch: str = "i386",
         link: Path | None = None,
+        frozen: bool = False,
     ):
         super().__init__(state, name, board, chip, factory)
+        self._frozen = frozen
         self.heap, self.link, self._arch = heap, link, arch
         self.exit_code: int | None = None
         self.failure: SluiceError | None = None
@@ -172,6 +176,8 @@ class Board(Hardware):
             raise SluiceError(f"{self.name} is running already")
         self.make()
         compile_tree(SHIMS, self.home / "shims")
+        modules = {file.name: file.read_bytes() for file in (self.home / "shims").iterdir()}
+        (self.home / "shims.rom").write_bytes(romfs.pack(modules))
         self._program = toolchain.micropython(self._arch)
         terminal = Terminal(self.link) if self.link else None
         self._process = Process(self._output, terminal)
@@ -221,15 +227,23 @@ class Board(Hardware):
         self._booted = bootloader.choose(
             self.chip.flash, self.table, self._chip_name, self._output.say
         )
-        rom = self.home / "rom"
-        shutil.rmtree(rom, ignore_errors=True)
-        rom.mkdir()
-        for path, content in (self._booted.image.modules or {}).items():
-            (rom / path).parent.mkdir(parents=True, exist_ok=True)
-            (rom / path).write_bytes(content)
+        modules = self._booted.image.modules or {}
+        shutil.rmtree(self.home / "rom", ignore_errors=True)
+        (self.home / "rom.bin").unlink(missing_ok=True)
+        if self._frozen:
+            (self.home / "rom.bin").write_bytes(romfs.pack(modules))
+        else:
+            self._unpack(modules)
+
+    def _unpack(self, modules: dict[str, bytes]) -> None:
+        """As files, for MicroPython to load into its heap."""
+        for path, content in modules.items():
+            file = self.home / "rom" / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(content)
 
     def _command(self, cause: int) -> list[str]:
-        """sys.argv of sim_chip.py and sim_start.py."""
+        """sys.argv of sim_chip.py and sim_run.py."""
         raw, self._to_raw = self._to_raw, False
         mode = "pipe" if not self.link else "raw" if raw else "main"
         chip = CHIPS[self._chip_name].id

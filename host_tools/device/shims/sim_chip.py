@@ -1,20 +1,17 @@
 """The chip under this process: its flash and meter, mapped from their files; how it ends.
 
 sys.argv is what the supervisor passes: the slot that runs ("ota_0"), the reset cause (a number of
-`machine`), the supervisor's process id, the device's name, the chip id, and `MODES` of sim_start.
+`machine`), the supervisor's process id, the device's name, the chip id, and the mode of sim_run.
 The working directory is the device's folder.
 """
 
-import os
 import sys
 
-import ffi
-import uctypes
 from sim_norflash import WATCHDOG_MS, NORFlash
+from sim_start import libc, mapped
 
 # exit codes, known to the supervisor; a soft reset to raw mode runs boot.py and not main.py
 SOFT_RESET_RAW, SOFT_RESET, HARD_RESET, PANIC, POWER_CUT = 16, 17, 32, 33, 77
-_READ_WRITE, _SHARED = 3, 1  # mmap: PROT_READ | PROT_WRITE, MAP_SHARED
 _DIE_WITH_PARENT, _KILL = 1, 9  # prctl: PR_SET_PDEATHSIG; SIGKILL
 
 running = sys.argv[1]
@@ -22,34 +19,24 @@ cause = int(sys.argv[2])
 name = sys.argv[4]
 ID = int(sys.argv[5])
 
-_libc = ffi.open(None)
-leave = _libc.func("v", "_exit", "i")  # at once: no finally, no flush, as a reset on a chip
+leave = libc.func("v", "_exit", "i")  # at once: no finally, no flush, as a reset on a chip
 
 
 def control(file, request):
     """ioctl without an argument."""
-    _libc.func("i", "ioctl", "ili")(file, request, 0)
-
-
-def _map(file):
-    size = os.stat(file)[6]
-    opened = _libc.func("i", "open", "si")(file, 2)
-    address = _libc.func("p", "mmap", "Pliiil")(0, size, _READ_WRITE, _SHARED, opened, 0)
-    if opened < 0 or address == -1:
-        raise OSError("cannot map %s" % file)
-    return memoryview(uctypes.bytearray_at(address, size))
+    libc.func("i", "ioctl", "ili")(file, request, 0)
 
 
 def _bind(supervisor):
     """Die with the supervisor, however it dies."""
-    _libc.func("i", "prctl", "ili")(_DIE_WITH_PARENT, _KILL, 0)
-    if _libc.func("i", "getppid", "")() != supervisor:
+    libc.func("i", "prctl", "ili")(_DIE_WITH_PARENT, _KILL, 0)
+    if libc.func("i", "getppid", "")() != supervisor:
         leave(0)
 
 
 _bind(int(sys.argv[3]))
-meter = _map("meter.bin")
-flash = NORFlash(_map("flash.bin"), meter, lambda: leave(POWER_CUT))
+meter = mapped("meter.bin")
+flash = NORFlash(mapped("flash.bin"), meter, lambda: leave(POWER_CUT))
 
 
 def panic(reason):
@@ -63,7 +50,7 @@ def timer(timeout_ms):
     import struct
 
     span = struct.pack("llll", 0, 0, timeout_ms // 1000, timeout_ms % 1000 * 1000)
-    _libc.func("i", "setitimer", "ipp")(0, span, None)
+    libc.func("i", "setitimer", "ipp")(0, span, None)
     struct.pack_into("<I", meter, WATCHDOG_MS, timeout_ms)
 
 

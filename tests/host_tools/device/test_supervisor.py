@@ -301,6 +301,19 @@ def test_heap_after_the_start_leaves_room_for_the_agent(arch: str, new_board):
     assert free > (60_000 if arch == "i386" else 50_000)
 
 
+def test_modules_frozen_take_less_heap_and_do_the_same(new_board):
+    main = "import gc, ota.work\ngc.collect()\nprint('free', gc.mem_free())\n"
+    work = "".join(f"def f{n}(a):\n    return [a + {n}] * {n}\n" for n in range(60))
+    modules = {"ota/__init__.py": "", "ota/work.py": work + "print(f59(1)[58])\n"}
+    free = []
+    for frozen in (False, True):
+        board = new_board(main, modules, frozen=frozen)
+        board.start().join()
+        assert "60" in board.lines
+        free.append(int(board.wait_for(r"free (\d+)")[1]))
+    assert free[1] > free[0] + 1000
+
+
 def test_heap_is_limited(new_board):
     board = new_board("bytearray(90000)\n")
     assert board.start().join() == 1
