@@ -498,3 +498,51 @@ def test_notice_of_another_job_while_busy_is_kept_for_later():
     run(jobs.still(job))
     run(jobs.report(job, "succeeded", INFO))
     assert run(jobs.next_job(1_000)).id == "j2"
+
+
+# -- what a first review found --------------------------------------------------------------------
+
+
+def test_jobs_notice_over_8_kib_makes_next_job_ask_at_once():
+    jobs, link, cloud = speaker(("$next/get", True, execution("big", jobDocument=None)))
+    link.inbox.append(notice(execution("big", jobDocument={"x": "y" * 9_000})))
+    assert run(jobs.next_job(60_000)).id == "big"
+    assert link.clock.now < 1_000 + 60_000
+
+
+def test_notice_of_the_same_job_executed_anew_is_a_doubt_and_is_heard():
+    for again in (execution("j1", number=2), execution("j1", stamp=1_800_000_000)):
+        jobs, link, cloud, job = at_work(("j1/get", False, refusal("TerminalStateReached")))
+        link.bring(*notice(again))
+        raised(Gone, jobs.still, job)
+        found = run(jobs.next_job(1_000))
+        assert (found.number, found.stamp) != (job.number, job.stamp)
+
+
+def test_notice_of_the_same_job_made_anew_after_it_was_gone_is_heard():
+    jobs, link, cloud, job = at_work(("j1/get", True, execution("j1", "CANCELED", 3)))
+    link.bring(*notice({"timestamp": 1}))
+    raised(Gone, jobs.still, job)
+    link.inbox.append(notice(execution("j1")))
+    assert run(jobs.next_job(60_000)).id == "j1"
+    assert link.clock.now < 1_000 + 60_000
+
+
+def test_notice_of_the_same_job_made_anew_after_its_report_was_gone_is_heard():
+    jobs, link, cloud, job = at_work(("j1/update", False, refusal("ResourceNotFound")))
+    raised(Gone, jobs.report, job, "applying", INFO)
+    link.inbox.append(notice(execution("j1")))
+    assert run(jobs.next_job(60_000)).id == "j1"
+    assert link.clock.now < 1_000 + 60_000
+
+
+def test_accept_refused_by_a_busy_service_is_tried_again():
+    for code in ("InternalError", "RequestThrottled"):
+        jobs, link, cloud = speaker(("start-next", False, refusal(code)))
+        assert code in str(raised(Retry, jobs.accept, Job("j1", 1)))
+
+
+def test_report_that_the_service_can_never_take_is_gone():
+    for code in ("InvalidRequest", "InvalidJson", "InvalidTopic"):
+        jobs, link, cloud = speaker(("j1/update", False, refusal(code)))
+        assert str(raised(Gone, jobs.report, started(), "succeeded", INFO)) == code
