@@ -1,6 +1,7 @@
 """A board that is switched off: its flash, what is in it, and making it in the first place."""
 
 import fcntl
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -20,6 +21,7 @@ class Hardware:
     board    a folder of boards/, for its partitions.csv and its board.py
     chip     what the boot loader takes images for: esp32, esp32s3, esp32c3
     factory  the image in ota_0 of a new board; None is this checkout's firmware, as 1.0.0
+    raises   SluiceError: a name that no thing has, a board without a partition table
     """
 
     def __init__(
@@ -30,6 +32,10 @@ class Hardware:
         chip: str = "esp32",
         factory: bytes | None = None,
     ):
+        if not re.fullmatch(r"[a-zA-Z0-9:_-]{1,128}", name):
+            raise SluiceError(f"not a thing's name: {name!r}")
+        if not (provision.BOARDS / board / "partitions.csv").is_file():
+            raise SluiceError(f"no board {board!r} in boards/ has a partitions.csv to simulate")
         self.state, self.name, self.board = Path(state), name, board
         self.home = self.state / "devices" / name
         self.table = partitions.read_csv(provision.BOARDS / board / "partitions.csv")

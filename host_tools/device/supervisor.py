@@ -81,6 +81,10 @@ class Board(Hardware):
         frozen: bool = False,
     ):
         super().__init__(state, name, board, chip, factory)
+        if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", heap):
+            raise SluiceError(f"not a heap size: {heap!r}; for example 80k")
+        if cut_at is not None and cut_at < 1:
+            raise SluiceError("flash operations are counted from 1")
         self._frozen = frozen
         self.heap, self.link, self._arch = heap, link, arch
         self.exit_code: int | None = None

@@ -175,8 +175,8 @@ def test_watchdog_unfed_bites(new_board):
 
 def test_watchdog_fed_does_not_bite(new_board):
     board = new_board(
-        "import machine, time\nw = machine.WDT(timeout=300)\n"
-        "for _ in range(8):\n    time.sleep_ms(60)\n    w.feed()\n"
+        "import machine, time\nw = machine.WDT(timeout=500)\n"
+        "for _ in range(10):\n    time.sleep_ms(70)\n    w.feed()\n"
         "print('alive')\nmachine.reset()\n"
     )
     board.start().wait_for("alive")
@@ -434,3 +434,18 @@ def test_flash_of_another_size_is_refused(new_board, state: Path):
     (home / "flash.bin").write_bytes(b"\xff" * 1000)
     with pytest.raises(SluiceError, match="belongs to another board"):
         new_board("").start()
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"name": "../lamp"}, "not a thing's name"),
+        ({"name": ""}, "not a thing's name"),
+        ({"board": "NONESUCH"}, "no board 'NONESUCH'"),
+        ({"heap": "much"}, "not a heap size"),
+        ({"cut_at": 0}, "counted from 1"),
+    ],
+)
+def test_board_with_a_wrong_option_is_refused(options: dict, reason: str, state: Path):
+    with pytest.raises(SluiceError, match=reason):
+        Board(state, **{"name": "lamp"} | options)
