@@ -11,7 +11,7 @@ from typing import Any
 
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.executions import AFTER, Executions, JobError, Message
-from host_tools.cloud.jobs import details
+from host_tools.cloud.jobs import STEP_MINUTES, details
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.presign import location
 from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
@@ -20,6 +20,7 @@ Parameters = dict[str, Any]
 Publish = Callable[[list[Message]], None]
 
 DOCUMENT_CHARACTERS = 32_768
+RETRIES = 10  # of one execution
 REFUSED = ("schedulingConfig", "abortConfig", "jobTemplateArn", "destinationPackageVersions")
 COUNTS = {
     "QUEUED": "numberOfQueuedThings",
@@ -65,6 +66,7 @@ class JobCalls:
         for key in REFUSED:
             if given.get(key):
                 raise invalid(f"the local cloud does not know {key}")
+        check_numbers(given)
         document = self._document(given)
         things = self._targets(given["targets"])
         with self._executions.change(*things) as notices:
@@ -269,6 +271,16 @@ class JobCalls:
             self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])
             self._executions.settle(row["job"])
         self._publish(notices)
+
+
+def check_numbers(given: Parameters) -> None:
+    """The limits that the model only tells of in its texts."""
+    minutes = given.get("timeoutConfig", {}).get("inProgressTimeoutInMinutes", 1)
+    if minutes not in STEP_MINUTES:
+        raise invalid(f"inProgressTimeoutInMinutes must be 1 to {STEP_MINUTES[-1]}")
+    criteria = given.get("jobExecutionsRetryConfig", {}).get("criteriaList", ())
+    if sum(rule["numberOfRetries"] for rule in criteria) > RETRIES:
+        raise invalid(f"numberOfRetries must be {RETRIES} at most, of all criteria")
 
 
 def job_shape(row: Row) -> Parameters:

@@ -160,12 +160,17 @@ class UpdateCalls:
     def delete(self, given: Parameters) -> None:
         row = self._get(given["otaUpdateId"])
         with self._store.transaction():
-            if self._store.row("SELECT 1 FROM jobs WHERE id = ?", row["job"]):
-                force = given.get("forceDeleteAWSJob", False)
-                self._jobs.delete({"jobId": row["job"], "force": force})
+            self._delete_job(row["job"], given.get("forceDeleteAWSJob", False))
             if given.get("deleteStream"):
                 self._store.run("DELETE FROM streams WHERE id = ?", row["stream"])
             self._store.run("DELETE FROM ota_updates WHERE id = ?", row["id"])
+
+    def _delete_job(self, name: str, force: bool) -> None:
+        job = self._store.row("SELECT status FROM jobs WHERE id = ?", name)
+        if job and job["status"] == "IN_PROGRESS" and not force:
+            raise invalid(f"job {name} is IN_PROGRESS: delete with forceDeleteAWSJob")
+        if job:
+            self._jobs.delete({"jobId": name, "force": force})
 
 
 def s3_location(entry: Parameters) -> Parameters:

@@ -28,7 +28,19 @@ Operation = Callable[[Parameters], Parameters | None]
 
 BODY_BYTES = 1 << 20  # AWS's limits are far below
 JSON_TYPE = {"Content-Type": "application/json"}
-CONTROL = r"\x00-\x1f\x7f-\x9f"  # what stands for \p{C} in patterns
+# Java's character classes, as they occur within brackets in the models
+# fmt: off
+CLASSES = {
+    r"\p{Cntrl}": r"\x00-\x1f\x7f",
+    r"\p{C}":     r"\x00-\x1f\x7f-\x9f",
+    r"\p{Graph}": r"!-~",
+    r"\p{Upper}": r"A-Z",
+    r"\p{Digit}": r"0-9",
+    r"\p{L}":     r"\w",
+    r"\p{N}":     r"\d",
+    r"\p{Z}":     r" ",
+}
+# fmt: on
 
 
 class REST:
@@ -223,9 +235,9 @@ def unmet(name: str, value: Any, constraint: str) -> Refusal:
 
 def pattern(text: str) -> str:
     """A model's pattern (Java's dialect) as Python's."""
-    text = text.replace(r"[^\p{C}]", f"[^{CONTROL}]").replace(r"\p{C}", CONTROL)
-    text = text.replace(r"\p{Graph}", "!-~").replace(r"\p{L}", r"\w").replace(r"\p{N}", r"\d")
-    return re.sub(r"\\p\{\w+\}", "", text.replace(r"\p{Z}", " "))
+    for java, python in CLASSES.items():
+        text = text.replace(java, python)
+    return text
 
 
 def serialise(model: OperationModel, result: Parameters) -> HTTPAnswer:

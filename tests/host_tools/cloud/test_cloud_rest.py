@@ -1,0 +1,483 @@
+"""boto3's calls against the control plane and the device plane, by endpoint_url alone."""
+
+import json
+import re
+import threading
+import time
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+from botocore.loaders import Loader
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+from host_tools.cloud.ca import Authority
+from host_tools.cloud.device_api import DeviceCalls
+from host_tools.cloud.names import arn
+from host_tools.cloud.rest import REST, pattern
+from host_tools.cloud.s3 import S3
+from host_tools.cloud.things import Things
+from host_tools.cloud.things_api import ThingCalls
+from host_tools.cloud.web import WebServer
+
+ROLE = "arn:aws:iam::123456789012:role/any"
+PUMP = arn("thing", "pump")
+
+
+@pytest.fixture
+def served(world):
+    """The REST faces over a world without a broker; gives a maker of boto3 clients."""
+    world.things = Things(world.store, Authority(world.state))
+    world.changes = 0
+
+    def changed() -> None:
+        world.changes += 1
+
+    things = ThingCalls(world.things, changed, lambda kind: f"host-of-{kind}")
+    control = {}
+    for calls in (things, world.stream_calls, world.job_calls, world.updates):
+        control |= calls.operations()
+    device = DeviceCalls(world.jobs, world.sent.extend)
+    services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
+    handlers = {service.signing_name: service for service in services}
+    web = WebServer(0, {"s3": S3(world.bucket), **handlers})
+    threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
+
+    def client(service: str):
+        return boto3.client(
+            service,
+            endpoint_url=f"http://127.0.0.1:{web.server_port}",
+            region_name="us-east-1",
+            aws_access_key_id="any",
+            aws_secret_access_key="thing",
+            config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
+        )
+
+    yield client
+    web.shutdown()
+    web.server_close()
+
+
+@pytest.fixture
+def iot(served):
+    return served("iot")
+
+
+@pytest.fixture
+def data(served):
+    return served("iot-jobs-data")
+
+
+def code_of(call, **given) -> str:
+    with pytest.raises(ClientError) as caught:
+        call(**given)
+    error = caught.value.response["Error"]
+    assert error["Message"]
+    return error["Code"]
+
+
+# ---------------------------------------------------------------------- things, certificates
+
+
+def test_thing_is_created_described_listed_and_deleted(iot):
+    made = iot.create_thing(thingName="valve", attributePayload={"attributes": {"site": "north"}})
+    assert made["thingArn"] == arn("thing", "valve")
+    found = iot.describe_thing(thingName="valve")
+    assert (found["thingId"], found["attributes"]) == (made["thingId"], {"site": "north"})
+    assert found["version"] == 1
+    listed = iot.list_things(attributeName="site", attributeValue="north")["things"]
+    assert [row["thingName"] for row in listed] == ["valve"]
+    iot.delete_thing(thingName="valve")
+    assert code_of(iot.describe_thing, thingName="valve") == "ResourceNotFoundException"
+    iot.delete_thing(thingName="valve")
+
+
+def test_thing_created_twice_is_a_conflict_only_if_it_differs(iot):
+    iot.create_thing(thingName="valve")
+    iot.create_thing(thingName="valve")
+    other = {"attributes": {"a": "b"}}
+    code = code_of(iot.create_thing, thingName="valve", attributePayload=other)
+    assert code == "ResourceAlreadyExistsException"
+
+
+def test_thing_with_a_certificate_is_not_deleted(iot, world):
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    iot.attach_thing_principal(thingName="pump", principal=made["certificateArn"])
+    assert iot.list_thing_principals(thingName="pump")["principals"] == [made["certificateArn"]]
+    assert code_of(iot.delete_thing, thingName="pump") == "InvalidRequestException"
+    iot.detach_thing_principal(thingName="pump", principal=made["certificateArn"])
+    iot.delete_thing(thingName="pump")
+    assert world.changes == 2
+
+
+def test_certificate_speaks_for_its_thing_only_while_active(iot, world):
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    assert "pump" not in world.things.access_list()
+    iot.attach_thing_principal(thingName="pump", principal=made["certificateArn"])
+    assert "topic readwrite $aws/things/pump/#" in world.things.access_list()
+    iot.update_certificate(certificateId=made["certificateId"], newStatus="INACTIVE")
+    assert "pump" not in world.things.access_list()
+    found = iot.describe_certificate(certificateId=made["certificateId"])
+    assert found["certificateDescription"]["status"] == "INACTIVE"
+    gone = made["certificateId"]
+    assert code_of(iot.delete_certificate, certificateId=gone) == "DeleteConflictException"
+    iot.detach_thing_principal(thingName="pump", principal=made["certificateArn"])
+    iot.delete_certificate(certificateId=gone)
+    assert code_of(iot.describe_certificate, certificateId=gone) == "ResourceNotFoundException"
+
+
+def test_key_pair_fits_its_certificate(iot):
+    made = iot.create_keys_and_certificate(setAsActive=True)
+    key = serialization.load_pem_private_key(made["keyPair"]["PrivateKey"].encode(), None)
+    certificate = x509.load_pem_x509_certificate(made["certificatePem"].encode())
+    assert key.public_key() == certificate.public_key()
+    assert certificate.fingerprint(hashes.SHA256()).hex() == made["certificateId"]
+    public = serialization.load_pem_public_key(made["keyPair"]["PublicKey"].encode())
+    assert public == key.public_key()
+
+
+def request_for(key) -> str:
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "cloud-service")])
+    built = x509.CertificateSigningRequestBuilder().subject_name(name)
+    return built.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
+
+
+def test_signing_request_keeps_its_key_and_gets_a_name_of_ours(iot):
+    key = ec.generate_private_key(ec.SECP256R1())
+    made = iot.create_certificate_from_csr(certificateSigningRequest=request_for(key))
+    certificate = x509.load_pem_x509_certificate(made["certificatePem"].encode())
+    assert certificate.public_key() == key.public_key()
+    assert "cloud-service" not in certificate.subject.rfc4514_string()
+    assert "keyPair" not in made
+
+
+@pytest.mark.parametrize(
+    "request_", ["no pem", request_for(rsa.generate_private_key(65537, 2048))], ids=["text", "rsa"]
+)
+def test_signing_request_of_no_use_is_invalid(iot, request_):
+    code = code_of(iot.create_certificate_from_csr, certificateSigningRequest=request_)
+    assert code == "InvalidRequestException"
+
+
+def test_policy_is_kept_but_must_be_json(iot):
+    document = json.dumps({"Version": "2012-10-17", "Statement": []})
+    made = iot.create_policy(policyName="p", policyDocument=document)
+    assert (made["policyDocument"], made["policyVersionId"]) == (document, "1")
+    given = {"policyName": "p", "policyDocument": document}
+    assert code_of(iot.create_policy, **given) == "ResourceAlreadyExistsException"
+    given = {"policyName": "q", "policyDocument": "{"}
+    assert code_of(iot.create_policy, **given) == "MalformedPolicyException"
+    made = iot.create_keys_and_certificate()
+    iot.attach_policy(policyName="p", target=made["certificateArn"])
+    given = {"policyName": "none", "target": made["certificateArn"]}
+    assert code_of(iot.attach_policy, **given) == "ResourceNotFoundException"
+
+
+def test_endpoint_of_each_kind_is_told(iot):
+    found = iot.describe_endpoint(endpointType="iot:Data-ATS")
+    assert found["endpointAddress"] == "host-of-iot:Data-ATS"
+
+
+def test_operation_not_known_here_is_said_to_be(iot):
+    with pytest.raises(ClientError) as caught:
+        iot.list_thing_groups()
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
+    assert "ListThingGroups" in caught.value.response["Error"]["Message"]
+
+
+# ---------------------------------------------------------------------- jobs
+
+
+def create(iot, name: str = "one", **more) -> dict:
+    given = {"jobId": name, "targets": [PUMP], "document": '{"operation":"echo"}'}
+    return iot.create_job(**given | more)
+
+
+def test_job_is_created_described_and_listed(iot, world):
+    made = create(iot, description="hello", timeoutConfig={"inProgressTimeoutInMinutes": 5})
+    assert (made["jobArn"], made["description"]) == (arn("job", "one"), "hello")
+    job = iot.describe_job(jobId="one")["job"]
+    assert (job["status"], job["targets"], job["targetSelection"]) == (
+        "IN_PROGRESS",
+        [PUMP],
+        "SNAPSHOT",
+    )
+    assert job["createdAt"].timestamp() == world.now
+    assert job["jobProcessDetails"]["numberOfQueuedThings"] == 1
+    assert iot.get_job_document(jobId="one")["document"] == '{"operation":"echo"}'
+    assert [row["jobId"] for row in iot.list_jobs(status="IN_PROGRESS")["jobs"]] == ["one"]
+    assert iot.list_jobs(status="COMPLETED")["jobs"] == []
+    [row] = iot.list_job_executions_for_job(jobId="one")["executionSummaries"]
+    assert (row["thingArn"], row["jobExecutionSummary"]["status"]) == (PUMP, "QUEUED")
+    [row] = iot.list_job_executions_for_thing(thingName="pump")["executionSummaries"]
+    assert row["jobId"] == "one"
+    assert len(world.sent) == 2
+
+
+def test_job_execution_is_described_as_the_device_left_it(iot, world):
+    create(iot)
+    request = {"status": "IN_PROGRESS", "statusDetails": {"receive": "1/9"}}
+    world.ask("jobs/one/update", request | {"stepTimeoutInMinutes": 1})
+    execution = iot.describe_job_execution(jobId="one", thingName="pump")["execution"]
+    assert execution["statusDetails"] == {"detailsMap": {"receive": "1/9"}}
+    assert (execution["status"], execution["versionNumber"]) == ("IN_PROGRESS", 2)
+    assert execution["approximateSecondsBeforeTimedOut"] == 59
+    assert execution["thingArn"] == PUMP
+
+
+def test_job_is_canceled_and_deleted(iot):
+    create(iot)
+    iot.cancel_job(jobId="one", reasonCode="BECAUSE", comment="of this")
+    job = iot.describe_job(jobId="one")["job"]
+    assert (job["status"], job["reasonCode"], job["comment"]) == (
+        "CANCELED",
+        "BECAUSE",
+        "of this",
+    )
+    iot.delete_job(jobId="one")
+    assert code_of(iot.describe_job, jobId="one") == "ResourceNotFoundException"
+
+
+def test_job_execution_is_canceled_and_deleted(iot):
+    create(iot)
+    iot.cancel_job_execution(jobId="one", thingName="pump", statusDetails={"why": "x"})
+    execution = iot.describe_job_execution(jobId="one", thingName="pump")["execution"]
+    assert (execution["status"], execution["statusDetails"]["detailsMap"]) == (
+        "CANCELED",
+        {"why": "x"},
+    )
+    iot.delete_job_execution(jobId="one", thingName="pump", executionNumber=1)
+    given = {"jobId": "one", "thingName": "pump"}
+    assert code_of(iot.describe_job_execution, **given) == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"jobId": "a.b"}, "InvalidRequestException"),
+        ({"jobId": "x" * 65}, "InvalidRequestException"),
+        ({"document": "not json"}, "InvalidRequestException"),
+        ({"document": "[1]"}, "InvalidRequestException"),
+        ({"document": '{"a":"' + "x" * 32_768 + '"}'}, "InvalidRequestException"),
+        ({"targets": [arn("thing", "nobody")]}, "ResourceNotFoundException"),
+        ({"targets": [arn("thinggroup", "all")]}, "InvalidRequestException"),
+        ({"targets": []}, "InvalidRequestException"),
+        ({"description": "two\nlines"}, "InvalidRequestException"),
+        ({"targetSelection": "SOME"}, "InvalidRequestException"),
+        ({"timeoutConfig": {"inProgressTimeoutInMinutes": 0}}, "InvalidRequestException"),
+        ({"schedulingConfig": {"startTime": "2030-01-01 00:00"}}, "InvalidRequestException"),
+        ({"documentSource": "https://s3.amazonaws.com/none/none"}, "InvalidRequestException"),
+    ],
+)
+def test_job_that_makes_no_sense_is_refused(iot, world, given, code):
+    assert code_of(create, iot=iot, name=given.pop("jobId", "one"), **given) == code
+    assert iot.list_jobs()["jobs"] == []
+    assert world.sent == []
+
+
+def test_job_created_twice_is_a_conflict_that_names_it(iot):
+    create(iot)
+    with pytest.raises(ClientError) as caught:
+        create(iot)
+    response = caught.value.response
+    assert response["Error"]["Code"] == "ResourceAlreadyExistsException"
+    assert response["resourceArn"] == arn("job", "one")
+
+
+def test_job_document_may_come_from_the_bucket_once(iot, world):
+    world.put(b'{"operation":"first"}', "job.json")
+    source = "https://s3.us-east-1.amazonaws.com/images/job.json"
+    iot.create_job(jobId="one", targets=[PUMP], documentSource=source)
+    world.put(b'{"operation":"second"}', "job.json")
+    assert iot.get_job_document(jobId="one")["document"] == '{"operation":"first"}'
+    assert iot.describe_job(jobId="one")["documentSource"] == source
+
+
+def test_document_parameters_are_filled_in_before_delivery(iot, world):
+    create(iot, document='{"a":"${aws:iot:parameter:name}"}', documentParameters={"name": 'x"y'})
+    [(_, body)] = world.ask("jobs/$next/get")
+    assert body["execution"]["jobDocument"] == {"a": 'x"y'}
+
+
+# ---------------------------------------------------------------------- the device plane
+
+
+def test_device_plane_walks_a_job_with_a_document_of_text(iot, data):
+    create(iot)
+    [row] = data.get_pending_job_executions(thingName="pump")["queuedJobs"]
+    assert row["jobId"] == "one"
+    found = data.describe_job_execution(thingName="pump", jobId="$next")["execution"]
+    assert (found["status"], found["thingName"]) == ("QUEUED", "pump")
+    started = data.start_next_pending_job_execution(
+        thingName="pump", statusDetails={"a": "b"}, stepTimeoutInMinutes=5
+    )["execution"]
+    assert started["jobDocument"] == json.dumps({"operation": "echo"})
+    assert (started["statusDetails"], started["versionNumber"]) == ({"a": "b"}, 2)
+    updated = data.update_job_execution(
+        thingName="pump",
+        jobId="one",
+        status="SUCCEEDED",
+        expectedVersion=2,
+        includeJobExecutionState=True,
+        includeJobDocument=True,
+    )
+    assert updated["executionState"]["status"] == "SUCCEEDED"
+    assert updated["jobDocument"] == json.dumps({"operation": "echo"})
+    assert "execution" not in data.start_next_pending_job_execution(thingName="pump")
+
+
+def test_device_plane_refuses_with_the_models_errors(iot, data, world):
+    create(iot)
+    given = {"thingName": "pump", "jobId": "one"}
+    code = code_of(data.update_job_execution, status="CANCELED", **given)
+    assert code == "InvalidRequestException"
+    code = code_of(data.update_job_execution, status="IN_PROGRESS", expectedVersion=9, **given)
+    assert code == "InvalidStateTransitionException"
+    data.update_job_execution(status="SUCCEEDED", **given)
+    with pytest.raises(ClientError) as caught:
+        data.describe_job_execution(**given)
+    assert caught.value.response["Error"]["Code"] == "TerminalStateException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 410
+    code = code_of(data.get_pending_job_executions, thingName="nobody")
+    assert code == "ResourceNotFoundException"
+
+
+# ---------------------------------------------------------------------- streams, OTA updates
+
+
+def test_stream_is_created_updated_listed_and_deleted(iot, world):
+    world.put(b"data")
+    files = [{"fileId": 1, "s3Location": {"bucket": "images", "key": "image.bin"}}]
+    given = {"streamId": "flow", "files": files, "roleArn": ROLE}
+    assert iot.create_stream(**given)["streamVersion"] == 1
+    assert code_of(iot.create_stream, **given) == "ResourceAlreadyExistsException"
+    assert iot.update_stream(streamId="flow", description="d")["streamVersion"] == 2
+    found = iot.describe_stream(streamId="flow")["streamInfo"]
+    assert (found["description"], found["files"]) == ("d", files)
+    assert [row["streamId"] for row in iot.list_streams()["streams"]] == ["flow"]
+    iot.delete_stream(streamId="flow")
+    assert code_of(iot.describe_stream, streamId="flow") == "ResourceNotFoundException"
+
+
+@pytest.mark.parametrize(
+    ("files", "code"),
+    [
+        ([{"fileId": 0, "s3Location": {"bucket": "images", "key": "no"}}], "ResourceNotFound"),
+        ([{"fileId": 256, "s3Location": {"bucket": "images", "key": "no"}}], "InvalidRequest"),
+        ([{"fileId": 0}], "InvalidRequest"),
+        ([], "InvalidRequest"),
+        ([{"fileId": 0, "s3Location": {"bucket": "images", "key": "image.bin"}}] * 2, "Invalid"),
+    ],
+)
+def test_stream_of_files_that_cannot_be_streamed_is_refused(iot, world, files, code):
+    world.put(b"data")
+    assert code_of(iot.create_stream, streamId="flow", files=files, roleArn=ROLE).startswith(code)
+
+
+def update(iot, **more) -> dict:
+    signature = {"signature": {"inlineDocument": b"\x30\x44"}, "hashAlgorithm": "SHA256"}
+    signature |= {"signatureAlgorithm": "ECDSA", "certificateChain": {"certificateName": "s.crt"}}
+    file = {
+        "fileName": "app.bin",
+        "fileType": 0,
+        "fileLocation": {"s3Location": {"bucket": "images", "key": "image.bin"}},
+        "codeSigning": {"customCodeSigning": signature},
+    }
+    given = {"otaUpdateId": "u1", "targets": [PUMP], "files": [file], "roleArn": ROLE}
+    return iot.create_ota_update(**given | more)
+
+
+def test_ota_update_makes_a_stream_and_a_job_that_names_it(iot, world):
+    world.put(b"x" * 300)
+    made = update(iot)
+    assert (made["awsIotJobId"], made["otaUpdateStatus"]) == ("AFR_OTA-u1", "CREATE_PENDING")
+    found = iot.get_ota_update(otaUpdateId="u1")["otaUpdateInfo"]
+    assert (found["otaUpdateStatus"], found["awsIotJobId"]) == ("CREATE_COMPLETE", "AFR_OTA-u1")
+    [(_, body)] = world.ask("jobs/$next/get")
+    ota = body["execution"]["jobDocument"]["afr_ota"]
+    assert ota["protocols"] == ["MQTT"]
+    assert ota["files"] == [
+        {
+            "filepath": "app.bin",
+            "filesize": 300,
+            "fileid": 0,
+            "certfile": "s.crt",
+            "sig-sha256-ecdsa": "MEQ=",
+            "fileType": 0,
+        }
+    ]
+    [(_, body)] = world.ask(f"streams/{ota['streamname']}/describe/json")
+    assert body == {"s": 1, "d": "Stream for OTAUpdate u1", "r": [{"f": 0, "z": 300}]}
+
+
+def test_ota_update_over_http_carries_a_placeholder_that_is_expanded(iot, world):
+    version = world.put(b"x" * 300)
+    file = {"fileLocation": {"s3Location": {"bucket": "images", "key": "image.bin"}}}
+    file["fileLocation"]["s3Location"]["version"] = version
+    update(iot, protocols=["MQTT", "HTTP"], files=[file])
+    raw = json.loads(iot.get_job_document(jobId="AFR_OTA-u1")["document"])["afr_ota"]
+    [raw_file] = raw["files"]
+    assert raw_file["update_data_url"].startswith("${aws:iot:s3-presigned-url:https://")
+    assert raw_file["auth_scheme"] == "aws.s3.presigned"
+    job = iot.describe_job(jobId="AFR_OTA-u1")["job"]
+    assert job["presignedUrlConfig"]["expiresInSec"] == 1800
+
+
+def test_ota_update_is_listed_and_deleted_with_its_job_and_stream(iot, world):
+    world.put(b"x")
+    update(iot)
+    assert [row["otaUpdateId"] for row in iot.list_ota_updates()["otaUpdates"]] == ["u1"]
+    assert code_of(iot.delete_ota_update, otaUpdateId="u1") == "InvalidRequestException"
+    iot.delete_ota_update(otaUpdateId="u1", deleteStream=True, forceDeleteAWSJob=True)
+    assert iot.list_ota_updates()["otaUpdates"] == []
+    assert iot.list_streams()["streams"] == []
+    assert iot.list_jobs()["jobs"] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"otaUpdateId": "x" * 57}, "64 characters"),
+        ({"files": [{"fileName": "a"}]}, "s3Location"),
+        ({"files": [{"fileLocation": {"s3Location": {"bucket": "no", "key": "no"}}}]}, "no/no"),
+        ({"targets": [arn("thing", "nobody")]}, "nobody"),
+        (
+            {
+                "files": [
+                    {
+                        "fileLocation": {"s3Location": {"bucket": "images", "key": "image.bin"}},
+                        "codeSigning": {"awsSignerJobId": "x"},
+                    }
+                ]
+            },
+            "AWS Signer",
+        ),
+    ],
+)
+def test_ota_update_that_cannot_be_made_leaves_nothing(iot, world, given, words):
+    world.put(b"x")
+    with pytest.raises(ClientError, match=words):
+        update(iot, **given)
+    assert iot.list_ota_updates()["otaUpdates"] == []
+    assert iot.list_streams()["streams"] == []
+    assert world.sent == []
+
+
+def test_times_in_answers_are_seconds_since_1970(iot):
+    before = time.time()
+    iot.create_keys_and_certificate()
+    world_time = iot.describe_job(jobId=create(iot)["jobId"])["job"]["createdAt"].timestamp()
+    assert world_time == 1_700_000_000 < before
+
+
+@pytest.mark.parametrize("service", ["iot", "iot-jobs-data"])
+def test_every_pattern_of_the_models_is_one_of_pythons(service):
+    shapes = Loader().load_service_model(service, "service-2")["shapes"].values()
+    patterns = {shape["pattern"] for shape in shapes if "pattern" in shape}
+    assert patterns
+    for text in patterns:
+        assert "\\p" not in pattern(text)
+        re.compile(pattern(text))

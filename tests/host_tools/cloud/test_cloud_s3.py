@@ -1,0 +1,322 @@
+"""The bucket, by boto3's s3 client and by plain HTTP as a board speaks it."""
+
+import http.client
+import io
+import os
+import socket
+import threading
+import time
+import urllib.error
+import urllib.request
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from boto3.s3.transfer import TransferConfig
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+
+from host_tools.cloud.bucket import Bucket
+from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY, presign
+from host_tools.cloud.s3 import S3
+from host_tools.cloud.store import Store
+from host_tools.cloud.web import WebServer
+
+DATA = bytes(n % 251 for n in range(10_000))
+
+
+@pytest.fixture
+def ahead():
+    """Seconds by which the bucket's clock is ahead, in a list that a test may change."""
+    return [0]
+
+
+@pytest.fixture
+def served(tmp_path, ahead):
+    """A bucket behind HTTP: (its address, the bucket)."""
+    store = Store(tmp_path / "cloud.db")
+    bucket = Bucket(store, tmp_path / "objects")
+    web = WebServer(0, {"s3": S3(bucket, lambda: time.time() + ahead[0])})
+    threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
+    yield f"http://127.0.0.1:{web.server_port}", bucket
+    web.shutdown()
+    web.server_close()
+    store.close()
+
+
+def client(endpoint: str, **options):
+    settings = Config(retries={"total_max_attempts": 1}, **options)
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "thing"}
+    return boto3.client(
+        "s3", endpoint_url=endpoint, region_name="us-east-1", config=settings, **keys
+    )
+
+
+@pytest.fixture
+def s3(served):
+    made = client(served[0])
+    made.create_bucket(Bucket="images")
+    return made
+
+
+def fetch(url: str, method: str = "GET", **headers: str) -> tuple[int, dict, bytes]:
+    """A plain HTTP request, as (status, headers, body)."""
+    request = urllib.request.Request(url, method=method, headers=headers)
+    try:
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return answer.status, dict(answer.headers), answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, dict(error.headers), error.read()
+
+
+def url_of(served, key: str = "a", expires_s: int = 60, now: float | None = None) -> str:
+    return presign(served[0], f"/images/{key}", expires_s, time.time() if now is None else now)
+
+
+def test_object_comes_back_with_its_headers(s3):
+    put = s3.put_object(
+        Bucket="images", Key="a/ü b+c", Body=DATA, ContentType="x/y", Metadata={"version": "1"}
+    )
+    got = s3.get_object(Bucket="images", Key="a/ü b+c")
+    assert got["Body"].read() == DATA
+    assert (got["ContentLength"], got["ContentType"], got["Metadata"]) == (
+        10_000,
+        "x/y",
+        {"version": "1"},
+    )
+    assert got["ETag"] == put["ETag"]
+    assert s3.head_object(Bucket="images", Key="a/ü b+c")["ContentLength"] == 10_000
+
+
+@pytest.mark.parametrize("size", [0, 1, 65_536, 200_001])
+def test_file_of_any_size_is_uploaded_whole(s3, size):
+    data = os.urandom(size)
+    s3.upload_fileobj(io.BytesIO(data), "images", "file")
+    assert s3.get_object(Bucket="images", Key="file")["Body"].read() == data
+
+
+def test_large_file_is_uploaded_in_parts(s3):
+    data = os.urandom(11 << 20)
+    parts = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+    s3.upload_fileobj(io.BytesIO(data), "images", "large", Config=parts)
+    got = s3.get_object(Bucket="images", Key="large")
+    assert got["ETag"].strip('"').endswith("-3")
+    assert got["Body"].read() == data
+
+
+def test_upload_wrapped_in_signed_chunks_is_unwrapped(served):
+    signed = client(served[0], s3={"payload_signing_enabled": True})
+    signed.create_bucket(Bucket="images")
+    for data in (b"", DATA, os.urandom(300_000)):
+        chunks = [b"%x;chunk-signature=00\r\n%s\r\n" % (len(p), p) for p in split(data, 70_000)]
+        body = b"".join(chunks) + b"0;chunk-signature=00\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"
+        status, _, _ = put(served[0] + "/images/chunks", body)
+        assert status == 200
+        assert signed.get_object(Bucket="images", Key="chunks")["Body"].read() == data
+
+
+def split(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def put(url: str, body: bytes) -> tuple[int, dict, bytes]:
+    headers = {
+        "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, x",
+        "Content-Encoding": "aws-chunked",
+        "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
+    }
+    request = urllib.request.Request(url, data=body, method="PUT", headers=headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return answer.status, dict(answer.headers), answer.read()
+
+
+def test_upload_cut_off_leaves_no_object_and_no_file(served, s3):
+    where = urlsplit(served[0])
+    head = (
+        "PUT /images/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+        "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
+    )
+    with socket.create_connection((where.hostname, where.port), timeout=10) as raw:
+        raw.sendall(head.encode() + bytes(400))
+        raw.shutdown(socket.SHUT_WR)
+        assert raw.recv(100) == b""
+    assert served[1].find("images", "half") is None
+    assert list(served[1]._folder.iterdir()) == []
+
+
+def test_versioned_bucket_keeps_every_version(s3):
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket="images", VersioningConfiguration=enabled)
+    assert s3.get_bucket_versioning(Bucket="images")["Status"] == "Enabled"
+    versions = [
+        s3.put_object(Bucket="images", Key="a", Body=body)["VersionId"] for body in (b"1", b"2")
+    ]
+    assert s3.get_object(Bucket="images", Key="a")["Body"].read() == b"2"
+    got = s3.get_object(Bucket="images", Key="a", VersionId=versions[0])
+    assert (got["Body"].read(), got["VersionId"]) == (b"1", versions[0])
+    marker = s3.delete_object(Bucket="images", Key="a")
+    assert marker["DeleteMarker"] is True
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        s3.get_object(Bucket="images", Key="a")
+    got = s3.get_object(Bucket="images", Key="a", VersionId=versions[1])
+    assert got["Body"].read() == b"2"
+
+
+def test_plain_bucket_replaces_and_removes(served, s3):
+    for body in (b"1", b"2"):
+        assert "VersionId" not in s3.put_object(Bucket="images", Key="a", Body=body)
+    assert s3.get_object(Bucket="images", Key="a")["Body"].read() == b"2"
+    assert len(list(served[1]._folder.iterdir())) == 1
+    s3.delete_object(Bucket="images", Key="a")
+    assert list(served[1]._folder.iterdir()) == []
+
+
+def test_listing_comes_in_pages_by_prefix(s3):
+    for number in range(5):
+        s3.put_object(Bucket="images", Key=f"in/{number}&", Body=b"x")
+    s3.put_object(Bucket="images", Key="out", Body=b"x")
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket="images", Prefix="in/", PaginationConfig={"PageSize": 2}
+    )
+    keys = [item["Key"] for page in pages for item in page["Contents"]]
+    assert keys == [f"in/{number}&" for number in range(5)]
+    assert [row["Name"] for row in s3.list_buckets()["Buckets"]] == ["images"]
+
+
+@pytest.mark.parametrize(
+    ("call", "given", "code"),
+    [
+        ("get_object", {"Bucket": "images", "Key": "none"}, "NoSuchKey"),
+        ("get_object", {"Bucket": "absent", "Key": "none"}, "NoSuchBucket"),
+        ("head_object", {"Bucket": "images", "Key": "none"}, "404"),
+        ("list_objects_v2", {"Bucket": "absent"}, "NoSuchBucket"),
+        ("create_bucket", {"Bucket": "x" * 64}, "InvalidBucketName"),
+        ("get_bucket_policy", {"Bucket": "images"}, "NotImplemented"),
+        ("get_object_acl", {"Bucket": "images", "Key": "none"}, "NotImplemented"),
+        ("list_parts", {"Bucket": "images", "Key": "a", "UploadId": "x"}, "NoSuchUpload"),
+    ],
+)  # fmt: skip
+def test_refusals_carry_the_codes_of_s3(s3, call, given, code):
+    with pytest.raises(ClientError) as caught:
+        getattr(s3, call)(**given)
+    assert caught.value.response["Error"]["Code"] == code
+
+
+def test_bucket_with_objects_is_not_deleted(s3):
+    s3.put_object(Bucket="images", Key="a", Body=b"x")
+    with pytest.raises(ClientError, match="BucketNotEmpty"):
+        s3.delete_bucket(Bucket="images")
+    s3.delete_object(Bucket="images", Key="a")
+    s3.delete_bucket(Bucket="images")
+    assert s3.list_buckets()["Buckets"] == []
+
+
+# ---------------------------------------------------------------------- presigned, as a board
+
+
+@pytest.fixture
+def stored(served, s3):
+    s3.put_object(Bucket="images", Key="a", Body=DATA)
+    return served
+
+
+def test_presigned_url_gives_the_whole_with_its_length(stored):
+    status, headers, body = fetch(url_of(stored))
+    assert (status, body) == (200, DATA)
+    assert headers["Content-Length"] == "10000"
+    assert headers["Accept-Ranges"] == "bytes"
+
+
+@pytest.mark.parametrize(
+    ("asked", "span", "data"),
+    [
+        ("bytes=0-0", "0-0", DATA[:1]),
+        ("bytes=4096-8191", "4096-8191", DATA[4096:8192]),
+        ("bytes=9000-99999", "9000-9999", DATA[9000:]),
+        ("bytes=9999-", "9999-9999", DATA[9999:]),
+        ("bytes=-10", "9990-9999", DATA[-10:]),
+    ],
+)
+def test_range_gives_206_and_names_what_it_gives(stored, asked, span, data):
+    status, headers, body = fetch(url_of(stored), Range=asked)
+    assert (status, body) == (206, data)
+    assert headers["Content-Range"] == f"bytes {span}/10000"
+    assert headers["Content-Length"] == str(len(data))
+
+
+@pytest.mark.parametrize("asked", ["bytes=0-1,4-5", "bytes=5-2", "lines=1-2", "bytes=-"])
+def test_range_that_is_none_gives_the_whole(stored, asked):
+    status, headers, body = fetch(url_of(stored), Range=asked)
+    assert (status, body, "Content-Range" in headers) == (200, DATA, False)
+
+
+def test_range_beyond_the_end_gives_416(stored):
+    status, _, body = fetch(url_of(stored), Range="bytes=10000-")
+    assert (status, b"<Code>InvalidRange</Code>" in body) == (416, True)
+
+
+def test_expired_url_gives_403_in_xml(stored):
+    status, _, body = fetch(url_of(stored, expires_s=60, now=time.time() - 61))
+    assert status == 403
+    assert b"<Code>AccessDenied</Code><Message>Request has expired</Message>" in body
+
+
+def test_url_is_bound_to_its_method_and_its_object(stored):
+    assert fetch(url_of(stored), "HEAD")[0] == 403
+    assert fetch(url_of(stored).replace("/images/a?", "/images/b?"))[0] == 403
+    assert fetch(url_of(stored).replace("X-Amz-Expires=60", "X-Amz-Expires=99"))[0] == 403
+    assert fetch(stored[0] + "/images/a?X-Amz-Signature=00")[0] == 400
+
+
+def test_stranger_gets_403(stored):
+    status, _, body = fetch(stored[0] + "/images/a")
+    assert (status, b"AccessDenied" in body) == (403, True)
+
+
+def test_other_etag_gives_412(stored):
+    etag = fetch(url_of(stored))[1]["ETag"]
+    assert fetch(url_of(stored), **{"If-Match": etag})[0] == 200
+    assert fetch(url_of(stored), **{"If-Match": '"00"'})[0] == 412
+
+
+@pytest.mark.parametrize("version", ["s3v4", "s3"])
+def test_url_presigned_by_boto3_works_until_it_expires(stored, ahead, version):
+    signer = client(stored[0], signature_version=version)
+    given = {"Bucket": "images", "Key": "a"}
+    url = signer.generate_presigned_url("get_object", given, ExpiresIn=60)
+    assert fetch(url)[2] == DATA
+    ahead[0] = 61
+    assert fetch(url)[0] == 403
+
+
+def test_url_presigned_here_is_the_one_that_boto3_would_make(stored):
+    ours = presign(stored[0], "/images/a b", 60, time.time(), "v1")
+    request = AWSRequest("GET", stored[0] + "/images/a%20b", params={"versionId": "v1"})
+    keys = Credentials(ACCESS_KEY, SECRET_KEY)
+    S3SigV4QueryAuth(keys, "s3", "us-east-1", 60).add_auth(request)
+    theirs = request.prepare().url
+    assert sorted(urlsplit(ours).query.split("&")) == sorted(urlsplit(theirs).query.split("&"))
+
+
+def test_connection_is_kept_for_the_next_request(stored):
+    where = urlsplit(stored[0])
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=10)
+    for first in (0, 4096):
+        url = urlsplit(url_of(stored))
+        span = {"Range": f"bytes={first}-{first + 99}"}
+        connection.request("GET", f"{url.path}?{url.query}", headers=span)
+        answer = connection.getresponse()
+        assert (answer.status, answer.read()) == (206, DATA[first : first + 100])
+    connection.close()
+
+
+def test_sweep_removes_files_that_nothing_refers_to(stored):
+    bucket = stored[1]
+    left = bucket.write([b"never published"])
+    bucket.sweep()
+    assert not (bucket._folder / left.name).exists()
+    assert bucket.find("images", "a").read(0, 10) == DATA[:10]
