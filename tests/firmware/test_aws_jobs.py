@@ -3,6 +3,7 @@
 import json
 
 from doubles import Link, raised, run
+
 from ota.dialects.aws_jobs import AWSJobs
 from ota.errors import Gone, Retry
 from ota.job import Job

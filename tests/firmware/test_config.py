@@ -4,9 +4,10 @@ import json
 import os
 from binascii import hexlify
 
+from doubles import raised
+
 import config
 from config import ConfigError
-from doubles import raised
 
 LEAST = {"thing": "t", "endpoint": "e", "ca": "/ca", "certificate": "/c", "private_key": "/k"}
 

@@ -5,6 +5,7 @@ import hashlib
 from random import getrandbits, seed
 
 from doubles import ERASED, SECTOR, Flash, pattern, raised, run
+
 from ota.errors import Fail
 from ota.image import HEAD, Image
 

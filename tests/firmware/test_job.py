@@ -3,6 +3,7 @@
 import json
 
 from doubles import raised
+
 from ota.errors import Refuse
 from ota.job import DOCUMENTS, Job, field
 

@@ -4,6 +4,7 @@ import os
 from binascii import hexlify
 
 from doubles import raised
+
 from ota.job import Job
 from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, File, Journal
 

@@ -6,6 +6,7 @@ import io
 from time import ticks_add, ticks_diff, ticks_ms
 
 from doubles import Clock, pattern, raised, run
+
 from net.mqtt import Link
 from net.packets import PUBLISH, packet, text
 from ota import log

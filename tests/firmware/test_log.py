@@ -1,6 +1,7 @@
 """The log: one line an event, and nothing formatted that is not printed."""
 
 from doubles import raised
+
 from ota import log
 from ota.log import Log
 

@@ -5,6 +5,7 @@ from binascii import b2a_base64
 from random import getrandbits, seed
 
 from doubles import SECTOR, Flash, Link, pattern, raised, run
+
 from ota import log
 from ota.errors import Fail, Gone, Retry
 from ota.image import Image

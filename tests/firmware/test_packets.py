@@ -1,6 +1,7 @@
 """MQTT packets, made and read: every length, every split, and nothing malformed."""
 
 from doubles import pattern, raised
+
 from net.packets import PUBLISH, Reader, connect_packet, packet, text
 from net.routes import Whole
 from ota import log

@@ -1,6 +1,7 @@
 """What is refused although it could be done."""
 
 from doubles import raised
+
 from ota import log, policy
 from ota.errors import Fail, Refuse
 from ota.job import File

@@ -4,6 +4,7 @@ from binascii import crc32
 from struct import pack
 
 from doubles import raised
+
 from ota.errors import Fail
 from ota.slots import Slots, version_in
 

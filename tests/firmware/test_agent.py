@@ -1,0 +1,720 @@
+"""The agent's walk: each path of the table, over doubles, with resets and power cuts."""
+
+from doubles import SECTOR, Clock, Flash, pattern, raised, run
+
+from ota import log
+from ota.agent import Agent
+from ota.errors import Fail, Gone, Retry
+from ota.job import Job
+from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, PHASES, Journal
+from ota.table import BOOT, TRANSITIONS
+
+HEAP = "2m"
+SIZE = 24 * SECTOR - 100
+SETTINGS = {
+    "block": SECTOR, "poll_s": 60, "trial_s": 300, "report_s": 5, "signers": [],
+    "allow_unsigned": True, "allow_same_version": False, "allow_downgrade": False,
+}  # fmt: skip
+
+
+class Cut(BaseException):
+    """The power failed."""
+
+
+class Reset(BaseException):
+    """The board resets."""
+
+
+class Waits(BaseException):
+    """Nothing more happens."""
+
+
+class Cell:
+    """A cell of the journal; the power fails at the save that `cuts` counts down to."""
+
+    cuts = None
+
+    def __init__(self):
+        self.data = b""
+
+    def load(self):
+        return self.data
+
+    def save(self, data):
+        if Cell.cuts is not None:
+            Cell.cuts -= 1
+            if Cell.cuts < 0:
+                Cell.cuts = None
+                raise Cut
+        self.data = data
+
+
+class Slots:
+    """Two slots and the boot loader's rule: an image not confirmed in its first run goes."""
+
+    def __init__(self):
+        self.flash = {"ota_0": Flash(32), "ota_1": Flash(32)}
+        self.running, self.inactive, self.version = "ota_0", "ota_1", "1.0.0"
+        self.size = 32 * SECTOR
+        self.trial = False
+        self.next = self.refuses = None
+
+    @property
+    def target(self):
+        return self.flash[self.inactive]
+
+    def check(self, head, size):
+        if head[0] == 0xFF:
+            raise Fail("not an app image")
+        return "2.0.0"
+
+    def activate(self):
+        if self.refuses:
+            raise Fail(self.refuses)
+        self.next = self.inactive
+
+    def confirm(self):
+        self.trial = False
+
+    def boot(self):
+        if self.next or self.trial:
+            self.running, self.inactive = self.inactive, self.running
+            self.version = "2.0.0" if self.next else "1.0.0"
+        self.trial, self.next = bool(self.next), None
+
+
+class World:
+    """A board and its cloud: what outlives a reset, and what each double is to do."""
+
+    def __init__(self, *jobs, data=None, settings=None):
+        self.slots, self.cells, self.clock = Slots(), (Cell(), Cell()), Clock()
+        Cell.cuts = None
+        self.jobs = list(jobs)  # a Job, or an error to raise, for each next_job
+        self.accepted = []  # the same for accept; without one, the job itself
+        self.faults = {}  # step → errors that report raises before it takes it
+        self.watches = []  # what each still() raises, or None
+        self.reports, self.progressed, self.closed = [], [], 0
+        self.data = data or pattern(SIZE)
+        self.fetched = []  # blocks that were brought
+        self.links = []  # errors that reach raises before it works
+        self.verdicts = [True]
+        self.settings = dict(SETTINGS, **(settings or {}))
+        self.lines = []
+        self.asked = []  # jobs that pending was asked for
+
+    # -- as the dialect
+
+    async def start(self):
+        pass
+
+    async def next_job(self, poll_ms):
+        if not self.jobs:
+            raise Waits
+        return self._or_raise(self.jobs.pop(0))
+
+    async def accept(self, job):
+        if self.accepted:
+            return self._or_raise(self.accepted.pop(0))
+        if not job.queued:
+            return job
+        return Job(job.id, job.number, 2, False, job.again, stamp=job.stamp)
+
+    async def report(self, job, step, info):
+        if self.faults.get(step):
+            self._or_raise(self.faults[step].pop(0))
+        self.reports.append((job.id, step, info["reason"]))
+
+    def progress(self, job, info):
+        self.progressed.append((info["received"], info["total"]))
+
+    async def still(self, job):
+        self._or_raise(self.watches.pop(0) if self.watches else None)
+
+    def pending(self, job):
+        self.asked.append(job.id)
+        return job
+
+    # -- as the uplink, the source and the application
+
+    async def reach(self, begin, deadline_ms):
+        if self.links:
+            self.clock.now += 1_000
+            self._or_raise(self.links.pop(0))
+        await begin()
+
+    def source(self, file, block):
+        return self
+
+    async def fetch(self, image, watch):
+        block = self.settings["block"]
+        while image.missing() >= 0:
+            at = image.missing() // block * block
+            part = self.data[at : at + block]
+            image.open(at, len(part))
+            image.write(part)
+            assert image.close(True)
+            self.fetched.append(at // block)
+            self.clock.now += 400
+            await watch()
+
+    async def close(self):
+        self.closed += 1
+
+    async def healthy(self):
+        return self._or_raise(self.verdicts.pop(0))
+
+    def load(self, path):
+        raise OSError(2)
+
+    def reset(self):
+        raise Reset
+
+    def _or_raise(self, what):
+        if isinstance(what, BaseException):
+            raise what
+        return what
+
+    # -- a run
+
+    def boot(self):
+        """Boot as the boot loader does, then walk until a reset, a power cut or nothing to do."""
+        self.slots.boot()
+        self.journal = Journal(self.cells)
+        self.agent = agent = Agent(
+            self.slots, self.journal, self, self, self.source, self.clock, self.settings,
+            self.load, self.healthy, self.reset,
+        )  # fmt: skip
+        log.to(self.lines.append)
+        try:
+            run(agent.run())
+        except (Reset, Cut, Waits) as end:
+            return type(end).__name__
+        finally:
+            log.to(print)
+
+    def walked(self):
+        """The states of the last run, from its log."""
+        path = []
+        for line in self.lines:
+            words = line.split()
+            if words[0] == "I" and words[2] == "agent" and words[3] in TRANSITIONS:
+                path.append((words[3], words[4]))
+        self.lines.clear()
+        return path
+
+
+def order(size=SIZE, **more):
+    """A job document for an image of that size."""
+    file = {"filesize": size, "fileid": 0}
+    file.update(more)
+    return {"afr_ota": {"protocols": ["MQTT"], "streamname": "s", "files": [file]}}
+
+
+def job(id="j1", number=1, queued=True, document=None, stamp=7, details=None):
+    document = order() if document is None else document
+    found = Job(id, number, 1, queued, document, details, stamp)
+    found.again = found.document
+    return found
+
+
+UPDATE = ["BOOTING", "CONNECTING", "IDLE", "ACCEPTING", "DOWNLOADING", "VERIFYING", "ACTIVATING"]
+
+
+def updated(*jobs, **words):
+    """A world whose first job is activated, and the board about to reset."""
+    world = World(job(), *jobs, **words)
+    assert world.boot() == "Reset"
+    return world
+
+
+def names(path):
+    return [state for state, _ in path]
+
+
+# -- the straight way ----------------------------------------------------------------------------
+
+
+def test_update_walks_to_the_reset_and_from_the_trial_to_the_report():
+    world = World(job())
+    assert world.boot() == "Reset"
+    assert names(world.walked()) == UPDATE
+    assert world.reports == [("j1", "applying", "")]
+    assert bytes(world.slots.flash["ota_1"].data[:SIZE]) == bytes(world.data)
+    assert world.boot() == "Waits"
+    assert world.walked() == [
+        ("BOOTING", "trial"), ("TRYING", "healthy"), ("REPORTING", "reported"),
+    ]  # fmt: skip
+    assert world.reports[1:] == [("j1", "trying", ""), ("j1", "succeeded", "accepted v2.0.0")]
+    assert world.slots.running == "ota_1" and not world.slots.trial
+    assert world.journal.phase == IDLE and world.closed == 1
+
+
+def test_update_confirmed_stays_at_the_next_reset():
+    world = updated()
+    world.boot()
+    reports = len(world.reports)
+    assert world.boot() == "Waits"
+    assert world.slots.running == "ota_1" and len(world.reports) == reports
+
+
+def test_update_starts_nothing_before_the_job_is_judged():
+    world = World(job(document=order(size=33 * SECTOR)))
+    world.accepted = [AssertionError("accepted")]
+    world.boot()
+    assert [step for _, step, _ in world.reports] == ["rejected"]
+
+
+def test_walk_logs_one_line_a_transition_that_is_a_path_through_the_table():
+    world = updated()
+    world.boot()
+    path = world.walked()
+    for (state, event), (following, _) in zip(path, path[1:]):
+        if following != "BOOTING":
+            assert TRANSITIONS[state][event] == following, (state, event)
+
+
+def test_progress_is_told_every_report_s():
+    world = updated(settings={"report_s": 2})
+    assert len(world.progressed) == 4  # 24 blocks of 400 ms
+    assert world.progressed[0][1] == 24 and world.progressed[0][0] < world.progressed[-1][0]
+
+
+# -- booting -------------------------------------------------------------------------------------
+
+
+def test_booting_every_phase_and_slot_has_its_event():
+    expected = {
+        (ACTIVATED, "trial"): "trial", (ACTIVATED, "new"): "confirmed",
+        (ACTIVATED, "old"): "rolled_back", (DOWNLOADING, "trial"): "trial",
+        (OWING, "trial"): "trial", (IDLE, "trial"): "trial",
+    }  # fmt: skip
+    for phase in PHASES:
+        for slot in ("trial", "new", "old"):
+            world = World()
+            journal = Journal(world.cells)
+            journal.begin(job(), "i", "ota_1", "1.0.0")
+            journal.write(phase=phase, step="failed", reason="r")
+            if slot != "old":
+                world.slots.running, world.slots.inactive = "ota_1", "ota_0"
+            world.slots.boot = lambda: None
+            world.slots.trial = slot == "trial"
+            world.boot()
+            state, event = world.walked()[0]
+            assert (state, event) == ("BOOTING", expected.get((phase, slot), "settled"))
+
+
+def test_booting_table_has_a_row_for_every_phase_and_slot():
+    for phase in PHASES:
+        for slot in ("trial", "new", "old"):
+            assert any(p in ("any", phase) and s in ("any", slot) for p, s, _ in BOOT)
+
+
+def test_booting_confirmed_before_it_was_noted_reports_success():
+    world = updated()
+    Cell.cuts = 0  # of the new image's saves, the first: its success
+    assert world.boot() == "Cut"
+    assert world.slots.running == "ota_1" and not world.slots.trial
+    world.walked()
+    assert world.boot() == "Waits"
+    assert names(world.walked()) == ["BOOTING", "CONNECTING", "REPORTING"]
+    assert world.reports[-1] == ("j1", "succeeded", "accepted v2.0.0")
+
+
+def test_booting_a_trial_whose_activation_was_not_noted_reports_success():
+    world = World(job())
+    world.slots.activate = lambda: (
+        setattr(world.slots, "next", "ota_1"),
+        setattr(Cell, "cuts", 0),
+    )
+    assert world.boot() == "Cut"
+    assert Journal(world.cells).phase == DOWNLOADING
+    assert world.boot() == "Waits"
+    assert world.reports[-1] == ("j1", "succeeded", "accepted v2.0.0")
+
+
+def test_booting_back_in_the_old_image_reports_the_roll_back():
+    world = updated()
+    world.slots.boot()  # the new image ran and was cut off before it did anything
+    assert world.boot() == "Waits"
+    assert world.slots.running == "ota_0"
+    assert names(world.walked()[-3:]) == ["BOOTING", "CONNECTING", "REPORTING"]
+    assert world.reports[-1] == ("j1", "failed", "rolled back: not confirmed in its trial")
+
+
+# -- the trial -----------------------------------------------------------------------------------
+
+
+def test_trial_of_an_unhealthy_image_is_rolled_back_with_its_reason():
+    cases = (
+        (False, "self-test failed"),
+        (ValueError("pump"), "ValueError('pump',)"),
+        (Fail("sensor", 4), "sensor 4"),
+    )
+    for verdict, reason in cases:
+        world = updated()
+        world.walked()
+        world.verdicts = [verdict]
+        assert world.boot() == "Reset"
+        assert world.walked() == [("BOOTING", "trial"), ("TRYING", "sick")]
+        assert world.slots.trial
+        assert world.boot() == "Waits"
+        assert world.slots.running == "ota_0"
+        assert world.reports[-1] == ("j1", "failed", "rolled back: " + reason)
+
+
+def test_trial_that_never_connects_is_rolled_back_at_its_deadline():
+    world = updated()
+    world.links = [Retry("no CONNACK")] * 1_000
+    start = world.clock.now
+    assert world.boot() == "Reset"
+    assert 300_000 <= world.clock.now - start < 310_000
+    world.links = []
+    assert world.boot() == "Waits"
+    assert world.reports[-1] == ("j1", "failed", "rolled back: no CONNACK")
+
+
+def test_trial_with_a_hiccup_of_the_link_is_confirmed():
+    world = updated()
+    world.links = [Retry("no CONNACK")] * 3
+    world.faults["trying"] = [Retry("no answer")] * 2
+    assert world.boot() == "Waits"
+    assert world.reports[-1][1] == "succeeded"
+
+
+def test_trial_of_a_withdrawn_job_is_confirmed_all_the_same():
+    world = updated()
+    world.faults["trying"] = [Gone("CANCELED")]
+    world.faults["succeeded"] = [Gone("CANCELED")]
+    assert world.boot() == "Waits"
+    assert world.slots.running == "ota_1" and not world.slots.trial
+    assert world.journal.phase == IDLE and world.reports == [("j1", "applying", "")]
+
+
+def test_trial_without_a_job_is_confirmed_and_nothing_reported():
+    world = World()
+    world.slots.next = "ota_1"
+    assert world.boot() == "Waits"
+    assert names(world.walked()) == ["BOOTING", "TRYING", "REPORTING"]
+    assert not world.slots.trial and not world.reports
+
+
+def test_trial_reports_the_job_with_the_version_that_is_pending():
+    world = updated()
+    world.boot()
+    assert world.asked[:1] == ["j1"]
+
+
+# -- refusing ------------------------------------------------------------------------------------
+
+
+def test_refused_job_is_rejected_while_queued_and_failed_once_started():
+    cases = (
+        (order(size=33 * SECTOR), "image larger than the slot 135168 131072"),
+        ({"operation": "dance"}, "unknown job document"),
+        (["afr_ota"], "job document is not an object"),
+        ({"afr_ota": {}}, "job document lacks or misstates protocols"),
+    )
+    for document, reason in cases:
+        for queued, step in ((True, "rejected"), (False, "failed")):
+            world = World(job(queued=queued, document=document))
+            assert world.boot() == "Waits"
+            assert world.walked()[-2:] == [("ACCEPTING", "refused"), ("REPORTING", "reported")]
+            assert world.reports == [("j1", step, reason)]
+            assert not world.fetched and not any(world.slots.target.erases)
+
+
+def test_refused_unsigned_image_and_one_that_nothing_can_check():
+    strict = {"allow_unsigned": False}
+    signed = order(**{"sig-sha256-ecdsa": "AAAA"})
+    for document, reason in ((order(), "no signature"), (signed, "no signer on the board")):
+        world = World(job(document=document), settings=strict)
+        world.boot()
+        assert world.reports == [("j1", "rejected", reason)]
+
+
+def test_refused_document_that_is_missing():
+    missing = job()
+    missing.document = None
+    world = World(missing)
+    world.boot()
+    assert world.reports == [("j1", "rejected", "job document is missing or too large")]
+
+
+def test_refused_document_that_raises_the_unexpected_does_not_stop_the_agent():
+    class Hostile(Job):
+        def read(self):
+            raise TypeError("unhashable")
+
+    for queued, step in ((True, "rejected"), (False, "failed")):
+        world = World(Hostile("j1", 1, 1, queued, {}, None, 7), job("j2", document={}))
+        assert world.boot() == "Waits"
+        assert [report[:2] for report in world.reports] == [("j1", step), ("j2", "rejected")]
+        assert "TypeError" in world.reports[0][2]
+
+
+def test_refused_self_test_that_the_journal_knows_nothing_of():
+    details = {"self_test": "ready", "updatedBy": "0x01000000"}
+    world = World(job(queued=False, details=details))
+    world.boot()
+    ((_, step, reason),) = world.reports
+    assert step == "failed" and "trial" in reason and not world.fetched
+
+
+def test_accepted_job_that_turns_out_to_be_another_is_judged_anew():
+    other = job("j0", queued=False, document={"operation": "dance"})
+    world = World(job())
+    world.accepted = [other]
+    assert world.boot() == "Waits"
+    assert world.reports == [("j0", "failed", "unknown job document")]
+
+
+def test_accepted_job_that_is_gone_is_nobodys():
+    world = World(job(), job("j2", document={}))
+    world.accepted = [Gone("nothing to start")]
+    assert world.boot() == "Waits"
+    assert ("ACCEPTING", "gone") in world.walked()
+    assert [report[0] for report in world.reports] == ["j2"]
+
+
+def test_accepting_without_an_answer_connects_anew():
+    world = World(job(), job())
+    world.accepted = [Retry("no answer")]
+    assert world.boot() == "Reset"
+    path = names(world.walked())
+    assert path[:6] == ["BOOTING", "CONNECTING", "IDLE", "ACCEPTING", "CONNECTING", "IDLE"]
+
+
+# -- the same job again --------------------------------------------------------------------------
+
+
+def test_same_execution_again_runs_once_and_is_told_again():
+    world = updated()
+    world.jobs = [job(queued=False)]
+    assert world.boot() == "Waits"
+    assert world.walked()[-2:] == [("ACCEPTING", "known"), ("REPORTING", "reported")]
+    assert len(world.fetched) == 24
+    assert [report[1] for report in world.reports[2:]] == ["succeeded"] * 2
+
+
+def test_same_job_as_another_execution_runs():
+    for again in (job(number=2), job(stamp=8)):
+        world = updated(settings={"allow_same_version": True})
+        world.jobs = [again]
+        assert world.boot() == "Reset"
+        assert len(world.fetched) == 48
+
+
+def test_refused_execution_again_is_refused_again_without_being_read():
+    world = World(job(document={}), job(document={}))
+    assert world.boot() == "Waits"
+    assert world.reports == [("j1", "rejected", "unknown job document")] * 2
+
+
+# -- downloading ---------------------------------------------------------------------------------
+
+
+def test_download_with_the_link_lost_goes_on_where_it_was():
+    world = World(job(), job(queued=False))
+    world.watches = [None] * 9 + [Retry("the broker closed the connection")]
+    assert world.boot() == "Reset"
+    assert world.fetched == list(range(24))
+    assert max(world.slots.target.erases) == 1 and world.closed == 2
+
+
+def test_download_cut_by_power_goes_on_at_its_last_checkpoint():
+    world = World(job())
+    world.watches = [None] * 20 + [Cut()]
+    assert world.boot() == "Cut"
+    assert world.fetched == list(range(21))
+    world.fetched.clear()
+    world.jobs = [job(queued=False)]
+    assert world.boot() == "Reset"
+    assert world.fetched == list(range(16, 24))
+    assert bytes(world.slots.flash["ota_1"].data[:SIZE]) == bytes(world.data)
+
+
+def test_download_cut_at_any_save_of_the_journal_ends_well_and_is_reported_once():
+    saves, ended = 0, False
+    while not ended:
+        world = World(job())
+        Cell.cuts = saves
+        end = world.boot()
+        runs = 0
+        while end != "Waits":
+            runs += 1
+            assert runs < 6
+            settled = world.reports and world.reports[-1][1] in ("succeeded", "failed")
+            world.jobs = [] if settled else [job(queued=False)]
+            if world.slots.trial or world.slots.next:
+                world.jobs = []
+            end = world.boot()
+        ended = Cell.cuts is not None
+        Cell.cuts = None
+        outcomes = [step for _, step, _ in world.reports if step in ("succeeded", "failed")]
+        assert outcomes and len(set(outcomes)) == 1 and len(outcomes) <= 2, (saves, world.reports)
+        assert world.slots.running == ("ota_1" if outcomes[0] == "succeeded" else "ota_0")
+        saves += 1
+    assert saves > 5
+
+
+def test_download_of_another_image_under_the_same_job_starts_anew():
+    world = World(job(document=order(**{"certfile": "x"})))
+    world.watches = [None] * 20 + [Cut()]
+    world.boot()
+    world.fetched.clear()
+    world.jobs = [job(queued=False, document=order(size=SIZE - SECTOR))]
+    world.data = pattern(SIZE - SECTOR, 9)
+    assert world.boot() == "Reset"
+    assert world.fetched == list(range(23))
+
+
+def test_download_withdrawn_is_left_without_a_word():
+    world = World(job())
+    world.watches = [None, None, Gone("CANCELED")]
+    assert world.boot() == "Waits"
+    assert world.walked()[-1] == ("DOWNLOADING", "gone")
+    assert not world.reports and world.closed == 1
+
+
+def test_download_that_fails_is_reported_with_its_reason():
+    cases = (
+        (Fail("file size is not the stream's", 60), "file size is not the stream's 60"),
+        (KeyError("x"), "internal error: KeyError('x',)"),
+        (MemoryError(), "internal error: MemoryError()"),
+        (OSError(5), "internal error: OSError(5,)"),
+    )
+    for error, reason in cases:
+        world = World(job())
+        world.watches = [None, error]
+        world.boot()
+        assert world.walked()[-2:] == [("DOWNLOADING", "failed"), ("REPORTING", "reported")]
+        assert world.reports == [("j1", "failed", reason)]
+        assert world.slots.running == "ota_0" and not world.slots.next and world.closed == 1
+
+
+def test_download_of_a_wrong_image_fails_before_it_is_written():
+    world = World(job(), data=bytearray(b"\xff" * SIZE))
+    world.boot()
+    assert world.reports == [("j1", "failed", "not an app image")]
+    assert not any(world.slots.target.erases) and not world.fetched
+
+
+def test_download_of_the_running_or_an_older_version_fails_before_it_is_written():
+    for running, reason in (("2.0.0", "same version 2.0.0"), ("3.0", "downgrade 3.0 to 2.0.0")):
+        world = World(job())
+        world.slots.version = running
+        world.boot()
+        assert world.reports == [("j1", "failed", reason)]
+        assert not any(world.slots.target.erases)
+
+
+# -- verifying and activating --------------------------------------------------------------------
+
+
+def test_verifying_reads_the_flash_back():
+    world = World(job())
+    world.close = lambda: spoil(world)
+    world.boot()
+    assert world.walked()[-2:] == [("VERIFYING", "failed"), ("REPORTING", "reported")]
+    assert world.reports == [("j1", "failed", "not an app image")]
+
+
+async def spoil(world):
+    world.slots.target.data[0] = 0xFF
+
+
+def test_verifying_a_signature_that_no_signer_made_fails():
+    signed = order(**{"sig-sha256-ecdsa": "AAAA"})
+    world = World(job(document=signed), settings={"signers": ["/gone.pem"]})
+    world.boot()
+    ((_, step, reason),) = world.reports
+    assert step == "failed" and reason == "no signer ecdsa" and not world.slots.next
+
+
+def test_verifying_a_signature_that_is_no_base64_fails():
+    signed = order(**{"sig-sha256-ecdsa": "*"})
+    world = World(job(document=signed), settings={"signers": ["/gone.pem"]})
+    world.boot()
+    assert world.reports[0][1:] == ("failed", "bad base64 length 1")
+
+
+def test_activating_refused_by_the_boot_loader_fails():
+    world = World(job())
+    world.slots.refuses = "image refused by the boot loader"
+    assert world.boot() == "Waits"
+    assert world.reports[-1] == ("j1", "failed", "image refused by the boot loader")
+    assert world.journal.phase == IDLE
+
+
+def test_activating_a_withdrawn_job_changes_nothing():
+    world = World(job())
+    world.faults["applying"] = [Gone("CANCELED")]
+    assert world.boot() == "Waits"
+    assert world.walked()[-1] == ("ACTIVATING", "gone")
+    assert not world.slots.next and not world.reports
+
+
+def test_activating_with_the_link_lost_comes_back_to_it_without_a_download():
+    world = World(job(), job(queued=False))
+    world.faults["applying"] = [Retry("no answer")]
+    assert world.boot() == "Reset"
+    assert world.fetched == list(range(24)) and world.slots.next == "ota_1"
+
+
+# -- reporting -----------------------------------------------------------------------------------
+
+
+def test_report_that_is_not_accepted_is_made_again_after_the_reconnect():
+    world = World(job(document={}))
+    world.faults["rejected"] = [Retry("no answer")] * 3
+    assert world.boot() == "Waits"
+    assert world.reports == [("j1", "rejected", "unknown job document")]
+    assert names(world.walked()).count("REPORTING") == 4
+
+
+def test_report_outlives_a_reset():
+    world = World(job(document={}))
+    world.faults["rejected"] = [Cut()]
+    assert world.boot() == "Cut"
+    assert world.boot() == "Waits"
+    assert world.reports == [("j1", "rejected", "unknown job document")]
+    assert world.boot() == "Waits" and len(world.reports) == 1
+
+
+def test_report_nobody_wants_any_more_is_settled():
+    world = World(job(document={}))
+    world.faults["rejected"] = [Gone("TerminalStateReached")]
+    assert world.boot() == "Waits"
+    assert world.walked()[-1] == ("REPORTING", "gone")
+    assert world.journal.phase == IDLE and not world.reports
+
+
+# -- errors nobody foresaw -----------------------------------------------------------------------
+
+
+def test_unexpected_error_without_a_job_is_raised():
+    for place in ("next", "reach"):
+        world = World(ValueError("bug"))
+        if place == "reach":
+            world.links = [ValueError("bug")]
+        assert str(raised(ValueError, world.boot)) == "bug"
+
+
+def test_interrupt_in_the_middle_of_a_job_is_not_swallowed():
+    world = World(job())
+    world.watches = [KeyboardInterrupt()]
+    raised(KeyboardInterrupt, world.boot)
+    assert not world.reports
+
+
+def test_lost_link_in_idle_connects_anew():
+    world = World(Retry("no PINGRESP"), job())
+    assert world.boot() == "Reset"
+    assert names(world.walked())[:5] == ["BOOTING", "CONNECTING", "IDLE", "CONNECTING", "IDLE"]
+
+
+def test_refusal_after_the_start_is_said_as_failed():
+    world = World(job())
+    world.accepted = [job(queued=False, document=order(size=33 * SECTOR))]
+    world.boot()
+    assert world.reports[0][1] == "failed"
