@@ -8,6 +8,7 @@ nothing may connect; subscribing without the right to is granted and brings noth
 without it is acknowledged and goes nowhere, where AWS ends the connection.
 """
 
+import contextlib
 import ctypes
 import os
 import pwd
@@ -31,17 +32,9 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h: a signal to the child when its parent is 
 MESSAGE_LIMIT = 196_608
 
 SETTINGS = """\
-listener {port} localhost
 user {user}
-require_certificate true
-use_identity_as_username true
-use_username_as_clientid true
-allow_anonymous false
-tls_version tlsv1.2
-cafile {root}
-certfile {home}/server.crt
-keyfile {home}/server.key
 acl_file {home}/access.list
+allow_anonymous false
 persistence false
 message_size_limit {limit}
 max_inflight_messages 100
@@ -51,6 +44,15 @@ log_type error
 log_type warning
 log_type notice
 connection_messages true
+"""
+LISTENER = """
+listener {port} {address}
+cafile {root}
+certfile {home}/server.crt
+keyfile {home}/server.key
+require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
 """
 
 
@@ -98,14 +100,7 @@ class Broker:
         self._access = self._things.access_list()
         write_atomically(self.home / "access.list", self._access, 0o600)
         (self.home / "mosquitto.log").unlink(missing_ok=True)
-        settings = SETTINGS.format(
-            port=self.port,
-            user=pwd.getpwuid(os.getuid()).pw_name,
-            root=self.state.root_ca.resolve(),
-            home=self.home.resolve(),
-            limit=MESSAGE_LIMIT,
-        )
-        write_atomically(self.home / "mosquitto.conf", settings)
+        write_atomically(self.home / "mosquitto.conf", self._settings())
         self._process = subprocess.Popen(
             [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
             stdin=subprocess.DEVNULL,
@@ -114,6 +109,14 @@ class Broker:
             start_new_session=True,  # Ctrl-C is for us; Mosquitto is stopped after the service
             preexec_fn=die_with_parent(),
         )
+
+    def _settings(self) -> str:
+        home, root = self.home.resolve(), self.state.root_ca.resolve()
+        user = pwd.getpwuid(os.getuid()).pw_name  # else a root's Mosquitto becomes another
+        settings = SETTINGS.format(user=user, home=home, limit=MESSAGE_LIMIT)
+        for address in addresses():
+            settings += LISTENER.format(port=self.port, address=address, root=root, home=home)
+        return settings
 
     def _accepts(self) -> bool:
         deadline = time.monotonic() + START_S
@@ -170,6 +173,16 @@ def die_with_parent():
         return None
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def addresses() -> list[str]:
+    """What "localhost" means here: 127.0.0.1, and ::1 where the machine has it."""
+    found = ["127.0.0.1"]
+    if socket.has_ipv6:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+            found.append("::1")
+    return found
 
 
 def free_port() -> int:

@@ -133,7 +133,7 @@ def json_object(raw: bytes) -> dict:
     """The body's JSON object; an empty body is an empty one."""
     try:
         value = json.loads(raw or b"{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("the request's body is not JSON") from None
     if not isinstance(value, dict):
         raise invalid("the request's body is not a JSON object")

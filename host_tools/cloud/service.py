@@ -23,6 +23,7 @@ from host_tools.errors import SluiceError
 
 Handler = Callable[[str, bytes], list[Message]]
 
+NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND  # an old request is no request
 KEEP_ALIVE_S = 30
 READY_S = 10
 KICK_S = 5
@@ -94,7 +95,7 @@ class Service:
         if reason.is_failure:
             LOG.error("the broker refuses the service: %s", reason)
             return
-        options = SubscribeOptions(qos=1, noLocal=True)
+        options = SubscribeOptions(qos=1, noLocal=True, retainHandling=NO_RETAINED)
         wanted = [(topic, options) for topic in self._handlers]
         self._awaited = {client.subscribe(wanted)[1]}
 

@@ -4,6 +4,7 @@ Bound to this machine only. Which service is meant is in the signature's scope, 
 services share paths; what is not signed, or signed in its query, is for the bucket.
 """
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
 PIECE = 1 << 16
+LOG = logging.getLogger("sluice.cloud")
 BODY_S = 60  # a client that says nothing for so long is dropped
 
 
@@ -40,7 +42,7 @@ class HTTPRequest:
 
 @dataclass
 class HTTPAnswer:
-    """Status, headers and body; `length` is needed where the body is not given in one piece."""
+    """Status, headers and body; a body that is not bytes needs its `length` said."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -90,22 +92,30 @@ class Exchange(BaseHTTPRequestHandler):
         if handler is None:
             answer = HTTPAnswer(501, body=f"no service {scope[1]} here".encode())
         else:
-            answer = handler(request)
-        self._answer(answer, request)
+            answer = self._handled(handler, request)
+        for _ in request.body:  # what the handler did not want; the next request follows it
+            pass
+        self._answer(answer)
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _serve
 
-    def _answer(self, answer: HTTPAnswer, request: HTTPRequest) -> None:
-        drained = all(len(piece) >= 0 for piece in request.body)
+    def _handled(self, handler: Handler, request: HTTPRequest) -> HTTPAnswer:
+        try:
+            return handler(request)
+        except ConnectionError:
+            raise
+        except Exception:  # one bad request must not look like a dead server
+            LOG.exception("%s %s", request.method, request.raw_path)
+            return HTTPAnswer(500, body=b"the local cloud has a fault; its log tells more")
+
+    def _answer(self, answer: HTTPAnswer) -> None:
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
         whole = answer.body if isinstance(answer.body, bytes) else None
-        length = len(whole) if answer.length is None else answer.length
         if answer.status != 204:
+            length = answer.length if whole is None else len(whole)
             self.send_header("Content-Length", str(length))
-        if not drained:
-            self.close_connection = True
         self.end_headers()
         if self.command == "HEAD":
             return
