@@ -13,6 +13,11 @@ from host_tools.errors import SluiceError
 
 # fmt: off
 COMMANDS = {  # name on the command line → module of host_tools.commands
+    "cloud": "cloud",
+    "deploy": "deploy",
+    "job": "job",
+    "sign": "sign",
+    "thing": "thing",
     "device": "device",
     "image": "image",
 }
