@@ -1,0 +1,175 @@
+"""Messages of a stream, right and mutated, judged by Python's json and base64 on the host.
+
+The parser may be stricter than json, never laxer in what it counts: a message that it calls whole,
+with our token, file, index and length, says just that to json too, and its payload decodes to just
+the bytes that were handed on. What it says must not depend on the pieces the message came in.
+"""
+
+import base64
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+
+ROUNDS = 3_000
+TOKEN = "sluice-0123abcd"
+SPACES = ["", "", "", " ", "\t", "\r\n", "  \n"]
+STRANGERS = ["1", "-2.5e3", "true", "null", '""', '"p"', "[]", '{"p":"AAAA","i":[{}]}', '"\\""']
+
+DEVICE = """
+import sys, random
+from binascii import hexlify, unhexlify
+from ota.blockparser import BlockParser
+
+class Receiver:
+    def wanted(self, parser):
+        return True
+    def take(self, data):
+        self.data += data
+
+def judge(message, sizes):
+    receiver.data = b""
+    parser.reset()
+    at = 0
+    while at < len(message):
+        end = min(at + sizes(), len(message))
+        parser.feed(message, at, end)
+        at = end
+    said = parser.token, parser.file, parser.index, parser.length
+    return (parser.whole,) + said + (receiver.data if parser.whole else b"",)
+
+receiver = Receiver()
+parser = BlockParser(receiver)
+random.seed(int(sys.argv[2]))
+for line in open(sys.argv[1]):
+    message = bytearray(unhexlify(line.strip()))
+    said = judge(message, lambda: 1_000_000)
+    if said[0]:
+        for sizes in (lambda: 1, lambda: random.randint(1, 9), lambda: 64):
+            assert judge(message, sizes) == said, (message, said)
+    else:
+        for sizes in (lambda: 1, lambda: random.randint(1, 9), lambda: 64):
+            assert not judge(message, sizes)[0], message
+    whole, token, file, index, length, data = said
+    token = hexlify(token or b"").decode()
+    print(int(whole), token or "-", file, index, length, hexlify(data).decode() or "-")
+"""
+
+
+def string(text: str, chance: random.Random) -> str:
+    """A JSON string of the text, with escapes here and there."""
+    escapes = {"/": "\\/", '"': '\\"', "\\": "\\\\"}
+    found = []
+    for c in text:
+        what = chance.randrange(12)
+        found.append(f"\\u{ord(c):04x}" if what == 0 else escapes.get(c, c) if what < 4 else c)
+    return '"' + "".join(found) + '"'
+
+
+def message(chance: random.Random, data: bytes, index: int, strange: bool) -> bytes:
+    """A message for these bytes, as some server might write it."""
+    values = {"c": string(TOKEN, chance), "f": "7", "i": str(index), "l": str(len(data))}
+    values["p"] = string(base64.b64encode(data).decode(), chance)
+    members = [(string(key, chance), value) for key, value in values.items()]
+    if strange:
+        members += [(f'"z{n}"', chance.choice(STRANGERS)) for n in range(chance.randrange(3))]
+    chance.shuffle(members)
+    pad = lambda: chance.choice(SPACES)  # noqa: E731
+    body = ",".join(f"{pad()}{key}{pad()}:{pad()}{value}{pad()}" for key, value in members)
+    return f"{pad()}{{{body}}}{pad()}".encode()
+
+
+def mutated(chance: random.Random, data: bytes) -> bytes:
+    """The same with a few bytes changed, taken out, doubled or cut off."""
+    data = bytearray(data)
+    for _ in range(chance.randint(1, 2)):
+        at = chance.randrange(len(data))
+        what = chance.randrange(8)
+        if what == 0:
+            data[at] = chance.randrange(256)
+        elif what == 1:
+            data[at] = chance.choice(b'"\\{}[],:= \n0Au=')
+        elif what == 2:
+            del data[at : at + chance.randint(1, 6)]
+        elif what == 3:
+            data[at:at] = data[at : at + chance.randint(1, 12)]
+        elif what == 4:
+            data[at:at] = bytes([chance.choice(b'"\\{}[],:=\x00\xff')])
+        elif what == 5:
+            data = data[: at + 1]
+        else:
+            data[at:at] = chance.choice([b" ", b"\n", b"0", b"\\u0041", b"QUJD"])
+        if not data:
+            break
+    return bytes(data)
+
+
+def fields(text: bytes) -> dict | None:
+    """What json reads in the message: the last value of the right type of each key of ours."""
+
+    def last(pairs):
+        kinds = {"c": str, "f": int, "i": int, "l": int, "p": str}
+        return {key: value for key, value in pairs if type(value) is kinds.get(key)}
+
+    plain = re.sub(rb"(:\s*)0+([0-9])", rb"\1\2", text)  # the parser takes 007 for 7
+    try:
+        found = json.loads(plain.decode(errors="replace"), object_pairs_hook=last)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def judged(micropython, tmp_path: Path, messages: list[bytes], arch: str, seed: int) -> list:
+    """(whole, token, file, index, length, data) of each, as the device says."""
+    (tmp_path / "messages").write_text("".join(text.hex() + "\n" for text in messages))
+    done = micropython(
+        DEVICE, str(tmp_path / "messages"), str(seed), arch=arch, heap="200k", timeout_s=100
+    )
+    found = []
+    for line in done.stdout.splitlines():
+        whole, token, *numbers, data = line.split()
+        numbers = [None if number == "None" else int(number) for number in numbers]
+        token, data = (bytes.fromhex(text.strip("-")) for text in (token, data))
+        found.append((whole == "1", token, *numbers, data))
+    assert len(found) == len(messages)
+    return found
+
+
+@pytest.mark.parametrize("arch", ["i386", "amd64"])
+def test_blocks_as_any_server_may_write_them_are_whole(micropython, tmp_path, arch):
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    blocks = [
+        (chance.randbytes(chance.randint(1, 400)), chance.randrange(9_999)) for _ in range(800)
+    ]
+    messages = [message(chance, data, index, True) for data, index in blocks]
+    for (data, index), text, said in zip(
+        blocks, messages, judged(micropython, tmp_path, messages, arch, seed), strict=True
+    ):
+        assert said == (True, TOKEN.encode(), 7, index, len(data), data), (seed, text)
+
+
+@pytest.mark.parametrize("arch", ["i386", "amd64"])
+def test_blocks_mutated_that_count_say_the_same_to_json(micropython, tmp_path, arch):
+    seed = random.randrange(1 << 30)
+    chance = random.Random(seed)
+    messages = []
+    for _ in range(ROUNDS):
+        data = chance.randbytes(chance.randint(1, 60))
+        messages.append(mutated(chance, message(chance, data, chance.randrange(99), False)))
+    counted = refused = 0
+    for text, said in zip(
+        messages, judged(micropython, tmp_path, messages, arch, seed), strict=True
+    ):
+        whole, token, file, index, length, data = said
+        if not whole or token != TOKEN.encode() or file != 7 or index is None or index < 0:
+            refused += 1
+            continue
+        counted += 1
+        found = fields(text)
+        assert found is not None, (seed, text)
+        assert (found["c"], found["f"], found["i"], found["l"]) == (TOKEN, 7, index, length), seed
+        assert base64.b64decode(found["p"], validate=True) == data, (seed, text)
+    assert counted > ROUNDS // 60 and refused > ROUNDS // 3, (seed, counted, refused)
