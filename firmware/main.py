@@ -1,9 +1,12 @@
-"""Builds the objects, then runs the agent and the application side by side.
+"""Starts the board: the agent and the application side by side, for ever.
 
-The only file that knows concrete classes. The application is a module `app`, if there is one:
-`async def main(link)` runs beside the agent on its TLS session; `async def healthy()` is asked
-for the verdict on a new image, before it is confirmed.
+The application is a module `app`, if there is one: `async def main(link)` runs beside the agent
+on its TLS session; `async def healthy()` is asked for the verdict on a new image, before it is
+confirmed, and has 60 s for it.
 """
+
+# Before the code that will surround it: a whole sector may not be free in one piece later.
+buffer = bytearray(4096)
 
 import asyncio
 import gc
@@ -11,64 +14,15 @@ import sys
 from time import sleep_ms
 
 import board
-import config
-from net import tls
-from net.clock import Clock
-from net.mqtt import Link
-from net.uplink import Uplink
 from ota import log as logging
-from ota.agent import Agent
-from ota.dialects import dialect
-from ota.journal import File, Journal
 from ota.log import Log
-from ota.sources import source
+from ota.plugins import let_go, plug_in
 
 CONFIG = "/config.json"
-_HEALTHY_S = 60  # for the application's verdict
+_THRESHOLD = 8_192  # bytes allocated between collections: keeps the end of the heap in one piece
 _PAUSE_S = 10  # before a reset that nobody ordered, so that a loop of them stays reachable
 
 log = Log("main")
-
-
-def load(path):
-    """A file's bytes."""
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def build(settings, slots, app):
-    """(agent, link, clock) from the configuration. Raises ConfigError, or OSError for a file."""
-    clock = Clock(board)
-    names = ("ca", "certificate", "private_key")
-    context = tls.context(*(load(settings[name]) for name in names))
-    gc.collect()
-    thing = settings["thing"]
-    link = Link(
-        thing, settings["endpoint"], settings["port"], context, settings["keepalive_s"], clock
-    )
-    agent = Agent(
-        slots,
-        Journal((File("/journal.0"), File("/journal.1"))),
-        dialect(settings["dialect"], link, thing),
-        Uplink(board.wifi(settings["wifi"], clock), clock, link, settings["ntp"]),
-        lambda file, block: source(
-            file.source, link, clock, thing, file, block, settings["window"]
-        ),
-        clock,
-        settings,
-        load,
-        lambda: _healthy(app),
-        board.reset,
-    )
-    return agent, link, clock
-
-
-async def _healthy(app):
-    """The application's verdict; True when it has none to give."""
-    verdict = getattr(app, "healthy", None)
-    if verdict is None:
-        return True
-    return bool(await asyncio.wait_for(verdict(), _HEALTHY_S))
 
 
 def _application():
@@ -98,10 +52,8 @@ async def _run_application(app, link):
         sys.print_exception(error)
 
 
-async def start(settings, slots):
+async def start(settings, agent, link, app):
     """Run for ever."""
-    app = _application()
-    agent, link, clock = build(settings, slots, app)
     watchdog = board.watchdog(settings["watchdog_s"] * 1_000)
     if watchdog:
         asyncio.create_task(_feed(watchdog))
@@ -112,12 +64,19 @@ async def start(settings, slots):
 
 def main():
     """Start. What cannot go on resets the board: on trial that rolls back, else it tries again."""
+    gc.threshold(_THRESHOLD)
     slots = board.slots()
+    from config import ConfigError, load
+
     try:
-        settings = config.load(CONFIG)
+        settings, load = load(CONFIG), None
+        let_go("config")
         logging.level(settings["log"])
-        asyncio.run(start(settings, slots))
-    except config.ConfigError as error:
+        app = _application()
+        agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
+        let_go("wiring")
+        asyncio.run(start(settings, agent, link, app))
+    except ConfigError as error:
         log.e("config", error)
         if not slots.trial:
             return

@@ -13,6 +13,7 @@ from host_tools.errors import SluiceError
 
 # fmt: off
 COMMANDS = {  # name on the command line → module of host_tools.commands
+    "demo": "demo",
     "cloud": "cloud",
     "deploy": "deploy",
     "job": "job",

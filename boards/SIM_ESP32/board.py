@@ -2,9 +2,10 @@
 
 from time import gmtime
 
+import machine
 import network
 from esp32 import Partition
-from machine import RTC, WDT
+
 from net.wifi import WiFi
 from ota.slots import Slots
 
@@ -25,13 +26,18 @@ def wifi(settings, clock):
     return WiFi(station, clock, settings["ssid"], settings.get("password"))
 
 
+def reset():
+    """Through the boot loader; does not return."""
+    machine.reset()
+
+
 def watchdog(timeout_ms):
     """A watchdog that resets the board unless fed; None for a timeout of 0."""
-    return WDT(timeout=timeout_ms) if timeout_ms else None
+    return machine.WDT(timeout=timeout_ms) if timeout_ms else None
 
 
 def set_time(unix_s):
     """Set the clock, in UTC, from seconds since 1970."""
     epoch_s = 946_684_800 if gmtime(0)[0] == 2000 else 0
     year, month, day, hour, minute, second, weekday, _ = gmtime(unix_s - epoch_s)
-    RTC().datetime((year, month, day, weekday, hour, minute, second, 0))
+    machine.RTC().datetime((year, month, day, weekday, hour, minute, second, 0))

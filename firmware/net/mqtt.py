@@ -7,7 +7,7 @@ keep alive and send on what was held up. Several coroutines may wait at once.
 
     of umqtt.simple    here
     connect            awaited; resubscribes; every refusal has its name
-    publish            queued and sent in one write; QoS 1 does not wait: `until(acked)`
+    publish            queued and sent in one write; to wait for the PUBACK: `deliver`
     subscribe          awaited; a handler for each topic filter; any length of topic
     wait_msg check_msg `turn`; no blocking, no assert, no packet in memory
     ping disconnect    answered pings are checked; `close`
@@ -18,18 +18,27 @@ wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 """
 
 import asyncio
-import select
-import socket
-from errno import EINPROGRESS
 
 from micropython import const
-from ota.errors import Retry
-from ota.log import Log
 from umqtt.simple import MQTTClient
 
-from net import tls
-from net.packets import PUBLISH, Reader, connect_packet, packet, text
+from net.packets import PUBLISH, Reader, packet, text
 from net.routes import Whole, matches
+from ota.errors import Retry
+from ota.log import Log
+from ota.plugins import let_go, plug_in
+
+let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
+for _name in (
+    "connect",
+    "publish",
+    "subscribe",
+    "wait_msg",
+    "check_msg",
+    "_recv_len",
+    "_send_str",
+):
+    delattr(MQTTClient, _name)
 
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
@@ -62,7 +71,7 @@ class Link(MQTTClient):
         self._clock = clock
         self._routes = {}  # topic filter, str → (sink, qos)
         self._reader = Reader(self._on_packet, self._route)
-        self._unacked = {}  # packet id → None while it is out, then a SUBACK's return code
+        self._awaited = {}  # packet id → None until answered, then the return code
         self._session = 0  # counts connections
         self._waiting = False  # a coroutine waits for the socket already
         self.linked = False
@@ -72,103 +81,71 @@ class Link(MQTTClient):
     async def connect(self, clean_session=True):
         """Open the session and subscribe anew to all that was subscribed.
 
-        raises   Retry, or one of its kinds in net.tls, with the reason
+        raises   Retry, or one of its kinds in net.refusals, with the reason
         """
         self.close()
         self._reader.reset()
-        self._connack = None
         self._session += 1
-        self._unacked.clear()
+        self._connack = self._pinged = None
         self._out = self._behind = b""
-        self._pinged = None
         self._sent = self._heard = self._clock.ticks_ms()
         try:
-            self.sock = await self._open()
-            self._poll = select.poll()
-            self._poll.register(self.sock, select.POLLIN)
-            self._send(connect_packet(self, clean_session))
+            dial = plug_in("net.dial", "dial")
+            self.sock = await dial(self.server, self.port, self._context, self._clock)
+            self._send(plug_in("net.dial", "connect_packet")(self, clean_session))
+            dial = let_go("net.dial")
             await self.until(lambda: self._connack is not None, _ANSWER_MS, "no CONNACK")
             if self._connack:
                 raise Retry("refused: %s" % _REFUSALS.get(self._connack, self._connack))
             self.linked = True
             for topic, (_, qos) in list(self._routes.items()):
-                await self._subscribe(topic, qos)
+                if not await self._granted(topic, qos):
+                    log.e("subscription refused", topic)
         except Retry:
             self.close()
             raise
         log.i("linked", self.server)
 
-    async def _open(self):
-        """A connected socket that never blocks; the TLS handshake goes on with the first write."""
-        sock = None
-        try:
-            address = socket.getaddrinfo(self.server, self.port)[0][-1]
-            sock = socket.socket()
-            sock.setblocking(False)
-            try:
-                sock.connect(address)
-            except OSError as error:
-                if error.errno != EINPROGRESS:
-                    raise
-            await self._writable(sock)
-            if self._context:
-                return tls.wrap(self._context, sock, self.server)
-            return sock
-        except (OSError, ValueError) as error:
-            if sock:
-                sock.close()
-            raise Retry("cannot reach the broker", error)
-
-    async def _writable(self, sock):
-        poll = select.poll()
-        poll.register(sock, select.POLLOUT)
-        end = self._clock.ticks_add(self._clock.ticks_ms(), _ANSWER_MS)
-        while not poll.poll(0):
-            if self._clock.ticks_diff(end, self._clock.ticks_ms()) <= 0:
-                sock.close()
-                raise Retry("cannot reach the broker", "timeout")
-            await self._clock.sleep_ms(10)
-
     def close(self):
         """Drop the connection, if there is one; what was subscribed is remembered."""
         self.linked = False
-        if self.sock:
+        sock, self.sock = self.sock, None
+        if sock:
             try:
-                self.sock.close()
+                sock.close()
             except OSError as error:
                 log.d("close", error)
-            self.sock = None
 
     def disconnect(self):
         """Say goodbye, then close."""
-        if self.linked:
-            self._send(packet(0xE0))
-        self.close()
+        try:
+            if self.linked:
+                self._send(packet(0xE0))
+        finally:
+            self.close()
 
     # -- the application's side --------------------------------------------------------------
 
     def publish(self, topic, msg, retain=False, qos=0):
-        """Send a message, or queue it behind what is being sent.
+        """Send a message, or queue it behind what is being sent; nobody waits for its PUBACK.
 
-        qos      0 or 1; nobody waits for the PUBACK here, see `deliver`
-        returns  packet id for QoS 1, else 0
         raises   Retry when there is no session, or more than 16 KiB wait to be sent
         """
+        self._publish(topic, msg, retain, qos)
+
+    async def deliver(self, topic, msg, retain=False):
+        """Publish at QoS 1 and wait for the broker's PUBACK. Raises Retry when none comes."""
+        await self._answer(self._publish(topic, msg, retain, 1), "no PUBACK")
+
+    def _publish(self, topic, msg, retain, qos):
         if qos not in (0, 1):
             raise ValueError("QoS is 0 or 1")
         if not self.linked:
             raise Retry("not linked")
-        number = self._next_id() if qos else 0
+        number = self._next_id()
         words = (text(topic), number.to_bytes(2, "big") if qos else b"", msg)
         self._send(packet(PUBLISH | qos << 1 | bool(retain), *words))
         return number
-
-    async def deliver(self, topic, msg, retain=False, deadline_ms=_ANSWER_MS):
-        """Publish at QoS 1 and wait for the broker's PUBACK. Raises Retry when none comes."""
-        session, number = self._session, self.publish(topic, msg, retain, 1)
-        await self.until(lambda: number not in self._unacked, deadline_ms, "no PUBACK")
-        if session != self._session:
-            raise Retry("no PUBACK")
 
     async def subscribe(self, topic, handler, qos=0, limit=_LIMIT):
         """Have messages of a topic filter handled; awaited until the broker granted it.
@@ -179,14 +156,16 @@ class Link(MQTTClient):
         """
         sink = handler if hasattr(handler, "feed") else Whole(handler, limit)
         self._routes[topic] = (sink, qos)
-        await self._subscribe(topic, qos)
+        if not await self._granted(topic, qos):
+            self._routes.pop(topic, None)
+            raise Retry("subscription refused", topic)
 
-    async def _subscribe(self, topic, qos):
+    async def _granted(self, topic, qos):
+        if not self.linked:
+            raise Retry("not linked")
         number = self._next_id()
         self._send(packet(0x82, number.to_bytes(2, "big"), text(topic), bytes((qos,))))
-        await self.until(lambda: self._unacked[number] is not None, _ANSWER_MS, "no SUBACK")
-        if self._unacked.pop(number) & 0x80:
-            raise Retry("subscription refused", topic)
+        return not await self._answer(number, "no SUBACK") & 0x80
 
     def unsubscribe(self, topic):
         """Stop handling a topic filter; the broker is told, if there is a session."""
@@ -196,10 +175,21 @@ class Link(MQTTClient):
     def _next_id(self):
         """A packet id that is not in use: 1 to 65,535, then from the start again."""
         self.pid = self.pid % 0xFFFF + 1
-        while self.pid in self._unacked:
+        while self.pid in self._awaited:
             self.pid = self.pid % 0xFFFF + 1
-        self._unacked[self.pid] = None
         return self.pid
+
+    async def _answer(self, number, reason):
+        """The return code that answers a packet. Raises Retry(reason) when none comes."""
+        session, awaited = self._session, self._awaited
+        awaited[number] = None
+        try:
+            ready = lambda: awaited[number] is not None or session != self._session  # noqa: E731
+            if await self.wait(ready, _ANSWER_MS) and session == self._session:
+                return awaited[number]
+        finally:
+            awaited.pop(number)
+        raise Retry(reason)
 
     # -- the crank ---------------------------------------------------------------------------
 
@@ -241,23 +231,32 @@ class Link(MQTTClient):
         returns  True when something was read
         raises   Retry when the session is lost; it is closed then
         """
-        if not self.sock:
-            raise Retry("not linked")
         try:
+            if not self.sock:
+                raise Retry("not linked")
             self._flush()
             busy = self._read()
-            self._keep_alive()
+            if self.linked and self.keepalive:
+                self._keep_alive()
             return busy
         except (OSError, ValueError) as error:
-            self.close()
-            raise tls.named(error)
+            self._broken(error)
         except Retry:
             self.close()
             raise
 
+    def _broken(self, error):
+        """The transport failed. Raises the error of ours for it."""
+        self.close()
+        from net.refusals import named  # only now: it is rarely needed
+
+        raise named(error)
+
     def _read(self):
         busy = False
         for _ in range(_TURNS):
+            if not self.sock:  # a handler's own sending met a broken connection
+                raise Retry("not linked")
             size = self.sock.readinto(self._reader.buffer)
             if size is None:
                 break
@@ -270,8 +269,6 @@ class Link(MQTTClient):
 
     def _keep_alive(self):
         """A ping after half the keep-alive time of silence either way; its answer in 15 s."""
-        if not self.linked or not self.keepalive:
-            return
         now, half_ms = self._clock.ticks_ms(), self.keepalive * 500
         age_ms = self._clock.ticks_diff
         if self._pinged is not None:
@@ -285,17 +282,18 @@ class Link(MQTTClient):
 
     def _send(self, data):
         """One write for one packet; what does not go out now goes out with `turn`."""
+        if not self.sock:
+            raise Retry("not linked")
         if self._out:
             if len(self._behind) + len(data) > _BACKLOG:
                 raise Retry("too much to send")
             self._behind += data
-        else:
-            self._out = data
-            try:
-                self._flush()
-            except (OSError, ValueError) as error:
-                self.close()
-                raise tls.named(error)
+            return
+        self._out = data
+        try:
+            self._flush()
+        except (OSError, ValueError) as error:
+            self._broken(error)
 
     def _flush(self):
         """TLS wants an unfinished write repeated as it was: what is added waits behind it."""
@@ -311,24 +309,21 @@ class Link(MQTTClient):
     # -- packets that came -------------------------------------------------------------------
 
     def _on_packet(self, kind, head, number):
-        """An answer: CONNACK, SUBACK, UNSUBACK, PUBACK, PINGRESP; or a PUBLISH to acknowledge."""
-        if kind == 0x20:
-            self._connack = head[1]
-        elif kind == PUBLISH:
+        """An answer: CONNACK, SUBACK, PUBACK, PINGRESP; or a PUBLISH to acknowledge."""
+        if kind == PUBLISH:
             self._send(packet(0x40, number.to_bytes(2, "big")))
+        elif kind == 0x20:
+            self._connack = head[1]
         elif kind == 0xD0:
             self._pinged = None
-        elif kind == 0x90 and number in self._unacked:
-            self._unacked[number] = head[2]
-        elif kind == 0x40 or kind == 0xB0:
-            self._unacked.pop(number, None)
+        elif number in self._awaited:
+            self._awaited[number] = head[2] if kind == 0x90 else 0
 
     def _route(self, topic):
         """The sink for a message of this topic; None when nobody asked for it."""
         for pattern, (sink, _) in self._routes.items():
             if matches(pattern, topic):
                 return sink
-        log.d("nobody's", topic)
         return None
 
 

@@ -4,6 +4,7 @@ source   OASIS MQTT 3.1.1, sections 2.2 and 3
 """
 
 from micropython import const
+
 from ota.errors import Retry
 from ota.log import Log
 
@@ -32,20 +33,6 @@ def text(value):
     """A string or bytes with their length before them."""
     data = value.encode() if isinstance(value, str) else value
     return len(data).to_bytes(2, "big") + data
-
-
-def connect_packet(client, clean_session):
-    """CONNECT from the fields that umqtt.simple's client keeps."""
-    flags = clean_session << 1
-    parts = [text(client.client_id)]
-    if client.lw_topic:
-        flags |= 0x04 | client.lw_qos << 3 | bool(client.lw_retain) << 5
-        parts += [text(client.lw_topic), text(client.lw_msg)]
-    if client.user is not None:
-        flags |= 0xC0
-        parts += [text(client.user), text(client.pswd)]
-    head = b"\x00\x04MQTT\x04" + bytes((flags,)) + client.keepalive.to_bytes(2, "big")
-    return packet(0x10, head, *parts)
 
 
 class Reader:

@@ -7,8 +7,10 @@ thousand boards that lost their broker together do not come back together.
 from random import getrandbits
 
 from micropython import const
+
 from ota.errors import Retry
 from ota.log import Log
+from ota.plugins import let_go
 
 _FIRST_MS = const(1_000)
 _LONGEST_MS = const(300_000)
@@ -32,6 +34,7 @@ class Uplink:
         self._link = link
         self._ntp = ntp
         self._failures = 0
+        self._late = False  # a certificate's dates say that the clock is wrong
         self._since = None  # when the link last came up
 
     async def reach(self, start, deadline_ms):
@@ -52,6 +55,7 @@ class Uplink:
                 self._since = clock.ticks_ms()
                 return
             except Retry as error:
+                self._late = type(error).__name__ in ("Expired", "NotYetValid")
                 log.w("attempt failed:", type(error).__name__, error)
                 reason = error
             self._since = None
@@ -62,10 +66,13 @@ class Uplink:
     async def _attempt(self, start):
         if self._wifi:
             await self._wifi.join()
-        if not self._clock.plausible():
+        if self._late or not self._clock.plausible():
             await self._clock.synchronise(self._ntp, 10_000)
+            let_go("net.ntp")
+            self._late = False
         if not self._link.linked:
             await self._link.connect()
+            self._clock.save_floor()  # the broker's certificate was in its dates
         try:
             await start()
         except Retry:

@@ -1,6 +1,7 @@
 """Joining a Wi-Fi network, and joining it again."""
 
 from micropython import const
+
 from ota.errors import Retry
 from ota.log import Log
 

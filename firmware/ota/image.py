@@ -129,7 +129,8 @@ class Image:
         rest = self._at % SECTOR
         if self._offset % SECTOR == 0 and self._at == self.size:
             if rest:  # the image's last sector, padded
-                self._view[rest:] = b"\xff" * (SECTOR - rest)
+                for at in range(rest, SECTOR):
+                    self._buffer[at] = 0xFF
                 self._write_sector(self._at // SECTOR)
         elif self._at - self._offset < SECTOR:
             self._program()

@@ -6,10 +6,11 @@ Nothing of a document is trusted: types and bounds are checked where they are re
 """
 
 from ota.errors import Refuse
+from ota.plugins import let_go, plug_in
 
 # fmt: off
-DOCUMENTS = (  # a key that only this shape has → module of ota.documents
-    ("afr_ota", "afr_ota"),
+DOCUMENTS = (  # a key that only this shape has → its module, with `read(document, job)`
+    ("afr_ota", "ota.documents.afr_ota"),
 )
 # fmt: on
 
@@ -50,10 +51,10 @@ class Job:
             raise Refuse("job document is missing or too large")
         if not isinstance(document, dict):
             raise Refuse("job document is not an object")
-        for key, name in DOCUMENTS:
+        for key, path in DOCUMENTS:
             if key in document:
-                module = __import__("ota.documents." + name, None, None, ("read",))
-                return module.read(document, self)
+                plug_in(path, "read")(document, self)
+                return let_go(path)
         raise Refuse("unknown job document")
 
 

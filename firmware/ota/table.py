@@ -1,7 +1,7 @@
 """What happens next, all of it: what runs at boot, what follows what, and what an error means.
 
-The agent only walks this. Order matters in BOOT. The diagram in firmware/DESIGN.md is made from
-it by `python -m host_tools.diagram`.
+The agent only walks this; the work of each state is in ota/states. Order matters in BOOT. The
+diagram in firmware/DESIGN.md is made from it by `python -m host_tools.diagram`.
 """
 
 from ota.errors import Fail, Gone, Refuse, Retry
@@ -33,7 +33,7 @@ TRANSITIONS = {
     ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
     TRYING:       {"healthy": REPORTING, "sick": RESETTING},  # unconfirmed: rolls back
     REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING},
-    RESETTING:    {},
+    RESETTING:    {"reset": None},
 }
 
 ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))

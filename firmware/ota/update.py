@@ -9,10 +9,11 @@ from binascii import hexlify
 
 from micropython import const
 
-from ota import policy, verify
+from ota import policy
 from ota.errors import Refuse
 from ota.image import HEAD, Image
 from ota.log import Log
+from ota.plugins import let_go
 
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
 
@@ -25,12 +26,14 @@ class Update:
     slots     inactive, target, size, version, check
     journal   ota.journal.Journal
     settings  block, signers and the allow_… of config.json
+    buffer    bytearray, a sector
     """
 
-    def __init__(self, slots, journal, settings):
+    def __init__(self, slots, journal, settings, buffer):
         self._slots = slots
         self._journal = journal
         self._settings = settings
+        self._buffer = buffer
         self._file = self._image = None
         self._noted = 0  # bytes that the journal knows of
 
@@ -51,7 +54,9 @@ class Update:
         if self._image is None:
             gc.collect()
             block = self._settings["block"]
-            self._image = Image(slots.target, self._file.size, block, self._check, journal.written)
+            self._image = Image(
+                slots.target, self._file.size, block, self._check, journal.written, self._buffer
+            )
         self._noted = self._image.received
         log.i("open", self._file.size, "has", self._noted, "into", slots.inactive)
         return self._image
@@ -99,11 +104,14 @@ class Update:
             policy.signature(file, self._settings)
             log.w("unsigned image accepted")
             return
+        from ota import verify  # only now: with its keys and curves it is large
+
         signature = verify.unpack(file.signature)
         signers = self._settings["signers"]
         signer = await verify.genuine(
             digest, signature, file.algorithm, file.signer, signers, load, pause
         )
+        let_go("ota.verify", "ota.x509", "ota.p256", "ota.rsa")
         log.i("signed by", signer)
 
 

@@ -3,7 +3,8 @@
 import os
 import time
 
-from net.clock import Clock, read_answer
+from net.clock import Clock
+from net.ntp import read_answer
 from ota import log
 from ota.errors import Retry
 

@@ -23,6 +23,7 @@ HOST = "cloud.test"
 CLIENT = """
 import select, socket, sys, time
 from net import tls
+from net.refusals import named
 
 port, name, deadline_ms = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
@@ -60,7 +61,7 @@ try:
 except tls.BadCredentials as error:
     print("BadCredentials", error.values[0])
 except (OSError, ValueError, MemoryError) as error:
-    known = tls.named(error)
+    known = named(error)
     print(type(known).__name__, known)
 """
 

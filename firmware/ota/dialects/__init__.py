@@ -10,15 +10,15 @@ A dialect has
 Steps: accepted, downloading, verifying, applying, trying, succeeded, failed, rejected.
 """
 
+from ota.plugins import plug_in
+
 # fmt: off
-DIALECTS = {  # config "dialect" → (module of ota.dialects, its class)
-    "aws_jobs": ("aws_jobs", "AWSJobs"),
+DIALECTS = {  # config "dialect" → (module, its class)
+    "aws_jobs": ("ota.dialects.aws_jobs", "AWSJobs"),
 }
 # fmt: on
 
 
 def dialect(name, *words):
     """Build the dialect of that name; only then is its module loaded."""
-    module_name, class_name = DIALECTS[name]
-    module = __import__("ota.dialects." + module_name, None, None, (class_name,))
-    return getattr(module, class_name)(*words)
+    return plug_in(*DIALECTS[name])(*words)

@@ -24,7 +24,7 @@ _VALUE = const(1024)  # characters of a statusDetails value, at most
 _ID = const(64)  # characters of a job id, at most
 
 _OPEN = ("QUEUED", "IN_PROGRESS")
-_OVER = ("TerminalStateReached", "ResourceNotFound", "InvalidStateTransition")
+_PASSING = ("InternalError", "RequestThrottled")  # all other refusals stay what they are
 
 # fmt: off
 _WIRE = {  # step → status of the execution, statusDetails made of the step's info
@@ -53,6 +53,7 @@ class AWSJobs:
         self._link = link
         self._prefix = "$aws/things/%s/jobs/" % thing
         self._heard = None  # an execution that nobody took yet
+        self._stirred = False  # something changed that could not be read: ask
         self._doubted = False  # the job at hand may have been withdrawn
         self._job = None  # the job at hand
         self._token = None  # of the request that is out
@@ -73,17 +74,18 @@ class AWSJobs:
 
     def pending(self, job):
         """The execution that `start` found pending, if it is this one; else the job as it is."""
-        found = _job(self._heard) if self._heard else None
+        found = _job(self._heard)
         return found if found and found.same(job) else job
 
     async def next_job(self, poll_ms):
         """The next job, when there is one; asks again every `poll_ms`, should a notice be lost."""
+        self._job = None
         while True:
-            execution, self._heard = self._heard, None
-            job = _job(execution) if execution else None
+            job, self._heard = _job(self._heard), None
             if job:
                 return job
-            if not await self._link.wait(lambda: self._heard, poll_ms):
+            heard = await self._link.wait(lambda: self._heard or self._stirred, poll_ms)
+            if self._stirred or not heard:
                 await self._ask_next()
 
     async def accept(self, job):
@@ -95,7 +97,9 @@ class AWSJobs:
             accepted, answer = await self._request(
                 "start-next", {"statusDetails": _details("accepted", {})}
             )
-            job = _job(answer.get("execution")) if accepted else None
+            if not accepted:
+                raise Retry("start-next refused", answer.get("code"))
+            job = _job(answer.get("execution"))
             if not job:
                 raise Gone("nothing to start")
         self._job = job
@@ -118,49 +122,50 @@ class AWSJobs:
                     "executionNumber": job.number,
                 },
             )
-            if accepted:
+            if not accepted:
+                status = self._overtaken(job, status, answer)
+            else:
                 job.version += 1
                 job.queued = False
-                break
-            status = self._overtaken(job, status, answer)
-            if status is None:
-                break
-        else:
-            raise Retry("update overtaken", job.id)
-        if _WIRE[step][0] not in _OPEN:
-            self._let_go(job)
-
-    def _let_go(self, job):
-        """The execution is over: what was heard of it is stale."""
-        self._job = None
-        heard = _job(self._heard) if self._heard else None
-        if heard and heard.same(job):
-            self._heard = None
+            if accepted or not status:
+                if _WIRE[step][0] not in _OPEN:
+                    self._forget(job)
+                return
+        raise Retry("update overtaken", job.id)
 
     def _overtaken(self, job, status, answer):
         """What to say after a refused update; None when it was said already.
 
-        1. the version was another one: an answer to us was lost; say it with the right version
+        1. the service is busy: Retry
         2. the execution is over with our own status: the answer to that was lost
-        3. it is over otherwise: Gone
+        3. it goes on at another version: an answer to us was lost; say it with the right one
         4. REJECTED came too late, as it was started meanwhile: say FAILED
-        5. the service is busy: Retry
+        5. anything else will not change by saying it again: Gone
         """
         code = answer.get("code")
         state = answer.get("executionState") or {}
-        log.w("update refused", code, state.get("status"), state.get("versionNumber"))
-        if state.get("status") == status and status not in _OPEN:
+        now = state.get("status")
+        log.w("update refused", code, now, state.get("versionNumber"))
+        if code in _PASSING:
+            raise Retry("update refused", code)
+        if now == status and now not in _OPEN:
             return None
-        if state.get("status") in _OPEN:
+        if now in _OPEN:
             job.version = state.get("versionNumber", job.version)
-            job.queued = state["status"] == "QUEUED"
+            job.queued = now == "QUEUED"
             if code == "VersionMismatch":
                 return status
             if status == "REJECTED" and not job.queued:
                 return "FAILED"
-        if code in _OVER or code == "VersionMismatch":
-            raise Gone(code)
-        raise Retry("update refused", code)
+        self._forget(job)
+        raise Gone(code)
+
+    def _forget(self, job):
+        """The execution is over: what was heard of it is stale."""
+        self._job = None
+        heard = _job(self._heard)
+        if heard and heard.same(job):
+            self._heard = None
 
     def progress(self, job, info):
         """Tell how far the download is; nobody waits for the answer."""
@@ -181,9 +186,10 @@ class AWSJobs:
             job.id + "/get", {"executionNumber": job.number, "includeJobDocument": False}
         )
         execution = answer.get("execution") or {}
-        if not accepted and answer.get("code") not in _OVER:
+        if not accepted and answer.get("code") in _PASSING:
             self._doubted = True  # the service could not say; ask again
         elif not accepted or execution.get("status") != "IN_PROGRESS":
+            self._forget(job)
             raise Gone(execution.get("status") or answer.get("code"))
         else:
             job.version = execution.get("versionNumber", job.version)
@@ -191,6 +197,7 @@ class AWSJobs:
     # -- requests and answers ----------------------------------------------------------------
 
     async def _ask_next(self):
+        self._stirred = False
         accepted, answer = await self._request("$next/get", {})
         if not accepted and answer.get("code") == "too large":
             accepted, answer = await self._request("$next/get", {"includeJobDocument": False})
@@ -225,16 +232,19 @@ class AWSJobs:
     def _on_progress(self, accepted, answer):
         if accepted and self._job:
             self._job.version += 1
-        elif answer.get("code") in _OVER:
+        elif not accepted and answer.get("code") not in _PASSING:
             self._doubted = True
 
     def _on_notify_next(self, topic, payload):
         """Another job is next, or none: then the one at hand may be gone."""
-        execution = _object(payload or b"{}").get("execution")
-        if self._job and (execution or {}).get("jobId") == self._job.id:
+        if payload is None:
+            self._stirred = self._doubted = True
             return
-        self._doubted = True
-        self._heard = execution
+        execution = _object(payload).get("execution")
+        job = _job(execution)
+        if not (job and self._job and job.same(self._job)):
+            self._doubted = True
+            self._heard = execution
 
 
 def _object(payload):

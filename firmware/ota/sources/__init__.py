@@ -4,15 +4,21 @@ A source has `async fetch(image, watch)`, which fills the image and awaits `watc
 then, and `close()`, which leaves nothing behind on the link.
 """
 
+from ota.plugins import let_go, plug_in
+
 # fmt: off
-SOURCES = {  # name that a document shape gives a file → (module of ota.sources, its class)
-    "mqtt_stream": ("mqtt_stream", "MQTTStream"),
+SOURCES = {  # name that a document shape gives a file → its class, its module, what that needs
+    "mqtt_stream": ("MQTTStream", "ota.sources.mqtt_stream", "ota.blockparser", "ota.base64"),
 }
 # fmt: on
 
 
 def source(name, *words):
     """Build the source of that name; only then is its module loaded."""
-    module_name, class_name = SOURCES[name]
-    module = __import__("ota.sources." + module_name, None, None, (class_name,))
-    return getattr(module, class_name)(*words)
+    row = SOURCES[name]
+    return plug_in(row[1], row[0])(*words)
+
+
+def release(name):
+    """Let go of the source's modules; the next download loads them again."""
+    let_go(*SOURCES[name][1:])

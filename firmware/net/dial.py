@@ -1,0 +1,62 @@
+"""Opening a connection and the packet that begins a session. Needed only while connecting."""
+
+import select
+import socket
+from errno import EINPROGRESS
+
+from micropython import const
+
+from net import tls
+from net.packets import packet, text
+from ota.errors import Retry
+
+_CONNECT_MS = const(15_000)
+_LOOK_MS = const(10)
+
+
+async def dial(server, port, context, clock):
+    """A connected socket that never blocks; a TLS handshake goes on with the first write.
+
+    raises   Retry("cannot reach the broker", why) after 15 s at the latest; name resolution
+             blocks for as long as the port's resolver takes
+    """
+    sock = None
+    try:
+        address = socket.getaddrinfo(server, port)[0][-1]
+        sock = socket.socket()
+        sock.setblocking(False)
+        try:
+            sock.connect(address)
+        except OSError as error:
+            if error.errno != EINPROGRESS:
+                raise
+        await _writable(sock, clock)
+        return tls.wrap(context, sock, server) if context else sock
+    except (OSError, ValueError) as error:
+        if sock:
+            sock.close()
+        raise Retry("cannot reach the broker", error)
+
+
+async def _writable(sock, clock):
+    poll = select.poll()
+    poll.register(sock, select.POLLOUT)
+    begin = clock.ticks_ms()
+    while not poll.poll(0):
+        if clock.ticks_diff(clock.ticks_ms(), begin) > _CONNECT_MS:
+            raise OSError("timeout")
+        await clock.sleep_ms(_LOOK_MS)
+
+
+def connect_packet(client, clean_session):
+    """CONNECT from the fields that umqtt.simple's client keeps."""
+    flags = clean_session << 1
+    parts = [text(client.client_id)]
+    if client.lw_topic:
+        flags |= 0x04 | client.lw_qos << 3 | bool(client.lw_retain) << 5
+        parts += [text(client.lw_topic), text(client.lw_msg)]
+    if client.user is not None:
+        flags |= 0xC0
+        parts += [text(client.user), text(client.pswd)]
+    head = b"\x00\x04MQTT\x04" + bytes((flags,)) + client.keepalive.to_bytes(2, "big")
+    return packet(0x10, head, *parts)

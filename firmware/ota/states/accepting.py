@@ -1,0 +1,39 @@
+"""Look at a job, before it is started and again as it was then handed out."""
+
+from ota.errors import OTAError, Refuse
+from ota.journal import IDLE, OWING
+from ota.log import Log
+
+log = Log("agent")
+
+
+async def accepting(agent):
+    """The kind of the job, once the cloud counts it as started; "known" or "refused"."""
+    while True:
+        job, journal = agent.job, agent.journal
+        if journal.about(job) and journal.phase in (IDLE, OWING):
+            journal.owe(journal["step"], journal["reason"])  # done before; say it again
+            return "known"
+        try:
+            _judge(agent, job)
+        except Exception as error:  # a document must not be able to stop the agent
+            reason = str(error) if isinstance(error, OTAError) else "internal: " + repr(error)
+            log.w("refused", reason)
+            journal.owe("rejected" if job.queued else "failed", reason, job)
+            return "refused"
+        agent.job = await agent.dialect.accept(job)
+        if not job.queued:
+            return job.kind
+
+
+def _judge(agent, job):
+    """Raises Refuse for a job that we will not do."""
+    if job.kind is None:
+        job.read()
+    if "self_test" in job.details and not agent.journal.about(job):
+        raise Refuse("no record of the trial that the job speaks of")
+    if agent.update is None:
+        from ota.update import Update
+
+        agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
+    agent.update.judge(job.files[0])

@@ -1,0 +1,21 @@
+"""What does this start mean? The journal and the slot that runs tell."""
+
+from ota.log import Log
+from ota.table import ANY, BOOT, NEW, OLD, TRIAL
+
+log = Log("agent")
+
+
+async def booting(agent):
+    """One row of BOOT."""
+    journal, slots = agent.journal, agent.slots
+    slot = TRIAL if slots.trial else NEW if journal["slot"] == slots.running else OLD
+    log.i("boot", slots.running, slots.version or "-", slot, journal.phase)
+    for phase, where, event in BOOT:
+        if phase in (ANY, journal.phase) and where in (ANY, slot):
+            break
+    if event == "confirmed":
+        agent.succeed()
+    elif event == "rolled_back":
+        journal.owe("failed", journal["reason"] or "rolled back: not confirmed in its trial")
+    return event

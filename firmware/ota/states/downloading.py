@@ -1,0 +1,30 @@
+"""Fetch what is missing of the image, wherever an earlier attempt left off."""
+
+from ota import sources
+
+
+async def downloading(agent):
+    """Every byte is in the slot."""
+    update, file = agent.update, agent.job.files[0]
+    image = update.open(agent.job)
+    source = agent.source(file, agent.settings["block"])
+    reported = agent.clock.ticks_ms()
+
+    async def watch():
+        """Between blocks: note, tell, and see whether the job is still ours."""
+        nonlocal reported
+        now = agent.clock.ticks_ms()
+        update.checkpoint()
+        if agent.clock.ticks_diff(now, reported) >= agent.settings["report_s"] * 1000:
+            reported = now
+            agent.dialect.progress(agent.job, agent.info())
+        await agent.dialect.still(agent.job)
+
+    try:
+        await source.fetch(image, watch)
+    finally:
+        await source.close()
+        source = None
+        sources.release(file.source)
+    update.note()
+    return "complete"

@@ -1,0 +1,49 @@
+"""The trial of a new image: connect, tell, ask the application, confirm; before one deadline."""
+
+from ota.errors import Gone, OTAError, Retry
+from ota.journal import ACTIVATED, DOWNLOADING
+from ota.log import Log
+
+log = Log("agent")
+
+
+async def trying(agent):
+    """It is confirmed; or "sick": left unconfirmed, so that the boot loader goes back."""
+    journal = agent.journal
+    if journal.phase == DOWNLOADING and journal["slot"] == agent.slots.running:
+        journal.write(phase=ACTIVATED)  # power failed before that was noted
+    try:
+        await _reach(agent)
+        if not await agent.healthy():
+            return _sick(journal, "self-test failed")
+    except Exception as error:  # whatever it is, this image is not to stay
+        return _sick(journal, str(error) if isinstance(error, OTAError) else repr(error))
+    agent.slots.confirm()
+    if journal.phase == ACTIVATED:
+        agent.succeed()
+    return "healthy"
+
+
+async def _reach(agent):
+    """Be linked, and have the cloud know of the trial. Raises Retry at the deadline."""
+    clock = agent.clock
+    end = clock.ticks_add(clock.ticks_ms(), agent.settings["trial_s"] * 1000)
+    while True:
+        left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
+        try:
+            await agent.uplink.reach(agent.dialect.start, left_ms)
+            if agent.journal.phase == ACTIVATED:
+                await agent.dialect.report(agent.owed(), "trying", agent.info())
+            return None
+        except Gone as error:  # the job is; the image may be good all the same
+            return log.w("gone", error)
+        except Retry:
+            if not left_ms:
+                raise
+
+
+def _sick(journal, reason):
+    log.e("sick", reason)
+    if journal.phase == ACTIVATED:
+        journal.write(reason="rolled back: " + reason)
+    return "sick"
