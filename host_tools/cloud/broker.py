@@ -16,6 +16,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -67,6 +68,7 @@ class Broker:
         self._things = things
         self._process: subprocess.Popen | None = None
         self._access = ""
+        self._refreshing = threading.Lock()  # HTTP's threads and the main one may want it at once
         self.home.mkdir(parents=True, exist_ok=True)
         key, certificate = authority.server()
         write_atomically(self.home / "server.key", key, 0o600)
@@ -146,13 +148,14 @@ class Broker:
 
     def refresh(self) -> None:
         """Have Mosquitto read the access list again if the store's has changed."""
-        wanted = self._things.access_list()
-        if wanted == self._access:
-            return
-        write_atomically(self.home / "access.list", wanted, 0o600)
-        self._access = wanted
-        if self.alive:
-            self._process.send_signal(signal.SIGHUP)
+        with self._refreshing:
+            wanted = self._things.access_list()
+            if wanted == self._access:
+                return
+            write_atomically(self.home / "access.list", wanted, 0o600)
+            self._access = wanted
+            if self.alive:
+                self._process.send_signal(signal.SIGHUP)
 
     def stop(self) -> None:
         """End the process, if there is one, and wait for it."""

@@ -74,8 +74,6 @@ class Bucket:
             if file.name not in known:
                 file.unlink()
 
-    # ------------------------------------------------------------------ buckets
-
     def create(self, name: str) -> None:
         """Add a bucket; the owner's second time changes nothing."""
         self._store.run(
@@ -101,8 +99,6 @@ class Bucket:
                 return False
             self._store.run("DELETE FROM buckets WHERE name = ?", name)
             return True
-
-    # ------------------------------------------------------------------ objects
 
     def write(self, pieces: Iterable[bytes]) -> Written:
         """Put bytes into a new file, of which nobody knows yet."""
@@ -193,8 +189,6 @@ class Bucket:
             json.loads(row["headers"]),
             row["modified_at"],
         )
-
-    # ------------------------------------------------------------------ multipart uploads
 
     def begin(self, bucket: str, key: str, headers: dict[str, str]) -> str:
         """Start an upload in parts; returns its id."""

@@ -79,8 +79,6 @@ class Executions:
         self.now = now
         self.expand = expand
 
-    # ------------------------------------------------------------------ looking
-
     def queue(self, thing: str) -> list[Row]:
         """A thing's unfinished executions; the first is the one that is "next"."""
         return self.store.rows(QUEUE, thing)
@@ -98,9 +96,15 @@ class Executions:
             raise JobError("ResourceNotFound", f"no execution of job {job} for thing {thing}")
         return found
 
-    def job(self, identity: str) -> Row:
-        """The job of an execution."""
+    def job(self, identity: str) -> Row | None:
+        """A job's row; None if there is none of that id."""
         return self.store.row("SELECT * FROM jobs WHERE id = ?", identity)
+
+    def of_job(self, identity: str) -> list[Row]:
+        """All executions of a job, retries included, in the order they were queued."""
+        return self.store.rows(
+            "SELECT * FROM executions WHERE job = ? ORDER BY sequence", identity
+        )
 
     def document(self, execution: Row) -> str:
         """The document's text as its thing is to see it."""
@@ -112,8 +116,6 @@ class Executions:
         if execution["status"] != "IN_PROGRESS" or not limits:
             return None
         return max(0, math.ceil(min(limits) - self.now()) - 1)
-
-    # ------------------------------------------------------------------ telling
 
     @contextmanager
     def change(self, *things: str) -> Iterator[list[Message]]:
@@ -154,8 +156,6 @@ class Executions:
         if document:
             shape["jobDocument"] = json.loads(self.document(row))
         return shape
-
-    # ------------------------------------------------------------------ changing
 
     def add(self, job: str, thing: str, number: int = 1) -> None:
         """Queue an execution."""

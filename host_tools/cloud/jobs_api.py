@@ -10,8 +10,9 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.executions import AFTER, Executions, JobError, Message
-from host_tools.cloud.jobs import STEP_MINUTES, details
+from host_tools.cloud.executions import AFTER, Executions, Message
+from host_tools.cloud.executions_api import job_row
+from host_tools.cloud.jobs import STEP_MINUTES
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.presign import location
 from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
@@ -53,11 +54,6 @@ class JobCalls:
             "ListJobs":                  self.list,
             "CancelJob":                 self.cancel,
             "DeleteJob":                 self.delete,
-            "DescribeJobExecution":      self.describe_execution,
-            "ListJobExecutionsForJob":   self.list_for_job,
-            "ListJobExecutionsForThing": self.list_for_thing,
-            "CancelJobExecution":        self.cancel_execution,
-            "DeleteJobExecution":        self.delete_execution,
         }
         # fmt: on
 
@@ -122,17 +118,8 @@ class JobCalls:
         except UnicodeDecodeError:
             raise invalid("the job document is not UTF-8") from None
 
-    def _job(self, name: str) -> Row:
-        row = self._executions.job(name)
-        if row is None:
-            raise not_found("job", name)
-        return row
-
-    def _all(self, job: str) -> list[Row]:
-        return self._store.rows("SELECT * FROM executions WHERE job = ? ORDER BY sequence", job)
-
     def describe(self, given: Parameters) -> Parameters:
-        row = self._job(given["jobId"])
+        row = job_row(self._executions, given["jobId"])
         request = json.loads(row["request"])
         shape = job_shape(row) | {
             key: request.get(key)
@@ -146,7 +133,9 @@ class JobCalls:
                 "documentParameters",
             )
         }
-        latest = {execution["thing"]: execution for execution in self._all(row["id"])}
+        latest = {
+            execution["thing"]: execution for execution in self._executions.of_job(row["id"])
+        }
         counts = dict.fromkeys(COUNTS.values(), 0)
         for execution in latest.values():
             counts[COUNTS[execution["status"]]] += 1
@@ -154,7 +143,7 @@ class JobCalls:
         return {"job": shape, "documentSource": request.get("documentSource")}
 
     def document(self, given: Parameters) -> Parameters:
-        return {"document": self._job(given["jobId"])["document"]}
+        return {"document": job_row(self._executions, given["jobId"])["document"]}
 
     def list(self, given: Parameters) -> Parameters:
         rows = self._store.rows("SELECT * FROM jobs ORDER BY created_at DESC, id")
@@ -165,12 +154,12 @@ class JobCalls:
         return {"jobs": shapes}
 
     def cancel(self, given: Parameters) -> Parameters:
-        row = self._job(given["jobId"])
+        row = job_row(self._executions, given["jobId"])
         if row["status"] != "IN_PROGRESS":
             raise invalid(f"job {row['id']} is {row['status']}: it cannot be canceled")
         force, now = given.get("force", False), self._executions.now()
         chosen = AFTER if force else ("QUEUED",)
-        things = [execution["thing"] for execution in self._all(row["id"])]
+        things = [execution["thing"] for execution in self._executions.of_job(row["id"])]
         with self._executions.change(*things) as notices:
             self._store.run(
                 "UPDATE jobs SET status = 'CANCELED', force_canceled = ?, reason = ?, "
@@ -182,94 +171,20 @@ class JobCalls:
                 now,
                 row["id"],
             )
-            for execution in self._all(row["id"]):
+            for execution in self._executions.of_job(row["id"]):
                 if execution["status"] in chosen:
                     self._executions.move(execution, "CANCELED", forced=force)
         self._publish(notices)
         return {"jobArn": arn("job", row["id"]), "jobId": row["id"]}
 
     def delete(self, given: Parameters) -> None:
-        row = self._job(given["jobId"])
+        row = job_row(self._executions, given["jobId"])
         if row["status"] == "IN_PROGRESS" and not given.get("force"):
             text = f"job {row['id']} is IN_PROGRESS: cancel it, or delete it with force"
             raise Refusal("InvalidStateTransitionException", text)
-        things = [execution["thing"] for execution in self._all(row["id"])]
+        things = [execution["thing"] for execution in self._executions.of_job(row["id"])]
         with self._executions.change(*things) as notices:
             self._store.run("DELETE FROM jobs WHERE id = ?", row["id"])
-        self._publish(notices)
-
-    # ------------------------------------------------------------------ one execution
-
-    def _execution(self, given: Parameters) -> Row:
-        self._job(given["jobId"])
-        try:
-            return self._executions.find(
-                given["thingName"], given["jobId"], given.get("executionNumber")
-            )
-        except JobError as error:
-            raise Refusal("ResourceNotFoundException", str(error)) from None
-
-    def describe_execution(self, given: Parameters) -> Parameters:
-        row = self._execution(given)
-        found = json.loads(row["details"]) if row["details"] else None
-        shape = listed(row) | {
-            "jobId": row["job"],
-            "thingArn": arn("thing", row["thing"]),
-            "versionNumber": row["version"],
-            "forceCanceled": bool(row["forced"]),
-            "approximateSecondsBeforeTimedOut": self._executions.seconds_left(row),
-            "statusDetails": {"detailsMap": found} if found is not None else None,
-        }
-        return {"execution": shape}
-
-    def list_for_job(self, given: Parameters) -> Parameters:
-        rows = self._all(self._job(given["jobId"])["id"])
-        return {
-            "executionSummaries": [
-                {"thingArn": arn("thing", row["thing"]), "jobExecutionSummary": listed(row)}
-                for row in rows
-                if given.get("status") in (None, row["status"])
-            ]
-        }
-
-    def list_for_thing(self, given: Parameters) -> Parameters:
-        rows = self._store.rows(
-            "SELECT * FROM executions WHERE thing = ? ORDER BY sequence DESC", given["thingName"]
-        )
-        return {
-            "executionSummaries": [
-                {"jobId": row["job"], "jobExecutionSummary": listed(row)}
-                for row in rows
-                if given.get("status") in (None, row["status"])
-                and given.get("jobId") in (None, row["job"])
-            ]
-        }
-
-    def cancel_execution(self, given: Parameters) -> None:
-        row = self._execution(given)
-        if given.get("expectedVersion", row["version"]) != row["version"]:
-            text = f"the execution's version is {row['version']}"
-            raise Refusal("VersionConflictException", text)
-        force = given.get("force", False)
-        if row["status"] not in (AFTER if force else ("QUEUED",)):
-            text = f"the execution is {row['status']}: it cannot be canceled"
-            raise Refusal("InvalidStateTransitionException", text)
-        try:
-            found = details(given)
-        except JobError as error:
-            raise invalid(str(error)) from None
-        with self._executions.change(row["thing"]) as notices:
-            self._executions.move(row, "CANCELED", found, forced=force)
-        self._publish(notices)
-
-    def delete_execution(self, given: Parameters) -> None:
-        row = self._execution(given)
-        if row["status"] == "IN_PROGRESS" and not given.get("force"):
-            text = "the execution is IN_PROGRESS: delete it with force"
-            raise Refusal("InvalidStateTransitionException", text)
-        with self._executions.change(row["thing"]) as notices:
-            self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])
-            self._executions.settle(row["job"])
         self._publish(notices)
 
 
@@ -297,16 +212,4 @@ def job_shape(row: Row) -> Parameters:
         "createdAt": row["created_at"],
         "lastUpdatedAt": row["updated_at"],
         "completedAt": row["completed_at"],
-    }
-
-
-def listed(row: Row) -> Parameters:
-    """An execution as the control plane lists it."""
-    return {
-        "status": row["status"],
-        "queuedAt": row["queued_at"],
-        "startedAt": row["started_at"],
-        "lastUpdatedAt": row["updated_at"],
-        "executionNumber": row["number"],
-        "retryAttempt": row["number"] - 1,
     }

@@ -16,6 +16,7 @@ from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.ca import Authority
 from host_tools.cloud.device_api import DeviceCalls
 from host_tools.cloud.executions import Executions
+from host_tools.cloud.executions_api import ExecutionCalls
 from host_tools.cloud.faults import Faults
 from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
@@ -98,10 +99,11 @@ class Cloud:
     def _serve(self, port: int) -> WebServer:
         streams = StreamCalls(self.store, self.bucket)
         jobs = JobCalls(self.executions, self.bucket, self.service.publish)
+        executions = ExecutionCalls(self.executions, self.service.publish)
         updates = UpdateCalls(self.store, self.bucket, streams, jobs, time.time)
         things = ThingCalls(self.things, self.broker.refresh, self._endpoint)
         control = {}
-        for calls in (things, streams, jobs, updates):
+        for calls in (things, streams, jobs, executions, updates):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         services = (REST("iot", control), REST("iot-jobs-data", device.operations()))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, flock
 from pathlib import Path
@@ -91,7 +92,7 @@ class State:
 def write_atomically(path: Path, data: str | bytes, mode: int = 0o644) -> None:
     """Replace a file so that readers see the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f".{path.name}.{os.getpid()}")
+    scratch = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
     scratch.write_bytes(data.encode() if isinstance(data, str) else data)
     scratch.chmod(mode)
     scratch.replace(path)

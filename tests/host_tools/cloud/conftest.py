@@ -18,6 +18,7 @@ from botocore.config import Config
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.ca import Authority
 from host_tools.cloud.executions import Executions, Message
+from host_tools.cloud.executions_api import ExecutionCalls
 from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import arn
@@ -44,6 +45,7 @@ class World:
         self.streams = Streams(self.store, self.bucket)
         self.sent: list[Message] = []
         self.job_calls = JobCalls(self.executions, self.bucket, self.sent.extend)
+        self.execution_calls = ExecutionCalls(self.executions, self.sent.extend)
         self.stream_calls = StreamCalls(self.store, self.bucket, lambda: self.now)
         self.updates = UpdateCalls(
             self.store, self.bucket, self.stream_calls, self.job_calls, lambda: self.now

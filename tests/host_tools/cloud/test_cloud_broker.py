@@ -195,9 +195,6 @@ def test_boto3_sequence_yields_a_client_that_works(cloud, device):
     assert (path, body["queuedJobs"]) == ("jobs/get/accepted", [])
 
 
-# ---------------------------------------------------------------------- deaths
-
-
 def test_killed_cloud_leaves_no_broker_and_loses_nothing(own_cloud, device):
     before = own_cloud.start()
     board = device(own_cloud, "survivor")

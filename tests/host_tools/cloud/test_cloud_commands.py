@@ -37,9 +37,6 @@ def good(done: subprocess.CompletedProcess) -> str:
     return done.stdout
 
 
-# ---------------------------------------------------------------------- thing
-
-
 def test_thing_create_makes_all_files_without_a_cloud(tmp_path, command):
     good(command("thing", "create", "pump", "--state", tmp_path))
     folder = tmp_path / "things/pump"
@@ -109,9 +106,6 @@ def test_thing_list_shows_names_also_as_json(tmp_path, command):
     assert "no cloud has been" in refused(command("thing", "list", "--state", tmp_path / "no"))
 
 
-# ---------------------------------------------------------------------- sign
-
-
 def test_sign_new_key_makes_a_key_a_certificate_and_a_good_signature(tmp_path, image, command):
     key = tmp_path / "k.pem"
     signature = base64.b64decode(good(command("sign", image, "--key", key, "--new-key")))
@@ -167,9 +161,6 @@ def test_sign_image_that_cannot_be_read_leaves_no_key(tmp_path, command):
         done = command("sign", tmp_path / name, "--key", key, "--new-key")
         assert words in refused(done)
     assert not key.exists()
-
-
-# ---------------------------------------------------------------------- deploy
 
 
 def test_deploy_prints_the_job_whose_signature_the_board_can_check(cloud, image, command):
@@ -252,9 +243,6 @@ def test_deploy_refusals_are_one_line(cloud, tmp_path, image, command):
     line = ("deploy", image, "--thing", "real", "--key", none, *state)
     assert "cannot read the key" in refused(command(*line))
     assert "needs --bucket" in refused(command("deploy", image, "--thing", "real", "--aws"))
-
-
-# ---------------------------------------------------------------------- job
 
 
 def test_job_is_created_listed_shown_and_canceled(cloud, device, tmp_path, command):

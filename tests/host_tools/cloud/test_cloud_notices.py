@@ -129,9 +129,6 @@ def test_one_job_for_two_things_tells_each(world):
     assert [message.topic.split("/")[2] for message in world.sent] == ["pump"] * 2 + ["other"] * 2
 
 
-# ---------------------------------------------------------------------- cancel and delete
-
-
 def test_plain_cancel_leaves_a_running_execution_alone(world):
     world.job("one")
     world.ask("jobs/start-next")
@@ -166,13 +163,13 @@ def test_cancel_execution_needs_force_while_it_runs(world):
     world.ask("jobs/start-next")
     given = {"jobId": "one", "thingName": "pump"}
     with pytest.raises(Refusal) as caught:
-        world.job_calls.cancel_execution(given)
+        world.execution_calls.cancel(given)
     assert caught.value.code == "InvalidStateTransitionException"
     with pytest.raises(Refusal) as caught:
-        world.job_calls.cancel_execution(given | {"force": True, "expectedVersion": 1})
+        world.execution_calls.cancel(given | {"force": True, "expectedVersion": 1})
     assert caught.value.code == "VersionConflictException"
-    world.job_calls.cancel_execution(given | {"force": True, "expectedVersion": 2})
-    execution = world.job_calls.describe_execution(given)["execution"]
+    world.execution_calls.cancel(given | {"force": True, "expectedVersion": 2})
+    execution = world.execution_calls.describe(given)["execution"]
     assert (execution["status"], execution["forceCanceled"]) == ("CANCELED", True)
 
 
@@ -209,12 +206,9 @@ def test_delete_thing_removes_its_executions(world):
     assert world.executions.queue("pump") == []
 
 
-# ---------------------------------------------------------------------- timers
-
-
 def status(world, job: str = "one") -> str:
     given = {"jobId": job, "thingName": "pump"}
-    return world.job_calls.describe_execution(given)["execution"]["status"]
+    return world.execution_calls.describe(given)["execution"]["status"]
 
 
 def expire(world) -> list:
@@ -283,9 +277,6 @@ def test_timer_survives_a_restart(world):
     again.now = world.now + 60
     assert topics([again.read(message) for message in again.executions.expire()]) == BOTH
     again.store.close()
-
-
-# ---------------------------------------------------------------------- retries, completion
 
 
 def test_failed_execution_is_retried_as_often_as_the_job_says(world):

@@ -38,7 +38,13 @@ def served(world):
 
     things = ThingCalls(world.things, changed, lambda kind: f"host-of-{kind}")
     control = {}
-    for calls in (things, world.stream_calls, world.job_calls, world.updates):
+    for calls in (
+        things,
+        world.stream_calls,
+        world.job_calls,
+        world.execution_calls,
+        world.updates,
+    ):
         control |= calls.operations()
     device = DeviceCalls(world.jobs, world.sent.extend)
     services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
@@ -77,9 +83,6 @@ def code_of(call, **given) -> str:
     error = caught.value.response["Error"]
     assert error["Message"]
     return error["Code"]
-
-
-# ---------------------------------------------------------------------- things, certificates
 
 
 def test_thing_is_created_described_listed_and_deleted(iot):
@@ -186,9 +189,6 @@ def test_operation_not_known_here_is_said_to_be(iot):
         iot.list_thing_groups()
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
     assert "ListThingGroups" in caught.value.response["Error"]["Message"]
-
-
-# ---------------------------------------------------------------------- jobs
 
 
 def create(iot, name: str = "one", **more) -> dict:
@@ -302,9 +302,6 @@ def test_document_parameters_are_filled_in_before_delivery(iot, world):
     assert body["execution"]["jobDocument"] == {"a": 'x"y'}
 
 
-# ---------------------------------------------------------------------- the device plane
-
-
 def test_device_plane_walks_a_job_with_a_document_of_text(iot, data):
     create(iot)
     [row] = data.get_pending_job_executions(thingName="pump")["queuedJobs"]
@@ -343,9 +340,6 @@ def test_device_plane_refuses_with_the_models_errors(iot, data, world):
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 410
     code = code_of(data.get_pending_job_executions, thingName="nobody")
     assert code == "ResourceNotFoundException"
-
-
-# ---------------------------------------------------------------------- streams, OTA updates
 
 
 def test_stream_is_created_updated_listed_and_deleted(iot, world):

@@ -215,9 +215,6 @@ def test_bucket_with_objects_is_not_deleted(s3):
     assert s3.list_buckets()["Buckets"] == []
 
 
-# ---------------------------------------------------------------------- presigned, as a board
-
-
 @pytest.fixture
 def stored(served, s3):
     s3.put_object(Bucket="images", Key="a", Body=DATA)

@@ -150,9 +150,6 @@ def test_object_replaced_in_a_plain_bucket_is_an_etag_mismatch(world):
     assert code_of(get(world, f=0, l=256, n=1)) == "ResourceNotFound"
 
 
-# ---------------------------------------------------------------------- CBOR
-
-
 def ask_cbor(world, operation: str, request: Any) -> list[tuple[str, Any, bytes]]:
     payload = request if isinstance(request, bytes) else cbor.dumps(request)
     messages = world.streams.handle("pump", ["flow", operation, "cbor"], payload)
