@@ -98,6 +98,7 @@ class World:
         self.fetched = []  # blocks that were brought
         self.links = []  # errors that reach raises before it works
         self.verdicts = [True]
+        self.buffer = bytearray(SECTOR)
         self.settings = dict(SETTINGS, **(settings or {}))
         self.lines = []
         self.asked = []  # jobs that pending was asked for
@@ -182,7 +183,7 @@ class World:
         self.journal = Journal(self.cells)
         self.agent = agent = Agent(
             self.slots, self.journal, self, self, self.source, self.clock, self.settings,
-            self.load, self.healthy, self.reset,
+            self.load, self.healthy, self.reset, self.buffer,
         )  # fmt: skip
         log.to(self.lines.append)
         try:

@@ -7,10 +7,12 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from doubles import Clock, pattern, raised, run
 
+from net import mqtt
 from net.mqtt import Link
 from net.packets import PUBLISH, packet, text
 from ota import log
 from ota.errors import Retry
+from ota.plugins import plug_in
 
 HEAP = "1m"
 THING = "t" * 128
@@ -105,19 +107,31 @@ class Broker:
         return [kind for kind, _ in self.packets]
 
 
+class Server:
+    """Where the link dials: every connection is a new double in front of one broker."""
+
+    def __init__(self, broker):
+        self.broker = broker
+        self.sockets = []
+
+
+async def dial(server, port, context, clock):
+    server.sockets.append(Socket(server.broker))
+    return server.sockets[-1]
+
+
+mqtt.plug_in = lambda path, name: dial if name == "dial" else plug_in(path, name)
+
+
 class Wired(Link):
     """A Link over the double; waiting makes time pass, and lets others run in between."""
 
     def __init__(self, broker, keepalive=60):
-        super().__init__(THING, "broker.example", 8883, None, keepalive, Clock())
-        self.broker = broker
-        self.sockets = []
+        server = Server(broker)
+        super().__init__(THING, server, 8883, None, keepalive, Clock())
+        self.sockets = server.sockets
         self.meanwhile = lambda: None  # called whenever somebody waits
         self.stops = False  # waiting gives up the processor
-
-    async def _open(self):
-        self.sock = Socket(self.broker)
-        self.sockets.append(self.sock)
 
     async def _idle(self, most_ms):
         self._clock.now += most_ms
@@ -431,6 +445,14 @@ def test_handler_that_meets_a_broken_transport_ends_in_retry():
     sock.incoming += [publish("a", b"x"), publish("a", b"y")]
     quiet(lambda: raised(Retry, link.wait, lambda: False, 1_000))
     assert not link.linked and sock.closed
+
+
+def test_handler_that_closes_the_link_ends_in_retry():
+    link, sock, broker = linked()
+    run(link.subscribe("a", lambda topic, payload: link.close()))
+    sock.incoming += [publish("a", b"x", 1, 1), publish("a", b"y")]
+    quiet(lambda: raised(Retry, link.wait, lambda: False, 1_000))
+    assert sock.closed
 
 
 def test_connection_closed_inside_a_message_never_runs_its_handler():

@@ -2,7 +2,8 @@
 
 from doubles import pattern, raised
 
-from net.packets import PUBLISH, Reader, connect_packet, packet, text
+from net.dial import connect_packet
+from net.packets import PUBLISH, Reader, packet, text
 from net.routes import Whole
 from ota import log
 from ota.errors import Retry
