@@ -1,0 +1,83 @@
+"""What device code does not do, because MicroPython or a board would mind."""
+
+import ast
+
+import pytest
+from sources import device_files, parsed, where
+
+FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in device_files()]
+PRINTERS = {"log.py", "console.py"}
+WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
+SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}
+
+
+def nodes(file, *kinds):
+    return (node for node in ast.walk(parsed(file)) if isinstance(node, kinds))
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_catches_errors_by_name_and_no_interrupt(file):
+    for node in nodes(file, ast.ExceptHandler):
+        assert node.type is not None, f"{where(file, node)}: bare except"
+        caught = {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
+        assert not caught & SWALLOWED, where(file, node)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_prints_only_in_the_log_and_the_console(file):
+    if file.name not in PRINTERS:
+        for node in nodes(file, ast.Name):
+            assert node.id != "print", where(file, node)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_has_no_floats(file):
+    for node in nodes(file, ast.Constant):
+        assert not isinstance(node.value, float), where(file, node)
+    divisions = list(nodes(file, ast.Div))
+    assert not divisions, f"{file.name}: / makes a float, // does not"
+    for node in nodes(file, ast.Name):
+        assert node.id != "float", where(file, node)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_has_no_asserts_which_vanish_when_optimised(file):
+    assert not [where(file, node) for node in nodes(file, ast.Assert)]
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_never_adds_f_strings_side_by_side(file):
+    for node in nodes(file, ast.JoinedStr):
+        assert node.end_lineno == node.lineno, where(file, node)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_says_what_a_module_is(file):
+    if file.read_text().strip():
+        assert ast.get_docstring(parsed(file)), file
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_has_names_that_say_something(file):
+    assert not any(word in part for part in file.parts[-3:] for word in WORDS), file
+    for node in nodes(file, ast.FunctionDef, ast.AsyncFunctionDef):
+        assert not node.name.startswith("get_") and node.name.islower(), where(file, node)
+    for node in nodes(file, ast.ClassDef):
+        assert node.name.lstrip("_")[0].isupper() and "_" not in node.name.lstrip("_")
+        assert not node.name.endswith(("Manager", "Helper", "Utils")), where(file, node)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_leaves_nothing_for_later(file):
+    text = file.read_text()
+    for word in ("TO" + "DO", "FIX" + "ME", "for now"):
+        assert word not in text, f"{file.name}: {word}"
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_touches_private_attributes_of_its_own_only(file):
+    for node in nodes(file, ast.Attribute):
+        private = node.attr.startswith("_") and not node.attr.startswith("__")
+        own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+        if private and not own:
+            assert ast.unparse(node) == "asyncio.core._io_queue", where(file, node)

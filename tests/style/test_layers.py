@@ -1,0 +1,119 @@
+"""Arrows point down only: main → wiring → net, agent → states → plug-ins → nouns → leaves."""
+
+import ast
+
+import pytest
+from sources import BOARDS, device_files, imports, parsed, trees, where
+
+# From the bottom up; a module may import what stands in its own row or below. Ends in ".": all
+# modules of that package and the package itself.
+LAYERS = (
+    ("ota.errors", "ota.log", "ota.plugins", "ota.base64"),
+    ("ota.blockparser", "ota.p256", "ota.rsa", "ota.x509"),
+    ("ota.job", "ota.journal", "ota.image", "ota.slots", "ota.verify", "ota.policy", "ota.update"),
+    ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations."),
+    ("ota.table", "ota.states."),
+    ("ota.agent", "ota"),
+    ("net.packets", "net.routes", "net.tls", "net.refusals", "net.ntp", "net.dial", "net"),
+    ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
+    ("config",),
+    ("wiring", "console"),
+    ("main",),
+)
+PLUGGED = ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.states.")
+
+# module of the port or of PyPI → the only modules of ours that may import it
+ONLY = {
+    "machine": (), "esp32": (), "network": (), "ntptime": (),
+    "socket": ("net.",), "tls": ("net.",), "ssl": ("net.",), "select": ("net.",),
+    "umqtt.simple": ("net.",), "asyncio": ("net.", "main", "wiring"),
+    "board": ("main", "wiring", "console"), "app": ("main",),
+}  # fmt: skip
+TREES = trees()
+KNOWN = set(TREES)
+
+
+def layer(name: str) -> int:
+    """The number of a module's row."""
+    for number, row in enumerate(LAYERS):
+        for entry in row:
+            if name == entry or entry.endswith(".") and (name + ".").startswith(entry):
+                return number
+    pytest.fail(f"{name} stands in no layer: give it a row in LAYERS")
+
+
+def within(name: str, entries: tuple[str, ...]) -> bool:
+    return any(
+        name == entry or entry.endswith(".") and name.startswith(entry) for entry in entries
+    )
+
+
+def ours(name: str) -> list[tuple[str, bool]]:
+    """The modules of ours that one imports, and whether it is only plugged in by name."""
+    return [found for found in imports(TREES[name], KNOWN) if found in KNOWN and found != name]
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_module_imports_only_what_is_below_it(name):
+    for imported in ours(name):
+        if within(imported, PLUGGED) and layer(imported) > layer(name):
+            assert imported not in statements(name), (
+                f"{name} must plug {imported} in, not import it"
+            )
+            continue
+        assert layer(imported) <= layer(name), f"{name} imports {imported}, which is above it"
+
+
+def statements(name: str) -> set[str]:
+    """What a module imports by a statement at its top."""
+    top = ast.Module(
+        [n for n in TREES[name].body if isinstance(n, ast.Import | ast.ImportFrom)], []
+    )
+    return set(imports(top, KNOWN))
+
+
+@pytest.mark.parametrize("name", sorted(KNOWN))
+def test_module_imports_hardware_and_sockets_only_where_it_may(name):
+    for imported in imports(TREES[name], KNOWN):
+        if imported in ONLY:
+            assert within(name, ONLY[imported]), f"{name} must not import {imported}"
+
+
+def test_ota_knows_nothing_of_the_net_the_board_and_the_wiring():
+    for name in KNOWN:
+        if name.startswith("ota"):
+            above = {found.split(".")[0] for found in ours(name)} - {"ota"}
+            assert not above, f"{name} imports {above}"
+
+
+def test_modules_that_import_each_other_in_a_circle_there_are_none():
+    below = {name: {found for found in ours(name) if found in statements(name)} for name in KNOWN}
+    while True:
+        leaves = {name for name, needs in below.items() if not needs}
+        if not leaves:
+            break
+        below = {name: needs - leaves for name, needs in below.items() if name not in leaves}
+    assert not below, f"in a circle: {sorted(below)}"
+
+
+def test_plug_ins_do_not_know_each_other():
+    for name in KNOWN:
+        for kind in PLUGGED:
+            if name.startswith(kind):
+                others = {found for found in ours(name) if found.startswith(kind)}
+                assert not others, f"{name} imports {others}"
+
+
+def test_boards_alone_import_the_hardware_and_none_of_the_nets():
+    assert list(BOARDS.rglob("board.py"))
+    for file in device_files():
+        tops = {name.split(".")[0] for name in imports(parsed(file), KNOWN)}
+        hardware = tops & {"machine", "esp32", "network"}
+        assert not hardware or file.name == "board.py", where(file, parsed(file))
+        if file.name == "board.py":
+            assert not tops & {"socket", "tls", "ssl", "umqtt", "app", "main"}, file
+
+
+def test_layers_name_no_module_twice():
+    entries = [entry for row in LAYERS for entry in row]
+    assert len(entries) == len(set(entries))
