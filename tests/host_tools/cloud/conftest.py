@@ -16,7 +16,6 @@ import pytest
 from botocore.config import Config
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.ca import Authority
 from host_tools.cloud.executions import Executions, Message
 from host_tools.cloud.executions_api import ExecutionCalls
 from host_tools.cloud.jobs import Jobs
@@ -94,15 +93,6 @@ def world(tmp_path: Path):
     made = World(tmp_path / "state")
     yield made
     made.store.close()
-
-
-@pytest.fixture
-def things(tmp_path: Path):
-    """A registry with a real authority."""
-    state = State(tmp_path / "state")
-    store = Store(state.database)
-    yield Things(store, Authority(state))
-    store.close()
 
 
 def sluice(*args: object, timeout_s: float = 60) -> subprocess.CompletedProcess:
