@@ -8,7 +8,7 @@ from ota.plugins import let_go, plug_in
 
 # fmt: off
 SOURCES = {  # name that a document shape gives a file → its class, its module, what that needs
-    "mqtt_stream": ("MQTTStream", "ota.sources.mqtt_stream", "ota.blockparser", "ota.base64"),
+    "mqtt_stream": ("MQTTStream", "ota.sources.mqtt_stream", "ota.blockparser"),
 }
 # fmt: on
 
