@@ -8,6 +8,7 @@ Keys that are not known here are kept, for the application.
 import json
 
 from ota.dialects import DIALECTS
+from ota.errors import Fail
 from ota.log import LEVELS
 
 # fmt: off
@@ -36,7 +37,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
 _NAME_MAX = 128  # characters of a thing's name; of the other texts, 255
 
 
-class ConfigError(Exception):
+class ConfigError(Fail):
     """The configuration cannot be used; the text says which key and why."""
 
 

@@ -15,6 +15,7 @@ from time import sleep_ms
 
 import board
 from ota import log as logging
+from ota.errors import Fail
 from ota.log import Log
 from ota.plugins import let_go, plug_in
 
@@ -52,9 +53,8 @@ async def _run_application(app, link):
         sys.print_exception(error)
 
 
-async def start(settings, agent, link, app):
+async def start(agent, link, app, watchdog):
     """Run for ever."""
-    watchdog = board.watchdog(settings["watchdog_s"] * 1_000)
     if watchdog:
         asyncio.create_task(_feed(watchdog))
     if hasattr(app, "main"):
@@ -65,20 +65,22 @@ async def start(settings, agent, link, app):
 def main():
     """Start. What cannot go on resets the board: on trial that rolls back, else it tries again."""
     gc.threshold(_THRESHOLD)
-    slots = board.slots()
-    from config import ConfigError, load
-
+    slots = None
     try:
-        settings, load = load(CONFIG), None
+        slots = board.slots()
+        settings = plug_in("config", "load")(CONFIG)
         let_go("config")
         logging.level(settings["log"])
+        # A trial always has a watchdog: an image that hangs must not stay.
+        timeout_s = settings["watchdog_s"] or (settings["trial_s"] if slots.trial else 0)
+        watchdog = board.watchdog(timeout_s * 1_000)
         app = _application()
         agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
-        let_go("wiring")
-        asyncio.run(start(settings, agent, link, app))
-    except ConfigError as error:
-        log.e("config", error)
-        if not slots.trial:
+        let_go("wiring", "net.tls")
+        asyncio.run(start(agent, link, app, watchdog))
+    except Fail as error:
+        log.e("cannot start:", error)
+        if not (slots and slots.trial):
             return
     except Exception as error:
         log.e("stopped", repr(error))

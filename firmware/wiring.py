@@ -9,6 +9,7 @@ import asyncio
 import gc
 
 import board
+from ota.errors import Fail
 from ota.journal import File, Journal
 from ota.dialects import dialect
 from ota.sources import source
@@ -18,7 +19,6 @@ from net import packets, routes, tls  # noqa: F401
 from net.clock import Clock
 from net.mqtt import Link
 from net.uplink import Uplink
-from config import ConfigError
 
 _HEALTHY_S = 60  # for the application's verdict
 
@@ -26,7 +26,7 @@ _HEALTHY_S = 60  # for the application's verdict
 def build(settings, slots, app, buffer):
     """(agent, link) for a board with that configuration and application.
 
-    raises   ConfigError, naming the file, for credentials that are missing or unusable
+    raises   Fail, naming the file, for credentials that are missing or unusable
     """
     clock = Clock(board, "/clock")
     context = _credentials(settings)
@@ -70,6 +70,4 @@ def _credentials(settings):
     try:
         return tls.context(*(load(name) for name in names))
     except OSError:
-        raise ConfigError("cannot read one of " + ", ".join(names))
-    except tls.BadCredentials as error:
-        raise ConfigError(str(error))
+        raise Fail("cannot read one of", *names)

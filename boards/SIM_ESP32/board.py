@@ -3,10 +3,8 @@
 from time import gmtime
 
 import machine
-import network
 from esp32 import Partition
 
-from net.wifi import WiFi
 from ota.slots import Slots
 
 NAME = "SIM_ESP32"
@@ -22,6 +20,10 @@ def wifi(settings, clock):
     """The station, or None when no network is configured."""
     if not settings.get("ssid"):
         return None
+    import network  # only now: a board may be wired
+
+    from net.wifi import WiFi
+
     station = network.WLAN(network.STA_IF)
     return WiFi(station, clock, settings["ssid"], settings.get("password"))
 

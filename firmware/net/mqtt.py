@@ -17,8 +17,6 @@ memory   1,024 B receive buffer, 280 B for the head of a packet; a payload is he
 wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 """
 
-import asyncio
-
 from micropython import const
 from umqtt.simple import MQTTClient
 
@@ -43,6 +41,7 @@ for _name in (
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
 _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handler says otherwise
+_NAP_MAX_MS = const(31)  # naps grow from 1 ms: prompt while messages come, cheap while none do
 _TURNS = const(8)  # reads before the others get their turn
 
 # fmt: off
@@ -73,7 +72,7 @@ class Link(MQTTClient):
         self._reader = Reader(self._on_packet, self._route)
         self._awaited = {}  # packet id → None until answered, then the return code
         self._session = 0  # counts connections
-        self._waiting = False  # a coroutine waits for the socket already
+        self._nap_ms = 0  # between looks at a silent socket
         self.linked = False
 
     # -- connecting --------------------------------------------------------------------------
@@ -93,7 +92,7 @@ class Link(MQTTClient):
             dial = plug_in("net.dial", "dial")
             self.sock = await dial(self.server, self.port, self._context, self._clock)
             self._send(plug_in("net.dial", "connect_packet")(self, clean_session))
-            dial = let_go("net.dial")
+            dial = let_go("net.dial", "net.tls")
             await self.until(lambda: self._connack is not None, _ANSWER_MS, "no CONNACK")
             if self._connack:
                 raise Retry("refused: %s" % _REFUSALS.get(self._connack, self._connack))
@@ -207,23 +206,11 @@ class Link(MQTTClient):
             if left_ms <= 0:
                 return False
             if self.turn():
-                await clock.sleep_ms(0)
+                self._nap_ms = 0
             elif not ready():
-                await self._idle(min(left_ms, 1_000))
+                self._nap_ms = min(2 * self._nap_ms + 1, _NAP_MAX_MS)
+            await clock.sleep_ms(min(left_ms, self._nap_ms))
         return True
-
-    async def _idle(self, most_ms):
-        """Sleep until the socket has something to read, `most_ms` at most."""
-        if self._waiting or self._out:
-            await self._clock.sleep_ms(min(most_ms, 10))
-            return
-        self._waiting = True
-        try:
-            await asyncio.wait_for_ms(_readable(self.sock), most_ms)
-        except asyncio.TimeoutError:
-            pass
-        finally:
-            self._waiting = False
 
     def turn(self):
         """Send what waits, read what came, keep alive. Never waits.
@@ -325,8 +312,3 @@ class Link(MQTTClient):
             if matches(pattern, topic):
                 return sink
         return None
-
-
-def _readable(sock):
-    """Wait in asyncio's own poll until the socket can be read; TLS's buffered bytes count."""
-    yield asyncio.core._io_queue.queue_read(sock)

@@ -100,7 +100,9 @@ class Agent:
         """The job that the journal is about."""
         journal = self.journal
         job = Job(journal["job"], journal["number"], stamp=journal["stamp"])
-        return self.job if self.job and self.job.same(job) else self.dialect.pending(job)
+        if not self.job or not self.job.same(job):
+            self.job = self.dialect.pending(job)
+        return self.job
 
     def info(self):
         """What a dialect may tell of, whatever its words for it are."""

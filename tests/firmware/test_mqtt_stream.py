@@ -366,6 +366,33 @@ def test_stream_wrong_blocks_count_nothing_and_come_again():
                 assert spoilt
 
 
+def test_stream_that_sends_nothing_but_bad_blocks_fails_by_name():
+    for wrong in ({"p": '"AAAA"'}, {"p": '"*"'}, {"l": 5}):
+        server = Server(pattern(5 * SECTOR))
+
+        def spoil(messages, server=server, wrong=wrong):
+            if len(server.gets) == 1:
+                return messages
+            return [server.block(server.gets[-1][0], SECTOR, **wrong)]
+
+        server.fault = spoil
+        error, link, _, image = failure(Fail, server)
+        assert "bad blocks" in str(error) and image.received == SECTOR
+        assert link.clock.now - 1_000 < 60_000
+
+
+def test_stream_silent_after_one_bad_block_is_tried_again_later():
+    server = Server(pattern(5 * SECTOR))
+
+    def fault(messages):
+        if len(server.gets) == 1:
+            return messages
+        return [server.block(1, SECTOR, p='"AAAA"')] if len(server.gets) == 2 else []
+
+    server.fault = fault
+    assert str(failure(Retry, server)[0]) == "stream is silent"
+
+
 def test_stream_block_cut_off_counts_nothing_and_comes_again():
     for order in ("cfilp", "pcfil"):
         server = Server(pattern(5 * SECTOR), order=order)
