@@ -11,7 +11,7 @@ source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in dev
 """
 
 import json
-from binascii import a2b_base64
+from binascii import a2b_base64, unhexlify
 
 from micropython import const
 
@@ -154,11 +154,12 @@ class BlockParser:
         """Base64 needs no escapes, but JSON allows them, and some write \\/ for every slash."""
         self._escape += bytes((byte,))
         if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
-            try:
-                self._put(ord(json.loads(b'"%s"' % self._escape)) & 0xFF)
-            except (ValueError, UnicodeError):
-                self._state = _BAD
+            byte = _character(self._escape)
             self._escape = b""
+            if not byte:
+                self._state = _BAD
+            elif self._wanted:
+                self._put(byte)
         return at + 1
 
     def _decode(self, buf, at, stop):
@@ -207,3 +208,14 @@ def _number(value):
     if value is None:
         return None
     return value if type(value) is int and value >= 0 else -1
+
+
+def _character(escape):
+    """The character that an escape stands for; 0 for one that base64 has not got."""
+    if escape == b"\\/":
+        return 0x2F
+    try:
+        high, low = unhexlify(escape[2:])
+    except ValueError:
+        return 0
+    return 0 if high else low
