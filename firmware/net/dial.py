@@ -14,6 +14,27 @@ _CONNECT_MS = const(15_000)
 _LOOK_MS = const(10)
 
 
+# fmt: off
+_REFUSALS = {  # CONNACK return code → what it means; 7 is AWS's own, for a policy that forbids it
+    1: "protocol version", 2: "client id", 3: "server unavailable",
+    4: "user name", 5: "not authorised", 7: "not authorised",
+}
+# fmt: on
+
+
+async def open_session(link, context, clock, clean_session):
+    """Connect the link's socket and wait for CONNACK; `link.linked` afterwards.
+
+    raises   Retry with the reason
+    """
+    link.sock = await dial(link.server, link.port, context, clock)
+    link.send(connect_packet(link, clean_session))
+    await link.until(lambda: link.answered() is not None, _CONNECT_MS, "no CONNACK")
+    if link.answered():
+        raise Retry("refused: %s" % _REFUSALS.get(link.answered(), link.answered()))
+    link.linked = True
+
+
 async def dial(server, port, context, clock):
     """A connected socket that never blocks; a TLS handshake goes on with the first write.
 

@@ -44,13 +44,6 @@ _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handl
 _NAP_MAX_MS = const(31)  # naps grow from 1 ms: prompt while messages come, cheap while none do
 _TURNS = const(8)  # reads before the others get their turn
 
-# fmt: off
-_REFUSALS = {  # CONNACK return code → what it means; 7 is AWS's own, for a policy that forbids it
-    1: "protocol version", 2: "client id", 3: "server unavailable",
-    4: "user name", 5: "not authorised", 7: "not authorised",
-}
-# fmt: on
-
 log = Log("mqtt")
 
 
@@ -89,21 +82,26 @@ class Link(MQTTClient):
         self._out = self._behind = b""
         self._sent = self._heard = self._clock.ticks_ms()
         try:
-            dial = plug_in("net.dial", "dial")
-            self.sock = await dial(self.server, self.port, self._context, self._clock)
-            self._send(plug_in("net.dial", "connect_packet")(self, clean_session))
-            dial = let_go("net.dial", "net.tls")
-            await self.until(lambda: self._connack is not None, _ANSWER_MS, "no CONNACK")
-            if self._connack:
-                raise Retry("refused: %s" % _REFUSALS.get(self._connack, self._connack))
-            self.linked = True
+            await plug_in("net.dial", "open_session")(
+                self, self._context, self._clock, clean_session
+            )
             for topic, (_, qos) in list(self._routes.items()):
                 if not await self._granted(topic, qos):
                     log.e("subscription refused", topic)
         except Retry:
             self.close()
             raise
+        finally:
+            let_go("net.dial", "net.tls")
         log.i("linked", self.server)
+
+    def answered(self):
+        """CONNACK's return code; None while it has not come."""
+        return self._connack
+
+    def send(self, data):
+        """Put a packet on the wire."""
+        self._send(data)
 
     def close(self):
         """Drop the connection, if there is one; what was subscribed is remembered."""

@@ -12,7 +12,6 @@ from ota.errors import Fail, OTAError
 from ota.job import Job
 from ota.log import Log
 from ota.plugins import let_go, plug_in
-from ota.table import BOOTING, ERRORS, TRANSITIONS
 
 log = Log("agent")
 
@@ -60,41 +59,40 @@ class Agent:
         self.buffer = buffer
         self.job = None  # the job at hand
         self.update = None  # ota.update.Update, while the job brings an image
-        self.state = BOOTING
+        self.state = "BOOTING"
 
     async def run(self):
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""
         while self.state:
-            state = self.state
             event = await self.step()
-            log.i(state, event)
-            self.state = TRANSITIONS[state][event]
+            log.i(self.state, event)
+            self.state = plug_in("ota.table", "follow")(self.state, event)
+            let_go("ota.table")
 
     async def step(self):
         """Do the work of the state; returns the event. Errors are events."""
         path = "ota.states." + self.state.lower()
         try:
             return await plug_in(path, self.state.lower())(self)
-        except OTAError as error:
-            fault = error
-            log.w(self.state, type(error).__name__, error)
         except Exception as error:
-            if "failed" not in TRANSITIONS[self.state]:
+            event = plug_in("ota.table", "meaning")(self.state, error)
+            if event is None:
                 raise
-            sys.print_exception(error)
-            fault = Fail("internal error: " + repr(error))
+            log.w(self.state, type(error).__name__, error)
+            if not isinstance(error, OTAError):
+                sys.print_exception(error)
+                error = Fail("internal error: " + repr(error))
+            if event == "failed":
+                self.drop()
+                self.journal.owe("failed", str(error), self.job)
+            return event
         finally:
             let_go(path)
-        event = next(event for kind, event in ERRORS if isinstance(fault, kind))
-        if event == "failed":
-            self.drop()
-            self.journal.owe("failed", str(fault), self.job)
-        return event
 
     def drop(self):
         """Let go of the update, and of the code it needed."""
         self.update = None
-        let_go("ota.update", "ota.image", "ota.policy")
+        let_go("ota.update", "ota.image")
 
     def owed(self):
         """The job that the journal is about."""

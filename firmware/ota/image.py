@@ -13,8 +13,6 @@ memory   4,096 B of sector buffer and one bit a piece: 48 B for 1.5 MiB of secto
          blocks of 256 B
 """
 
-import hashlib
-
 from micropython import const
 
 from ota.errors import Fail
@@ -173,15 +171,3 @@ class Image:
                 raise Fail("flash", "ioctl")
         except OSError as error:
             raise Fail("flash", *error.args[:1])
-
-    # -- what flash kept ---------------------------------------------------------------------
-
-    async def digest(self, pause):
-        """SHA-256 of the image as the slot holds it now; `pause()` is awaited every 16 sectors."""
-        sha = hashlib.sha256()
-        for sector in range(-(-self.size // SECTOR)):
-            self._flash(self._slot.readblocks, sector, self._buffer)
-            sha.update(self._view[: min(SECTOR, self.size - sector * SECTOR)])
-            if not sector & 15:
-                await pause()
-        return sha.digest()

@@ -38,3 +38,19 @@ TRANSITIONS = {
 
 ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))
 # fmt: on
+
+
+def follow(state, event):
+    """The next state; None after the last. An event without a row is a bug: KeyError."""
+    return TRANSITIONS[state][event]
+
+
+def meaning(state, fault):
+    """The event that an error is in this state; None for one that the state has no row for.
+
+    What is none of ours fails the job, where there is a job to fail.
+    """
+    for kind, event in ERRORS:
+        if isinstance(fault, kind):
+            return event
+    return "failed" if "failed" in TRANSITIONS[state] else None

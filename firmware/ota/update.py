@@ -1,4 +1,4 @@
-"""One image on its way from a job to an activated slot: judged, resumed, noted, proved.
+"""One image on its way from a job to an activated slot: judged, resumed, noted.
 
 memory   that of ota.image.Image, while there is one
 """
@@ -9,11 +9,10 @@ from binascii import hexlify
 
 from micropython import const
 
-from ota import policy
 from ota.errors import Refuse
-from ota.image import HEAD, Image
+from ota.image import Image
 from ota.log import Log
-from ota.plugins import let_go
+from ota.plugins import let_go, plug_in
 
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
 
@@ -41,7 +40,8 @@ class Update:
         """Raises Refuse for a file that can be seen from here not to do."""
         if file.size > self._slots.size:
             raise Refuse("image larger than the slot", file.size, self._slots.size)
-        policy.signature(file, self._settings)
+        plug_in("ota.policy", "signature")(file, self._settings)
+        let_go("ota.policy")
 
     def open(self, job):
         """The job's image as far as it got: in this run, before the last reset, or not at all."""
@@ -55,7 +55,7 @@ class Update:
             gc.collect()
             block = self._settings["block"]
             self._image = Image(
-                slots.target, self._file.size, block, self._check, journal.written, self._buffer
+                slots.target, self._file.size, block, self.check, journal.written, self._buffer
             )
         self._noted = self._image.received
         log.i("open", self._file.size, "has", self._noted, "into", slots.inactive)
@@ -85,34 +85,11 @@ class Update:
         self._noted = self._image.received
         self._journal.write(written=self._image.sectors())
 
-    def _check(self, head):
+    def check(self, head):
         """Judge the image by its first bytes, before any of them is written. Raises Fail."""
         version = self._slots.check(head, self._file.size)
-        policy.version(version, self._slots.version, self._settings)
-
-    async def prove(self, load, pause):
-        """Read the slot back: its head, its digest, and the signature over that.
-
-        raises   Fail with the reason
-        """
-        file, head = self._file, bytearray(HEAD)
-        self._slots.target.readblocks(0, head, 0)
-        self._check(head)
-        digest = await self._image.digest(pause)
-        gc.collect()
-        if not file.signature:
-            policy.signature(file, self._settings)
-            log.w("unsigned image accepted")
-            return
-        from ota import verify  # only now: with its keys and curves it is large
-
-        signature = verify.unpack(file.signature)
-        signers = self._settings["signers"]
-        signer = await verify.genuine(
-            digest, signature, file.algorithm, file.signer, signers, load, pause
-        )
-        let_go("ota.verify", "ota.x509", "ota.p256", "ota.rsa")
-        log.i("signed by", signer)
+        plug_in("ota.policy", "version")(version, self._slots.version, self._settings)
+        let_go("ota.policy")
 
 
 def _identity(file):

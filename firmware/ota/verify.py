@@ -11,7 +11,7 @@ from micropython import const
 
 from ota.errors import Fail
 from ota.log import Log
-from ota.x509 import public_key
+from ota.plugins import let_go, plug_in
 
 _SIGNATURE = const(512)  # bytes at most: RSA-4096; AWS itself sends up to 384
 
@@ -89,13 +89,15 @@ def chosen(certfile, signers):
 def _load(path, algorithm, load):
     """The key in a signer's file, or None with a warning."""
     try:
-        key = public_key(load(path))
+        key = plug_in("ota.x509", "public_key")(load(path))
     except OSError as error:
         log.w("signer", path, "unreadable", error)
         return None
     except Fail as error:
         log.w("signer", path, error)
         return None
+    finally:
+        let_go("ota.x509")
     if key[0] != algorithm:
         log.w("signer", path, "holds a key for", key[0])
         return None

@@ -13,12 +13,13 @@ Steps: accepted, downloading, verifying, applying, trying, succeeded, failed, re
 from ota.plugins import plug_in
 
 # fmt: off
-DIALECTS = {  # config "dialect" → (module, its class)
-    "aws_jobs": ("ota.dialects.aws_jobs", "AWSJobs"),
+DIALECTS = {  # config "dialect" → its class, its module, what that needs
+    "aws_jobs": ("AWSJobs", "ota.dialects.aws_jobs", "ota.dialects.aws_updates"),
 }
 # fmt: on
 
 
 def dialect(name, *words):
     """Build the dialect of that name; only then is its module loaded."""
-    return plug_in(*DIALECTS[name])(*words)
+    row = DIALECTS[name]
+    return plug_in(row[1], row[0])(*words)

@@ -16,28 +16,14 @@ from micropython import const
 from ota.errors import Gone, Retry
 from ota.job import Job
 from ota.log import Log
+from ota.plugins import let_go, plug_in
 
 _ANSWER_MS = const(15_000)  # the service answers within 1 s (document 002: 0.6 s); links do not
-_TRIES = const(4)  # of an update whose version was overtaken
-_PAIRS = const(10)  # statusDetails, at most
-_VALUE = const(1024)  # characters of a statusDetails value, at most
 _ID = const(64)  # characters of a job id, at most
 
-_OPEN = ("QUEUED", "IN_PROGRESS")
-_PASSING = ("InternalError", "RequestThrottled")  # all other refusals stay what they are
-
-# fmt: off
-_WIRE = {  # step → status of the execution, statusDetails made of the step's info
-    "accepted":    ("IN_PROGRESS", {"step": "accepted"}),
-    "downloading": ("IN_PROGRESS", {"receive": "{received}/{total}", "heap": "{free}"}),
-    "verifying":   ("IN_PROGRESS", {"step": "verifying"}),
-    "applying":    ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "{updated_by}"}),
-    "trying":      ("IN_PROGRESS", {"self_test": "active", "updatedBy": "{updated_by}"}),
-    "succeeded":   ("SUCCEEDED",   {"reason": "{reason}"}),
-    "failed":      ("FAILED",      {"reason": "{reason}"}),
-    "rejected":    ("REJECTED",    {"reason": "{reason}"}),
-}
-# fmt: on
+_UPDATES = "ota.dialects.aws_updates"  # loaded while something is told
+OPEN = ("QUEUED", "IN_PROGRESS")
+PASSING = ("InternalError", "RequestThrottled")  # all other refusals stay what they are
 
 log = Log("jobs")
 
@@ -94,8 +80,8 @@ class AWSJobs:
         raises   Gone when nothing is pending any more
         """
         if job.queued:
-            accepted, answer = await self._request(
-                "start-next", {"statusDetails": _details("accepted", {})}
+            accepted, answer = await self.request(
+                "start-next", {"statusDetails": {"step": "accepted"}}
             )
             if not accepted:
                 raise Retry("start-next refused", answer.get("code"))
@@ -111,56 +97,10 @@ class AWSJobs:
 
         raises   Gone when the execution is over for other reasons, Retry when nobody answers
         """
-        status = _WIRE[step][0]
-        for _ in range(_TRIES):
-            accepted, answer = await self._request(
-                job.id + "/update",
-                {
-                    "status": status,
-                    "statusDetails": _details(step, info),
-                    "expectedVersion": job.version,
-                    "executionNumber": job.number,
-                },
-            )
-            if not accepted:
-                status = self._overtaken(job, status, answer)
-            else:
-                job.version += 1
-                job.queued = False
-            if accepted or not status:
-                if _WIRE[step][0] not in _OPEN:
-                    self._forget(job)
-                return
-        raise Retry("update overtaken", job.id)
+        await plug_in(_UPDATES, "report")(self, job, step, info)
+        let_go(_UPDATES)
 
-    def _overtaken(self, job, status, answer):
-        """What to say after a refused update; None when it was said already.
-
-        1. the service is busy: Retry
-        2. the execution is over with our own status: the answer to that was lost
-        3. it goes on at another version: an answer to us was lost; say it with the right one
-        4. REJECTED came too late, as it was started meanwhile: say FAILED
-        5. anything else will not change by saying it again: Gone
-        """
-        code = answer.get("code")
-        state = answer.get("executionState") or {}
-        now = state.get("status")
-        log.w("update refused", code, now, state.get("versionNumber"))
-        if code in _PASSING:
-            raise Retry("update refused", code)
-        if now == status and now not in _OPEN:
-            return None
-        if now in _OPEN:
-            job.version = state.get("versionNumber", job.version)
-            job.queued = now == "QUEUED"
-            if code == "VersionMismatch":
-                return status
-            if status == "REJECTED" and not job.queued:
-                return "FAILED"
-        self._forget(job)
-        raise Gone(code)
-
-    def _forget(self, job):
+    def forget(self, job):
         """The execution is over: what was heard of it is stale."""
         self._job = None
         heard = _job(self._heard)
@@ -171,10 +111,11 @@ class AWSJobs:
         """Tell how far the download is; nobody waits for the answer."""
         payload = {
             "status": "IN_PROGRESS",
-            "statusDetails": _details("downloading", info),
+            "statusDetails": plug_in(_UPDATES, "details")("downloading", info),
             "executionNumber": job.number,
             "clientToken": "progress",
         }
+        let_go(_UPDATES)
         self._link.publish(self._prefix + job.id + "/update", json.dumps(payload))
 
     async def still(self, job):
@@ -182,14 +123,14 @@ class AWSJobs:
         if not self._doubted:
             return
         self._doubted = False
-        accepted, answer = await self._request(
+        accepted, answer = await self.request(
             job.id + "/get", {"executionNumber": job.number, "includeJobDocument": False}
         )
         execution = answer.get("execution") or {}
-        if not accepted and answer.get("code") in _PASSING:
+        if not accepted and answer.get("code") in PASSING:
             self._doubted = True  # the service could not say; ask again
         elif not accepted or execution.get("status") != "IN_PROGRESS":
-            self._forget(job)
+            self.forget(job)
             raise Gone(execution.get("status") or answer.get("code"))
         else:
             job.version = execution.get("versionNumber", job.version)
@@ -198,14 +139,14 @@ class AWSJobs:
 
     async def _ask_next(self):
         self._stirred = False
-        accepted, answer = await self._request("$next/get", {})
+        accepted, answer = await self.request("$next/get", {})
         if not accepted and answer.get("code") == "too large":
-            accepted, answer = await self._request("$next/get", {"includeJobDocument": False})
+            accepted, answer = await self.request("$next/get", {"includeJobDocument": False})
         if not accepted:
             raise Retry("$next/get refused", answer.get("code"))
         self._heard = answer.get("execution")
 
-    async def _request(self, name, payload):
+    async def request(self, name, payload):
         """(accepted, answer) for one request. Raises Retry after 15 s without one."""
         self._serial += 1
         self._token = payload["clientToken"] = "sluice-%x" % self._serial
@@ -232,7 +173,7 @@ class AWSJobs:
     def _on_progress(self, accepted, answer):
         if accepted and self._job:
             self._job.version += 1
-        elif not accepted and answer.get("code") not in _PASSING:
+        elif not accepted and answer.get("code") not in PASSING:
             self._doubted = True
 
     def _on_notify_next(self, topic, payload):
@@ -270,7 +211,7 @@ def _job(execution):
     if not named or "#" in id or not isinstance(number, int) or not isinstance(version, int):
         log.w("not an execution")
         return None
-    if status not in _OPEN:
+    if status not in OPEN:
         log.w("execution is over", id, status)
         return None
     return Job(
@@ -282,22 +223,3 @@ def _job(execution):
         details if isinstance(details, dict) else {},
         stamp if isinstance(stamp, int) else 0,
     )
-
-
-def _details(step, info):
-    """statusDetails within the service's limits: 10 pairs of printable, non-empty strings."""
-    words = dict(info)
-    words["updated_by"] = _version32(info.get("running") or "")
-    details = {}
-    for key, form in list(_WIRE[step][1].items())[:_PAIRS]:
-        text = "".join(c if " " <= c < "\x7f" else "?" for c in form.format(**words))
-        details[key] = text[:_VALUE] or "-"
-    return details
-
-
-def _version32(version):
-    """A version as AWS's agent packs it into `updatedBy`: "1.2.3" → "0x01020003"."""
-    parts = version.split("-")[0].split(".")
-    if len(parts) != 3 or not all(part.isdigit() for part in parts):
-        return version or "unknown"
-    return "0x%02x%02x%04x" % tuple(int(part) for part in parts)

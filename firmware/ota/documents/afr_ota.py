@@ -3,8 +3,9 @@
 source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
 """
 
+from ota.documents import field
 from ota.errors import Refuse
-from ota.job import File, field
+from ota.job import File
 
 _IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file
 _TEXT_MAX = 1024  # characters of a signature, a path or a name; RSA-4096 in base64 has 684

@@ -102,6 +102,7 @@ class MQTTStream:
         sizes = [r.get("z") for r in files if isinstance(r, dict) and r.get("f") == self._file.id]
         if sizes != [self._file.size]:
             raise Fail("file size is not the stream's", *sizes[:1])
+        self._description = {"s": self._description.get("s")}
 
     def _publish(self, request, payload):
         self._link.publish(self._prefix + request + "/json", json.dumps(payload))
