@@ -7,9 +7,9 @@ Keys that are not known here are kept, for the application.
 
 import json
 
-from ota.dialects import DIALECTS
 from ota.errors import Fail
 from ota.log import LEVELS
+from ota.plugins import DIALECTS
 
 # fmt: off
 REQUIRED = ("thing", "endpoint", "ca", "certificate", "private_key")

@@ -20,7 +20,7 @@ from ota.log import Log
 from ota.plugins import let_go, plug_in
 
 CONFIG = "/config.json"
-_THRESHOLD = 8_192  # bytes allocated between collections: keeps the end of the heap in one piece
+_THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
 _PAUSE_S = 10  # before a reset that nobody ordered, so that a loop of them stays reachable
 
 log = Log("main")

@@ -11,14 +11,12 @@ import gc
 import board
 from ota.errors import Fail
 from ota.journal import File, Journal
-from ota.dialects import dialect
-from ota.sources import source
-from ota import job, table  # noqa: F401
+from ota.plugins import DIALECTS, SOURCES, built, let_go, plug_in
+from ota import job  # noqa: F401
 from ota.agent import Agent
-from net import packets, routes, tls  # noqa: F401
+from net import packets, tls  # noqa: F401
 from net.clock import Clock
 from net.mqtt import Link
-from net.uplink import Uplink
 
 _HEALTHY_S = 60  # for the application's verdict
 
@@ -37,7 +35,18 @@ def build(settings, slots, app, buffer):
     )
 
     def source_of(file, block):
-        return source(file.source, link, clock, thing, file, block, settings["window"])
+        window = settings["window"]
+        return built(SOURCES, file.source, link, clock, thing, file, block, window)
+
+    wifi, history = board.wifi(settings.pop("wifi"), clock), [0, None, False]
+
+    async def reach(start, deadline_ms):
+        servers = settings["ntp"]
+        uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history)
+        try:
+            await uplink.reach(start, deadline_ms)
+        finally:
+            uplink = let_go("net.uplink")
 
     async def healthy():
         verdict = getattr(app, "healthy", None)
@@ -46,8 +55,8 @@ def build(settings, slots, app, buffer):
     agent = Agent(
         slots,
         Journal((File("/journal.0"), File("/journal.1"))),
-        dialect(settings["dialect"], link, thing),
-        Uplink(board.wifi(settings["wifi"], clock), clock, link, settings["ntp"]),
+        built(DIALECTS, settings["dialect"], link, thing),
+        reach,
         source_of,
         clock,
         settings,
@@ -56,6 +65,8 @@ def build(settings, slots, app, buffer):
         board.reset,
         buffer,
     )
+    for name in ("build", "_credentials"):  # the functions above keep this module's names alive
+        globals().pop(name)
     return agent, link
 
 
@@ -66,7 +77,7 @@ def load(path):
 
 
 def _credentials(settings):
-    names = [settings[key] for key in ("ca", "certificate", "private_key")]
+    names = [settings.pop(key) for key in ("ca", "certificate", "private_key")]
     try:
         return tls.context(*(load(name) for name in names))
     except OSError:

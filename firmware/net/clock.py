@@ -8,12 +8,12 @@ Call `save_floor` once a TLS handshake has shown the time to be within a certifi
 """
 
 import asyncio
-import os
 import time
 
 from micropython import const
 
 from ota.log import Log
+from ota.plugins import let_go, plug_in
 
 _WRITTEN_S = const(1_735_689_600)  # 2025-01-01: no clock that is right shows an earlier time
 _SPAN_S = const(631_152_000)  # twenty years
@@ -40,7 +40,8 @@ class Clock:
         self.ticks_ms = source.ticks_ms
         self.ticks_diff = source.ticks_diff
         self.ticks_add = source.ticks_add
-        self._floor_s = self.load_floor()
+        self._floor_s = plug_in("net.floor", "load")(path, _WRITTEN_S, _WRITTEN_S + _SPAN_S)
+        let_go("net.floor")
 
     async def sleep_ms(self, wait_ms):
         """Let the others run for so long."""
@@ -64,9 +65,8 @@ class Clock:
         servers  "host" or "host:port"; 123 unless said
         raises   Retry("no time") after deadline_ms, or when every server has refused to answer
         """
-        from net import ntp  # only now: it is needed once a power-on
-
-        self._advance(await ntp.query(self, servers, deadline_ms))
+        self._advance(await plug_in("net.ntp", "query")(self, servers, deadline_ms))
+        let_go("net.ntp")
 
     def _advance(self, unix_s):
         ahead_s = self.now_s() - unix_s
@@ -76,33 +76,10 @@ class Clock:
         self._board.set_time(unix_s)
         log.i("set", unix_s)
 
-    def load_floor(self):
-        """The earliest time that is plausible: of the file if it is sound and later, else ours."""
-        if not self._path:
-            return _WRITTEN_S
-        try:
-            with open(self._path) as file:
-                floor_s = int(file.read(16))
-        except (OSError, ValueError):
-            return _WRITTEN_S
-        if not _WRITTEN_S <= floor_s < _WRITTEN_S + _SPAN_S:
-            return _WRITTEN_S
-        return floor_s
-
     def save_floor(self):
-        """Keep the time, which is known to be good, as the floor; writes at most once a day.
-
-        A file that cannot be written is a warning: the old floor stands.
-        """
+        """Keep the time, which is known to be good, as the floor; writes at most once a day."""
         now_s = self.now_s()
-        if not self._path or not self.plausible() or now_s < self._floor_s + _DAY_S:
-            return
-        beside = self._path + ".new"
-        try:
-            with open(beside, "w") as file:
-                file.write(str(now_s))
-            os.rename(beside, self._path)
-        except OSError as error:
-            log.w("floor not saved", error)
-            return
-        self._floor_s = now_s
+        if self._path and self.plausible() and now_s >= self._floor_s + _DAY_S:
+            if plug_in("net.floor", "save")(self._path, now_s):
+                self._floor_s = now_s
+            let_go("net.floor")

@@ -20,8 +20,7 @@ wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 from micropython import const
 from umqtt.simple import MQTTClient
 
-from net.packets import PUBLISH, Reader, packet, text
-from net.routes import Whole, matches
+from net.packets import PUBLISH, Reader, Whole, matches, packet, text
 from ota.errors import Retry
 from ota.log import Log
 from ota.plugins import let_go, plug_in

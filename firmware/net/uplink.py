@@ -10,7 +10,6 @@ from micropython import const
 
 from ota.errors import Retry
 from ota.log import Log
-from ota.plugins import let_go
 
 _FIRST_MS = const(1_000)
 _LONGEST_MS = const(300_000)
@@ -26,16 +25,16 @@ class Uplink:
     clock   net.clock.Clock
     link    net.mqtt.Link
     ntp     servers to ask for the time
+    history list of three, kept by the caller between the times that this is needed: failures in
+            a row, when the link last came up, whether a certificate's dates speak of a wrong clock
     """
 
-    def __init__(self, wifi, clock, link, ntp):
+    def __init__(self, wifi, clock, link, ntp, history):
         self._wifi = wifi
         self._clock = clock
         self._link = link
         self._ntp = ntp
-        self._failures = 0
-        self._late = False  # a certificate's dates say that the clock is wrong
-        self._since = None  # when the link last came up
+        self._history = history
 
     async def reach(self, start, deadline_ms):
         """Try until the link is up and `await start()` is done.
@@ -43,22 +42,21 @@ class Uplink:
         deadline_ms   None: for ever
         raises        Retry with the last failure's reason, at the deadline
         """
-        clock = self._clock
+        clock, history = self._clock, self._history
         begin = clock.ticks_ms()
-        if self._since and clock.ticks_diff(begin, self._since) > _SMOOTH_MS:
-            self._failures = 0
-        if self._since:
+        if history[1] is not None:
+            if clock.ticks_diff(begin, history[1]) > _SMOOTH_MS:
+                history[0] = 0
             await self._back_off(deadline_ms)
         while True:
             try:
                 await self._attempt(start)
-                self._since = clock.ticks_ms()
+                history[1] = clock.ticks_ms()
                 return
             except Retry as error:
-                self._late = type(error).__name__ in ("Expired", "NotYetValid")
+                history[1], history[2] = None, type(error).__name__ in ("Expired", "NotYetValid")
                 log.w("attempt failed:", type(error).__name__, error)
                 reason = error
-            self._since = None
             if deadline_ms is not None and clock.ticks_diff(clock.ticks_ms(), begin) > deadline_ms:
                 raise reason
             await self._back_off(deadline_ms)
@@ -66,10 +64,9 @@ class Uplink:
     async def _attempt(self, start):
         if self._wifi:
             await self._wifi.join()
-        if self._late or not self._clock.plausible():
+        if self._history[2] or not self._clock.plausible():
             await self._clock.synchronise(self._ntp, 10_000)
-            let_go("net.ntp")
-            self._late = False
+            self._history[2] = False
         if not self._link.linked:
             await self._link.connect()
             self._clock.save_floor()  # the broker's certificate was in its dates
@@ -80,8 +77,8 @@ class Uplink:
             raise
 
     async def _back_off(self, deadline_ms):
-        ceiling = min(_LONGEST_MS, _FIRST_MS << min(self._failures, 16))
+        ceiling = min(_LONGEST_MS, _FIRST_MS << min(self._history[0], 16))
         if deadline_ms is not None:
             ceiling = min(ceiling, max(deadline_ms // 8, 1))
-        self._failures += 1
+        self._history[0] += 1
         await self._clock.sleep_ms(getrandbits(24) % ceiling)

@@ -21,9 +21,9 @@ class Agent:
 
     slots     running, inactive, target, size, version, trial, check, activate, confirm
     journal   ota.journal.Journal
-    dialect   see ota.dialects
-    uplink    `await reach(start, deadline_ms)`: linked, and `start` done
-    source    (file, block) → see ota.sources
+    dialect   see ota.plugins
+    reach     `await reach(start, deadline_ms)`: linked, and `start` done
+    source    (file, block) → see ota.plugins
     clock     ticks_ms, ticks_diff, ticks_add, sleep_ms
     settings  block, poll_s, trial_s, report_s, signers and the allow_… of config.json
     load      path → bytes, for the signers' certificates
@@ -37,7 +37,7 @@ class Agent:
         slots,
         journal,
         dialect,
-        uplink,
+        reach,
         source,
         clock,
         settings,
@@ -49,7 +49,7 @@ class Agent:
         self.slots = slots
         self.journal = journal
         self.dialect = dialect
-        self.uplink = uplink
+        self.reach = reach
         self.source = source
         self.clock = clock
         self.settings = settings

@@ -19,6 +19,7 @@ _TEXT = const(510)  # bytes of a message beside its payload: a token of 64, and 
 _SLICE = const(256)  # characters decoded at a time; more would ask the heap for larger pieces
 
 _QUOTE = const(0x22)
+_COLON = const(0x3A)
 _BACKSLASH = const(0x5C)
 _EQUALS = const(0x3D)
 
@@ -99,10 +100,10 @@ class BlockParser:
 
     def _opened(self):
         """Size of the text with an empty payload, once it has begun; else 0."""
-        at = self._text.find(b'"p"', 0, self._size - 3)
-        while at >= 0:
-            at = self._past_colon(at + 3)
-            if self._text[at - 1] == _QUOTE:
+        key = self._text.find(b'"p"', 0, self._size)
+        while key >= 0:
+            at = self._begun(key + 3)
+            if at:
                 after = bytes(self._text[at : at + 2])
                 self._text[at : at + 2] = b'"}'
                 fields = self._fields(at + 2)
@@ -110,14 +111,22 @@ class BlockParser:
                     self._tell(fields)
                     return at + 1
                 self._text[at : at + 2] = after
-            at = self._text.find(b'"p"', at, self._size - 3)
+            key = self._text.find(b'"p"', key + 1, self._size)
         return 0
 
-    def _past_colon(self, at):
-        """Past what may stand between a key and its text, and one byte more."""
-        while at < self._size - 1 and self._text[at] in b": \t\r\n":
+    def _begun(self, at):
+        """Where the text of a key that ends at `at` begins; 0 when it has not, or is no text."""
+        colon = False
+        while at < self._size:
+            byte = self._text[at]
             at += 1
-        return at + 1
+            if byte == _QUOTE:
+                return at if colon else 0
+            if byte == _COLON:
+                colon = True
+            elif byte not in b" \t\r\n":
+                return 0
+        return 0
 
     def _fields(self, size):
         """The object that the text makes; {} when it makes none."""

@@ -1,18 +1,11 @@
 """A job as the agent knows it, whatever cloud it came from and however it was written down.
 
 A dialect makes the Job; `read()` finds the shape of its document and fills in what it asks for.
-To add a shape: one file in ota/documents with `read(document, job)`, and its row here.
 Nothing of a document is trusted: types and bounds are checked where they are read.
 """
 
 from ota.errors import Refuse
-from ota.plugins import let_go, plug_in
-
-# fmt: off
-DOCUMENTS = (  # a key that only this shape has → its module, with `read(document, job)`
-    ("afr_ota", "ota.documents.afr_ota"),
-)
-# fmt: on
+from ota.plugins import DOCUMENTS, let_go, plug_in
 
 
 class Job:
@@ -51,10 +44,10 @@ class Job:
             raise Refuse("job document is missing or too large")
         if not isinstance(document, dict):
             raise Refuse("job document is not an object")
-        for key, path in DOCUMENTS:
+        for key, name, *paths in DOCUMENTS:
             if key in document:
-                plug_in(path, "read")(document, self)
-                return let_go(path, "ota.documents")
+                plug_in(paths[0], name)(document, self)
+                return let_go(*paths)
         raise Refuse("unknown job document")
 
 
@@ -64,7 +57,7 @@ class File:
     size        bytes
     signature   base64 text, or None when there is none; `algorithm` is "ecdsa" or "rsa"
     signer      name of the certificate to check it with, from the document, or None
-    source      key of ota.sources.SOURCES; the rest is for that source:
+    source      key of ota.plugins.SOURCES; the rest is for that source:
     stream, id  name of the stream and number of the file in it
     url         where to get it, for http_range
     """

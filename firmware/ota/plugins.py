@@ -1,11 +1,49 @@
-"""Modules that are loaded when they are needed and let go of afterwards.
+"""Every plug-in by name, loaded when it is needed and let go of afterwards.
 
-On a board that has them frozen this costs and saves next to nothing; on one that loads them from
-its file system, their code does not stay in the heap.
+To add one: its file, and its row here. On a board that has its modules frozen, letting go costs
+and saves next to nothing; on one that loads them from its file system, their code does not stay
+in the heap.
+
+A dialect, how a cloud gives orders and hears back, has
+    async start()                  after every connect: be heard, and ask what is pending
+    async next_job(poll_ms)        → Job, as soon as there is one
+    pending(job)                   → the Job that `start` found pending, if it is this one
+    async accept(job)              → Job: the cloud counts it as started; may be another one
+    async report(job, step, info)  tell an outcome or a step, and wait until it was accepted
+    progress(job, info)            tell how far it is, without waiting
+    async still(job)               returns while the job is ours to do; raises Gone
+Its steps: accepted, downloading, verifying, applying, trying, succeeded, failed, rejected.
+
+A source, how an image's bytes arrive, has
+    async fetch(image, watch)      fills the image and awaits `watch()` now and then
+    async close()                  leaves nothing behind on the link
+
+A document, how a job is written down, has
+    read(document, job)            fills in the job; raises Refuse
 """
 
 import gc
 import sys
+
+# fmt: off
+DIALECTS = {  # config "dialect" → its class, its module, what that needs
+    "aws_jobs": ("AWSJobs", "ota.dialects.aws_jobs", "ota.dialects.aws_updates"),
+}
+
+SOURCES = {  # name that a document gives a file → its class, its module, what that needs
+    "mqtt_stream": ("MQTTStream", "ota.sources.mqtt_stream", "ota.blockparser"),
+}
+
+DOCUMENTS = (  # a key that only this shape has → its function, its module, what that needs
+    ("afr_ota", "read", "ota.documents.afr_ota", "ota.fields"),
+)
+# fmt: on
+
+
+def built(table, name, *words):
+    """An object of the plug-in of that name; only then is its module loaded."""
+    row = table[name]
+    return plug_in(row[1], row[0])(*words)
 
 
 def plug_in(path, name):

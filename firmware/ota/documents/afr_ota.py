@@ -3,8 +3,8 @@
 source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
 """
 
-from ota.documents import field
 from ota.errors import Refuse
+from ota.fields import field
 from ota.job import File
 
 _IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file

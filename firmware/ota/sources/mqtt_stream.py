@@ -75,7 +75,7 @@ class MQTTStream:
             elif blocks.silent_ms() >= patience_ms:
                 fruitless += 1
                 if fruitless == _FRUITLESS:
-                    raise Fail("bad blocks") if blocks.refused else Retry("stream is silent")
+                    raise Fail("bad blocks") if blocks.bad else Retry("stream is silent")
                 patience_ms = min(2 * patience_ms, _PATIENCE_MAX_MS)
                 self._lost()
             await watch()
@@ -184,7 +184,7 @@ class _Blocks:
         self._index = None  # of the block that is being taken
         self._late_index = False
         self._heard = clock.ticks_ms()
-        self._arrived = self.refused = 0  # blocks since the last `take_stock`
+        self._arrived = self._refused = 0  # blocks since the last `take_stock`
         self.expected = None  # index of the only block that is out
         self.error = None  # what is to be raised where the source is awaited
 
@@ -206,10 +206,15 @@ class _Blocks:
 
     def take_stock(self):
         """Start counting anew. Raises what a handler met."""
-        self._arrived = self.refused = 0
+        self._arrived = self._refused = 0
         error, self.error = self.error, None
         if error:
             raise error
+
+    @property
+    def bad(self):
+        """As many blocks were refused in a row as requests were made: it is not the line."""
+        return self._refused >= _FRUITLESS
 
     def silent_ms(self):
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._heard)
@@ -244,7 +249,7 @@ class _Blocks:
             if self._image.close(good):
                 self._arrived += 1
             else:
-                self.refused += 1
+                self._refused += 1
                 log.w("block refused", index)
         except OTAError as error:
             self.error = error

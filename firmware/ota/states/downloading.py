@@ -1,6 +1,6 @@
 """Fetch what is missing of the image, wherever an earlier attempt left off."""
 
-from ota import sources
+from ota.plugins import SOURCES, let_go
 
 
 async def downloading(agent):
@@ -25,6 +25,6 @@ async def downloading(agent):
     finally:
         await source.close()
         source = None
-        sources.release(file.source)
+        let_go(*SOURCES[file.source][1:])
     update.note()
     return "complete"

@@ -31,7 +31,7 @@ async def _reach(agent):
     while True:
         left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
         try:
-            await agent.uplink.reach(agent.dialect.start, left_ms)
+            await agent.reach(agent.dialect.start, left_ms)
             if agent.journal.phase == ACTIVATED:
                 await agent.dialect.report(agent.owed(), "trying", agent.info())
             return None

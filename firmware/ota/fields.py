@@ -1,4 +1,4 @@
-"""How a job is written down: one module a shape, with `read(document, job)`; see ota.job."""
+"""Reading a job document, of which nothing is trusted."""
 
 from ota.errors import Refuse
 
