@@ -33,41 +33,51 @@ def build(settings, slots, app, buffer):
     link = Link(
         thing, settings["endpoint"], settings["port"], context, settings["keepalive_s"], clock
     )
+    agent = Agent(
+        slots,
+        Journal((File("/journal.0"), File("/journal.1"))),
+        built(DIALECTS, settings["dialect"], link, thing),
+        _reach(board.wifi(settings.pop("wifi"), clock), clock, link, settings.pop("ntp")),
+        _source(link, clock, thing, settings["window"]),
+        clock,
+        settings,
+        load,
+        _healthy(app),
+        board.reset,
+        buffer,
+    )
+    # What was made here keeps this module's names alive; those that only made it can go.
+    for name in ("build", "_credentials", "_reach", "_source", "_healthy"):
+        globals().pop(name)
+    return agent, link
 
-    def source_of(file, block):
-        window = settings["window"]
-        return built(SOURCES, file.source, link, clock, thing, file, block, window)
 
-    wifi, history = board.wifi(settings.pop("wifi"), clock), [0, None, False]
+def _reach(wifi, clock, link, servers):
+    history = [0, None, False]
 
     async def reach(start, deadline_ms):
-        servers = settings["ntp"]
         uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history)
         try:
             await uplink.reach(start, deadline_ms)
         finally:
             uplink = let_go("net.uplink")
 
+    return reach
+
+
+def _source(link, clock, thing, window):
+    def source(file, block):
+        return built(SOURCES, file.source, link, clock, thing, file, block, window)
+
+    return source
+
+
+def _healthy(app):
     async def healthy():
         verdict = getattr(app, "healthy", None)
         return bool(await asyncio.wait_for(verdict(), _HEALTHY_S)) if verdict else True
 
-    agent = Agent(
-        slots,
-        Journal((File("/journal.0"), File("/journal.1"))),
-        built(DIALECTS, settings["dialect"], link, thing),
-        reach,
-        source_of,
-        clock,
-        settings,
-        load,
-        healthy,
-        board.reset,
-        buffer,
-    )
-    for name in ("build", "_credentials"):  # the functions above keep this module's names alive
-        globals().pop(name)
-    return agent, link
+    return healthy
 
 
 def load(path):

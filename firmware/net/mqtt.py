@@ -65,9 +65,8 @@ class Link(MQTTClient):
         self._awaited = {}  # packet id → None until answered, then the return code
         self._session = 0  # counts connections
         self._nap_ms = 0  # between looks at a silent socket
+        self.connack = None  # its return code, when it came
         self.linked = False
-
-    # -- connecting --------------------------------------------------------------------------
 
     async def connect(self, clean_session=True):
         """Open the session and subscribe anew to all that was subscribed.
@@ -77,7 +76,7 @@ class Link(MQTTClient):
         self.close()
         self._reader.reset()
         self._session += 1
-        self._connack = self._pinged = None
+        self.connack = self._pinged = None
         self._out = self._behind = b""
         self._sent = self._heard = self._clock.ticks_ms()
         try:
@@ -94,14 +93,6 @@ class Link(MQTTClient):
             let_go("net.dial", "net.tls")
         log.i("linked", self.server)
 
-    def answered(self):
-        """CONNACK's return code; None while it has not come."""
-        return self._connack
-
-    def send(self, data):
-        """Put a packet on the wire."""
-        self._send(data)
-
     def close(self):
         """Drop the connection, if there is one; what was subscribed is remembered."""
         self.linked = False
@@ -116,7 +107,7 @@ class Link(MQTTClient):
         """Say goodbye, then close."""
         try:
             if self.linked:
-                self._send(packet(0xE0))
+                self.send(packet(0xE0))
         finally:
             self.close()
 
@@ -140,7 +131,7 @@ class Link(MQTTClient):
             raise Retry("not linked")
         number = self._next_id()
         words = (text(topic), number.to_bytes(2, "big") if qos else b"", msg)
-        self._send(packet(PUBLISH | qos << 1 | bool(retain), *words))
+        self.send(packet(PUBLISH | qos << 1 | bool(retain), *words))
         return number
 
     async def subscribe(self, topic, handler, qos=0, limit=_LIMIT):
@@ -160,13 +151,13 @@ class Link(MQTTClient):
         if not self.linked:
             raise Retry("not linked")
         number = self._next_id()
-        self._send(packet(0x82, number.to_bytes(2, "big"), text(topic), bytes((qos,))))
+        self.send(packet(0x82, number.to_bytes(2, "big"), text(topic), bytes((qos,))))
         return not await self._answer(number, "no SUBACK") & 0x80
 
     def unsubscribe(self, topic):
         """Stop handling a topic filter; the broker is told, if there is a session."""
         if self._routes.pop(topic, None) and self.linked:
-            self._send(packet(0xA2, self._next_id().to_bytes(2, "big"), text(topic)))
+            self.send(packet(0xA2, self._next_id().to_bytes(2, "big"), text(topic)))
 
     def _next_id(self):
         """A packet id that is not in use: 1 to 65,535, then from the start again."""
@@ -260,11 +251,9 @@ class Link(MQTTClient):
                 raise Retry("no PINGRESP")
         elif age_ms(now, self._sent) > half_ms or age_ms(now, self._heard) > half_ms:
             self._pinged = now
-            self._send(packet(0xC0))
+            self.send(packet(0xC0))
 
-    # -- sending -----------------------------------------------------------------------------
-
-    def _send(self, data):
+    def send(self, data):
         """One write for one packet; what does not go out now goes out with `turn`."""
         if not self.sock:
             raise Retry("not linked")
@@ -295,9 +284,9 @@ class Link(MQTTClient):
     def _on_packet(self, kind, head, number):
         """An answer: CONNACK, SUBACK, PUBACK, PINGRESP; or a PUBLISH to acknowledge."""
         if kind == PUBLISH:
-            self._send(packet(0x40, number.to_bytes(2, "big")))
+            self.send(packet(0x40, number.to_bytes(2, "big")))
         elif kind == 0x20:
-            self._connack = head[1]
+            self.connack = head[1]
         elif kind == 0xD0:
             self._pinged = None
         elif number in self._awaited:

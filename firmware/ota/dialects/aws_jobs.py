@@ -111,11 +111,13 @@ class AWSJobs:
         """Tell how far the download is; nobody waits for the answer."""
         payload = {
             "status": "IN_PROGRESS",
-            "statusDetails": plug_in(_UPDATES, "details")("downloading", info),
+            "statusDetails": {
+                "receive": "%d/%d" % (info["received"], info["total"]),
+                "heap": str(info["free"]),
+            },
             "executionNumber": job.number,
             "clientToken": "progress",
         }
-        let_go(_UPDATES)
         self._link.publish(self._prefix + job.id + "/update", json.dumps(payload))
 
     async def still(self, job):

@@ -19,7 +19,6 @@ _VALUE = const(1024)  # characters of a statusDetails value, at most
 # fmt: off
 WIRE = {  # step → status of the execution, statusDetails made of the step's info
     "accepted":    ("IN_PROGRESS", {"step": "accepted"}),
-    "downloading": ("IN_PROGRESS", {"receive": "{received}/{total}", "heap": "{free}"}),
     "verifying":   ("IN_PROGRESS", {"step": "verifying"}),
     "applying":    ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "{updated_by}"}),
     "trying":      ("IN_PROGRESS", {"self_test": "active", "updatedBy": "{updated_by}"}),
