@@ -1,0 +1,82 @@
+"""Who listens in on a thing: every block sent to it, and every word it says, with the payload
+of blocks left out.
+
+A second certificate of the thing's makes that possible without being in its way. A spy that loses
+the broker comes back by itself, within half a second.
+"""
+
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from stage import Stage
+
+TOPICS = ("streams/+/data/json", "streams/+/get/json", "jobs/+/update", "jobs/+/update/accepted")
+
+
+class Spy:
+    """`heard` is [(topic below the thing's, message)], in the order they came."""
+
+    def __init__(self, stage: Stage) -> None:
+        self._prefix = f"$aws/things/{stage.name}/"
+        self.heard: list[tuple[str, dict[str, Any]]] = []
+        self._granted = threading.Event()
+        files = self._credentials(stage)
+        self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
+        self._client.tls_set(str(stage.cloud.state.root_ca), str(files[0]), str(files[1]))
+        self._client.reconnect_delay_set(0.1, 0.5)
+        self._client.on_connect = self._subscribe
+        self._client.on_subscribe = lambda *_: self._granted.set()
+        self._client.on_message = self._hear
+        self._client.connect("localhost", stage.cloud.state.running()["mqtt_port"])
+        self._client.loop_start()
+        assert self._granted.wait(20)
+
+    def _credentials(self, stage: Stage) -> tuple[Path, Path]:
+        iot = stage.cloud.calls.iot
+        made = iot.create_keys_and_certificate(setAsActive=True)
+        iot.attach_thing_principal(thingName=stage.name, principal=made["certificateArn"])
+        files = stage.folder / "spy.crt", stage.folder / "spy.key"
+        files[0].write_text(made["certificatePem"])
+        files[1].write_text(made["keyPair"]["PrivateKey"])
+        return files
+
+    def _subscribe(self, client, userdata, flags, reason, properties) -> None:
+        client.subscribe([(self._prefix + topic, 1) for topic in TOPICS])
+
+    def _hear(self, client, userdata, message) -> None:
+        body = json.loads(message.payload)
+        body.pop("p", None)
+        self.heard.append((message.topic.removeprefix(self._prefix), body))
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    @property
+    def blocks(self) -> Counter[int]:
+        """How often each block was sent, by its index."""
+        return Counter(body["i"] for topic, body in self.heard if "/data/" in topic)
+
+    @property
+    def again(self) -> int:
+        """Blocks sent more often than once."""
+        return sum(count - 1 for count in self.blocks.values())
+
+    def told(self, status: str) -> int:
+        """How often the board told that status."""
+        return sum(
+            topic.endswith("/update") and body.get("status") == status
+            for topic, body in self.heard
+        )
+
+    def accepted(self, status: str) -> int:
+        """How often the cloud accepted that status."""
+        states = (
+            body.get("executionState") for topic, body in self.heard if topic.endswith("/accepted")
+        )
+        return sum((state or {}).get("status") == status for state in states)

@@ -1,0 +1,284 @@
+"""The whole system for one test: the cloud's process, Mosquitto, a thing, and its board.
+
+Commands of the command line run in this process, as starting Python for each takes a second; what
+they print and how they end is the same. Everything lies under the folder given to it.
+"""
+
+import contextlib
+import io
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from host_tools import cli
+from host_tools.cloud.clients import Clients, clients
+from host_tools.cloud.names import arn
+from host_tools.cloud.state import State
+from host_tools.commands import deploy
+from host_tools.device.supervisor import Board
+from host_tools.image import make_image
+from host_tools.signing import load_key, sign_base64
+
+HEAP = "120k"  # of the board's MicroPython, with all code loaded into it
+SIZE = 1_468_006  # bytes, 1.4 MiB
+SLOT = 1_572_864  # bytes, a slot of SIM_ESP32
+CHECKPOINT = 65_536  # bytes between two journal records of a download
+FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
+START_S = 60  # for a cloud to be ready, on a machine that is busy
+VERDICT_S = 80  # for an update, likewise
+
+
+def sluice(*words: object) -> tuple[int, str, str]:
+    """Run a command in this process; (exit code, stdout, stderr)."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main([str(word) for word in words])
+    return code, out.getvalue(), err.getvalue()
+
+
+def good(*words: object) -> str:
+    """What a command printed, which must have succeeded."""
+    code, out, err = sluice(*words)
+    assert code == 0, err
+    return out
+
+
+def soon(what: Callable[[], Any], deadline_s: float = 20) -> Any:
+    """What `what` returns once that is true; AssertionError at the deadline."""
+    limit = time.monotonic() + deadline_s
+    while time.monotonic() < limit:
+        found = what()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"not within {deadline_s} s: {what}")
+
+
+class Cloud:
+    """`sluice cloud run` as a process of its own, on free ports that a restart keeps."""
+
+    def __init__(self, folder: Path) -> None:
+        self.state = State(folder)
+        self.faults = folder.parent / f"{folder.name}-faults.json"
+        self._log = folder.parent / f"{folder.name}.log"
+        self._process: subprocess.Popen | None = None
+        self._ports = ("--port", "0", "--http-port", "0")
+
+    def start(self, faults: dict[str, Any] | None = None) -> "Cloud":
+        """Start it and wait until it is ready; `faults` as in host_tools/cloud/faults.py."""
+        words = [*self._ports, "--state", str(self.state.root)]
+        if faults is not None:
+            self.faults.write_text(json.dumps(faults))
+            words += ["--faults", str(self.faults)]
+        self.state.ready.unlink(missing_ok=True)  # of a cloud that was killed
+        with self._log.open("a") as log:
+            command = [sys.executable, "-m", "host_tools.cli", "cloud", "run", *words]
+            self._process = subprocess.Popen(command, stdout=log, stderr=log)
+        limit = time.monotonic() + START_S
+        while not self.state.ready.exists():
+            assert self._process.poll() is None and time.monotonic() < limit, self.said
+            time.sleep(0.02)
+        self._ports = ()  # from now on those of the last run
+        return self
+
+    @property
+    def said(self) -> str:
+        """What it has printed."""
+        return self._log.read_text()
+
+    def kill(self) -> None:
+        """End it at once, as kill -9 does, and Mosquitto with it."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End it in order, if it runs."""
+        if self._process:
+            self._end(signal.SIGTERM)
+
+    def _end(self, number: int) -> None:
+        self._process.send_signal(number)
+        self._process.wait(timeout=20)
+        self._process = None
+
+    def kill_broker(self) -> None:
+        """End Mosquitto alone; the cloud starts it again."""
+        children = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
+        [broker] = Path(children).read_text().split()
+        os.kill(int(broker), signal.SIGKILL)
+
+    @cached_property
+    def calls(self) -> Clients:
+        """boto3's clients of it."""
+        return clients(self.state)
+
+    def stage(self, folder: Path, **config: Any) -> "Stage":
+        """A new thing of its own, and the board to it."""
+        return Stage(self, f"thing-{uuid.uuid4().hex[:8]}", folder, **config)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """How a job ended, as the cloud has it."""
+
+    status: str
+    details: dict[str, str]
+
+    @property
+    def reason(self) -> str:
+        """The reason given; "" without one."""
+        return self.details.get("reason", "")
+
+
+class Stage:
+    """One thing on a cloud: its board, and jobs for it.
+
+    name     of the thing
+    folder   for images and documents
+    config   members of the board's config.json that differ from what `thing create` writes
+    """
+
+    def __init__(self, cloud: Cloud, name: str, folder: Path, **config: Any) -> None:
+        self.cloud, self.name, self.folder = cloud, name, folder
+        self.root = cloud.state.root
+        good("thing", "create", name, "--state", self.root)
+        self.files = cloud.state.thing(name)
+        self.configure(**config)
+        self.board = Board(self.root, name, heap=HEAP)
+
+    def configure(self, **changes: Any) -> None:
+        """Change the thing's config.json; the board gets it with its next power-on."""
+        file = self.files / "config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"report_s": 1} | changes))
+
+    def power_on(self) -> Board:
+        """Switch the board on and wait until it waits for jobs."""
+        seen = len(self.board.lines)
+        self.board.start()
+        self.board.wait_for("agent idle", START_S, after=seen)
+        return self.board
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    def deploy(self, image: bytes, **options: Any) -> str:
+        """`sluice deploy`; the job's id."""
+        words = [word for pair in options.items() for word in (f"--{pair[0]}", pair[1])]
+        line = ("deploy", self.file(image), "--thing", self.name, "--state", self.root, *words)
+        return good(*line).strip()
+
+    def file(self, image: bytes) -> Path:
+        """The image in a file."""
+        path = self.folder / f"image-{uuid.uuid4().hex[:8]}.bin"
+        path.write_bytes(image)
+        return path
+
+    def signature(self, image: bytes) -> str:
+        """The base64 of the signature that the board's signer would give."""
+        return sign_base64(self.file(image), load_key(self.cloud.state.signer_key))
+
+    def stream(self, image: bytes, name: str | None = None) -> str:
+        """Make a stream of the image; its name."""
+        name = name or f"stream-{uuid.uuid4().hex[:8]}"
+        where = deploy.upload(self.cloud.calls, self.file(image), deploy.BUCKET)
+        files = [{"fileId": 0, "s3Location": where}]
+        self.cloud.calls.iot.create_stream(streamId=name, files=files, roleArn=deploy.ROLE)
+        return name
+
+    def document(self, image: bytes, order: dict | None = None, **changes: Any) -> dict:
+        """A job document for the image like the service's own; None takes a member away.
+
+        order     changes to the document's `afr_ota`
+        changes   changes to its only file
+        """
+        file = {
+            "filepath": "app.bin",
+            "filesize": len(image),
+            "fileid": 0,
+            "certfile": "signer.crt",
+            "sig-sha256-ecdsa": self.signature(image),
+        }
+        ota = {"protocols": ["MQTT"], "streamname": (order or {}).get("streamname")}
+        ota["streamname"] = ota["streamname"] or self.stream(image)
+        ota["files"] = [_changed(file, {key.replace("_", "-"): changes[key] for key in changes})]
+        return {"afr_ota": _changed(ota, order or {})}
+
+    def job(self, document: dict | str, name: str | None = None) -> str:
+        """`sluice job create` with that document; the job's id."""
+        path = self.folder / f"document-{uuid.uuid4().hex[:8]}.json"
+        path.write_text(document if isinstance(document, str) else json.dumps(document))
+        line = ("job", "create", "--thing", self.name, "--document", path, "--state", self.root)
+        return good(*line, *(("--id", name) if name else ())).strip()
+
+    def cancel(self, job: str, *words: str) -> None:
+        """`sluice job cancel`."""
+        good("job", "cancel", job, "--state", self.root, *words)
+
+    def now(self, job: str) -> Verdict:
+        """How the job stands; there is one execution of it, whatever happened."""
+        about = json.loads(good("job", "show", job, "--state", self.root, "--json"))
+        [execution] = about["executions"]
+        assert execution["number"] == 1
+        return Verdict(execution["status"], execution["details"])
+
+    def verdict(self, job: str, deadline_s: float = VERDICT_S) -> Verdict:
+        """How the job ended, as soon as the cloud knows."""
+        limit = time.monotonic() + deadline_s
+        while time.monotonic() < limit:
+            state = self.now(job)
+            if state.status in FINAL:
+                return state
+            assert self.board.alive, self.tail
+            time.sleep(0.1)
+        raise AssertionError(f"{job} is still {state}:\n{self.tail}")
+
+    # --- what is to be seen afterwards ----------------------------------------------------------
+
+    @property
+    def tail(self) -> str:
+        """The board's last lines."""
+        return "\n".join(self.board.lines[-40:])
+
+    @property
+    def running(self) -> tuple[str, str]:
+        """(slot, version) that the board last started."""
+        found = re.search(r"boot: (ota_\d) (\S+) (?!.*boot: ota_)", " ".join(self.starts))
+        return found[1], found[2]
+
+    @property
+    def starts(self) -> list[str]:
+        """The boot loader's lines about what it starts."""
+        return [line for line in self.board.lines if re.match(r"boot: ota_\d ", line)]
+
+    @property
+    def trials(self) -> int:
+        """How often a new image was started on trial."""
+        return sum(line.endswith(" trial") for line in self.starts)
+
+    @property
+    def had(self) -> list[int]:
+        """What the slot held already each time the download was opened, in bytes."""
+        opened = (re.search(r"update open \d+ has (\d+)", line) for line in self.board.lines)
+        return [int(match[1]) for match in opened if match]
+
+
+def _changed(members: dict, changes: dict) -> dict:
+    return {key: value for key, value in (members | changes).items() if value is not None}
+
+
+def target(name: str) -> str:
+    """A thing's ARN."""
+    return arn("thing", name)
+
+
+def image(version: str, size: int | None = SIZE, **more: Any) -> bytes:
+    """An app image with this checkout's firmware."""
+    return make_image(version, size, **more)
