@@ -1,6 +1,6 @@
 """What the device code weighs: bytes of .mpy and lines, module by module.
 
-    .venv/bin/python -m bench.size
+.venv/bin/python -m bench.size
 """
 
 import sys
@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 from bench import tables
+from bench.command import guarded
 from host_tools import toolchain
 from host_tools.compile import compile_tree, firmware_sources
 
@@ -42,4 +43,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(guarded(main))

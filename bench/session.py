@@ -1,0 +1,136 @@
+"""A local cloud and simulated boards to measure whole updates with."""
+
+import contextlib
+import io
+import itertools
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from host_tools import cli
+from host_tools.device.supervisor import Board
+from host_tools.errors import SluiceError
+from host_tools.image import make_image
+
+READY_S = 60
+UPDATE_S = 120
+
+# What ends the wait for an update: its report, or what a board without memory says and does.
+ENDS = re.compile(
+    r"agent report (?P<step>succeeded|failed|rejected) (?P<reason>.*)"
+    r"|(?P<fault>MemoryError.*|memory allocation failed.*|out of memory.*|end: .*|reset: panic)"
+)
+
+
+@dataclass(frozen=True)
+class Update:
+    """What an update came to.
+
+    idle_free      bytes free in the heap while waiting for the job
+    least_free     the same, the least that was seen between blocks; None when none was noted
+    download_ms    from the opened image to its last byte; 0 when it did not get there
+    """
+
+    succeeded: bool
+    reason: str
+    size: int
+    idle_free: int
+    least_free: int | None
+    download_ms: int
+
+
+class Session:
+    """A running cloud; each board is new, with a thing of its own."""
+
+    def __init__(self, state: Path):
+        self.state = state
+        self._numbers = itertools.count(1)
+
+    def board(self, block: int = 4096, heap: str = "80k", frozen: bool = False) -> Board:
+        """A new board whose configuration asks for blocks of that size; not yet switched on."""
+        name = f"bench-{next(self._numbers)}"
+        sluice("thing", "create", name, "--state", self.state)
+        path = self.state / "things" / name / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"block": block}))
+        return Board(self.state, name, heap=heap, frozen=frozen)
+
+    def update(self, board: Board, size: int) -> Update:
+        """Deploy an image of `size` bytes to a board that is on, and follow it to its end."""
+        faulty = awaited(board, rf"agent idle|{ENDS.pattern}", READY_S, 0)
+        if faulty["fault"]:
+            return measured(board, size, faulty["fault"])
+        image = self.state / f"image-{size}.bin"
+        if not image.exists():
+            image.write_bytes(make_image("1.1.0", size))
+        mark = len(board.lines)
+        sluice("deploy", image, "--thing", board.name, "--state", self.state)
+        end = awaited(board, ENDS.pattern, UPDATE_S, mark)
+        if end["step"] == "succeeded":
+            board.wait_for("agent REPORTING reported", READY_S, mark)
+            return measured(board, size, None)
+        return measured(board, size, end["fault"] or end["reason"])
+
+
+def awaited(board: Board, pattern: str, deadline_s: float, after: int) -> re.Match:
+    """The line that the pattern matches; one that says so, when none comes in time."""
+    try:
+        return board.wait_for(pattern, deadline_s, after)
+    except TimeoutError:
+        return ENDS.search(f"end: nothing for {deadline_s} s")
+
+
+def measured(board: Board, size: int, fault: str | None) -> Update:
+    """An Update, from the lines of its board; `fault` None is success."""
+    text = "\n".join(board.lines)
+    idle = re.search(r"agent idle free (\d+)", text)
+    free = [int(word) for word in re.findall(r"update progress .* free (\d+)", text)]
+    times = [
+        re.search(rf"I (\d+) {event}", text) for event in ("update open", "agent DOWNLOADING com")
+    ]
+    download_ms = int(times[1][1]) - int(times[0][1]) if all(times) else 0
+    return Update(
+        fault is None,
+        fault or "",
+        size,
+        int(idle[1]) if idle else 0,
+        min(free, default=None),
+        download_ms,
+    )
+
+
+def sluice(*words: object) -> str:
+    """What a command of ours prints."""
+    printed, complaint = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complaint):
+        if cli.main([str(word) for word in words]):
+            raise SluiceError(complaint.getvalue().removeprefix("sluice: "))
+    return printed.getvalue().strip()
+
+
+@contextmanager
+def opened() -> Iterator[Session]:
+    """A cloud on free ports, in a folder that goes with it."""
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
+        state = Path(scratch)
+        ports = ["--port", "0", "--http-port", "0"]
+        command = [sys.executable, "-m", "host_tools.cli", "cloud", "run", "--state", scratch]
+        process = subprocess.Popen(
+            [*command, *ports], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        try:
+            limit = time.monotonic() + READY_S
+            while not (state / "cloud.json").exists():
+                if process.poll() is not None or time.monotonic() > limit:
+                    raise SluiceError("the local cloud did not start; `sluice cloud run` says why")
+                time.sleep(0.05)
+            yield Session(state)
+        finally:
+            process.terminate()
+            process.wait(timeout=20)

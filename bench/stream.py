@@ -1,0 +1,179 @@
+"""What streaming an image costs: instructions per byte, and KiB/s on this machine.
+
+    .venv/bin/python -m bench.stream
+
+Instructions are callgrind's on the i386 unix port: MQTT packets from a file, in pieces of 1,024
+bytes as the link takes them, through the packet reader, the stream source, the block parser and
+the image, into a slot whose flash costs nothing. A run over four blocks of 98,304 bytes less one
+over two, so that starting up does not count. Not in it: the socket, TLS, flash, and the digest
+that is read back afterwards. KiB/s are those of whole updates over mutual TLS on the loopback
+interface, with simulated flash: this machine's, and no board's.
+"""
+
+import base64
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from bench import callgrind, session, tables
+from bench.command import guarded
+from host_tools import toolchain
+from host_tools.compile import compile_module, compile_tree, firmware_sources
+from host_tools.errors import SluiceError
+
+BLOCKS = (256, 1_024, 4_096, 16_384, 98_304)  # bytes; the largest fits into AWS's 128 KiB
+UNIT = 98_304  # bytes, what all of them divide
+HEAP = 256_000
+THING, STREAM, TOKEN = "bench", "AFR_OTA-bench", "sluice-00000000"
+
+DEVICE = """
+import ota.sources.mqtt_stream as mqtt_stream
+from net.packets import Reader, Whole
+from ota.image import Image
+from ota.job import File
+
+mqtt_stream.getrandbits = lambda bits: 0
+
+
+class Slot:
+    def writeblocks(self, number, data, offset=None):
+        pass
+
+    def ioctl(self, operation, argument):
+        return 0
+
+
+class Clock:
+    def ticks_ms(self):
+        return 0
+
+    def ticks_diff(self, later, earlier):
+        return later - earlier
+
+
+class Link:
+    def __init__(self, file):
+        self._file = file
+        self._sinks = {}
+        self._reader = Reader(None, self._sinks.get)
+
+    async def subscribe(self, topic, handler):
+        sink = handler if hasattr(handler, "feed") else Whole(handler, 8192)
+        self._sinks[topic.encode()] = sink
+
+    def publish(self, topic, message):
+        pass
+
+    async def wait(self, ready, wait_ms):
+        while not ready():
+            size = self._file.readinto(self._reader.buffer)
+            if not size:
+                return False
+            self._reader.take(size)
+        return True
+
+
+async def pause():
+    pass
+
+
+def run(packets, size, block):
+    what = File(size, "mqtt_stream")
+    what.stream, what.id = "STREAM", 0
+    image = Image(Slot(), size, block)
+    with open(packets, "rb") as file:
+        stream = mqtt_stream.MQTTStream(Link(file), Clock(), "THING", what, block, 8)
+        try:
+            stream.fetch(image, pause).send(None)
+        except StopIteration:
+            pass
+    if image.missing() >= 0:
+        raise SystemExit(1)
+"""
+
+
+def packets(size: int, block: int) -> Iterator[bytes]:
+    """The broker's side of a download as PUBLISH packets: the description, then all blocks."""
+    prefix = f"$aws/things/{THING}/streams/{STREAM}/"
+    yield publish(prefix + "description/json", {"c": TOKEN, "s": 1, "r": [{"f": 0, "z": size}]})
+    noise = random.Random(block)
+    for index in range(size // block):
+        data = base64.b64encode(noise.randbytes(block)).decode()
+        message = {"c": TOKEN, "f": 0, "i": index, "l": block, "p": data}
+        yield publish(prefix + "data/json", message)
+
+
+def publish(topic: str, message: dict) -> bytes:
+    """One MQTT packet at QoS 0."""
+    body = len(topic).to_bytes(2, "big") + topic.encode()
+    body += json.dumps(message, separators=(",", ":")).encode()
+    left, length = len(body), bytearray()
+    while left > 0x7F:
+        length.append(left & 0x7F | 0x80)
+        left >>= 7
+    return b"\x30" + bytes([*length, left]) + body
+
+
+def prepare(folder: Path) -> None:
+    """The device code and the script, as .mpy."""
+    sources = firmware_sources()
+    sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
+    compile_tree(sources, folder)
+    script = folder / "streaming.py"
+    script.write_text(DEVICE.replace("STREAM", STREAM).replace("THING", THING))
+    compile_module(script, folder / "streaming.mpy", "streaming.py")
+    script.unlink()
+
+
+def scenario(folder: Path, block: int, units: int) -> str:
+    """A script for `units` times 98,304 bytes in blocks of that size, and its packets."""
+    name = f"{block}x{units}"
+    (folder / name).write_bytes(b"".join(packets(units * UNIT, block)))
+    script = f"import streaming\nstreaming.run({name!r}, {units * UNIT}, {block})\n"
+    (folder / f"{name}.py").write_text(script)
+    return f"{name}.py"
+
+
+def per_byte(folder: Path, block: int) -> int:
+    """Instructions per byte of the image."""
+    low, high = (
+        callgrind.instructions("i386", scenario(folder, block, units), folder, HEAP)
+        for units in (2, 4)
+    )
+    return round((high - low) / (2 * UNIT))
+
+
+def speed(cloud: session.Session, block: int) -> int:
+    """KiB/s of the download, by the board's own clock."""
+    with cloud.board(block, heap="1M") as board:
+        update = cloud.update(board, size=1_468_006)
+    if not update.succeeded:
+        raise SluiceError(f"blocks of {block}: {update.reason}")
+    return round(update.size / 1024 / (update.download_ms / 1000))
+
+
+def main() -> int:
+    """Print the table."""
+    counted: dict[int, int | None] = dict.fromkeys(BLOCKS)
+    if callgrind.available():
+        with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
+            prepare(Path(scratch))
+            counted = {block: per_byte(Path(scratch), block) for block in BLOCKS}
+    else:
+        print(callgrind.MISSING)
+    with session.opened() as cloud:
+        rows = [[f"{block:,}", counted[block], speed(cloud, block)] for block in BLOCKS]
+    tables.show(
+        "Streaming, by size of the block",
+        ["block, bytes", "instructions per byte", "KiB/s, loopback, TLS"],
+        rows,
+        "Instructions: i386, without socket, TLS, flash and digest. KiB/s: 1.4 MiB, window of 8.",
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(guarded(main))
