@@ -1,6 +1,6 @@
 """Doubles for the device's tests: as small as they can be, and as strict as the real thing."""
 
-from net.routes import Whole, matches
+from net.packets import Whole, matches
 
 SECTOR = 4096
 ERASED = b"\xff"

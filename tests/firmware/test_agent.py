@@ -182,7 +182,7 @@ class World:
         self.slots.boot()
         self.journal = Journal(self.cells)
         self.agent = agent = Agent(
-            self.slots, self.journal, self, self, self.source, self.clock, self.settings,
+            self.slots, self.journal, self, self.reach, self.source, self.clock, self.settings,
             self.load, self.healthy, self.reset, self.buffer,
         )  # fmt: skip
         log.to(self.lines.append)

@@ -272,7 +272,6 @@ def test_pending_execution_is_the_jobs_own_if_it_is_the_same():
 def test_report_every_step_says_its_status_and_details():
     expected = {
         "accepted": ("IN_PROGRESS", {"step": "accepted"}),
-        "downloading": ("IN_PROGRESS", {"receive": "3/9", "heap": "1000"}),
         "verifying": ("IN_PROGRESS", {"step": "verifying"}),
         "applying": ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "0x01020003"}),
         "trying": ("IN_PROGRESS", {"self_test": "active", "updatedBy": "0x01020003"}),

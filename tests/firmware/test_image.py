@@ -1,10 +1,9 @@
 """The image: any order of blocks, one sector of RAM, and flash that is written by its rules."""
 
 import gc
-import hashlib
 from random import getrandbits, seed
 
-from doubles import ERASED, SECTOR, Flash, pattern, raised, run
+from doubles import ERASED, SECTOR, Flash, pattern, raised
 
 from ota.errors import Fail
 from ota.image import HEAD, Image
@@ -46,10 +45,6 @@ def filled(size, block, order=None, sectors=None):
     for index in order or range(-(-size // block)):
         assert give(image, data, index, block)
     return image, flash, data
-
-
-async def no_pause():
-    pass
 
 
 def test_image_blocks_in_order_arrive_byte_for_byte():
@@ -230,30 +225,6 @@ def test_image_missing_starts_where_it_is_told():
     assert image.missing() == SECTOR and image.missing(SECTOR + 7) == SECTOR + 7
     assert image.missing(2 * SECTOR) == 3 * SECTOR
     assert image.has(0, SECTOR) and not image.has(0, SECTOR + 1) and image.has(2 * SECTOR, 1)
-
-
-def test_image_digest_is_of_what_flash_holds():
-    for size in (1, 4_095, 4_096, 5 * SECTOR + 60):
-        image, flash, data = filled(size, 4_096)
-        digest = hashlib.sha256(data).digest()
-        assert run(image.digest(no_pause)) == digest
-        flash.data[size - 1] ^= 1
-        assert run(image.digest(no_pause)) != digest
-        flash.data[size - 1] ^= 1
-        if size % SECTOR:
-            flash.data[size] ^= 1  # padding is no part of it
-        assert run(image.digest(no_pause)) == digest
-
-
-def test_image_digest_pauses_every_16_sectors():
-    pauses = []
-
-    async def pause():
-        pauses.append(1)
-
-    image = filled(40 * SECTOR, 4_096)[0]
-    run(image.digest(pause))
-    assert len(pauses) == 3
 
 
 def test_image_flash_error_fails_by_name():

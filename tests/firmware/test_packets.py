@@ -3,8 +3,7 @@
 from doubles import pattern, raised
 
 from net.dial import connect_packet
-from net.packets import PUBLISH, Reader, packet, text
-from net.routes import Whole
+from net.packets import PUBLISH, Reader, Whole, packet, text
 from ota import log
 from ota.errors import Retry
 

@@ -5,8 +5,9 @@ from struct import pack
 
 from doubles import raised
 
+from ota.appimage import version_in
 from ota.errors import Fail
-from ota.slots import Slots, version_in
+from ota.slots import Slots
 
 NEW, PENDING, VALID, INVALID, ABORTED, UNDEFINED = 0, 1, 2, 3, 4, 0xFFFFFFFF
 
@@ -127,17 +128,17 @@ def test_slots_blank_otadata_is_no_trial():
 
 
 def test_slots_without_otadata_are_no_trial():
-    slots = layout()
+    layout(0, (record(1, PENDING), record(2, INVALID)))
+    assert Slots(Part, 0).trial
     Part.table = [p for p in Part.table if p.row[0] == 0]
-    assert not slots.trial
+    assert not Slots(Part, 0).trial
 
 
 def test_slots_version_is_the_running_images():
-    slots = layout()
-    Part.running.data[0] = head(version=b"4.5.6")
-    assert slots.version == "4.5.6"
-    Part.running.data[0] = head(descriptor=1)
-    assert slots.version == ""
+    for data, version in ((head(version=b"4.5.6"), "4.5.6"), (head(descriptor=1), "")):
+        layout()
+        Part.running.data[0] = data
+        assert Slots(Part, 0).version == version
 
 
 def test_slots_check_passes_an_app_image_and_tells_its_version():
@@ -174,9 +175,10 @@ def test_slots_activate_refused_fails_with_the_boot_loaders_number():
 
 
 def test_slots_confirm_marks_the_running_image():
-    slots = layout(running=1)
+    slots = layout(1, (record(1, VALID), record(2, PENDING)))
+    assert slots.trial
     slots.confirm()
-    assert Part.running.calls == ["confirm"]
+    assert Part.running.calls == ["confirm"] and not slots.trial
 
 
 def test_version_in_a_descriptor_that_is_no_text_is_empty():

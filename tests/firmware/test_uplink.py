@@ -55,7 +55,7 @@ class Board:
 
 
 def uplink(board, wifi=True):
-    return Uplink(board if wifi else None, board.clock, board, ["ntp"])
+    return Uplink(board if wifi else None, board.clock, board, ["ntp"], [0, None, False])
 
 
 def refused(count):

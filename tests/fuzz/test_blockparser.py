@@ -36,7 +36,8 @@ def judge(message, sizes):
     at = 0
     while at < len(message):
         end = min(at + sizes(), len(message))
-        parser.feed(message, at, end)
+        piece = bytearray(b'"' + message[at:end] + b'"AAAA')  # as in a buffer that was used before
+        parser.feed(piece, 1, 1 + end - at)
         at = end
     whole = parser.whole
     said = whole, parser.token, parser.file, parser.index, parser.length

@@ -6,8 +6,7 @@ import pytest
 
 DEVICE = """
 import sys, random
-from net.packets import PUBLISH, Reader, packet, text
-from net.routes import Whole
+from net.packets import PUBLISH, Reader, Whole, packet, text
 from ota import log
 from ota.errors import Retry
 

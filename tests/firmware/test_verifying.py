@@ -1,0 +1,108 @@
+"""What is verified is what flash holds, not what once passed through RAM."""
+
+import hashlib
+
+from doubles import SECTOR, Flash, pattern, raised, run
+
+from ota import log
+from ota.errors import Fail
+from ota.job import File
+from ota.states import verifying as states
+
+HEAP = "1m"
+
+
+class Agent:
+    """As much of an agent as the state needs; `digests` are those that were signed for."""
+
+    def __init__(self, size, signature=None):
+        self.data = pattern(size)
+        self.slots = self
+        self.target = Flash(-(-size // SECTOR))
+        self.target.data[:size] = self.data
+        self.buffer = bytearray(SECTOR)
+        self.settings = {"signers": ["/signer.pem"]}
+        self.update = self.job = self
+        file = File(size, "mqtt_stream")
+        file.signature, file.algorithm = signature, "ecdsa"
+        self.files = [file]
+        self.pauses, self.heads, self.dropped = 0, [], False
+
+    def check(self, head):
+        self.heads.append(bytes(head))
+
+    def drop(self):
+        self.dropped = True
+
+    def load(self, path):
+        raise OSError(2)
+
+    async def pause(self):
+        self.pauses += 1
+
+
+class Hashing:
+    """Stands where the state looks for hashlib, and keeps the digests that it asks for."""
+
+    def __init__(self):
+        self.taken = []
+
+    def sha256(self):
+        self.sha = hashlib.sha256()
+        return self
+
+    def update(self, data):
+        self.sha.update(data)
+
+    def digest(self):
+        self.taken.append(self.sha.digest())
+        return self.taken[-1]
+
+
+def digest(agent):
+    """The SHA-256 that a signature would be checked against."""
+    states.hashlib = hashing = Hashing()
+    try:
+        assert quiet(lambda: run(states.verifying(agent))) == "genuine"
+    finally:
+        states.hashlib = hashlib
+    return hashing.taken[0]
+
+
+def quiet(act):
+    log.level("E")
+    try:
+        return act()
+    finally:
+        log.level("I")
+
+
+def test_verifying_digest_is_of_what_flash_holds():
+    for size in (81, 4_095, 4_096, 5 * SECTOR + 60):
+        agent = Agent(size)
+        right = hashlib.sha256(agent.data).digest()
+        assert digest(agent) == right
+        agent.target.data[size - 1] ^= 1
+        assert digest(agent) != right
+        agent.target.data[size - 1] ^= 1
+        if size % SECTOR:
+            agent.target.data[size] ^= 1  # padding is no part of it
+        assert digest(agent) == right
+
+
+def test_verifying_judges_the_head_that_flash_holds():
+    agent = Agent(SECTOR)
+    agent.target.data[5] ^= 1
+    quiet(lambda: run(states.verifying(agent)))
+    assert agent.heads == [bytes(agent.target.data[:80])]
+
+
+def test_verifying_pauses_every_16_sectors_and_needs_no_image():
+    agent = Agent(40 * SECTOR)
+    quiet(lambda: run(states.verifying(agent)))
+    assert agent.pauses == 3 and agent.dropped
+
+
+def test_verifying_a_signature_without_a_usable_signer_fails_by_name():
+    error = quiet(lambda: raised(Fail, states.verifying, Agent(SECTOR, "AAAA")))
+    assert error.reason == "no signer"
