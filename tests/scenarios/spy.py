@@ -7,6 +7,7 @@ the broker comes back by itself, within half a second.
 
 import json
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import paho.mqtt.client as mqtt
 from stage import Stage
 
 TOPICS = ("streams/+/data/json", "streams/+/get/json", "jobs/+/update", "jobs/+/update/accepted")
+PATIENCE_S = 5  # for what the cloud knows already to be heard
 
 
 class Spy:
@@ -74,9 +76,21 @@ class Spy:
             for topic, body in self.heard
         )
 
-    def accepted(self, status: str) -> int:
-        """How often the cloud accepted that status."""
-        states = (
-            body.get("executionState") for topic, body in self.heard if topic.endswith("/accepted")
+    def accepted(self, status: str, least: int = 1) -> int:
+        """How often the cloud accepted that status; waits a little until it did so often."""
+        limit = time.monotonic() + PATIENCE_S
+        while self._accepted(status) < least and time.monotonic() < limit:
+            time.sleep(0.02)
+        return self._accepted(status)
+
+    def _accepted(self, status: str) -> int:
+        heard = list(self.heard)
+        told = {
+            body["clientToken"]
+            for topic, body in heard
+            if topic.endswith("/update") and body.get("status") == status
+        }
+        return sum(
+            topic.endswith("/accepted") and body.get("clientToken") in told
+            for topic, body in heard
         )
-        return sum((state or {}).get("status") == status for state in states)

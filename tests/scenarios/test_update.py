@@ -1,7 +1,19 @@
-"""An update from the job to SUCCEEDED, byte for byte, at all sizes of blocks, windows and images."""
+"""An update from the job to SUCCEEDED, at all sizes of blocks, windows and images."""
 
 import pytest
-from stage import HEAP, SIZE, SLOT, image
+from stage import SIZE, SLOT, Stage, image
+
+SMALL = 147_457  # bytes: 36 sectors and one byte
+
+
+def update(scene: Stage, new: bytes) -> None:
+    """Deploy it to a new board, and see it arrive, run and be told of, once."""
+    job = scene.deploy(new)
+    verdict = scene.verdict(job)
+    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
+    assert scene.running == ("ota_1", "1.1.0")
+    assert scene.board.slot_bytes("ota_1", len(new)) == new
+    assert scene.trials == 1
 
 
 @pytest.mark.parametrize(("block", "window"), [(256, 512), (4096, 8), (16_384, 8), (98_304, 1)])
@@ -9,13 +21,49 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
     cloud, stage, spy, block, window
 ):
     scene = stage(cloud, block=block, window=window)
-    new = image("1.1.0", SIZE)
     ears = spy(scene)
-    board = scene.power_on()
-    job = scene.deploy(new)
-    verdict = scene.verdict(job)
-    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0")
-    assert scene.running == ("ota_1", "1.1.0")
-    assert board.slot_bytes("ota_1", SIZE) == new
-    assert set(ears.blocks) == set(range(-(-SIZE // block)))
-    assert scene.trials == 1
+    scene.power_on()
+    update(scene, image("1.1.0", SIZE))
+    assert ears.blocks.keys() == set(range(-(-SIZE // block)))
+    assert ears.accepted("SUCCEEDED") == 1
+
+
+@pytest.mark.parametrize("size", [147_455, 147_456, SMALL, SLOT])
+def test_update_of_an_image_size_arrives_byte_for_byte(cloud, stage, size):
+    scene = stage(cloud)
+    scene.power_on()
+    update(scene, image("1.1.0", size))
+
+
+@pytest.mark.parametrize(
+    ("block", "window"), [(512, 1), (1024, 3), (2048, 64), (4096, 1), (8192, 512), (65_536, 2)]
+)
+def test_update_at_a_window_arrives_byte_for_byte(cloud, stage, block, window):
+    scene = stage(cloud, block=block, window=window)
+    scene.power_on()
+    update(scene, image("1.1.0", SMALL))
+
+
+def test_updates_one_after_the_other_change_slots(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    for version, slot in (("1.1.0", "ota_1"), ("1.2.0", "ota_0"), ("1.3.0", "ota_1")):
+        assert scene.verdict(scene.deploy(image(version, SMALL))).status == "SUCCEEDED"
+        assert scene.running == (slot, version)
+
+
+def test_update_reports_progress_and_its_steps(cloud, stage, spy):
+    scene = stage(cloud, block=256, window=8)  # slow enough for several reports
+    ears = spy(scene)
+    scene.power_on()
+    update(scene, image("1.1.0", SMALL))
+    told = [body for topic, body in ears.heard if topic.endswith("/update")]
+    received = [
+        body["statusDetails"]["receive"] for body in told if "receive" in body["statusDetails"]
+    ]
+    assert received
+    assert all(text.endswith(f"/{-(-SMALL // 256)}") for text in received)
+    steps = [body["statusDetails"].get("self_test") for body in told]
+    assert [step for step in steps if step] == ["ready", "active"]
+    assert told[-1]["status"] == "SUCCEEDED"
+    assert all(body["status"] == "IN_PROGRESS" for body in told[:-1])

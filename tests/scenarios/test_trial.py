@@ -1,0 +1,92 @@
+"""Images that do not stand their trial: the old one runs again, and the cloud knows why."""
+
+import pytest
+from stage import image
+
+from host_tools.image.modules import SELF_TESTS
+
+SMALL = 131_072  # bytes
+
+
+def test_self_test_that_fails_is_rolled_back_and_a_good_update_still_works(cloud, stage, spy):
+    scene = stage(cloud)
+    ears = spy(scene)
+    board = scene.power_on()
+    first = scene.deploy(image("1.1.0", SMALL))
+    assert scene.verdict(first).status == "SUCCEEDED"
+    bad = scene.verdict(scene.deploy(image("1.2.0", SMALL, app=SELF_TESTS["fail"])))
+    assert (bad.status, bad.reason) == ("FAILED", "rolled back: self-test failed")
+    assert scene.running == ("ota_1", "1.1.0")
+    assert "boot: rolled back ota_0" in board.lines
+    assert scene.verdict(scene.deploy(image("1.3.0", SMALL))).status == "SUCCEEDED"
+    assert scene.running == ("ota_0", "1.3.0")
+    assert (ears.accepted("SUCCEEDED", 2), ears.accepted("FAILED")) == (2, 1)
+
+
+RAISES = "async def healthy():\n    raise ValueError('no sensor')\n"
+
+
+@pytest.mark.parametrize(
+    ("app", "reason"),
+    [
+        (SELF_TESTS["hang"], "rolled back: not confirmed in its trial"),
+        (SELF_TESTS["crash"], "rolled back: not confirmed in its trial"),
+        (RAISES, "rolled back: ValueError('no sensor',)"),
+    ],
+    ids=["hangs", "crashes", "raises"],
+)
+def test_image_that_fails_its_trial_is_rolled_back(cloud, stage, app, reason):
+    scene = stage(cloud, trial_s=10)
+    board = scene.power_on()
+    verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL, app=app)))
+    assert (verdict.status, verdict.reason) == ("FAILED", reason)
+    assert scene.running == ("ota_0", "1.0.0")
+    assert scene.trials == 1
+    board.wait_for("agent idle", after=board.lines.index("boot: rolled back ota_1"))
+
+
+def test_image_that_cannot_reach_the_cloud_is_rolled_back(cloud, stage):
+    """As one whose network code is broken: the deadline of its trial ends it."""
+    scene = stage(cloud, trial_s=10)
+    scene.power_on()
+    broken = (
+        "import net.mqtt\n\nasync def connect(self):\n    from ota.errors import Retry\n"
+        "    raise Retry('no network')\n\nnet.mqtt.Link.connect = connect\n"
+    )
+    verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL, app=broken)))
+    assert (verdict.status, verdict.reason) == ("FAILED", "rolled back: no network")
+    assert scene.running == ("ota_0", "1.0.0")
+
+
+def test_power_cut_in_the_trial_is_rolled_back_and_told(cloud, stage):
+    scene = stage(cloud)
+    board = scene.power_on()
+    slow = (
+        "import asyncio\n\nasync def healthy():\n    print('asked')\n"
+        "    await asyncio.sleep(30)\n    return True\n"
+    )
+    job = scene.deploy(image("1.1.0", SMALL, app=slow))
+    board.wait_for("^asked", 60)
+    board.cut_power()
+    verdict = scene.verdict(job)
+    assert (verdict.status, verdict.reason) == (
+        "FAILED",
+        "rolled back: not confirmed in its trial",
+    )
+    assert scene.running == ("ota_0", "1.0.0")
+
+
+def test_job_canceled_during_the_trial_leaves_the_good_image_running(cloud, stage):
+    scene = stage(cloud)
+    board = scene.power_on()
+    slow = (
+        "import asyncio\n\nasync def healthy():\n    print('asked')\n"
+        "    await asyncio.sleep(2)\n    return True\n"
+    )
+    job = scene.deploy(image("1.1.0", SMALL, app=slow))
+    board.wait_for("^asked", 60)
+    scene.cancel(job, "--force")
+    board.wait_for("agent idle", 30, after=board.lines.index("asked"))
+    assert scene.now(job).status == "CANCELED"
+    assert scene.running == ("ota_1", "1.1.0")
+    assert scene.verdict(scene.deploy(image("1.2.0", SMALL))).status == "SUCCEEDED"
