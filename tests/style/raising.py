@@ -21,7 +21,7 @@ def _package(name: str) -> list[str]:
 
 
 MADE_ON = {  # what a call is made on → the modules that may define it
-    "agent": ["ota.agent"], "dialect": _package("ota.dialects"), "uplink": ["net.uplink"],
+    "agent": ["ota.agent", "net.uplink"], "dialect": _package("ota.dialects"),
     "source": _package("ota.sources"), "journal": ["ota.journal"], "slots": ["ota.slots"],
     "update": ["ota.update"], "image": ["ota.image"], "job": ["ota.job"], "link": ["net.mqtt"],
     "policy": ["ota.policy"], "verify": ["ota.verify"], "clock": ["net.clock"],

@@ -1,4 +1,4 @@
-"""Plug-ins are listed in literal dicts: every row has its file, every file its row."""
+"""Plug-ins are listed in literal dicts: every row has its files, every file its row."""
 
 import ast
 
@@ -8,73 +8,80 @@ from sources import trees
 from host_tools.compile import FIRMWARE
 
 TREES = trees()
-REGISTRIES = (  # package → (module that lists it, name of the list)
-    ("ota.documents", "ota.job", "DOCUMENTS"),
-    ("ota.dialects", "ota.dialects", "DIALECTS"),
-    ("ota.sources", "ota.sources", "SOURCES"),
-    ("ota.operations", "ota.operations", "OPERATIONS"),
-)
-PRESENT = [row for row in REGISTRIES if row[0] in TREES]
+LISTED_IN = "ota.plugins"
+REGISTRIES = {  # name of the list → the package it lists, what each plug-in of it defines
+    "DIALECTS": (
+        "ota.dialects",
+        {"start", "next_job", "pending", "accept", "report", "progress", "still"},
+    ),
+    "SOURCES": ("ota.sources", {"fetch", "close"}),
+    "DOCUMENTS": ("ota.documents", {"read"}),
+    "OPERATIONS": ("ota.operations", {"run"}),
+}
 
 
-def files(package: str) -> set[str]:
-    return {name for name in TREES if name.startswith(package + ".")}
+def literals() -> dict[str, object]:
+    """Every list of plug-ins, by its name; ast reads only literals."""
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in TREES[LISTED_IN].body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "").isupper()
+    }
 
 
-def literal(module: str, name: str):
-    """The value of a name that a module assigns a literal to."""
-    for node in TREES[module].body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == name:
-            return ast.literal_eval(node.value)
-    pytest.fail(f"{module} has no literal {name}")
+def rows(name: str) -> list[tuple[str, ...]]:
+    """(class or function, its module, the modules that it needs) of each row."""
+    value = literals()[name]
+    return list(value.values()) if isinstance(value, dict) else [row[1:] for row in value]
 
 
-def rows(module: str, name: str) -> list[tuple]:
-    """The rows of a registry, as tuples of texts."""
-    value = literal(module, name)
-    found = value.values() if isinstance(value, dict) else value
-    return [row if isinstance(row, tuple) else (row,) for row in found]
+def defined(module: str) -> set[str]:
+    kinds = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+    return {node.name for node in ast.walk(TREES[module]) if isinstance(node, kinds)}
 
 
-@pytest.mark.parametrize(("package", "module", "name"), PRESENT)
-def test_registry_lists_each_file_of_its_package_and_no_other(package, module, name):
-    listed = {text for row in rows(module, name) for text in row if text.startswith(package + ".")}
-    assert listed == files(package)
+def test_lists_are_those_we_know_and_of_the_folders_there_are():
+    assert set(literals()) <= set(REGISTRIES)
+    listed = {REGISTRIES[name][0] for name in literals()}
+    folders = {
+        "ota." + file.parent.name for file in FIRMWARE.glob("ota/*/*.py") if file.parent.name
+    }
+    assert folders - {"ota.states"} == listed
 
 
-@pytest.mark.parametrize(("package", "module", "name"), PRESENT)
-def test_registry_names_only_modules_and_what_they_define(package, module, name):
-    for row in rows(module, name):
-        modules = [text for text in row if text in TREES]
-        assert modules, row
-        defined = {
-            node.name
-            for path in modules
-            for node in TREES[path].body
-            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
-        }
-        classes = [text for text in row if text[0].isupper()]
-        assert set(classes) <= defined, row
+@pytest.mark.parametrize("name", sorted(literals()))
+def test_list_names_each_file_of_its_folder_and_no_other(name):
+    package = REGISTRIES[name][0] + "."
+    listed = {module for row in rows(name) for module in row[1:] if module.startswith(package)}
+    assert listed == {module for module in TREES if module.startswith(package)}
 
 
-@pytest.mark.parametrize(("package", "module", "name"), PRESENT)
-def test_plug_in_is_written_as_its_package_says(package, module, name):
-    wanted = {
-        "ota.documents": {"read"},
-        "ota.dialects": {"start", "next_job", "accept", "report", "progress", "still", "pending"},
-        "ota.sources": {"fetch", "close"},
-        "ota.operations": {"run"},
-    }[package]
-    for path in files(package):
-        defined = {
-            node.name
-            for node in ast.walk(TREES[path])
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-        }
-        assert wanted <= defined, f"{path} lacks {wanted - defined}"
+@pytest.mark.parametrize("name", sorted(literals()))
+def test_list_names_modules_that_there_are_and_what_they_define(name):
+    for what, module, *needed in rows(name):
+        assert what in defined(module)
+        assert set(needed) <= set(TREES)
 
 
-def test_packages_are_those_we_know():
-    packages = {str(p.parent.relative_to(FIRMWARE)) for p in FIRMWARE.rglob("__init__.py")}
-    known = {row[0].replace(".", "/") for row in REGISTRIES} | {"ota", "ota/states", "net"}
-    assert packages <= known
+@pytest.mark.parametrize("name", sorted(literals()))
+def test_plug_in_is_written_as_its_list_says(name):
+    wanted = REGISTRIES[name][1]
+    for _, module, *_ in rows(name):
+        assert wanted <= defined(module), f"{module} lacks {wanted - defined(module)}"
+
+
+@pytest.mark.parametrize("name", sorted(literals()))
+def test_plug_in_imports_of_its_kind_only_what_stands_in_its_row(name):
+    package = REGISTRIES[name][0] + "."
+    for row in rows(name):
+        for module in row[1:]:
+            for node in ast.walk(TREES[module]):
+                imported = getattr(node, "module", None) or ""
+                assert not imported.startswith(package) or imported in row, (module, imported)
+
+
+def test_states_are_modules_with_a_coroutine_of_their_name():
+    states = [name for name in TREES if name.startswith("ota.states.")]
+    assert states
+    for module in states:
+        assert module.rsplit(".", 1)[1] in defined(module)

@@ -10,7 +10,6 @@ from host_tools.compile import FIRMWARE
 
 NEVER = {  # (state, event) that the tree allows and the code does not, and why
     ("CONNECTING", "lost"): "without a deadline, reach tries for ever",
-    ("VERIFYING", "refused"): "policy.signature was asked in ACCEPTING, with the same settings",
 }
 RAISING = Raising()
 
