@@ -12,7 +12,7 @@ keep alive and send on what was held up. Several coroutines may wait at once.
     wait_msg check_msg `turn`; no blocking, no assert, no packet in memory
     ping disconnect    answered pings are checked; `close`
 
-memory   1,024 B receive buffer, 280 B for the head of a packet; a payload is held whole only for
+memory   512 B receive buffer, 280 B for the head of a packet; a payload is held whole only for
          handlers that want it so, up to their limit
 wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 """
@@ -137,7 +137,7 @@ class Link(MQTTClient):
     async def subscribe(self, topic, handler, qos=0, limit=_LIMIT):
         """Have messages of a topic filter handled; awaited until the broker granted it.
 
-        handler   called with (topic, payload), both bytes, payload None when it was longer than
+        handler   called with (topic, payload), bytes and bytearray, None when it was longer than
                   `limit`; or an object with begin(topic, size) → wanted, feed(buf, at, end), end()
         raises    Retry when refused or not answered
         """

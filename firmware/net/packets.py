@@ -10,7 +10,7 @@ from ota.log import Log
 
 PUBLISH = const(0x30)
 _ANSWERS = b"\x20\x40\x90\xb0\xd0"  # CONNACK, PUBACK, SUBACK, UNSUBACK, PINGRESP
-_BUFFER = const(1024)  # bytes taken from the socket at a time
+_BUFFER = const(512)  # bytes taken from the socket at a time
 _HEAD = const(280)  # bytes of a packet before its payload: topic of 256, two lengths, packet id
 _TOPIC = const(256)  # bytes, AWS's limit
 _MAX_SHIFT = const(21)  # of the fourth and last byte of a remaining length
@@ -20,13 +20,13 @@ log = Log("mqtt")
 
 def packet(kind, *parts):
     """A whole packet: fixed header with its remaining length, then the parts."""
-    body = b"".join(part.encode() if isinstance(part, str) else part for part in parts)
-    size, length = len(body), bytearray()
+    parts = [part.encode() if isinstance(part, str) else part for part in parts]
+    size, head = sum(len(part) for part in parts), bytearray((kind,))
     while size > 0x7F:
-        length.append(size & 0x7F | 0x80)
+        head.append(size & 0x7F | 0x80)
         size >>= 7
-    length.append(size)
-    return bytes((kind,)) + length + body
+    head.append(size)
+    return b"".join([head] + parts)  # one copy: the heap may have no room for two
 
 
 def text(value):
@@ -154,7 +154,7 @@ class Reader:
 
 
 class Whole:
-    """A sink that gathers a payload of at most `limit` bytes and hands it to `handler`."""
+    """A sink that gathers a payload of at most `limit` bytes for `handler(topic, bytearray)`."""
 
     def __init__(self, handler, limit):
         self._handler = handler
@@ -178,7 +178,7 @@ class Whole:
 
     def end(self):
         data, self._data = self._data, None
-        self._handler(self._topic, None if data is None else bytes(data))
+        self._handler(self._topic, data)
 
 
 def matches(pattern, topic):
