@@ -111,8 +111,6 @@ class Link(MQTTClient):
         finally:
             self.close()
 
-    # -- the application's side --------------------------------------------------------------
-
     def publish(self, topic, msg, retain=False, qos=0):
         """Send a message, or queue it behind what is being sent; nobody waits for its PUBACK.
 
@@ -279,8 +277,6 @@ class Link(MQTTClient):
             if not self._out:
                 self._out, self._behind = self._behind, b""
 
-    # -- packets that came -------------------------------------------------------------------
-
     def _on_packet(self, kind, head, number):
         """An answer: CONNACK, SUBACK, PUBACK, PINGRESP; or a PUBLISH to acknowledge."""
         if kind == PUBLISH:
@@ -293,8 +289,12 @@ class Link(MQTTClient):
             self._awaited[number] = head[2] if kind == 0x90 else 0
 
     def _route(self, topic):
-        """The sink for a message of this topic; None when nobody asked for it."""
-        for pattern, (sink, _) in self._routes.items():
-            if matches(pattern, topic):
-                return sink
-        return None
+        """The sink for a message of this topic; None when nobody asked for it.
+
+        The longest filter wins: an application's "#" does not take what is for the agent.
+        """
+        best = ""
+        for pattern in self._routes:
+            if len(pattern) > len(best) and matches(pattern, topic):
+                best = pattern
+        return self._routes[best][0] if best else None

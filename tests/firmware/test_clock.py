@@ -99,10 +99,10 @@ def test_clock_floor_survives_and_is_written_at_most_once_a_day():
         os.remove(PATH)  # a second write would bring it back
         board.unix_s += DAY_S - 1
         clock.save_floor()
-        assert clock.load_floor() == WRITTEN_S
+        assert Clock(clock._board, PATH)._floor_s == WRITTEN_S
         board.unix_s += 1
         clock.save_floor()
-        assert clock.load_floor() == WRITTEN_S + 11 * DAY_S
+        assert Clock(clock._board, PATH)._floor_s == WRITTEN_S + 11 * DAY_S
         assert not clock_at(WRITTEN_S + 11 * DAY_S - 1, path=PATH)[1].plausible()
         assert clock_at(WRITTEN_S + 11 * DAY_S, path=PATH)[1].plausible()
     finally:
@@ -119,7 +119,7 @@ def test_clock_floor_file_that_is_broken_or_absurd_is_ignored():
         for text in ("", "soon", "-5", "17", "99999999999", "1e10", "\0" * 9):
             with open(PATH, "w") as file:
                 file.write(text)
-            assert clock_at(0, path=PATH)[1].load_floor() == WRITTEN_S, text
+            assert clock_at(0, path=PATH)[1]._floor_s == WRITTEN_S, text
     finally:
         os.remove(PATH)
 
@@ -127,7 +127,7 @@ def test_clock_floor_file_that_is_broken_or_absurd_is_ignored():
 def test_clock_floor_that_cannot_be_written_is_only_a_warning():
     board, clock = clock_at(WRITTEN_S + 10 * DAY_S, path="/no/such/folder/floor")
     quietly(clock.save_floor)
-    assert clock.load_floor() == WRITTEN_S
+    assert Clock(clock._board, PATH)._floor_s == WRITTEN_S
 
 
 NONCE = b"12345678"

@@ -394,6 +394,15 @@ def test_message_in_any_pieces_reaches_its_handler():
         assert found == [(b"a", bytes(pattern(300))), (b"a", b"")], piece
 
 
+def test_message_of_two_filters_goes_to_the_longer_one():
+    link, sock, broker = linked()
+    everything, own = collect(link, "#"), collect(link, "a/b/+")
+    sock.incoming += [publish("a/b/c", b"1"), publish("other", b"2")]
+    turn(link)
+    assert own == [(b"a/b/c", b"1")]
+    assert everything == [(b"other", b"2")]
+
+
 def test_message_of_qos_1_is_acknowledged_after_its_handler():
     link, sock, broker = linked()
     seen = []
