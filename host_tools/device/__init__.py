@@ -8,6 +8,8 @@ meter            operations counted, wear, the fuse
 provision        factory flashing, LittleFS
 bootloader       chooses a slot by ESP-IDF's rules
 romfs            modules that run in place
+linker           makes shims/ small: on a chip they would take no heap
+spare_names      names that MicroPython has anyway
 hardware         a board that is switched off
 supervisor       Board: power and resets
 process          one run of MicroPython

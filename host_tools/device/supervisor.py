@@ -21,8 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host_tools import toolchain
-from host_tools.compile import compile_tree
-from host_tools.device import bootloader, romfs
+from host_tools.device import bootloader, linker, romfs
 from host_tools.device.hardware import Hardware
 from host_tools.device.meter import PowerCut
 from host_tools.device.output import Output
@@ -31,12 +30,6 @@ from host_tools.device.terminal import Terminal
 from host_tools.errors import SluiceError
 from host_tools.image.build import CHIPS
 
-HERE = Path(__file__).parent
-SHIMS = {file.name: file for file in (HERE / "shims").glob("*.py")} | {
-    "sim_norflash.py": HERE / "norflash.py",  # these three run on both sides
-    "sim_otadata.py": HERE / "otadata.py",
-    "sim_appimage.py": HERE.parent / "image/appimage.py",
-}
 POWER_ON, HARD, WATCHDOG, SOFT = 1, 2, 3, 5  # machine.reset_cause()
 SOFT_TO_RAW, PANIC, POWER_CUT = 16, 33, 77  # exit codes of sim_chip.py
 # fmt: off
@@ -179,9 +172,7 @@ class Board(Hardware):
         if self.alive:
             raise SluiceError(f"{self.name} is running already")
         self.make()
-        compile_tree(SHIMS, self.home / "shims")
-        modules = {file.name: file.read_bytes() for file in (self.home / "shims").iterdir()}
-        (self.home / "shims.rom").write_bytes(romfs.pack(modules))
+        self._install(linker.board_modules())
         self._program = toolchain.micropython(self._arch)
         terminal = Terminal(self.link) if self.link else None
         self._process = Process(self._output, terminal)
@@ -221,9 +212,13 @@ class Board(Hardware):
             if self._booted.state != "trial":
                 raise SluiceError(f"the image in {self._booted.slot.label} cannot be simulated")
             return PANIC
-        return self._process.run(
-            self._command(cause), self.home, f"{self.home.resolve() / 'shims'}:.frozen"
-        )
+        return self._process.run(self._command(cause), self.home, "shims")
+
+    def _install(self, modules: dict[str, bytes]) -> None:
+        """The model's own modules: as a ROMFS, and as files for a MicroPython without it."""
+        shutil.rmtree(self.home / "shims", ignore_errors=True)
+        _unpack(modules, self.home / "shims")
+        (self.home / "shims.rom").write_bytes(romfs.pack(modules))
 
     def _boot(self) -> None:
         """What happens before any Python: the boot loader, and the chosen slot's modules."""
@@ -237,23 +232,16 @@ class Board(Hardware):
         if self._frozen:
             (self.home / "rom.bin").write_bytes(romfs.pack(modules))
         else:
-            self._unpack(modules)
-
-    def _unpack(self, modules: dict[str, bytes]) -> None:
-        """As files, for MicroPython to load into its heap."""
-        for path, content in modules.items():
-            file = self.home / "rom" / path
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+            _unpack(modules, self.home / "rom")
 
     def _command(self, cause: int) -> list[str]:
-        """sys.argv of sim_chip.py and sim_run.py."""
+        """What runs. One argument for sim_chip.py: the interpreter keeps each in its heap."""
         raw, self._to_raw = self._to_raw, False
         mode = "pipe" if not self.link else "raw" if raw else "main"
         chip = CHIPS[self._chip_name].id
         arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode]
         start = [str(self._program), "-X", f"heapsize={self.heap}", "-m", "sim_start"]
-        return start + [str(argument) for argument in arguments]
+        return [*start, " ".join(str(argument) for argument in arguments)]
 
     def _after(self, code: int) -> int | None:
         """Say how it ended; the cause of the reset that follows, None if none does."""
@@ -273,3 +261,11 @@ class Board(Hardware):
         if cause == POWER_ON:
             self.meter.disarm()
         return cause
+
+
+def _unpack(modules: dict[str, bytes], folder: Path) -> None:
+    """As files, for MicroPython to load into its heap."""
+    for path, content in modules.items():
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)

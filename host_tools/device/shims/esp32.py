@@ -8,7 +8,7 @@ Source: esp32_partition.c of MicroPython's esp32 port; esp_partition and esp_ota
 import struct
 
 import sim_chip as chip
-import sim_otadata as otadata
+from sim_otadata import NEW, RECORD, VALID, active, choice, pack, parse
 
 _SECTOR = 4096
 _TABLE, _TABLE_SIZE, _ENTRY = 0x8000, 0xC00, 32
@@ -55,18 +55,18 @@ def _records():
     where = _first(1, 0, None)
     if not where:
         return None, None
-    raw = memoryview(bytearray(otadata.RECORD))
+    raw = memoryview(bytearray(RECORD))
     records = []
     for index in (0, 1):
         chip.flash.read(where[2] + index * _SECTOR, raw)
-        records.append(otadata.parse(raw))
+        records.append(parse(raw))
     return where, records
 
 
 def _record(where, index, sequence, state):
     at = where[2] + index * _SECTOR
     chip.flash.erase(at)
-    chip.flash.program(at, otadata.pack(sequence, state))
+    chip.flash.program(at, pack(sequence, state))
 
 
 def _boot():
@@ -75,7 +75,7 @@ def _boot():
     slots = _slots()
     if not where:
         return None
-    at = otadata.active(records)
+    at = active(records)
     if at < 0 or not slots:
         return _first(0, 0, None) or (slots[0] if slots else None)
     return slots[(records[at][0] - 1) % len(slots)]
@@ -89,7 +89,7 @@ class Partition:
     TYPE_APP = 0
     TYPE_DATA = 1
 
-    def __init__(self, id, block_size=_SECTOR, _info=None):
+    def __init__(self, id, block_size=_SECTOR, _info=None, /):
         self._info = _info or self._lookup(id)
         self._block = block_size
         self._cache = memoryview(bytearray(_SECTOR)) if block_size < _SECTOR else None
@@ -119,14 +119,14 @@ class Partition:
         """(type, subtype, address, size, label, encrypted)."""
         return self._info
 
-    def readblocks(self, n, buf, off=0):
+    def readblocks(self, n, buf, off=0, /):
         """Fill `buf` from block `n`, byte `off` of it; any length."""
         view = memoryview(buf)
         at = n * self._block + off
         self._bounds(at, len(view))
         chip.flash.read(self._info[2] + at, view)
 
-    def writeblocks(self, n, buf, off=None):
+    def writeblocks(self, n, buf, off=None, /):
         """Without `off` erase, then program; with it (0 too) only program."""
         data = memoryview(buf)
         at = n * self._block + (off or 0)
@@ -137,7 +137,7 @@ class Partition:
             self._erase(at, len(data))
         self._program(at, data)
 
-    def ioctl(self, op, arg):
+    def ioctl(self, op, arg, /):
         """As vfs.AbstractBlockDev says; erases only when blocks are sectors."""
         if op == 4:
             return self._info[3] // self._block
@@ -171,8 +171,8 @@ class Partition:
         if subtype & 0xF0 != _OTA_0:
             chip.flash.erase(where[2], where[3])
             return
-        index, sequence = otadata.choice(records, subtype & 0x0F, len(_slots()))
-        _record(where, index, sequence, otadata.NEW)
+        index, sequence = choice(records, subtype & 0x0F, len(_slots()))
+        _record(where, index, sequence, NEW)
 
     @classmethod
     def mark_app_valid_cancel_rollback(cls):
@@ -180,11 +180,11 @@ class Partition:
         where, records = _records()
         if not where:
             raise _fault(0x105, "ESP_ERR_NOT_FOUND")
-        at = otadata.active(records)
+        at = active(records)
         if at < 0:
             raise OSError(1, "ESP_FAIL")
-        if records[at][1] != otadata.VALID:
-            _record(where, at, records[at][0], otadata.VALID)
+        if records[at][1] != VALID:
+            _record(where, at, records[at][0], VALID)
 
     def _verify(self, address, size):
         import sys
@@ -196,7 +196,7 @@ class Partition:
             appimage.verify(
                 lambda offset, view: chip.flash.read(address + offset, memoryview(view)),
                 size,
-                chip.ID,
+                int(chip.words[4]),
             )
         except ValueError as error:
             print("esp_image: " + error.args[0])

@@ -24,10 +24,10 @@ def unique_id():
     """Six bytes, the same for a name at every boot."""
     import hashlib
 
-    return hashlib.sha256(chip.name).digest()[:6]
+    return hashlib.sha256(chip.words[3]).digest()[:6]
 
 
-def freq(hz=160000000):
+def freq(hz=160000000, /):
     """The clock does not change."""
     return 160000000
 
@@ -53,7 +53,7 @@ class RTC:
 
     _offset_s = 0
 
-    def datetime(self, now=None):
+    def datetime(self, now=None, /):
         """(year, month, day, weekday, hours, minutes, seconds, subseconds), or set it."""
         import time
 

@@ -6,7 +6,7 @@ STAT_IDLE, STAT_CONNECTING, STAT_GOT_IP = 1000, 1001, 1010
 _hostname = ["mpy-esp32"]
 
 
-def hostname(name=None):
+def hostname(name=None, /):
     """The name, or set it."""
     if name is not None:
         _hostname[0] = name
@@ -19,11 +19,11 @@ class WLAN:
     IF_STA, IF_AP = 0, 1
     PM_NONE, PM_PERFORMANCE, PM_POWERSAVE = 0, 1, 2
 
-    def __init__(self, interface_id=STA_IF):
+    def __init__(self, interface_id=STA_IF, /):
         self._active = False
         self._joined = False
 
-    def active(self, on=None):
+    def active(self, on=None, /):
         """Whether it is on, or turn it on or off."""
         if on is not None:
             self._active = bool(on)
@@ -44,13 +44,13 @@ class WLAN:
         """Whether it has joined."""
         return self._joined
 
-    def status(self, what=None):
+    def status(self, what=None, /):
         """STAT_IDLE or STAT_GOT_IP; -50 for "rssi"."""
         if what == "rssi":
             return -50
         return STAT_GOT_IP if self._joined else STAT_IDLE
 
-    def config(self, what=None, **_):
+    def config(self, what=None, /, **_):
         """Settings are taken and have no effect; "mac" and "ssid" answer."""
         if what == "mac":
             import machine
@@ -58,7 +58,7 @@ class WLAN:
             return machine.unique_id()
         return "simulated" if what in ("ssid", "essid") else None
 
-    def ifconfig(self, settings=None):
+    def ifconfig(self, settings=None, /):
         """(address, mask, gateway, DNS) of a loopback network."""
         return ("127.0.0.1", "255.0.0.0", "127.0.0.1", "127.0.0.1")
 

@@ -1,12 +1,22 @@
-"""The chip under this process: its flash and meter, mapped from their files; how it ends.
+"""The chip under this process: its flash and meter, mapped from their files; its life.
 
-sys.argv is what the supervisor passes: the slot that runs ("ota_0"), the reset cause (a number of
-`machine`), the supervisor's process id, the device's name, the chip id, and the mode of sim_run.
-The working directory is the device's folder.
+sys.argv[1] is what the supervisor passes, in words: the slot that runs ("ota_0"), the reset cause
+(a number of `machine`), the supervisor's process id, the device's name, the chip id, and a mode:
+
+    pipe   no terminal
+    main   a terminal; the REPL after main
+    raw    a terminal, after a soft reset in raw mode: boot.py, then the raw REPL
+
+The working directory is the device's folder. linker.py joins this file to norflash.py.
 """
 
+import gc
+import os
+import struct
 import sys
+import time
 
+import vfs
 from sim_norflash import WATCHDOG_MS, NORFlash
 from sim_start import libc, mapped
 
@@ -14,27 +24,21 @@ from sim_start import libc, mapped
 SOFT_RESET_RAW, SOFT_RESET, HARD_RESET, PANIC, POWER_CUT = 16, 17, 32, 33, 77
 _DIE_WITH_PARENT, _KILL = 1, 9  # prctl: PR_SET_PDEATHSIG; SIGKILL
 
-running = sys.argv[1]
-cause = int(sys.argv[2])
-name = sys.argv[4]
-ID = int(sys.argv[5])
+words = sys.argv[1].split()
+running = words[0]
+cause = int(words[1])
 
 leave = libc.func("v", "_exit", "i")  # at once: no finally, no flush, as a reset on a chip
 
 
-def control(file, request):
-    """ioctl without an argument."""
-    libc.func("i", "ioctl", "ili")(file, request, 0)
+def control(name, file, request):
+    """A call of the C library with two numbers: `ioctl` without an argument, `prctl`."""
+    libc.func("i", name, "iii")(file, request, 0)
 
 
-def _bind(supervisor):
-    """Die with the supervisor, however it dies."""
-    libc.func("i", "prctl", "ili")(_DIE_WITH_PARENT, _KILL, 0)
-    if libc.func("i", "getppid", "")() != supervisor:
-        leave(0)
-
-
-_bind(int(sys.argv[3]))
+control("prctl", _DIE_WITH_PARENT, _KILL)  # with the supervisor, however it dies
+if libc.func("i", "getppid", "")() != int(words[2]):
+    leave(0)
 meter = mapped("meter.bin")
 flash = NORFlash(mapped("flash.bin"), meter, lambda: leave(POWER_CUT))
 
@@ -47,15 +51,69 @@ def panic(reason):
 
 def timer(timeout_ms):
     """A timer that ends this process after that time, unless set again; 0 stops it."""
-    import struct
-
+    struct.pack_into("<I", meter, WATCHDOG_MS, timeout_ms)
     span = struct.pack("llll", 0, 0, timeout_ms // 1000, timeout_ms % 1000 * 1000)
     libc.func("i", "setitimer", "ipp")(0, span, None)
-    struct.pack_into("<I", meter, WATCHDOG_MS, timeout_ms)
 
 
 def armed():
     """The watchdog's timeout in ms, or 0; it outlives a soft reset, as the chip's does."""
-    import struct
-
     return struct.unpack_from("<I", meter, WATCHDOG_MS)[0]
+
+
+def start():
+    """The board comes up: mounts the file systems, then runs the device's own code.
+
+    Afterwards a board with a terminal is at its REPL; one whose watchdog is armed sits still; any
+    other ends: 0, or 1 after a traceback.
+    """
+    _mount()
+    if armed():
+        timer(armed())
+    if words[5] == "pipe":
+        code = _run()
+        while armed() and code != SOFT_RESET:
+            time.sleep(60)
+    else:
+        import sim_repl
+
+        sim_repl.take_terminal()
+        code = _run()
+        if code != SOFT_RESET:
+            code = sim_repl.serve(words[5] == "raw")
+    leave(code)
+
+
+def _mount():
+    """LittleFS on the flash at /, the image's modules at /rom; the model's are at /shims."""
+    import esp32
+
+    frozen = "rom.bin" in os.listdir()
+    rom = vfs.VfsRom(mapped("rom.bin")) if frozen else vfs.VfsPosix(os.getcwd() + "/rom")
+    vfs.umount("/")
+    vfs.mount(vfs.VfsLfs2(esp32.Partition.find(1, label="vfs")[0]), "/")
+    vfs.mount(rom, "/rom", readonly=True)
+    os.chdir("/")
+    sys.path[:] = ["", "/shims", ".frozen", "/rom", "/lib"]
+
+
+def _run():
+    """The exit code of /boot.py, and of /main.py or else the image's `main`."""
+    spaces = {"__name__": "__main__"}
+    try:
+        names = os.listdir("/")
+        if "boot.py" in names:
+            execfile("/boot.py", spaces)  # noqa: F821
+        if words[5] == "raw":
+            return 0
+        gc.collect()
+        if "main.py" in names:
+            execfile("/main.py", spaces)  # noqa: F821
+        else:
+            __import__("main")
+    except SystemExit:
+        return SOFT_RESET
+    except BaseException as error:  # as the port does: shown on the console, never swallowed
+        sys.print_exception(error)
+        return 1
+    return 0

@@ -42,7 +42,7 @@ class _MicroPython:
 def take_terminal():
     """Make the pty this process's own, so that Ctrl-C on it interrupts."""
     termios.setraw(0)
-    chip.control(0, _CONTROLLING)
+    chip.control("ioctl", 0, _CONTROLLING)
     sys.modules["micropython"] = _MicroPython()
     sys.modules["micropython"].kbd_intr(3)
 
@@ -93,7 +93,7 @@ def _show(error):
     text = io.StringIO()
     sys.print_exception(error, text)
     for line in text.getvalue().split("\n")[:-1]:
-        if "sim_repl.py" not in line:
+        if "sim_repl" not in line:
             print(line)
 
 

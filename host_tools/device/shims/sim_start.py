@@ -1,4 +1,4 @@
-"""The first instruction: finds this model's own modules and goes on with `sim_run`.
+"""The first instruction: finds this model's own modules and goes on with `sim_chip`.
 
 They lie in shims.rom, mapped outside the heap and run in place, where MicroPython can do that
 (1.25); in 1.24 they are files and take heap.
@@ -27,10 +27,9 @@ def mapped(file):
 
 
 if __name__ == "__main__":
-    home = os.getcwd()
     if hasattr(vfs, "VfsRom"):
         vfs.mount(vfs.VfsRom(mapped("shims.rom")), "/shims")
     else:
-        vfs.mount(vfs.VfsPosix(home + "/shims"), "/shims", readonly=True)
-    sys.path[:] = ["/shims", ".frozen"]
-    __import__("sim_run")
+        vfs.mount(vfs.VfsPosix(os.getcwd() + "/shims"), "/shims", readonly=True)
+    sys.path[:] = ["/shims"]
+    __import__("sim_chip").start()
