@@ -2,9 +2,9 @@
 
     .venv/bin/python -m bench.stream
 
-Instructions are callgrind's on the i386 unix port: MQTT packets from a file, in pieces of 1,024
-bytes as the link takes them, through the packet reader, the stream source, the block parser and
-the image, into a slot whose flash costs nothing. A run over four blocks of 98,304 bytes less one
+Instructions are callgrind's on the i386 unix port: MQTT packets from a file, in pieces as large as
+the link's buffer, through the packet reader, the stream source, the block parser and the image,
+into a slot whose flash costs nothing. A run over four blocks of 98,304 bytes less one
 over two, so that starting up does not count. Not in it: the socket, TLS, flash, and the digest
 that is read back afterwards. KiB/s are those of whole updates over mutual TLS on the loopback
 interface, with simulated flash: this machine's, and no board's.
