@@ -40,7 +40,7 @@ for _name in (
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
 _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handler says otherwise
-_NAP_MAX_MS = const(31)  # naps grow from 1 ms: prompt while messages come, cheap while none do
+_NAP_MAX_MS = const(32)  # naps grow by 1 ms: prompt while messages come, cheap while none do
 _TURNS = const(8)  # reads before the others get their turn
 
 log = Log("mqtt")
@@ -194,7 +194,7 @@ class Link(MQTTClient):
             if self.turn():
                 self._nap_ms = 0
             elif not ready():
-                self._nap_ms = min(2 * self._nap_ms + 1, _NAP_MAX_MS)
+                self._nap_ms = min(self._nap_ms + 1, _NAP_MAX_MS)
             await clock.sleep_ms(min(left_ms, self._nap_ms))
         return True
 
