@@ -3,6 +3,7 @@
 from binascii import a2b_base64
 
 import signer_samples as sample
+
 from ota import p256
 from ota.errors import Fail
 

@@ -1,6 +1,7 @@
 """Which signer, which signature: the decision of ota/verify.py, on MicroPython."""
 
 import signer_samples as sample
+
 from ota import log
 from ota.errors import Fail
 from ota.verify import chosen, genuine, unpack
