@@ -82,8 +82,9 @@ class Agent:
             if not isinstance(error, OTAError):
                 sys.print_exception(error)
                 error = Fail("internal error: " + repr(error))
-            if event == "failed":
+            if event in ("failed", "gone"):
                 self.drop()
+            if event == "failed":
                 self.journal.owe("failed", str(error), self.job)
             return event
         finally:

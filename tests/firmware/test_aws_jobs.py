@@ -546,3 +546,21 @@ def test_report_that_the_service_can_never_take_is_gone():
     for code in ("InvalidRequest", "InvalidJson", "InvalidTopic"):
         jobs, link, cloud = speaker(("j1/update", False, refusal(code)))
         assert str(raised(Gone, jobs.report, started(), "succeeded", INFO)) == code
+
+
+def test_answers_whose_members_are_of_the_wrong_type_raise_nothing_else():
+    for wrong in ([], "x", 7, True, None):
+        jobs, link, cloud = speaker(("start-next", True, {"execution": wrong}))
+        raised(Gone, jobs.accept, Job("j1", 1))
+        state = {"code": "VersionMismatch", "executionState": wrong}
+        jobs, link, cloud, job = at_work(("j1/update", False, state))
+        raised(Gone, jobs.report, job, "succeeded", INFO)
+        version = {"status": "IN_PROGRESS", "versionNumber": wrong}
+        state = {"code": "VersionMismatch", "executionState": version}
+        jobs, link, cloud, job = at_work(
+            ("j1/update", False, state), ("j1/update", True, {"timestamp": 1})
+        )
+        run(jobs.report(job, "succeeded", INFO))
+        jobs, link, cloud, job = at_work(("j1/get", True, {"execution": wrong}))
+        link.bring(*notice({"timestamp": 1}))
+        raised(Gone, jobs.still, job)

@@ -97,8 +97,10 @@ class AWSJobs:
 
         raises   Gone when the execution is over for other reasons, Retry when nobody answers
         """
-        await plug_in(_UPDATES, "report")(self, job, step, info)
-        let_go(_UPDATES)
+        try:
+            await plug_in(_UPDATES, "report")(self, job, step, info)
+        finally:
+            let_go(_UPDATES)
 
     def forget(self, job):
         """The execution is over: what was heard of it is stale."""
@@ -128,14 +130,14 @@ class AWSJobs:
         accepted, answer = await self.request(
             job.id + "/get", {"executionNumber": job.number, "includeJobDocument": False}
         )
-        execution = answer.get("execution") or {}
+        execution = member(answer, "execution")
         if not accepted and answer.get("code") in PASSING:
             self._doubted = True  # the service could not say; ask again
         elif not accepted or execution.get("status") != "IN_PROGRESS":
             self.forget(job)
             raise Gone(execution.get("status") or answer.get("code"))
         else:
-            job.version = execution.get("versionNumber", job.version)
+            job.version = number(execution.get("versionNumber"), job.version)
 
     # -- requests and answers ----------------------------------------------------------------
 
@@ -200,6 +202,17 @@ def _object(payload):
         return value
     log.w("not a JSON object", len(payload))
     return {}
+
+
+def member(answer, key):
+    """The object in a member of an answer; {} when there is none."""
+    value = answer.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def number(value, otherwise):
+    """The value, if it is an int."""
+    return value if type(value) is int else otherwise
 
 
 def _job(execution):

@@ -8,7 +8,7 @@ source   AWS IoT developer guide, "UpdateJobExecution"; limits: botocore iot-job
 
 from micropython import const
 
-from ota.dialects.aws_jobs import OPEN, PASSING
+from ota.dialects.aws_jobs import OPEN, PASSING, member, number
 from ota.errors import Gone, Retry
 from ota.log import Log
 
@@ -66,7 +66,7 @@ def _overtaken(jobs, job, status, answer):
     5. anything else will not change by saying it again: Gone
     """
     code = answer.get("code")
-    state = answer.get("executionState") or {}
+    state = member(answer, "executionState")
     now = state.get("status")
     log.w("update refused", code, now, state.get("versionNumber"))
     if code in PASSING:
@@ -74,7 +74,7 @@ def _overtaken(jobs, job, status, answer):
     if now == status and now not in OPEN:
         return None
     if now in OPEN:
-        job.version = state.get("versionNumber", job.version)
+        job.version = number(state.get("versionNumber"), job.version)
         job.queued = now == "QUEUED"
         if code == "VersionMismatch":
             return status
