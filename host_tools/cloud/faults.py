@@ -110,7 +110,7 @@ class Faults:
         if self._hit_topic("silence", topic):
             return []
         if self._hit_topic("reject", topic):
-            return [refusal(topic, self._rules["reject"].get("code", "InternalError"))]
+            return refusal(topic, self._rules["reject"].get("code"))
         return None
 
     def after(self, messages: list[Message], kick: Callable[[str], None]) -> list[Message]:
@@ -177,12 +177,17 @@ def read_rules(file: Path) -> dict[str, Rule]:
     return rules
 
 
-def refusal(topic: str, code: str) -> Message:
-    """A refusal of the request on that topic, whichever service it is for."""
+def refusal(topic: str, code: str | int | None) -> list[Message]:
+    """A refusal of the request on that topic, in its service's words; [] where there are none."""
     text = "refused by a fault of the local cloud"
-    if "/streams/" in topic:
+    found = owner(topic)
+    if found is None:
+        return []
+    if found[1] == "streams":
         head, _, form = topic.rpartition("/")
+        code = code or "InternalError"
         body = {"o": code, "m": text, "code": code, "message": text}
-        return Message(f"{head.rpartition('/')[0]}/rejected/{form}", compact(body))
+        return [Message(f"{head.rpartition('/')[0]}/rejected/{form}", compact(body))]
+    code = code or (500 if found[1] == "shadow" else "InternalError")
     body = {"code": code, "message": text, "timestamp": int(time.time())}
-    return Message(f"{topic}/rejected", compact(body))
+    return [Message(f"{topic}/rejected", compact(body))]

@@ -11,6 +11,7 @@ ACCOUNT = "123456789012"
 THING = re.compile(r"[a-zA-Z0-9:_-]{1,128}")
 JOB = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 STREAM = re.compile(r"[a-zA-Z0-9_-]{1,128}")
+SHADOW = re.compile(r"[$a-zA-Z0-9:_-]{1,64}")
 
 
 def check_thing(name: str) -> str:

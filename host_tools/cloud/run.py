@@ -25,6 +25,8 @@ from host_tools.cloud.ota_updates import UpdateCalls
 from host_tools.cloud.rest import REST
 from host_tools.cloud.s3 import S3
 from host_tools.cloud.service import Service, of_things
+from host_tools.cloud.shadow_api import ShadowCalls
+from host_tools.cloud.shadows import Shadows
 from host_tools.cloud.state import State, write_atomically
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams import Streams
@@ -70,6 +72,7 @@ class Cloud:
         self.executions = Executions(self.store, time.time, self._expand)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
+        self.shadows = Shadows(self.store, time.time)
         self.web: WebServer | None = None
         self._restarts = 0
         self._version = None
@@ -82,6 +85,7 @@ class Cloud:
             {
                 "$aws/things/+/jobs/#": of_things(self.jobs.handle),
                 "$aws/things/+/streams/#": of_things(self.streams.handle),
+                "$aws/things/+/shadow/#": of_things(self.shadows.handle),
             }
         )
         self.web = self._serve(self._port("http_port", http_port, HTTP_PORT))
@@ -106,7 +110,12 @@ class Cloud:
         for calls in (things, streams, jobs, executions, updates):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
-        services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
+        shadows = ShadowCalls(self.shadows, self.service.publish)
+        services = (
+            REST("iot", control),
+            REST("iot-jobs-data", device.operations()),
+            REST("iot-data", shadows.operations()),
+        )
         handlers = {service.signing_name: service for service in services}
         try:
             web = WebServer(port, {"s3": S3(self.bucket), **handlers})

@@ -49,6 +49,10 @@ CREATE TABLE IF NOT EXISTS streams (
 CREATE TABLE IF NOT EXISTS ota_updates (
     id TEXT PRIMARY KEY, job TEXT NOT NULL, stream TEXT NOT NULL, request TEXT NOT NULL,
     created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS shadows (
+    thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, name TEXT NOT NULL,
+    state TEXT NOT NULL, metadata TEXT NOT NULL, version INTEGER NOT NULL,
+    deleted INTEGER NOT NULL, PRIMARY KEY (thing, name));
 CREATE TABLE IF NOT EXISTS buckets (
     name TEXT PRIMARY KEY, versioning TEXT, created_at REAL NOT NULL);
 CREATE TABLE IF NOT EXISTS objects (

@@ -22,6 +22,7 @@ from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import arn
 from host_tools.cloud.ota_updates import UpdateCalls
+from host_tools.cloud.shadows import Shadows
 from host_tools.cloud.state import State
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams import Streams
@@ -42,6 +43,7 @@ class World:
         self.executions = Executions(self.store, lambda: self.now)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
+        self.shadows = Shadows(self.store, lambda: self.now)
         self.sent: list[Message] = []
         self.job_calls = JobCalls(self.executions, self.bucket, self.sent.extend)
         self.execution_calls = ExecutionCalls(self.executions, self.sent.extend)
@@ -62,7 +64,11 @@ class World:
         """Publish on `$aws/things/<thing>/<path>`; returns the answers as (path, decoded)."""
         payload = request if isinstance(request, bytes) else json.dumps(request or {}).encode()
         service, *levels = path.split("/")
-        handle = {"jobs": self.jobs.handle, "streams": self.streams.handle}[service]
+        handle = {
+            "jobs": self.jobs.handle,
+            "streams": self.streams.handle,
+            "shadow": self.shadows.handle,
+        }[service]
         return [self.read(message, thing) for message in handle(thing, levels, payload)]
 
     def read(self, message: Message, thing: str = "pump") -> tuple[str, Any]:

@@ -1,0 +1,151 @@
+"""AWS's own clients use the local cloud's shadows: awsiotsdk over MQTT, boto3 over HTTP."""
+
+import json
+import queue
+
+import awsiot
+import pytest
+from awscrt import mqtt_request_response
+from awscrt.mqtt import QoS
+from awsiot import iotshadow, mqtt_connection_builder
+from botocore.exceptions import ClientError
+
+WAIT_S = 20
+
+
+@pytest.fixture
+def connection(cloud, request):
+    """A connection of the SDK as a thing of the test's own name, and that name."""
+    name = "shade-" + request.node.name.rsplit("_", 1)[-1].partition("[")[0]
+    files = cloud.state.thing(cloud.thing(name))
+    config = json.loads((files / "config.json").read_text())
+    made = mqtt_connection_builder.mtls_from_path(
+        endpoint=config["endpoint"],
+        port=config["port"],
+        ca_filepath=str(files / config["ca"]),
+        cert_filepath=str(files / config["certificate"]),
+        pri_key_filepath=str(files / config["private_key"]),
+        client_id=name,
+        clean_session=True,
+        keep_alive_secs=30,
+    )
+    made.connect().result(WAIT_S)
+    yield made, name
+    made.disconnect().result(WAIT_S)
+
+
+@pytest.fixture
+def client(connection):
+    """The SDK's shadow client of requests and responses, and the thing's name."""
+    made, name = connection
+    options = mqtt_request_response.ClientOptions(
+        max_request_response_subscriptions=8,
+        max_streaming_subscriptions=2,
+        operation_timeout_in_seconds=WAIT_S,
+    )
+    return iotshadow.IotShadowClientV2(made, options), name
+
+
+def code_of(future) -> int:
+    with pytest.raises(awsiot.V2ServiceException) as caught:
+        future.result(WAIT_S)
+    return caught.value.modeled_error.code
+
+
+def test_sdk_gets_updates_and_deletes_the_shadow_classic(client):
+    shadows, thing = client
+    get = iotshadow.GetShadowRequest(thing_name=thing)
+    assert code_of(shadows.get_shadow(get)) == 404
+    state = iotshadow.ShadowState(desired={"window": 4}, reported={"window": 2})
+    update = iotshadow.UpdateShadowRequest(thing_name=thing, state=state)
+    updated = shadows.update_shadow(update).result(WAIT_S)
+    assert (updated.version, updated.state.reported) == (1, {"window": 2})
+    got = shadows.get_shadow(get).result(WAIT_S)
+    assert (got.state.delta, got.version) == ({"window": 4}, 1)
+    assert got.metadata.reported["window"]["timestamp"] > 0
+    stale = iotshadow.UpdateShadowRequest(thing_name=thing, state=state, version=7)
+    assert code_of(shadows.update_shadow(stale)) == 409
+    delete = iotshadow.DeleteShadowRequest(thing_name=thing)
+    assert shadows.delete_shadow(delete).result(WAIT_S).version == 1
+    assert code_of(shadows.delete_shadow(delete)) == 404
+
+
+def test_sdk_gets_updates_and_deletes_the_shadow_named(client):
+    shadows, thing = client
+    where = {"thing_name": thing, "shadow_name": "site"}
+    get = iotshadow.GetNamedShadowRequest(**where)
+    assert code_of(shadows.get_named_shadow(get)) == 404
+    state = iotshadow.ShadowState(reported={"place": "roof"})
+    update = iotshadow.UpdateNamedShadowRequest(**where, state=state)
+    assert shadows.update_named_shadow(update).result(WAIT_S).version == 1
+    got = shadows.get_named_shadow(get).result(WAIT_S)
+    assert got.state.reported == {"place": "roof"}
+    far = iotshadow.ShadowState(reported={"place": "x" * 8192})
+    update = iotshadow.UpdateNamedShadowRequest(**where, state=far)
+    assert code_of(shadows.update_named_shadow(update)) == 413
+    delete = iotshadow.DeleteNamedShadowRequest(**where)
+    assert shadows.delete_named_shadow(delete).result(WAIT_S).version == 1
+    assert code_of(shadows.get_named_shadow(get)) == 404
+
+
+def test_sdk_hears_deltas_and_documents_of_what_boto3_desires_heard(cloud, connection):
+    made, thing = connection
+    shadows = iotshadow.IotShadowClient(made)
+    deltas: queue.Queue = queue.Queue()
+    documents: queue.Queue = queue.Queue()
+    request = iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=thing)
+    subscribe = shadows.subscribe_to_shadow_delta_updated_events
+    subscribe(request, QoS.AT_LEAST_ONCE, deltas.put)[0].result(WAIT_S)
+    request = iotshadow.ShadowUpdatedSubscriptionRequest(thing_name=thing)
+    subscribe = shadows.subscribe_to_shadow_updated_events
+    subscribe(request, QoS.AT_LEAST_ONCE, documents.put)[0].result(WAIT_S)
+    payload = json.dumps({"state": {"desired": {"interval_s": 30}}})
+    cloud.client("iot-data").update_thing_shadow(thingName=thing, payload=payload)
+    heard = deltas.get(timeout=WAIT_S)
+    assert (heard.state, heard.version) == ({"interval_s": 30}, 1)
+    heard = documents.get(timeout=WAIT_S)
+    assert heard.current.state.desired == {"interval_s": 30}
+
+
+def test_boto3_updates_gets_lists_and_deletes_shadows(cloud):
+    thing = cloud.thing("shade-boto3")
+    data = cloud.client("iot-data")
+    payload = json.dumps({"state": {"reported": {"a": 1}}, "clientToken": "b"})
+    answer = data.update_thing_shadow(thingName=thing, shadowName="site", payload=payload)
+    assert json.loads(answer["payload"].read())["clientToken"] == "b"
+    answer = data.get_thing_shadow(thingName=thing, shadowName="site")
+    assert json.loads(answer["payload"].read())["state"] == {"reported": {"a": 1}}
+    assert data.list_named_shadows_for_thing(thingName=thing)["results"] == ["site"]
+    answer = data.delete_thing_shadow(thingName=thing, shadowName="site")
+    assert json.loads(answer["payload"].read())["version"] == 1
+    assert data.list_named_shadows_for_thing(thingName=thing)["results"] == []
+
+
+@pytest.mark.parametrize(
+    ("payload", "error", "status"),
+    [
+        ('{"state":{},"version":9}', "ConflictException", 409),
+        ("{}", "InvalidRequestException", 400),
+        (
+            '{"state":{"reported":{"a":"%s"}}}' % ("x" * 8192),
+            "RequestEntityTooLargeException",
+            413,
+        ),
+        (b"\xff", "UnsupportedDocumentEncodingException", 415),
+    ],
+)
+def test_boto3_update_against_the_rules_is_refused_as_the_model_says(
+    cloud, payload, error, status
+):
+    data = cloud.client("iot-data")
+    with pytest.raises(ClientError) as caught:
+        data.update_thing_shadow(thingName=cloud.thing("shade-refused"), payload=payload)
+    assert caught.value.response["Error"]["Code"] == error
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_boto3_get_of_no_shadow_is_not_found(cloud):
+    data = cloud.client("iot-data")
+    with pytest.raises(ClientError) as caught:
+        data.get_thing_shadow(thingName=cloud.thing("shade-none"))
+    assert caught.value.response["Error"]["Code"] == "ResourceNotFoundException"
