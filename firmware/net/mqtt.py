@@ -40,7 +40,7 @@ for _name in (
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
 _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handler says otherwise
-_NAP_MAX_MS = const(32)  # naps grow by 1 ms: prompt while messages come, cheap while none do
+_NAP_MAX_MS = const(32)  # naps grow with the silence: prompt while messages come, cheap after
 _TURNS = const(8)  # reads before the others get their turn
 
 log = Log("mqtt")
@@ -64,7 +64,6 @@ class Link(MQTTClient):
         self._reader = Reader(self._on_packet, self._route)
         self._awaited = {}  # packet id → None until answered, then the return code
         self._session = 0  # counts connections
-        self._nap_ms = 0  # between looks at a silent socket
         self.connack = None  # its return code, when it came
         self.linked = False
 
@@ -191,11 +190,11 @@ class Link(MQTTClient):
             left_ms = clock.ticks_diff(end, clock.ticks_ms())
             if left_ms <= 0:
                 return False
-            if self.turn():
-                self._nap_ms = 0
-            elif not ready():
-                self._nap_ms = min(self._nap_ms + 1, _NAP_MAX_MS)
-            await clock.sleep_ms(min(left_ms, self._nap_ms))
+            nap_ms = 0
+            if not self.turn() and not ready():
+                silent_ms = clock.ticks_diff(clock.ticks_ms(), self._heard)
+                nap_ms = min(1 + silent_ms // 8, _NAP_MAX_MS, left_ms)
+            await clock.sleep_ms(nap_ms)
         return True
 
     def turn(self):

@@ -14,7 +14,7 @@ from ota.sources.mqtt_stream import MQTTStream
 
 HEAP = "8m"
 THING = "t" * 128
-STREAM = "s" * 128
+STREAM = "s" * 90  # with that thing, the longest that 256 bytes of topic hold
 PREFIX = "$aws/things/%s/streams/%s/" % (THING, STREAM)
 
 
@@ -432,3 +432,13 @@ def test_stream_tokens_are_of_one_fetch_and_within_64_bytes():
         run(stream.fetch(image, watch))
     tokens = [json.loads(made_of[3].sent[0][1])["c"] for made_of in (first, second)]
     assert tokens[0] != tokens[1] and all(len(token) <= 64 for token in tokens)
+
+
+def test_stream_whose_topics_are_over_256_bytes_fails_by_name():
+    file = File(4_096, "mqtt_stream")
+    file.stream = STREAM + "s"
+    try:
+        MQTTStream(None, None, THING, file, 4_096, 8)
+        raise AssertionError("taken")
+    except Fail as error:
+        assert "256 bytes" in str(error)

@@ -22,6 +22,7 @@ from ota.log import Log
 
 _VOLUME = const(131_072)  # bytes the service sends for one request, at most
 _ANSWER_MS = const(15_000)  # for describe
+_TOPIC = const(256)  # bytes of a topic, AWS's limit; a thing's and a stream's name have 128 each
 _PATIENCE_MS = const(1_000)  # without a byte before what is out counts as lost; at first
 _PATIENCE_MAX_MS = const(10_000)
 _FRUITLESS = const(6)  # times in a row that nothing came, before the link is given up
@@ -47,6 +48,8 @@ class MQTTStream:
         self._link = link
         self._clock = clock
         self._prefix = "$aws/things/%s/streams/%s/" % (thing, file.stream)
+        if len(self._prefix) + len("description/json") > _TOPIC:
+            raise Fail("stream's topic longer than 256 bytes")
         self._file = file
         self._block = block
         self._most = max(1, min(window, _VOLUME // block))
