@@ -15,7 +15,14 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from stage import Stage
 
-TOPICS = ("streams/+/data/json", "streams/+/get/json", "jobs/+/update", "jobs/+/update/accepted")
+TOPICS = (
+    "streams/+/data/json",
+    "streams/+/get/json",
+    "streams/+/describe/json",
+    "jobs/+/update",
+    "jobs/+/update/accepted",
+    "jobs/notify-next",
+)
 PATIENCE_S = 5  # for what the cloud knows already to be heard
 
 
@@ -50,9 +57,22 @@ class Spy:
         client.subscribe([(self._prefix + topic, 1) for topic in TOPICS])
 
     def _hear(self, client, userdata, message) -> None:
-        body = json.loads(message.payload)
-        body.pop("p", None)
-        self.heard.append((message.topic.removeprefix(self._prefix), body))
+        try:
+            body = json.loads(message.payload)
+        except ValueError:
+            return  # what a test says that is no JSON
+        if isinstance(body, dict):
+            body.pop("p", None)
+            self.hear(message.topic.removeprefix(self._prefix), body)
+
+    def hear(self, topic: str, body: dict[str, Any]) -> None:
+        """Note a message."""
+        self.heard.append((topic, body))
+
+    def say(self, topic: str, body: dict[str, Any] | bytes) -> None:
+        """Publish below the thing's topic, as if the cloud did."""
+        payload = body if isinstance(body, bytes) else json.dumps(body)
+        self._client.publish(self._prefix + topic, payload, 1).wait_for_publish(PATIENCE_S)
 
     def close(self) -> None:
         """Stop listening."""
@@ -63,6 +83,11 @@ class Spy:
     def blocks(self) -> Counter[int]:
         """How often each block was sent, by its index."""
         return Counter(body["i"] for topic, body in self.heard if "/data/" in topic)
+
+    @property
+    def notices(self) -> list[dict[str, Any]]:
+        """The notices of a next job that was there."""
+        return [body for topic, body in self.heard if "notify-next" in topic and len(body) > 1]
 
     @property
     def again(self) -> int:

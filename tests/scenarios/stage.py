@@ -9,6 +9,7 @@ import io
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -120,6 +121,15 @@ class Cloud:
     def calls(self) -> Clients:
         """boto3's clients of it."""
         return clients(self.state)
+
+    def forget(self, thing: str) -> None:
+        """Remove a thing with all that is of it, so that its name may be used again."""
+        iot = self.calls.iot
+        for principal in iot.list_thing_principals(thingName=thing)["principals"]:
+            iot.detach_thing_principal(thingName=thing, principal=principal)
+        iot.delete_thing(thingName=thing)
+        for kind in ("things", "devices"):
+            shutil.rmtree(self.state.root / kind / thing, ignore_errors=True)
 
     def stage(self, folder: Path, **config: Any) -> "Stage":
         """A new thing of its own, and the board to it."""

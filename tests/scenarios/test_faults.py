@@ -1,0 +1,156 @@
+"""What networks and services do wrong: the update succeeds all the same, exactly once."""
+
+import json
+
+import pytest
+import twin
+from stage import SIZE, image
+from twin import SILENT, Twin
+
+SMALL = 147_457  # bytes: 36 blocks of 4,096 and one of a single byte
+LAST = 36
+
+# fmt: off
+BLOCKS = {
+    "drop_first":      {"drop_blocks": {"blocks": [0], "times": 2}},
+    "drop_last":       {"drop_blocks": {"blocks": [LAST], "times": 2}},
+    "drop_some":       {"drop_blocks": {"every": 7}},
+    "twice":           {"duplicate_blocks": {"every": 1}},
+    "reordered":       {"reorder_blocks": {"every": 2}},
+    "corrupt":         {"truncate_blocks": {"every": 9, "times": 1}},
+    "disconnected":    {"disconnect": {"blocks": [5, 20], "times": 1}},
+    "all_at_once":     {"drop_blocks": {"every": 11}, "duplicate_blocks": {"every": 5},
+                        "reorder_blocks": {"every": 6}, "truncate_blocks": {"every": 13}},
+}
+
+ANSWERS = {
+    "describe_lost":       {"silence": {"topic": "/describe/", "times": 1}},
+    "describe_throttled":  {"reject": {"topic": "/describe/", "code": "RequestThrottled", "times": 1}},  # noqa: E501
+    "get_refused_once":    {"reject": {"topic": "/get/json", "code": "InternalError", "times": 1}},
+    "start_next_refused":  {"reject": {"topic": "/start-next", "code": "RequestThrottled", "times": 1}},  # noqa: E501
+    "next_get_refused":    {"reject": {"topic": "/$next/get", "code": "InternalError", "times": 1}},  # noqa: E501
+    "updates_throttled":   {"reject": {"topic": "/update", "code": "RequestThrottled", "times": 1}},  # noqa: E501
+    "accepted_lost":       {"drop_accepted": {"topic": "/update", "times": 1}},
+    "start_next_lost":     {"drop_accepted": {"topic": "/start-next", "times": 1}},
+    "all_late":            {"delay": {"ms": 40}},
+}
+# fmt: on
+
+
+def succeeded_once(scene, ears, job: str, new: bytes) -> None:
+    """As an update should end."""
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    assert scene.running == ("ota_1", "1.1.0")
+    assert scene.board.slot_bytes("ota_1", len(new)) == new
+    assert scene.trials == 1
+    assert "reset: machine.reset" in scene.board.lines
+    assert ears.accepted("SUCCEEDED", 0) <= 1
+
+
+@pytest.mark.parametrize("fault", BLOCKS)
+def test_blocks_that_go_wrong_are_asked_for_again(own_cloud, stage, spy, fault):
+    scene = stage(own_cloud.start(BLOCKS[fault]))
+    ears = spy(scene)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    succeeded_once(scene, ears, scene.deploy(new), new)
+
+
+@pytest.mark.parametrize("fault", ANSWERS)
+def test_answers_that_go_wrong_are_asked_for_again(own_cloud, stage, spy, fault):
+    scene = stage(own_cloud.start(ANSWERS[fault]))
+    ears = spy(scene)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    succeeded_once(scene, ears, scene.deploy(new), new)
+
+
+SLOW = """
+import asyncio
+
+async def healthy():
+    print("asked")
+    await asyncio.sleep(1)
+    return True
+"""
+
+
+def test_answer_to_succeeded_lost_is_settled_without_another_update(own_cloud, stage, spy):
+    """The cloud knows already when the board says it again."""
+    scene = stage(own_cloud.start({}))
+    ears = spy(scene)
+    board = scene.power_on()
+    new = image("1.1.0", SMALL, app=SLOW)
+    job = scene.deploy(new)
+    board.wait_for("^asked", 60)
+    own_cloud.faults.write_text(json.dumps({"drop_accepted": {"topic": "/update", "times": 1}}))
+    board.wait_for("agent REPORTING lost", 40)
+    assert scene.now(job).status == "SUCCEEDED"
+    board.wait_for("agent idle", 40, after=board.lines.index("asked"))
+    succeeded_once(scene, ears, job, new)
+    assert ears.told("SUCCEEDED") == 2
+
+
+def test_lost_single_blocks_cost_single_blocks(own_cloud, stage, spy):
+    """Not the run that they were in."""
+    scene = stage(own_cloud.start({"drop_blocks": {"blocks": [9, 17, 25], "times": 1}}))
+    ears = spy(scene)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    succeeded_once(scene, ears, scene.deploy(new), new)
+    assert ears.again == 0  # the lost ones were not seen the first time
+    requests = [body for topic, body in ears.heard if topic.endswith("/get/json")]
+    assert {(body["o"], body["n"]) for body in requests} >= {(9, 1), (17, 1), (25, 1)}
+
+
+def test_corrupt_block_fails_by_its_signature(own_cloud, stage):
+    """One character of base64 is another: nothing but the digest can tell."""
+    scene = stage(own_cloud.start({"corrupt_blocks": {"blocks": [7]}}))
+    scene.power_on()
+    verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)))
+    assert verdict.status == "FAILED"
+    assert "signature" in verdict.reason
+    assert scene.running == ("ota_0", "1.0.0")
+
+
+@pytest.mark.timeout(200)
+def test_stream_that_sends_only_bad_blocks_fails(own_cloud, stage):
+    scene = stage(own_cloud.start({"truncate_blocks": {"every": 1}}))
+    scene.power_on()
+    verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)), 100)
+    assert (verdict.status, verdict.reason) == ("FAILED", "bad blocks")
+
+
+def test_stream_refused_for_good_fails_with_the_code(own_cloud, stage):
+    fault = {"reject": {"topic": "/get/json", "code": "Unauthorized"}}
+    scene = stage(own_cloud.start(fault))
+    scene.power_on()
+    verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)))
+    assert verdict.status == "FAILED"
+    assert "Unauthorized" in verdict.reason
+
+
+FORMS = [twin.payload_first, twin.payload_between, twin.spacious, twin.escaped, twin.compact]
+
+
+@pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
+@pytest.mark.parametrize("block", [1024, 4096, 32_768])
+def test_blocks_written_in_other_ways_are_understood(own_cloud, stage, write, block):
+    scene = stage(own_cloud.start(SILENT), block=block)
+    new = image("1.1.0", SMALL)
+    service = Twin(scene, new, write)
+    try:
+        scene.power_on()
+        succeeded_once(scene, service, scene.deploy(new), new)
+    finally:
+        service.close()
+    assert service.again == 0
+
+
+def test_full_size_update_over_a_bad_network_arrives(own_cloud, stage, spy):
+    faults = {"drop_blocks": {"every": 29}, "duplicate_blocks": {"every": 17}}
+    scene = stage(own_cloud.start(faults), window=32)
+    ears = spy(scene)
+    scene.power_on()
+    new = image("1.1.0", SIZE)
+    succeeded_once(scene, ears, scene.deploy(new), new)
