@@ -1,0 +1,365 @@
+"""README.md and what it leads to: commands run, tables are true, links lead somewhere."""
+
+import argparse
+import ast
+import contextlib
+import importlib
+import io
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bench import size as bench_size
+from bench import stream as bench_stream
+from host_tools import diagram
+from host_tools.cli import COMMANDS, parser
+from host_tools.compile import FIRMWARE, ROOT, firmware_sources
+from host_tools.toolchain import micropython
+
+README = (ROOT / "README.md").read_text()
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "boards/README.md",
+    FIRMWARE / "DESIGN.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+FORBIDDEN = (  # paths of one machine, and hosts that only a package manager needs to know
+    r"(?<![\w.~/}])/(home|root|work|tmp|Users|mnt)/",
+    r"(pypi|pythonhosted|npmjs|crates|proxy\.golang|deb\.debian)\.(org|io|com)",
+)
+PATIENCE_S = 90
+
+
+def shell(text: str) -> list[str]:
+    """The shell blocks of a document."""
+    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+
+
+def block(beginning: str) -> list[str]:
+    """The lines of the README's shell block that begins so."""
+    found = [text for text in shell(README) if text.startswith(beginning)]
+    assert len(found) == 1, f"{len(found)} blocks begin with {beginning!r}"
+    return found[0].splitlines()
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the first table of a section."""
+    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    table = section[section.index("|") :].split("\n\n")[0].splitlines()
+    return [
+        [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        for line in table[2:]
+    ]
+
+
+# --- commands ------------------------------------------------------------------------------------
+
+
+def usages() -> list[str]:
+    """What the table of commands documents, without the mark-up."""
+    return [row[0].strip("`") for row in rows("Commands")]
+
+
+def documented() -> dict[tuple[str, ...], set[str]]:
+    """The options that the README gives each command, by its words."""
+    found = {}
+    for usage in usages():
+        words = usage.split()[1:]
+        path = tuple(
+            words[: 2 if len(words) > 1 and words[1].islower() and words[1].isalpha() else 1]
+        )
+        found[path] = set(re.findall(r"--[a-z-]+", usage))
+    return found
+
+
+def offered() -> dict[tuple[str, ...], set[str]]:
+    """The options that each command takes, by its words."""
+    found = {}
+
+    def walk(path: tuple[str, ...], arguments) -> None:
+        inner = [a for a in arguments._actions if isinstance(a, argparse._SubParsersAction)]
+        for action in inner:
+            for name, child in action.choices.items():
+                walk((*path, name), child)
+        if not inner:
+            options = {option for a in arguments._actions for option in a.option_strings}
+            found[path] = {option for option in options if option.startswith("--")} - {"--help"}
+
+    walk((), parser())
+    return found
+
+
+def test_commands_of_the_readme_are_the_commands_there_are():
+    assert documented().keys() == offered().keys()
+    assert {path[0] for path in documented()} == set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", documented(), ids=" ".join)
+def test_command_takes_the_options_that_the_readme_gives_it(path):
+    assert documented()[path] <= offered()[path]
+
+
+@pytest.mark.parametrize("path", documented(), ids=" ".join)
+def test_command_helps(path):
+    with contextlib.redirect_stdout(io.StringIO()) as printed, pytest.raises(SystemExit) as end:
+        parser().parse_args([*path, "--help"])
+    assert end.value.code == 0
+    assert " ".join(path) in printed.getvalue()
+
+
+@pytest.mark.parametrize("text", [text for file in DOCUMENTS for text in shell(file.read_text())])
+def test_command_in_a_shell_block_is_understood(text):
+    for line in text.replace("\\\n", "").splitlines():
+        if line.startswith("sluice "):
+            words = shlex.split(line, comments=True)
+            parser().parse_args([word for word in words[1:] if word != "&"])
+
+
+def test_make_targets_of_the_readme_exist_and_ci_runs_the_tests():
+    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    wanted = set(
+        re.findall(r"^make ([a-z]+)\b", "\n".join([*shell(README), *inline()]), re.MULTILINE)
+    )
+    assert {"demo", "test"} <= wanted <= targets
+    assert "make test" in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def inline() -> list[str]:
+    """What the README has in backticks."""
+    return re.findall(r"`([^`\n]+)`", README)
+
+
+class Lab:
+    """Runs the README's lines in a folder; the ports are free ones."""
+
+    def __init__(self, folder: Path):
+        self._folder = folder
+        self._running: list[subprocess.Popen] = []
+
+    def run(self, line: str) -> str:
+        """What a line prints; a line with & is left running."""
+        words = shlex.split(line)
+        assert words[0] == "sluice"
+        behind = words[-1] == "&"
+        command = [sys.executable, "-m", "host_tools.cli", *words[1 : -1 if behind else None]]
+        if words[1:3] == ["cloud", "run"]:
+            command += ["--port", "0", "--http-port", "0"]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        if not behind:
+            return subprocess.run(
+                command,
+                cwd=self._folder,
+                env=environment,
+                text=True,
+                capture_output=True,
+                check=True,
+                timeout=PATIENCE_S,
+            ).stdout
+        with (self._folder / f"{words[1]}.log").open("wb") as log:
+            self._running.append(
+                subprocess.Popen(command, cwd=self._folder, env=environment, stdout=log)
+            )
+        return ""
+
+    def ready(self, name: str) -> None:
+        """Wait for a file."""
+        limit = time.monotonic() + PATIENCE_S
+        while not (self._folder / name).exists():
+            assert time.monotonic() < limit, f"no {name}"
+            time.sleep(0.05)
+
+    def end(self) -> None:
+        """Interrupt what runs, the last first."""
+        for process in reversed(self._running):
+            process.terminate()
+            process.wait(timeout=20)
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    rooms = Lab(tmp_path)
+    yield rooms
+    rooms.end()
+
+
+def test_session_by_hand_ends_in_an_update_that_succeeded(lab, tmp_path):
+    printed = {}
+    for line in block("sluice cloud run"):
+        printed[line.split()[1]] = lab.run(line)
+        if "cloud run" in line:
+            lab.ready("lab/cloud.json")
+    assert "SUCCEEDED" in printed["deploy"]
+    assert "COMPLETED" in printed["job"]
+    job = printed["deploy"].split()[0]
+    about = json.loads(lab.run(f"sluice job show {job} --state lab --json"))
+    assert [row["status"] for row in about["executions"]] == ["SUCCEEDED"]
+    copied = set(" ".join(block("mpremote connect")).split()) - {"firmware/main.py"}
+    assert {file.name for file in (tmp_path / "lab/things/pump").iterdir()} <= copied
+
+
+def test_image_and_signature_can_be_made_as_documented(lab, tmp_path):
+    lab.run("sluice image make app.bin --version 1.1.0 --size 147457 --self-test fail")
+    assert (tmp_path / "app.bin").stat().st_size == 147_457
+    assert json.loads(lab.run("sluice image show app.bin --json"))["version"] == "1.1.0"
+    assert lab.run("sluice sign app.bin --key signer.key --new-key").startswith("ME")
+    assert {"signer.key", "signer.crt"} <= {file.name for file in tmp_path.iterdir()}
+
+
+# --- on a real ESP32 -----------------------------------------------------------------------------
+
+
+def test_compiling_by_hand_makes_every_module_but_main(tmp_path):
+    for name in ("firmware", "boards", "host_tools"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    (tmp_path / ".venv").symlink_to(sys.prefix)
+    script = "\n".join(block("for file in"))
+    subprocess.run(["sh", "-euc", script], cwd=tmp_path, check=True, timeout=PATIENCE_S)
+    made = {
+        str(file.relative_to(tmp_path / "build/lib"))
+        for file in (tmp_path / "build/lib").rglob("*.*py")
+    }
+    wanted = {name.removesuffix(".py") + ".mpy" for name in firmware_sources()} - {"main.mpy"}
+    assert made == wanted | {"board.mpy", "umqtt/simple.py"}
+
+
+def test_copying_by_hand_names_files_that_are_there():
+    for line in block("mpremote connect"):
+        words = line.split()
+        assert words[:3] == ["mpremote", "connect", "PORT"]
+        for word in words[4:]:
+            assert not word.startswith("firmware/") or (ROOT / word).is_file()
+
+
+# --- tables --------------------------------------------------------------------------------------
+
+
+def literal(path: Path, name: str):
+    """The value that a module of the device assigns to a name."""
+    for node in ast.parse(path.read_text()).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return ast.literal_eval(node.value)
+    return None
+
+
+def test_configuration_is_documented_key_by_key():
+    stated = [
+        (
+            row[0].strip("`"),
+            json.loads(row[1].strip("`")),
+            *(int(n.replace(",", "")) for n in row[2:4]),
+        )
+        for row in rows("config.json")
+    ]
+    optional = literal(FIRMWARE / "config.py", "OPTIONAL")
+    assert stated == [(key, *row) for key, row in optional.items()]
+    for key in literal(FIRMWARE / "config.py", "REQUIRED"):
+        assert f"`{key}`" in README.split("\n## config.json\n")[1].split("\n|")[0]
+
+
+def wire() -> dict[str, tuple[str, dict]]:
+    """The AWS dialect's words for each step."""
+    found = [literal(file, "WIRE") for file in (FIRMWARE / "ota/dialects").glob("*.py")]
+    (words,) = [words for words in found if words]
+    return words
+
+
+def told() -> set[str]:
+    """The steps that the device's code reports or owes anywhere."""
+    steps = set()
+    for file in (FIRMWARE / "ota").rglob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("report", "owe"):
+                constants = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}
+                steps |= constants & set(wire())
+    return steps
+
+
+def test_reports_are_documented_with_their_status():
+    stated = {row[0]: row for row in rows("What is reported, and when")}
+    assert told() <= stated.keys() <= set(wire()) | {"progress"}
+    for step, (status, details) in wire().items():
+        if step in stated:
+            assert stated[step][2] == f"`{status}`", step
+            assert set(re.findall(r"`(\w+)`", stated[step][3])) == set(details), step
+
+
+def numbers() -> list[list[str]]:
+    return rows("Numbers")
+
+
+@pytest.mark.parametrize("row", numbers(), ids=lambda row: row[0])
+def test_number_names_the_measurement_that_it_comes_from(row):
+    assert re.search(r"\d", row[1])
+    name = row[2].strip("`")
+    assert re.fullmatch(r"bench\.[a-z0-9]+", name), name
+    assert callable(importlib.import_module(name).main)
+
+
+def test_numbers_of_the_size_are_those_of_today(tmp_path):
+    (stated,) = [row[1] for row in numbers() if row[2] == "`bench.size`"]
+    total = next(row for row in bench_size.rows(tmp_path) if str(row[0]).startswith("all"))
+    shown = int(re.search(r"([\d,]+) bytes", stated)[1].replace(",", ""))
+    assert abs(shown - total[1]) < total[1] // 20, f"bench.size says {total[1]:,}"
+
+
+@pytest.mark.parametrize("size", [256, 98_304])
+def test_measurement_of_streaming_streams_a_whole_image(tmp_path, size):
+    bench_stream.prepare(tmp_path)
+    script = bench_stream.scenario(tmp_path, size, 1)
+    command = [micropython("i386"), "-X", f"heapsize={bench_stream.HEAP}", script]
+    path = {**os.environ, "MICROPYPATH": f"{tmp_path}:.frozen"}
+    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+# --- documents -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_document_links_to_what_is_there(file):
+    for target in re.findall(r"\]\(([^)]+)\)", file.read_text()):
+        assert "://" in target or (file.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_document_names_nothing_of_one_machine(file):
+    for pattern in FORBIDDEN:
+        found = re.search(pattern, file.read_text())
+        assert not found, found
+
+
+@pytest.mark.parametrize("text", ["see /work/main", "in /root/.cache", "from pypi.org"])
+def test_forbidden_is_found(text):
+    text += "/"
+    assert any(re.search(pattern, text) for pattern in FORBIDDEN)
+
+
+@pytest.mark.parametrize(
+    "file", sorted((ROOT / "docs").glob("*.json")), ids=lambda file: file.name
+)
+def test_policy_is_json_with_statements(file):
+    for statement in json.loads(file.read_text())["Statement"]:
+        assert {"Sid", "Effect", "Action", "Resource"} == statement.keys()
+
+
+def test_configuration_for_aws_has_what_a_board_requires_and_no_unknown_key():
+    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs/aws.md").read_text(), re.DOTALL)
+    config = FIRMWARE / "config.py"
+    required, optional = set(literal(config, "REQUIRED")), set(literal(config, "OPTIONAL"))
+    assert required <= json.loads(text).keys() <= required | optional
+
+
+def test_design_shows_the_table_of_states_as_it_is():
+    text = (FIRMWARE / "DESIGN.md").read_text()
+    assert diagram.placed(text) == text, "run: python -m host_tools.diagram --write"
+    table = diagram.names(ast.parse((FIRMWARE / "ota/table.py").read_text()))
+    events = {event for row in table["TRANSITIONS"].values() for event in row}
+    assert events | set(table["TRANSITIONS"]) <= set(re.findall(r"\w+", diagram.block()))
