@@ -17,6 +17,7 @@ COMMANDS = {  # name on the command line → module of host_tools.commands
     "cloud": "cloud",
     "deploy": "deploy",
     "job": "job",
+    "product": "product",
     "sign": "sign",
     "thing": "thing",
     "device": "device",

@@ -22,6 +22,7 @@ from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import ACCOUNT, REGION
 from host_tools.cloud.ota_updates import UpdateCalls
+from host_tools.cloud.product import Products
 from host_tools.cloud.rest import REST
 from host_tools.cloud.s3 import S3
 from host_tools.cloud.service import Service, of_things
@@ -73,6 +74,7 @@ class Cloud:
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
         self.shadows = Shadows(self.store, time.time)
+        self.products = Products(self.store, time.time, self._presigned)
         self.web: WebServer | None = None
         self._restarts = 0
         self._version = None
@@ -86,6 +88,8 @@ class Cloud:
                 "$aws/things/+/jobs/#": of_things(self.jobs.handle),
                 "$aws/things/+/streams/#": of_things(self.streams.handle),
                 "$aws/things/+/shadow/#": of_things(self.shadows.handle),
+                "thing/product/+/services_reply": self.products.handle,
+                "thing/product/+/events": self.products.handle,
             }
         )
         self.web = self._serve(self._port("http_port", http_port, HTTP_PORT))
@@ -148,7 +152,10 @@ class Cloud:
 
     def _expand(self, job: Row) -> str:
         expires_s = presign.expiry_s(json.loads(job["request"]))
-        return presign.expand(job["document"], self.endpoint, expires_s, time.time())
+        return self._presigned(job["document"], expires_s)
+
+    def _presigned(self, text: str, expires_s: int) -> str:
+        return presign.expand(text, self.endpoint, expires_s, time.time())
 
     def tick(self) -> None:
         """What has to be looked at now and then; SluiceError when the broker cannot be kept up."""
@@ -157,6 +164,7 @@ class Cloud:
             self._version = version
             self.broker.refresh()
         self.service.publish(self.executions.expire())
+        self.service.publish(self.products.due())
         try:
             self.faults.refresh()
         except SluiceError as error:

@@ -1,7 +1,8 @@
-"""The cloud says what AWS said in source documents 000 and 002."""
+"""The cloud says what AWS said in source documents 000 to 003; 004 is with the products."""
 
 import base64
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -109,3 +110,102 @@ def test_document_002_reboot_job_is_announced_and_may_succeed_at_once(world):
     assert (announced.topic, announced.qos) == (said["reboot"]["topic"], said["reboot"]["qos"])
     updated, *_ = handled(world, said["rebooted"])
     assert updated.topic == said["rebooted"]["topic"] + "/accepted"
+
+
+def test_document_001_conversation_has_the_drawn_answers(world):
+    said = vectors("001_http_update.json")
+    assert said["download"]["topic"].endswith("/jobs/<jobId>/update")
+    key, version = re.fullmatch(r"\{(\w+): (\S+)\}", said["version"]["text"]).groups()
+    answers = world.ask("shadow/update", {"state": {"reported": {key: version}}})
+    assert answers[0][0] == "shadow/update/accepted"
+    world.job("one", {"operation": "app_fw_update", "location": {"protocol": "http:"}})
+    [path, _] = [path for path, _ in world.notices()][::-1]
+    assert said["job"]["topic"].endswith(path)
+    for version, name in enumerate(("download", "apply", "succeeded"), 1):
+        status, step = re.findall(r": (\w+)", said[name]["text"])
+        request = {"status": status, "statusDetails": {"nextState": step}, "clientToken": ""}
+        [(path, body), *_] = world.ask(
+            "jobs/one/update", request | {"expectedVersion": str(version)}
+        )
+        assert (path, body["clientToken"]) == ("jobs/one/update/accepted", "")
+    row = world.executions.find("pump", "one")
+    assert (row["status"], json.loads(row["details"])) == ("SUCCEEDED", {"nextState": "none"})
+
+
+def commented(message: dict) -> dict:
+    """A message of document 003 as JSON, from its text and not from our copy of it."""
+    return json.loads(re.sub(r"\s//.*", "", message["text"]))
+
+
+@pytest.fixture
+def said_003(world):
+    """Document 003's messages, and its thing with its custom job in the queue."""
+    said = vectors("003_jobs.json")
+    for message in said.values():
+        if "payload" in message:
+            assert json.loads(message["payload"]) == commented(message)
+    world.things.create("deviceID")
+    world.now = 1_625_268_804
+    world.job("test_job", commented(said["custom"]), thing="deviceID")
+    return said
+
+
+def test_document_003_pending_executions_are_listed_as_recorded(world, said_003):
+    wanted = commented(said_003["pending"])
+    world.now = wanted["timestamp"]
+    [(_, got)] = world.ask("jobs/get", commented(said_003["get"]), thing="deviceID")
+    assert got == wanted
+
+
+def test_document_003_next_execution_is_described_as_recorded(world, said_003):
+    wanted = commented(said_003["described"])
+    world.ask("jobs/test_job/update", {"status": "REJECTED"}, thing="deviceID")
+    world.now = wanted["execution"]["queuedAt"]
+    document = wanted["execution"]["jobDocument"]
+    world.job(wanted["execution"]["jobId"], document, thing="deviceID")
+    world.now = wanted["timestamp"]
+    request = {"executionNumber": 1, "includeJobDocument": True, "clientToken": "string"}
+    assert set(request) == fields(said_003["next"])
+    [(_, got)] = world.ask("jobs/$next/get", request, thing="deviceID")
+    assert got == wanted
+
+
+def test_document_003_job_is_started_as_recorded(world, said_003):
+    wanted = commented(said_003["started"])
+    world.now = wanted["timestamp"]
+    request = {"statusDetails": {"string": "job-execution-state"}, "stepTimeoutInMinutes": 10}
+    request["clientToken"] = "string"
+    assert set(request) | {"string"} == fields(said_003["start"])
+    [(_, got)] = world.ask("jobs/start-next", request, thing="deviceID")
+    assert got == wanted
+
+
+def test_document_003_update_takes_every_field_it_names(world, said_003):
+    request = {
+        "status": "SUCCEEDED",
+        "statusDetails": {"string": "string"},
+        "expectedVersion": "1",
+        "executionNumber": 1,
+        "includeJobExecutionState": True,
+        "includeJobDocument": True,
+        "stepTimeoutInMinutes": 10,
+        "clientToken": "string",
+    }
+    assert set(request) | {"string"} == fields(said_003["update"])
+    (path, got), *_ = world.ask("jobs/test_job/update", request, thing="deviceID")
+    assert path == "jobs/test_job/update/accepted"
+    assert got == {
+        "clientToken": "string",
+        "timestamp": int(world.now),
+        "executionState": {
+            "status": "SUCCEEDED",
+            "versionNumber": 2,
+            "statusDetails": {"string": "string"},
+        },
+        "jobDocument": commented(said_003["custom"]),
+    }
+
+
+def fields(message: dict) -> set[str]:
+    """The names of a request's members, at any depth."""
+    return set(re.findall(r'"(\w+)":', message["text"]))

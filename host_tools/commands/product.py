@@ -1,0 +1,183 @@
+"""Order firmware by the thing/product protocol (document 004) and see what became of it.
+
+`sluice product order` puts the images into the local cloud's bucket and sends one `ota_create`
+to the gateway, a thing of that name: for each --device its serial number and its image, the
+gateway's own among them if it is to be updated too. An order carries no signature: a board obeys
+it only if its configuration says so, or the image carries one.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from host_tools.cloud import orders
+from host_tools.cloud.clients import Clients, clients, plainly
+from host_tools.cloud.names import check_thing
+from host_tools.cloud.state import State
+from host_tools.cloud.store import Store
+from host_tools.commands.deploy import BUCKET, upload
+from host_tools.errors import SluiceError
+from host_tools.image.inspect import read_image
+
+POLL_S = 0.2
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    rows = parser.add_subparsers(metavar="ACTION", required=True)
+    row = _action(rows, "order", order, "order an update; prints the order's bid")
+    row.add_argument("--gateway", required=True, metavar="SN")
+    row.add_argument(
+        "--device", action="append", required=True, metavar="SN[=IMAGE]", help="up to two times"
+    )
+    row.add_argument("--version", metavar="V", help="default: the image's own")
+    row.add_argument(
+        "--type",
+        type=int,
+        choices=orders.UPGRADE_TYPES,
+        default=3,
+        help="2: consistency, 3: normal (default)",
+    )
+    row.add_argument("--wait", action="store_true", help="until the gateway has told the end")
+    row.add_argument("--timeout", type=int, default=3600, metavar="S", help="of --wait")
+    row = _action(rows, "list", show_all, "show all orders")
+    row.add_argument("--json", action="store_true", help="as JSON")
+    row = _action(rows, "show", show, "show an order and its messages")
+    row.add_argument("bid", metavar="BID")
+    row.add_argument("--json", action="store_true", help="as JSON")
+
+
+def _action(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+    row = rows.add_parser(name, help=text)
+    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    row.set_defaults(run=run)
+    return row
+
+
+def order(args: argparse.Namespace) -> int:
+    """`product order`."""
+    gateway, state = check_thing(args.gateway), State(args.state)
+    if len(args.device) > orders.DEVICES:
+        raise SluiceError(f"an order is for {orders.DEVICES} devices at most")
+    chosen = [parse(text) for text in args.device]
+    if len({serial for serial, _ in chosen}) < len(chosen):
+        raise SluiceError("a device is named twice")
+    versions = [version_of(args.version, serial, image) for serial, image in chosen]
+    cloud = clients(state)
+    with plainly():
+        cloud.iot.describe_thing(thingName=gateway)
+        devices = [
+            {"sn": serial, "product_version": version, "firmware_upgrade_type": args.type}
+            | (file_of(cloud, image) if image else {})
+            for (serial, image), version in zip(chosen, versions, strict=True)
+        ]
+    with stored(state) as store:
+        bid = orders.place(store, gateway, devices, time.time())
+        print(bid, flush=True)
+        return wait(store, bid, args.timeout) if args.wait else 0
+
+
+def parse(text: str) -> tuple[str, Path | None]:
+    """A serial number and, where there is one, its image."""
+    serial, equals, image = text.partition("=")
+    if equals and not image:
+        raise SluiceError(f"--device {text}: the image is missing")
+    if image and not Path(image).is_file():
+        raise SluiceError(f"cannot read {image}: no such file")
+    return check_thing(serial), Path(image) if image else None
+
+
+def version_of(chosen: str | None, serial: str, image: Path | None) -> str:
+    """The version to name: the one given, else what the image says of itself."""
+    if chosen:
+        return chosen
+    if image is None:
+        raise SluiceError(f"device {serial} has no image: say --version")
+    try:
+        return read_image(image.read_bytes()).version
+    except SluiceError as error:
+        raise SluiceError(f"{image} tells no version, say --version: {error}") from None
+
+
+def file_of(cloud: Clients, image: Path) -> dict[str, Any]:
+    """Upload an image; returns the members of its device that describe it."""
+    where = upload(cloud, image, BUCKET)
+    address = f"https://s3.amazonaws.com/{where['bucket']}/{where['key']}"
+    data = image.read_bytes()
+    return {
+        "file_url": f"${{aws:iot:s3-presigned-url:{address}?versionId={where['version']}}}",
+        "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),
+        "file_size": len(data),
+        "file_name": image.name,
+    }
+
+
+@contextmanager
+def stored(state: State) -> Iterator[Store]:
+    """The store of a state folder that has one."""
+    if not state.database.exists():
+        raise SluiceError(f"no cloud has run in {state.root}")
+    store = Store(state.database)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def wait(store: Store, bid: str, timeout_s: int) -> int:
+    """Tell what the gateway tells until it is final; 0 only for "ok"."""
+    deadline = time.monotonic() + timeout_s
+    told = None
+    while True:
+        row = orders.shown(store, bid)
+        line = line_of(row)
+        if line != told:
+            print(line, file=sys.stderr, flush=True)
+            told = line
+        if row["status"] in orders.FINAL:
+            break
+        if time.monotonic() > deadline:
+            raise SluiceError(f"{bid}: still {row['status']} after {timeout_s} s")
+        time.sleep(POLL_S)
+    if row["status"] != "ok":
+        raise SluiceError(f"{bid}: {row['status']}, result {row['result']}")
+    print("ok")
+    return 0
+
+
+def line_of(row: dict[str, Any]) -> str:
+    """An order's status in one line."""
+    step = f" {row['step']}" if row["step"] else ""
+    percent = f" {row['percent']}%" if row["percent"] is not None else ""
+    return f"{row['status']}{step}{percent}"
+
+
+def show_all(args: argparse.Namespace) -> None:
+    """`product list`."""
+    with stored(State(args.state)) as store:
+        rows = store.rows("SELECT * FROM orders ORDER BY created_at DESC, bid")
+    found = [orders.summary(row) for row in rows]
+    if args.json:
+        print(json.dumps(found))
+    for row in () if args.json else found:
+        print(f"{row['order']} {row['gateway']:24} {line_of(row)}")
+
+
+def show(args: argparse.Namespace) -> None:
+    """`product show`."""
+    with stored(State(args.state)) as store:
+        about = orders.shown(store, args.bid)
+    if about is None:
+        raise SluiceError(f"unknown order {args.bid}")
+    if args.json:
+        print(json.dumps(about))
+        return
+    print(f"{about['order']} to {about['gateway']}: {line_of(about)}, result {about['result']}")
+    for one in about["messages"]:
+        print(f"  {one['kind']:14} {json.dumps(one['body'].get('data'))}")
