@@ -45,6 +45,7 @@ def build(settings, slots, app, buffer):
         _healthy(app),
         board.reset,
         buffer,
+        link,
     )
     # What was made here keeps this module's names alive; those that only made it can go.
     for name in ("build", "_credentials", "_reach", "_source", "_healthy"):

@@ -30,6 +30,7 @@ class Agent:
     healthy   `await healthy()`: the application's verdict on a new image
     reset     resets the board; does not return
     buffer    bytearray, a sector, that images are gathered in
+    link      the session, for operations that publish
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class Agent:
         healthy,
         reset,
         buffer,
+        link=None,
     ):
         self.slots = slots
         self.journal = journal
@@ -57,6 +59,7 @@ class Agent:
         self.healthy = healthy
         self.reset = reset
         self.buffer = buffer
+        self.link = link
         self.job = None  # the job at hand
         self.update = None  # ota.update.Update, while the job brings an image
         self.state = "BOOTING"

@@ -18,8 +18,9 @@ class Job:
     details   dict of str: what was reported last
     stamp     int, when the cloud made the execution; tells a job id that is used anew
     document  dict, as it came; let go of after `read`
-    kind      "image", or the name of an operation, once read
+    kind      "image" or "operation", once read
     files     list of File, for an image
+    paths     the modules of the operation, `run` in the first; `order` is what it is asked, a dict
     """
 
     def __init__(self, id, number, version=1, queued=True, document=None, details=None, stamp=0):
@@ -31,7 +32,8 @@ class Job:
         self.document = document
         self.details = details or {}
         self.kind = None
-        self.files = ()
+        self.files = self.paths = ()
+        self.order = None
 
     def same(self, other):
         """True when the other job is the same execution."""

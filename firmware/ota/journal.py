@@ -7,12 +7,14 @@ one step behind only costs work done again.
 A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
 
     seq       number of the record
-    phase     DOWNLOADING, ACTIVATED, OWING or IDLE
+    phase     DOWNLOADING, ACTIVATED, REBOOTING, OWING or IDLE
     job       id of the job, `number` and `stamp` of the execution it is about
     image     identity of the image: size, and the SHA-256 of its signature, in hex
     written   map of the sectors that count, in hex
     slot      label of the slot the image goes to, and `version` of the firmware that took the job
     step      the outcome: succeeded, failed or rejected, and `reason`, in words
+    home      label of the slot whose image an update made the one to stay, until the next download
+              begins: while that slot runs, the other one still holds what ran before
 """
 
 import json
@@ -21,8 +23,9 @@ from binascii import crc32, hexlify, unhexlify
 IDLE = "idle"
 DOWNLOADING = "downloading"
 ACTIVATED = "activated"
+REBOOTING = "rebooting"
 OWING = "owing"
-PHASES = (IDLE, DOWNLOADING, ACTIVATED, OWING)
+PHASES = (IDLE, DOWNLOADING, ACTIVATED, REBOOTING, OWING)
 
 _EMPTY = {"seq": 0, "phase": IDLE}
 
@@ -75,18 +78,25 @@ class Journal:
 
     def begin(self, job, image, slot, version):
         """A download begins: what was noted of another job or image is forgotten."""
+        self.take(job, phase=DOWNLOADING, image=image, slot=slot, version=version, home=None)
+
+    def take(self, job, **changes):
+        """A record about this job, with these members and none of another job's."""
         self._turn_to(job)
-        self.write(phase=DOWNLOADING, image=image, slot=slot, version=version)
+        self.write(**changes)
 
     def owe(self, step, reason, job=None):
         """The outcome of the job of the record, or of `job`, is to be told to the cloud."""
         if job and not self.about(job):
             self._turn_to(job)
+        if self.phase == ACTIVATED and step == "succeeded":
+            self._record["home"] = self["slot"]
         self.write(phase=OWING, step=step, reason=reason, written=b"")
 
     def _turn_to(self, job):
-        seq = self._record["seq"]
-        self._record = {"seq": seq, "job": job.id, "number": job.number, "stamp": job.stamp}
+        record = {"seq": self["seq"], "phase": IDLE, "home": self["home"]}
+        record.update({"job": job.id, "number": job.number, "stamp": job.stamp})
+        self._record = record
 
     def settle(self):
         """The cloud knows. The record stays, so that the same execution is not run twice."""

@@ -12,7 +12,8 @@ A dialect, how a cloud gives orders and hears back, has
     async report(job, step, info)  tell an outcome or a step, and wait until it was accepted
     progress(job, info)            tell how far it is, without waiting
     async still(job)               returns while the job is ours to do; raises Gone
-Its steps: accepted, downloading, verifying, applying, trying, succeeded, failed, rejected.
+Its steps: accepted, downloading, verifying, applying, trying, rebooting, succeeded, failed,
+rejected.
 
 A source, how an image's bytes arrive, has
     async fetch(image, watch)      fills the image and awaits `watch()` now and then
@@ -20,6 +21,14 @@ A source, how an image's bytes arrive, has
 
 A document, how a job is written down, has
     read(document, job)            fills in the job; raises Refuse
+
+An operation, what a job asks other than an image, has
+    check(job)                     may be missing; raises Refuse for what it will not do
+    async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again
+`job.order` is the document. `device` is the ota.agent.Agent: its slots, journal, dialect, clock,
+settings, load, pause, link and buffer. An operation that is cut off, by power or with its link, is
+run again; one that has ended is not. Besides those listed here, a module of the name in the
+folder /operations of the board is one. ota/operations/echo.py is the one to copy.
 """
 
 import gc
@@ -36,7 +45,15 @@ SOURCES = {  # name that a document gives a file → its class, its module, what
 
 DOCUMENTS = (  # a key that only this shape has → its function, its module, what that needs
     ("afr_ota", "read", "ota.documents.afr_ota", "ota.fields"),
+    ("operation", "read", "ota.documents.operation", "ota.fields"),
+    ("steps", "read", "ota.documents.steps", "ota.documents.operation", "ota.fields"),
 )
+
+OPERATIONS = {  # name that a document gives it → its function, its module, what that needs
+    "echo": ("run", "ota.operations.echo", "ota.fields"),
+    "reboot": ("run", "ota.operations.reboot"),
+    "rollback": ("run", "ota.operations.rollback", "ota.fields"),
+}
 # fmt: on
 
 

@@ -5,7 +5,7 @@ diagram in firmware/DESIGN.md is made from it by `python -m host_tools.diagram`.
 """
 
 from ota.errors import Fail, Gone, Refuse, Retry
-from ota.journal import ACTIVATED
+from ota.journal import ACTIVATED, REBOOTING
 
 # fmt: off
 ANY, TRIAL, NEW, OLD = "any", "trial", "new", "old"
@@ -14,20 +14,23 @@ BOOT = (  # first match wins: phase of the journal, slot that runs → event
     (ANY,        TRIAL,  "trial"),        # first boot of a new image
     (ACTIVATED,  NEW,    "confirmed"),    # power failed between confirming and noting it
     (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back
+    (REBOOTING,  ANY,    "rebooted"),     # as a job asked for
     (ANY,        ANY,    "settled"),
 )
 
 BOOTING, CONNECTING, IDLE, ACCEPTING = "BOOTING", "CONNECTING", "IDLE", "ACCEPTING"
 DOWNLOADING, VERIFYING, ACTIVATING = "DOWNLOADING", "VERIFYING", "ACTIVATING"
-TRYING, REPORTING, RESETTING = "TRYING", "REPORTING", "RESETTING"
+OPERATING, TRYING, REPORTING, RESETTING = "OPERATING", "TRYING", "REPORTING", "RESETTING"
 
 TRANSITIONS = {
     BOOTING:      {"trial": TRYING, "confirmed": CONNECTING, "rolled_back": CONNECTING,
-                   "settled": CONNECTING},
+                   "rebooted": CONNECTING, "settled": CONNECTING},
     CONNECTING:   {"linked": IDLE, "owes": REPORTING},
     IDLE:         {"job": ACCEPTING, "lost": CONNECTING},
-    ACCEPTING:    {"image": DOWNLOADING, "known": REPORTING, "refused": REPORTING,
-                   "gone": IDLE, "lost": CONNECTING},
+    ACCEPTING:    {"image": DOWNLOADING, "operation": OPERATING, "known": REPORTING,
+                   "refused": REPORTING, "gone": IDLE, "lost": CONNECTING},
+    OPERATING:    {"done": REPORTING, "genuine": ACTIVATING, "reboot": RESETTING,
+                   "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
     DOWNLOADING: {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
     VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING},
     ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},

@@ -6,7 +6,7 @@ from ota import log
 from ota.agent import Agent
 from ota.errors import Fail, Gone, Retry
 from ota.job import Job
-from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, PHASES, Journal
+from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, PHASES, REBOOTING, Journal
 from ota.table import BOOT, TRANSITIONS
 
 HEAP = "2m"
@@ -287,7 +287,8 @@ def test_booting_every_phase_and_slot_has_its_event():
     expected = {
         (ACTIVATED, "trial"): "trial", (ACTIVATED, "new"): "confirmed",
         (ACTIVATED, "old"): "rolled_back", (DOWNLOADING, "trial"): "trial",
-        (OWING, "trial"): "trial", (IDLE, "trial"): "trial",
+        (OWING, "trial"): "trial", (IDLE, "trial"): "trial", (REBOOTING, "trial"): "trial",
+        (REBOOTING, "new"): "rebooted", (REBOOTING, "old"): "rebooted",
     }  # fmt: skip
     for phase in PHASES:
         for slot in ("trial", "new", "old"):
@@ -411,7 +412,8 @@ def test_trial_reports_the_job_with_the_version_that_is_pending():
 def test_refused_job_is_rejected_while_queued_and_failed_once_started():
     cases = (
         (order(size=33 * SECTOR), "image larger than the slot 135168 131072"),
-        ({"operation": "dance"}, "unknown job document"),
+        ({"dance": "slow"}, "unknown job document"),
+        ({"operation": "dance"}, "unknown operation dance"),
         (["afr_ota"], "job document is not an object"),
         ({"afr_ota": {}}, "job document lacks or misstates protocols"),
     )
@@ -462,7 +464,7 @@ def test_refused_self_test_that_the_journal_knows_nothing_of():
 
 
 def test_accepted_job_that_turns_out_to_be_another_is_judged_anew():
-    other = job("j0", queued=False, document={"operation": "dance"})
+    other = job("j0", queued=False, document={"dance": "slow"})
     world = World(job())
     world.accepted = [other]
     assert world.boot() == "Waits"

@@ -42,7 +42,7 @@ class Agent:
 
 
 class Hashing:
-    """Stands where the state looks for hashlib, and keeps the digests that it asks for."""
+    """Stands where ota.digest looks for hashlib, and keeps the digests that it asks for."""
 
     def __init__(self):
         self.taken = []
@@ -61,11 +61,9 @@ class Hashing:
 
 def digest(agent):
     """The SHA-256 that a signature would be checked against."""
-    states.hashlib = hashing = Hashing()
-    try:
-        assert quiet(lambda: run(states.verifying(agent))) == "genuine"
-    finally:
-        states.hashlib = hashlib
+    module = __import__("ota.digest", None, None, ("hashlib",))  # let go of by the state
+    module.hashlib = hashing = Hashing()
+    assert quiet(lambda: run(states.verifying(agent))) == "genuine"
     return hashing.taken[0]
 
 

@@ -26,7 +26,7 @@ MADE_ON = {  # what a call is made on → the modules that may define it
     "update": ["ota.update"], "image": ["ota.image"], "job": ["ota.job"], "link": ["net.mqtt"],
     "policy": ["ota.policy"], "verify": ["ota.verify"], "clock": ["net.clock"],
     "wifi": ["net.wifi"], "blocks": _package("ota.sources"), "reader": ["net.packets"],
-    "sources": ["ota.sources"], "module": _package("ota.documents"),
+    "sources": ["ota.sources"], "device": ["ota.agent"], "module": _package("ota.documents"),
 }  # fmt: skip
 
 
@@ -131,4 +131,6 @@ class Raising:
             return set(self.function(path.value, name.value))
         if module == "ota.job":
             return set().union(*(self.function(doc, "read") for doc in _package("ota.documents")))
+        if module == "ota.states.operating":
+            return set().union(*(self.function(one, "run") for one in _package("ota.operations")))
         return set()

@@ -9,7 +9,7 @@ from sources import BOARDS, device_files, imports, parsed, trees, where
 # modules of that package and the package itself.
 LAYERS = (
     ("ota.errors", "ota.log", "ota.plugins"),
-    ("ota.blockparser", "ota.p256", "ota.rsa", "ota.x509", "ota.fields"),
+    ("ota.blockparser", "ota.p256", "ota.rsa", "ota.x509", "ota.fields", "ota.digest"),
     ("ota.appimage", "ota.otadata"),
     ("ota.job", "ota.journal", "ota.image", "ota.slots", "ota.verify", "ota.policy", "ota.update"),
     ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations."),

@@ -22,6 +22,7 @@ WIRE = {  # step → status of the execution, statusDetails made of the step's i
     "verifying":   ("IN_PROGRESS", {"step": "verifying"}),
     "applying":    ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "{updated_by}"}),
     "trying":      ("IN_PROGRESS", {"self_test": "active", "updatedBy": "{updated_by}"}),
+    "rebooting":   ("IN_PROGRESS", {"step": "rebooting"}),
     "succeeded":   ("SUCCEEDED",   {"reason": "{reason}"}),
     "failed":      ("FAILED",      {"reason": "{reason}"}),
     "rejected":    ("REJECTED",    {"reason": "{reason}"}),

@@ -32,6 +32,8 @@ def _judge(agent, job):
         job.read()
     if "self_test" in job.details and not agent.journal.about(job):
         raise Refuse("no record of the trial that the job speaks of")
+    if job.kind != "image":
+        return
     if agent.update is None:
         from ota.update import Update
 

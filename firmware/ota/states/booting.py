@@ -1,5 +1,6 @@
 """What does this start mean? The journal and the slot that runs tell."""
 
+from ota.journal import REBOOTING
 from ota.log import Log
 from ota.table import ANY, BOOT, NEW, OLD, TRIAL
 
@@ -18,4 +19,6 @@ async def booting(agent):
         agent.succeed()
     elif event == "rolled_back":
         journal.owe("failed", journal["reason"] or "rolled back: not confirmed in its trial")
+    elif journal.phase == REBOOTING:  # on trial, too
+        journal.owe("succeeded", "rebooted")
     return event

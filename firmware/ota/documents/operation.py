@@ -1,0 +1,55 @@
+"""A job of an operation: `{"operation": NAME, …}`, the rest being the operation's own words.
+
+The name is that of a row in ota.plugins.OPERATIONS, or of a module in the folder /operations of
+the board; never a path. What the operation will not do is refused here, while nothing is started.
+
+source   document 003, "Start of Jobs Process"
+"""
+
+import sys
+
+from ota.errors import Refuse
+from ota.fields import field
+from ota.plugins import OPERATIONS, let_go, plug_in
+
+_NAME_MAX = 32  # characters
+_FOLDER = "operations"  # of the user's own, on the board's file system
+
+
+def read(document, job):
+    """Fill in the job. Raises Refuse."""
+    name = field(document, "operation", str, 1, _NAME_MAX)
+    if name in OPERATIONS:
+        paths = OPERATIONS[name][1:]
+    elif _plain(name):
+        paths = (_FOLDER + "." + name, _FOLDER)
+    else:
+        raise Refuse("not the name of an operation")
+    job.kind = "operation"
+    job.paths = paths
+    job.order = document
+    _check(job, name)
+
+
+def _check(job, name):
+    """Raises Refuse when there is no such operation, or it refuses."""
+    path = job.paths[0]
+    try:
+        plug_in(path, "run")
+        check = getattr(sys.modules[path], "check", None)
+        if check:
+            check(job)
+    except ImportError as error:
+        if not str(error).startswith("no module named '" + _FOLDER):
+            raise  # it is there, and lacks something itself
+        raise Refuse("unknown operation", name)
+    finally:
+        let_go(*job.paths)
+
+
+def _plain(name):
+    """True for ASCII letters, digits and underscores, a letter first."""
+    for c in name:
+        if not ("a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "_"):
+            return False
+    return name[0].isalpha()

@@ -1,0 +1,44 @@
+"""Goes back to the other slot's image without a download.
+
+    {"operation": "rollback", "size": 1468006, "sha256": "9f86d081884c7d65…"}
+
+The image is told by its hash, so that an order which comes twice cannot go back and forth: after
+the first, the other slot holds another image. Only the image that ran before the one that runs is
+taken: one that was downloaded and failed its proof or its trial is not made to run this way. What
+follows is a trial like any other; one that fails comes back to where it was, and says so.
+"""
+
+from binascii import hexlify
+
+from micropython import const
+
+from ota.errors import Fail
+from ota.fields import field
+from ota.journal import DOWNLOADING
+from ota.plugins import let_go, plug_in
+
+_IMAGE_MAX = const(24 * 1024 * 1024)  # bytes
+_HEX = const(64)  # characters of a SHA-256
+
+
+def check(job):
+    """Raises Refuse for an order that lacks what the image is told by."""
+    field(job.order, "size", int, 1, _IMAGE_MAX)
+    field(job.order, "sha256", str, _HEX, _HEX)
+
+
+async def run(job, device):
+    """The other slot holds that image; its trial is left to the agent.
+
+    raises   Fail with the reason, when it does not
+    """
+    journal, slots, size = device.journal, device.slots, job.order["size"]
+    if journal["home"] != slots.running:
+        raise Fail("the other slot does not hold what ran before")
+    if size > slots.size:
+        raise Fail("image larger than the slot", size)
+    digest = await plug_in("ota.digest", "sha256")(slots.target, size, device.buffer, device.pause)
+    let_go("ota.digest")
+    if hexlify(digest).decode() != job.order["sha256"].lower():
+        raise Fail("the other slot holds another image")
+    journal.take(job, phase=DOWNLOADING, slot=slots.inactive, version=slots.version)
