@@ -31,7 +31,11 @@ AFTER = {  # status → what a device may make of it
 }
 # fmt: on
 UNFINISHED = tuple(AFTER)
-RETRIED = {"FAILED": ("FAILED", "ALL"), "TIMED_OUT": ("TIMED_OUT", "ALL")}
+FAILURES = {  # failureType of a retry criterion → the statuses it is for
+    "FAILED": ("FAILED",),
+    "TIMED_OUT": ("TIMED_OUT",),
+    "ALL": ("FAILED", "TIMED_OUT"),
+}
 QUEUE = (
     "SELECT * FROM executions WHERE thing = ? AND status IN ('QUEUED', 'IN_PROGRESS') "
     "ORDER BY status != 'IN_PROGRESS', queued_at, sequence"
@@ -228,15 +232,20 @@ class Executions:
         return timers
 
     def _retry(self, row: Row, status: str) -> None:
-        """Queue the next execution if the job's retry criteria have one left for this status."""
+        """Queue the next execution if one of the job's retry criteria has one left for this."""
         job = self.job(row["job"])
+        if job["status"] != "IN_PROGRESS" or status not in FAILURES["ALL"]:
+            return
+        ended = [one["status"] for one in self.of_job(row["job"]) if one["thing"] == row["thing"]]
         criteria = json.loads(job["request"]).get("jobExecutionsRetryConfig", {})
-        allowed = sum(
-            rule["numberOfRetries"]
+        rules = [
+            (rule["numberOfRetries"], FAILURES[rule["failureType"]])
             for rule in criteria.get("criteriaList", ())
-            if rule["failureType"] in RETRIED.get(status, ())
-        )
-        if job["status"] == "IN_PROGRESS" and row["number"] <= allowed:
+        ]
+        if any(
+            status in failures and sum(one in failures for one in ended) <= limit
+            for limit, failures in rules
+        ):
             self.add(row["job"], row["thing"], row["number"] + 1)
 
     def settle(self, job: str) -> None:

@@ -101,7 +101,7 @@ class JobCalls:
             raise invalid(f"the job document exceeds {DOCUMENT_CHARACTERS} characters")
         try:
             parsed = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             raise invalid("the job document is not JSON") from None
         if not isinstance(parsed, dict):
             raise invalid("the job document is not a JSON object")

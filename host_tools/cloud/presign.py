@@ -1,4 +1,4 @@
-"""Presigned URLs: made for job documents, and judged when one is used.
+"""Presigned URLs, made for job documents and judged when one is used; and signatures of files.
 
 The local cloud's own key pair is public, a placeholder that clients need. URLs made with it are
 checked in full (AWS Signature Version 4 in the query: method, path, query, signed headers); of
@@ -7,8 +7,9 @@ URLs made with any other key only the expiry can be, because their secret is not
 
 import hashlib
 import hmac
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import quote, unquote, urlsplit
 
@@ -18,6 +19,11 @@ ACCESS_KEY = "SLUICELOCALCLOUD"
 SECRET_KEY = "not-a-secret"
 ALGORITHM = "AWS4-HMAC-SHA256"
 DEFAULT_S = 3600  # of a job whose presignedUrlConfig names no expiry
+STRING = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON, with its escapes
+# What AWS puts in this one's place is not written down exactly: here, base64 of the signature.
+CODE_SIGNATURE = re.compile(
+    r"\$\{aws:iot:code-sign-signature:s3://([^/}]+)/([^@}]+)(?:@([^}]+))?\}"
+)
 PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url:(https://[^}]+)\}")
 STAMP = "%Y%m%dT%H%M%SZ"
 
@@ -104,8 +110,17 @@ def location(url: str) -> tuple[str, str] | None:
     return (found[1], path) if found and path else None
 
 
-def expand(document: str, endpoint: str, expires_s: int, now: float) -> str:
-    """A job document's text with each placeholder replaced by a URL of this moment."""
+def expand(
+    document: str,
+    endpoint: str,
+    expires_s: int,
+    now: float,
+    signed: Callable[[str, str, str | None], str | None] = lambda bucket, key, version: None,
+) -> str:
+    """A job document's text with each placeholder replaced by a URL, or signature, of this moment.
+
+    signed  (bucket, key, version) → the signature of that object; None leaves its placeholder
+    """
 
     def url(found: re.Match) -> str:
         where = location(found[1])
@@ -116,7 +131,18 @@ def expand(document: str, endpoint: str, expires_s: int, now: float) -> str:
             endpoint, "/" + "/".join(where), expires_s, now, version[1] if version else ""
         )
 
-    return PLACEHOLDER.sub(url, document)
+    def code(found: re.Match) -> str:
+        bucket, key, version = found.groups()
+        # the guide writes region.bucket; a bucket's own name may have dots, too
+        names = (bucket, bucket.partition(".")[2])
+        return next((text for name in names if (text := signed(name, key, version))), found[0])
+
+    def string(found: re.Match) -> str:
+        if "${" not in (text := json.loads(found[0])):
+            return found[0]
+        return json.dumps(CODE_SIGNATURE.sub(code, PLACEHOLDER.sub(url, text)))
+
+    return STRING.sub(string, document)
 
 
 def expiry_s(request: Mapping) -> int:

@@ -36,7 +36,7 @@ from host_tools.cloud.things import Things
 from host_tools.cloud.things_api import ThingCalls
 from host_tools.cloud.web import WebServer
 from host_tools.errors import SluiceError
-from host_tools.signing import new_key
+from host_tools.signing import load_key, new_key, sign_base64
 
 MQTT_PORT = 8883
 HTTP_PORT = 8080
@@ -155,7 +155,14 @@ class Cloud:
         return self._presigned(job["document"], expires_s)
 
     def _presigned(self, text: str, expires_s: int) -> str:
-        return presign.expand(text, self.endpoint, expires_s, time.time())
+        return presign.expand(text, self.endpoint, expires_s, time.time(), self._signature)
+
+    def _signature(self, bucket: str, key: str, version: str | None) -> str | None:
+        """The signature of an object by the cloud's own signing key, base64 of DER."""
+        found = self.bucket.find(bucket, key, version)
+        if found is None or found.size == 0:
+            return None
+        return sign_base64(found.file, load_key(self.state.signer_key))
 
     def tick(self) -> None:
         """What has to be looked at now and then; SluiceError when the broker cannot be kept up."""

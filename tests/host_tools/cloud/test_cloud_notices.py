@@ -299,6 +299,37 @@ def test_rejected_execution_is_not_retried(world):
     assert world.executions.queue("pump") == []
 
 
+def test_timed_out_execution_is_retried_and_announced(world):
+    criteria = [{"failureType": "TIMED_OUT", "numberOfRetries": 2}]
+    timeout = {"inProgressTimeoutInMinutes": 1}
+    world.job("one", timeoutConfig=timeout, jobExecutionsRetryConfig={"criteriaList": criteria})
+    for number in (2, 3):
+        world.ask("jobs/start-next")
+        world.now += 60
+        notices = [world.read(message) for message in world.executions.expire()]
+        assert topics(notices) == BOTH
+        assert notices[1][1]["execution"]["executionNumber"] == number
+    world.ask("jobs/start-next")
+    world.now += 60
+    world.executions.expire()
+    assert world.executions.queue("pump") == []
+
+
+def test_each_kind_of_failure_has_its_own_retries(world):
+    criteria = [
+        {"failureType": "FAILED", "numberOfRetries": 1},
+        {"failureType": "TIMED_OUT", "numberOfRetries": 1},
+    ]
+    world.job("one", jobExecutionsRetryConfig={"criteriaList": criteria})
+    world.ask("jobs/one/update", {"status": "FAILED"})
+    world.ask("jobs/one/update", {"status": "IN_PROGRESS", "stepTimeoutInMinutes": 1})
+    world.now += 60
+    world.executions.expire()
+    assert [row["number"] for row in world.executions.queue("pump")] == [3]
+    world.ask("jobs/one/update", {"status": "FAILED"})
+    assert world.executions.queue("pump") == []
+
+
 def test_old_execution_is_found_by_its_number(world):
     criteria = [{"failureType": "ALL", "numberOfRetries": 1}]
     world.job("one", jobExecutionsRetryConfig={"criteriaList": criteria})
