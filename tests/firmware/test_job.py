@@ -119,7 +119,7 @@ def test_afr_ota_that_is_no_object_is_refused():
 
 def test_job_without_a_known_shape_is_refused():
     assert refusal({}) == "unknown job document"
-    assert refusal({"operation": "dance"}) == "unknown job document"
+    assert refusal({"dance": "slow"}) == "unknown job document"
 
 
 def test_job_document_that_is_no_object_is_refused():
