@@ -2,18 +2,22 @@
 
 from ota.errors import Fail, Refuse
 from ota.log import Log
+from ota.plugins import let_go, plug_in
 
 log = Log("policy")
 
 
 def signature(file, settings):
     """Raises Refuse for a file without a signature, unless `allow_unsigned` is set, and for one
-    that nothing on the board could check."""
+    that nothing on the board could check; Fail for one that is no base64."""
     if not file.signature:
         if not settings["allow_unsigned"]:
             raise Refuse("no signature")
-    elif not settings["signers"]:
+        return
+    if not settings["signers"]:
         raise Refuse("no signer on the board")
+    plug_in("ota.verify", "unpack")(file.signature)
+    let_go("ota.verify")
 
 
 def version(new, running, settings):

@@ -23,19 +23,19 @@ def unpack(text):
 
     text     str or bytes, 4 to 684 characters, no white space
     returns  bytes, 1..512
-    raises   Fail("bad base64") unless `text` is the one encoding of what it decodes to
+    raises   Fail("signature: bad base64") unless `text` is the one encoding of what it decodes to
     """
     if isinstance(text, str):
         text = text.encode()
     if not 4 <= len(text) <= (_SIGNATURE + 2) // 3 * 4 or len(text) & 3:
-        raise Fail("bad base64", "length", len(text))
+        raise Fail("signature: bad base64", "length", len(text))
     try:
         signature = a2b_base64(text)
     except ValueError:
-        raise Fail("bad base64")
+        raise Fail("signature: bad base64")
     # the built-in decoder skips what is not in the alphabet; encoding again shows it
     if len(signature) > _SIGNATURE or b2a_base64(signature)[:-1] != text:
-        raise Fail("bad base64")
+        raise Fail("signature: bad base64")
     return signature
 
 

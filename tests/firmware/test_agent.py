@@ -634,11 +634,12 @@ def test_verifying_a_signature_that_no_signer_made_fails():
     assert step == "failed" and reason == "no signer ecdsa" and not world.slots.next
 
 
-def test_verifying_a_signature_that_is_no_base64_fails():
+def test_signature_that_is_no_base64_is_refused_before_a_byte_is_fetched():
     signed = order(**{"sig-sha256-ecdsa": "*"})
     world = World(job(document=signed), settings={"signers": ["/gone.pem"]})
     world.boot()
-    assert world.reports[0][1:] == ("failed", "bad base64 length 1")
+    assert world.reports[0][1:] == ("rejected", "signature: bad base64 length 1")
+    assert not any(world.slots.target.erases)
 
 
 def test_activating_refused_by_the_boot_loader_fails():

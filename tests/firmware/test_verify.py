@@ -161,7 +161,7 @@ def refused(text):
     try:
         unpack(text)
     except Fail as error:
-        return error.reason == "bad base64"
+        return error.reason == "signature: bad base64"
     return False
 
 

@@ -17,7 +17,7 @@ from random import getrandbits
 from micropython import const
 
 from ota.blockparser import BlockParser
-from ota.errors import Fail, OTAError, Retry
+from ota.errors import Fail, Gone, OTAError, Retry
 from ota.log import Log
 
 _VOLUME = const(131_072)  # bytes the service sends for one request, at most
@@ -84,7 +84,9 @@ class MQTTStream:
             await watch()
 
     async def close(self):
-        """Leave nothing behind on the link."""
+        """Leave nothing behind on the link; what is still coming in mid-message is passed over."""
+        if self._blocks:
+            self._blocks.error = self._blocks.error or Gone("closed")
         for answers in ("data", "description", "rejected"):
             self._link.unsubscribe(self._prefix + answers + "/json")
 
@@ -208,11 +210,10 @@ class _Blocks:
         return self._arrived or self.error
 
     def take_stock(self):
-        """Start counting anew. Raises what a handler met."""
+        """Start counting anew. Raises what a handler met, after which no byte is taken any more."""
         self._arrived = self._refused = 0
-        error, self.error = self.error, None
-        if error:
-            raise error
+        if self.error:
+            raise self.error
 
     @property
     def bad(self):
@@ -234,7 +235,8 @@ class _Blocks:
 
     def feed(self, buf, at, end):
         self._heard = self._clock.ticks_ms()
-        self._parser.feed(buf, at, end)
+        if not self.error:
+            self._parser.feed(buf, at, end)
 
     def end(self):
         """Count the block when it is the one that was expected, whole and right."""
