@@ -177,6 +177,10 @@ class Stage:
         self.board.wait_for("agent idle", START_S, after=seen)
         return self.board
 
+    def fuse(self, operation: int, part: str) -> None:
+        """Have the power fail once, at that flash operation from power-on."""
+        self.board = Board(self.root, self.name, heap=HEAP, cut_at=operation, cut_part=part)
+
     # --- jobs -----------------------------------------------------------------------------------
 
     def deploy(self, image: bytes, **options: Any) -> str:
