@@ -12,11 +12,21 @@ FILE is a JSON object, read again whenever it changes. Each key is a fault, each
     "silence":          TOPIC    the request is not looked at, and not answered
     "drop_accepted":    TOPIC    the request is obeyed, and its accepted answer lost
     "delay":            TOPIC    the answers come "ms" milliseconds later
+    "expire_url":       PATH     a board that fetches a file is told 403, its URL has expired
+    "fail_http":        PATH     it gets the status "code", else 503
+    "redirect":         PATH     it gets 307, or "code", and is sent to the same file; "to" names
+                                 another host, such as "http://example.com"
+    "ignore_range":     PATH     it gets 200 and the whole file where it asked for a range
+    "shift_range":      PATH     Content-Range is one byte off
+    "cut_body":         PATH     the connection ends half-way, or "after" so many bytes
+    "chunk_body":       PATH     the body comes in HTTP chunks of 1,000 or "size" bytes, no length
+    "close_after":      PATH     Connection: close
 
     BLOCKS   {"blocks": [3, 7]}, by index in the file, or {"every": 5}, each fifth one sent;
              "times": n hits each block n times at most, without it always
     TOPIC    {"topic": "update"}, which the topic must contain, without it all;
              "times": n hits n times at most, without it always
+    PATH     the same with "path", which the URL's path must contain
 
 Example: {"drop_blocks": {"every": 7, "times": 1}, "reject": {"topic": "/update", "code":
 "RequestThrottled", "times": 2}}
@@ -75,6 +85,14 @@ KEYS = {  # fault → the keys of its rule
     "silence":        {"topic", "times"},
     "drop_accepted":  {"topic", "times"},
     "delay":          {"topic", "times", "ms"},
+    "expire_url":     {"path", "times"},
+    "fail_http":      {"path", "times", "code"},
+    "redirect":       {"path", "times", "code", "to"},
+    "ignore_range":   {"path", "times"},
+    "shift_range":    {"path", "times"},
+    "cut_body":       {"path", "times", "after"},
+    "chunk_body":     {"path", "times", "size"},
+    "close_after":    {"path", "times"},
 }
 # fmt: on
 
@@ -137,6 +155,13 @@ class Faults:
             if self._hit_block(name, message):
                 return fault(message)
         return [message]
+
+    def hit_path(self, name: str, path: str) -> Rule | None:
+        """The rule of that name, if it hits a request for that path now."""
+        rule = self._rules.get(name)
+        if rule is None or rule.get("path", "") not in path or not self._count(name, rule, name):
+            return None
+        return rule
 
     def _hit_topic(self, name: str, topic: str) -> bool:
         rule = self._rules.get(name)

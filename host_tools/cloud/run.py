@@ -18,6 +18,7 @@ from host_tools.cloud.device_api import DeviceCalls
 from host_tools.cloud.executions import Executions
 from host_tools.cloud.executions_api import ExecutionCalls
 from host_tools.cloud.faults import Faults
+from host_tools.cloud.http_faults import HTTPFaults
 from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import ACCOUNT, REGION
@@ -122,7 +123,7 @@ class Cloud:
         )
         handlers = {service.signing_name: service for service in services}
         try:
-            web = WebServer(port, {"s3": S3(self.bucket), **handlers})
+            web = WebServer(port, {"s3": HTTPFaults(self.faults, S3(self.bucket)), **handlers})
         except OSError as error:
             raise SluiceError(f"cannot listen on port {port}: {error.strerror}") from None
         threading.Thread(target=web.serve_forever, args=(TICK_S,), daemon=True).start()

@@ -42,7 +42,8 @@ class HTTPRequest:
 
 @dataclass
 class HTTPAnswer:
-    """Status, headers and body; a body that is not bytes needs its `length` said."""
+    """Status, headers and body. A body that is not bytes needs its `length` said, unless the
+    headers say that it is chunked; then its pieces, none of them empty, are the chunks."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -113,14 +114,17 @@ class Exchange(BaseHTTPRequestHandler):
         for name, value in answer.headers.items():
             self.send_header(name, value)
         whole = answer.body if isinstance(answer.body, bytes) else None
-        if answer.status != 204:
+        chunked = "Transfer-Encoding" in answer.headers
+        if answer.status != 204 and not chunked:
             length = answer.length if whole is None else len(whole)
             self.send_header("Content-Length", str(length))
         self.end_headers()
         if self.command == "HEAD":
             return
         for piece in (whole,) if whole is not None else answer.body:
-            self.wfile.write(piece)
+            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
+        if chunked:
+            self.wfile.write(b"0\r\n\r\n")
 
     def log_message(self, format: str, *args: object) -> None:
         """Nothing: presigned URLs do not belong into logs."""

@@ -5,6 +5,8 @@ import json
 import os
 import queue
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -175,6 +177,19 @@ def test_real_cloud_obeys_the_file_and_its_changes(own_cloud, device, tmp_path):
         assert time.monotonic() < deadline
         board.publish("streams/flow/get/json", request)
         time.sleep(0.05)
+    rules.write_text(json.dumps({"fail_http": {"path": "/images/"}}))
+    address = json.loads(own_cloud.state.ready.read_text())["http_endpoint"] + "/images/a"
+    while (status := status_of(address)) != 503:  # a stranger is refused until then
+        assert status == 403 and time.monotonic() < deadline
+        time.sleep(0.05)
     assert own_cloud.client("iot").describe_thing(thingName="unlucky")["thingArn"] == arn(
         "thing", "unlucky"
     )
+
+
+def status_of(address: str) -> int:
+    """The HTTP status of an address that gives an error."""
+    with pytest.raises(urllib.error.HTTPError) as caught:
+        urllib.request.urlopen(address, timeout=10)
+    with caught.value:
+        return caught.value.code
