@@ -307,7 +307,7 @@ def test_numbers_of_the_size_are_those_of_today(tmp_path):
     (stated,) = [row[1] for row in numbers() if row[2] == "`bench.size`"]
     total = next(row for row in bench_size.rows(tmp_path) if str(row[0]).startswith("all"))
     shown = int(re.search(r"([\d,]+) bytes", stated)[1].replace(",", ""))
-    assert abs(shown - total[1]) < total[1] // 20, f"bench.size says {total[1]:,}"
+    assert abs(shown - total[1]) < total[1] // 10, f"bench.size says {total[1]:,}"
 
 
 @pytest.mark.parametrize("size", [256, 98_304])
