@@ -1,6 +1,7 @@
 """Create, list, show and cancel jobs of a local cloud.
 
-A job's document is any JSON object up to 32 KiB; what a board does with it is the board's matter.
+A job's document is checked against host_tools/documents/job.schema.json, the standard of what
+boards understand; with --any it is not, and what a board makes of it is the board's matter.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from typing import Any
 from host_tools.cloud.clients import Clients, clients, plainly
 from host_tools.cloud.names import check_job, check_thing
 from host_tools.cloud.state import State
+from host_tools.documents import check
 from host_tools.errors import SluiceError
 
 
@@ -22,6 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--thing", required=True, metavar="NAME")
     row.add_argument("--document", type=Path, required=True, metavar="FILE", help="JSON")
     row.add_argument("--id", help="default: one of its own")
+    row.add_argument(
+        "--any", action="store_true", help="any JSON object: do not check the document"
+    )
     row = _action(rows, "list", show_all, "show all jobs")
     row.add_argument("--json", action="store_true", help="as JSON")
     row = _action(rows, "show", show, "show a job and its executions")
@@ -47,6 +52,8 @@ def create(args: argparse.Namespace) -> None:
     cloud = clients(State(args.state))
     with plainly():
         target = cloud.iot.describe_thing(thingName=thing)["thingArn"]
+        if not args.any:
+            check_document(args.document, document)
         cloud.iot.create_job(jobId=name, targets=[target], document=document)
     print(name)
 
@@ -58,11 +65,19 @@ def read_document(file: Path) -> str:
         document = json.loads(text)
     except OSError as error:
         raise SluiceError(f"cannot read {file}: {error.strerror}") from None
-    except ValueError:
+    except (ValueError, RecursionError):
         raise SluiceError(f"{file} is not JSON") from None
     if not isinstance(document, dict):
         raise SluiceError(f"{file} is not a JSON object")
     return text
+
+
+def check_document(file: Path, text: str) -> None:
+    """Refuse a document that no board understands."""
+    try:
+        check(json.loads(text))
+    except SluiceError as error:
+        raise SluiceError(f"{file}: {error} (--any sends it all the same)") from None
 
 
 def show_all(args: argparse.Namespace) -> None:

@@ -229,8 +229,8 @@ class Stage:
         """`sluice job create` with that document; the job's id."""
         path = self.folder / f"document-{uuid.uuid4().hex[:8]}.json"
         path.write_text(document if isinstance(document, str) else json.dumps(document))
-        line = ("job", "create", "--thing", self.name, "--document", path, "--state", self.root)
-        return good(*line, *(("--id", name) if name else ())).strip()
+        line = ("job", "create", "--thing", self.name, "--document", path, "--any")
+        return good(*line, "--state", self.root, *(("--id", name) if name else ())).strip()
 
     def cancel(self, job: str, *words: str) -> None:
         """`sluice job cancel`."""

@@ -278,7 +278,7 @@ def test_job_canceled_with_force_tells_the_board(cloud, device, tmp_path, comman
     state = ("--state", cloud.state.root)
     document = tmp_path / "job.json"
     document.write_text("{}")
-    line = ("job", "create", "--thing", "stopped", "--document", document, *state)
+    line = ("job", "create", "--thing", "stopped", "--document", document, "--any", *state)
     job = good(command(*line)).strip()
     board.next(), board.next()
     board.ask("jobs/start-next")
@@ -304,6 +304,11 @@ def test_job_refusals_are_one_line(cloud, tmp_path, command):
     bad_document.write_text("[]")
     assert "not a JSON object" in create("idle", bad_document)
     assert "cannot read" in create("idle", tmp_path / "none.json")
+    assert "has none of afr_ota, location" in create("idle", good_document)
+    bad_document.write_text(
+        '{"operation": "install", "packageName": "a", "files": [{"fileName": "b"}]}'
+    )
+    assert "files[0]: 'url' is a required property" in create("idle", bad_document)
     assert "no job id" in create("idle", good_document, "--id", "a.b")
     assert "no cloud runs" in create("idle", good_document, "--state", tmp_path / "no")
     assert "unknown job none" in refused(command("job", "show", "none", *state))

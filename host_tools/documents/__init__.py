@@ -1,0 +1,46 @@
+"""The job-document standard: job.schema.json, and what is wrong with a document that breaks it."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError, best_match
+
+from host_tools.errors import SluiceError
+
+SCHEMA = Path(__file__).with_name("job.schema.json")
+SHAPES = ("afr_ota", "location", "operation", "steps")  # the first member there decides
+SHOWN = 60  # characters of a wrong value in a message
+
+
+def check(document: dict[str, Any]) -> str:
+    """The shape of a document that keeps its rules.
+
+    raises  SluiceError that names the place, in one line
+    """
+    shape = next((name for name in SHAPES if name in document), None)
+    if shape is None:
+        raise SluiceError(f"a document of an unknown shape: it has none of {', '.join(SHAPES)}")
+    if error := best_match(validator(shape).iter_errors(document)):
+        raise SluiceError(told(error))
+    return shape
+
+
+@cache
+def validator(shape: str) -> Draft202012Validator:
+    """The validator of one shape, so that errors are about that one and no other."""
+    schema = json.loads(SCHEMA.read_text())
+    return Draft202012Validator({"$ref": f"#/$defs/{shape}", "$defs": schema["$defs"]})
+
+
+def told(error: ValidationError) -> str:
+    """`place: what is wrong there`."""
+    place = error.json_path.removeprefix("$").lstrip(".") or "document"
+    about = error.schema.get("description") if isinstance(error.schema, dict) else None
+    if error.validator in ("pattern", "enum", "maxLength") and about:
+        value = json.dumps(error.instance)
+        return f"{place}: {value[:SHOWN]}{'…' if len(value) > SHOWN else ''} is not {about}"
+    text = error.message
+    return f"{place}: {text if len(text) <= 3 * SHOWN else text[: 3 * SHOWN] + '…'}"
