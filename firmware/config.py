@@ -22,6 +22,9 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "ntp":                (["pool.ntp.org", "time.cloudflare.com"], 0, 4),
     "block":              (4096, 256, 98_304),  # bytes; what fits base64 into 128 KiB of MQTT
     "window":             (8, 1, 512),      # blocks asked for at once, 128 KiB at most
+    "protocol":           ("mqtt", 4, 4),   # of a file that comes by "mqtt" and "http"
+    "http_ca":            ("", 0, 255),     # path of the file servers' CA; "": the broker's
+    "report_version":     ("", 0, 64),      # key that the shadow gets it as; "": none
     "keepalive_s":        (60, 30, 1200),   # AWS takes less for 30
     "poll_s":             (900, 30, 86_400),  # asking for jobs, should a notice be lost
     "report_s":           (5, 1, 3600),     # between two reports of progress
@@ -96,7 +99,8 @@ def _check_contents(values):
     for key in ("signers", "ntp"):
         if not all(isinstance(text, str) and text for text in values[key]):
             raise ConfigError("config: %s is no list of texts" % key)
-    for key, known in (("dialect", DIALECTS), ("log", LEVELS)):
+    choices = (("dialect", DIALECTS), ("log", LEVELS), ("protocol", ("mqtt", "http")))
+    for key, known in choices:
         if values[key] not in known:
             raise ConfigError(
                 "config: %s %s is not one of %s" % (key, values[key], " ".join(known))

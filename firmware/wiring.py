@@ -37,8 +37,8 @@ def build(settings, slots, app, buffer):
         slots,
         Journal((File("/journal.0"), File("/journal.1"))),
         built(DIALECTS, settings["dialect"], link, thing),
-        _reach(board.wifi(settings.pop("wifi"), clock), clock, link, settings.pop("ntp")),
-        _source(link, clock, thing, settings["window"]),
+        _reach(settings, link, clock, slots.version or "unknown"),
+        _source(settings, link, clock, context),
         clock,
         settings,
         load,
@@ -48,26 +48,58 @@ def build(settings, slots, app, buffer):
         link,
     )
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("build", "_credentials", "_reach", "_source", "_healthy"):
+    for name in ("build", "_credentials", "_reach", "_greeting", "_source", "_healthy"):
         globals().pop(name)
     return agent, link
 
 
-def _reach(wifi, clock, link, servers):
+def _reach(settings, link, clock, version):
+    wifi, servers = board.wifi(settings.pop("wifi"), clock), settings.pop("ntp")
+    greet = _greeting(link, settings["thing"], settings.pop("report_version"), version)
     history = [0, None, False]
 
     async def reach(start, deadline_ms):
         uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history)
         try:
-            await uplink.reach(start, deadline_ms)
+            await uplink.reach(greet(start) if greet else start, deadline_ms)
         finally:
             uplink = let_go("net.uplink")
 
     return reach
 
 
-def _source(link, clock, thing, window):
+def _greeting(link, thing, key, version):
+    """None, or what has the shadow know the version before anything else; once in a boot."""
+    if not key:
+        return None
+    owed = [{key: version}]
+
+    def greet(start):
+        async def begin():
+            if owed:
+                path = "ota.dialects.aws_shadow"
+                await plug_in(path, "tell")(link, thing, owed[0])
+                let_go(path)
+                owed.clear()
+            await start()
+
+        return begin
+
+    return greet
+
+
+def _source(settings, link, clock, context):
+    thing, window, ca = settings["thing"], settings["window"], settings.pop("http_ca")
+    http_first = settings.pop("protocol") == "http"
+    refused = ["", 0]
+
     def source(file, block):
+        if http_first and file.url:
+            file.source = "http_range"
+        if file.source == "http_range":
+            http = plug_in("net.http", "HTTP")(link, clock, context, ca)
+            let_go("net.http")  # its code stays for as long as what was made
+            return built(SOURCES, file.source, http, file, refused)
         return built(SOURCES, file.source, link, clock, thing, file, block, window)
 
     return source

@@ -1,18 +1,12 @@
-"""Opening a connection and the packet that begins a session. Needed only while connecting."""
-
-import select
-import socket
-from errno import EINPROGRESS
+"""Opening a session: the packet that begins it, and the answer. Needed only while connecting."""
 
 from micropython import const
 
-from net import tls
 from net.packets import packet, text
+from net.tcp import dial
 from ota.errors import Retry
 
 _CONNECT_MS = const(15_000)
-_LOOK_MS = const(10)
-
 
 # fmt: off
 _REFUSALS = {  # CONNACK return code → what it means; 7 is AWS's own, for a policy that forbids it
@@ -33,40 +27,6 @@ async def open_session(link, context, clock, clean_session):
     if link.connack:
         raise Retry("refused: %s" % _REFUSALS.get(link.connack, link.connack))
     link.linked = True
-
-
-async def dial(server, port, context, clock):
-    """A connected socket that never blocks; a TLS handshake goes on with the first write.
-
-    raises   Retry("cannot reach the broker", why) after 15 s at the latest; name resolution
-             blocks for as long as the port's resolver takes
-    """
-    sock = None
-    try:
-        address = socket.getaddrinfo(server, port)[0][-1]
-        sock = socket.socket()
-        sock.setblocking(False)
-        try:
-            sock.connect(address)
-        except OSError as error:
-            if error.errno != EINPROGRESS:
-                raise
-        await _writable(sock, clock)
-        return tls.wrap(context, sock, server) if context else sock
-    except (OSError, ValueError) as error:
-        if sock:
-            sock.close()
-        raise Retry("cannot reach the broker", error)
-
-
-async def _writable(sock, clock):
-    poll = select.poll()
-    poll.register(sock, select.POLLOUT)
-    begin = clock.ticks_ms()
-    while not poll.poll(0):
-        if clock.ticks_diff(clock.ticks_ms(), begin) > _CONNECT_MS:
-            raise OSError("timeout")
-        await clock.sleep_ms(_LOOK_MS)
 
 
 def connect_packet(client, clean_session):

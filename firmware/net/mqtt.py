@@ -89,7 +89,7 @@ class Link(MQTTClient):
             self.close()
             raise
         finally:
-            let_go("net.dial", "net.tls")
+            let_go("net.dial", "net.tcp", "net.tls")
         log.i("linked", self.server)
 
     def close(self):

@@ -21,10 +21,11 @@ class BadCredentials(Fail):
     """One of our own files is unusable; which one is among the values."""
 
 
-def context(ca, certificate, private_key):
+def context(ca, certificate=None, private_key=None):
     """A client's context; it may serve many connections.
 
-    ca, certificate, private_key  bytes, PEM or DER; `ca` may hold several
+    ca, certificate, private_key  bytes, PEM or DER; `ca` may hold several; without a
+            certificate, a server that asks for one gets none
     raises  BadCredentials naming the file that mbedTLS cannot read. A key that does not belong
             to its certificate is found by the server only: Refused.
     """
@@ -34,6 +35,8 @@ def context(ca, certificate, private_key):
         _load_ca(made, ca)
     except (ValueError, OSError) as error:
         raise BadCredentials("bad credentials", "ca", error)
+    if certificate is None:
+        return made
     try:
         made.load_cert_chain(certificate, private_key)
     except (ValueError, OSError) as error:

@@ -2,6 +2,16 @@
 
 from ota.errors import Refuse
 
+_URL_MAX = 2048  # characters; presigned ones with a session's token have 1,000 to 1,500
+_TEXT_MAX = 1024  # characters of a signature, a path or a name; RSA-4096 in base64 has 684
+# fmt: off
+_SIGNATURES = (  # key → algorithm; SHA-1 is not accepted
+    ("sig-sha256-ecdsa", "ecdsa"),
+    ("sig-sha256-rsa",   "rsa"),
+    ("signature",        "ecdsa"),
+)
+# fmt: on
+
 
 def field(document, key, kind, low=None, high=None, default=None):
     """One checked member of a job document.
@@ -19,3 +29,21 @@ def field(document, key, kind, low=None, high=None, default=None):
     if low is not None and not low <= measure <= high:
         raise Refuse("job document is out of bounds at", key)
     return value
+
+
+def address(document, key):
+    """A checked http or https address: printable ASCII, no spaces. Raises Refuse."""
+    url = field(document, key, str, 1, _URL_MAX)
+    if url.partition("://")[0] not in ("http", "https") or not all("!" <= c <= "~" for c in url):
+        raise Refuse("not an address of a file at", key)
+    return url
+
+
+def signed(document, file):
+    """Fill in what a document says of a file's signature: `signature`, `algorithm`, `signer`."""
+    file.signer = field(document, "certfile", str, 0, _TEXT_MAX, default="") or None
+    for key, algorithm in _SIGNATURES:
+        if document.get(key):
+            file.signature = field(document, key, str, 1, _TEXT_MAX)
+            file.algorithm = algorithm
+            return

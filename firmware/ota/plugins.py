@@ -36,15 +36,18 @@ import sys
 
 # fmt: off
 DIALECTS = {  # config "dialect" → its class, its module, what that needs
-    "aws_jobs": ("AWSJobs", "ota.dialects.aws_jobs", "ota.dialects.aws_updates"),
+    "aws_jobs": ("AWSJobs", "ota.dialects.aws_jobs", "ota.dialects.aws_updates",
+                 "ota.dialects.aws_shadow"),
 }
 
 SOURCES = {  # name that a document gives a file → its class, its module, what that needs
     "mqtt_stream": ("MQTTStream", "ota.sources.mqtt_stream", "ota.blockparser"),
+    "http_range": ("HTTPRange", "ota.sources.http_range"),
 }
 
 DOCUMENTS = (  # a key that only this shape has → its function, its module, what that needs
     ("afr_ota", "read", "ota.documents.afr_ota", "ota.fields"),
+    ("location", "read", "ota.documents.location", "ota.fields"),
     ("operation", "read", "ota.documents.operation", "ota.fields"),
     ("steps", "read", "ota.documents.steps", "ota.documents.operation", "ota.fields"),
 )

@@ -93,6 +93,8 @@ class Update:
 
 
 def _identity(file):
-    """What makes two downloads the same: size and signature, or the address without one."""
-    digest = hashlib.sha256((file.signature or file.url or "").encode()).digest()
+    """What makes two downloads the same: size and signature; without one the address, of which
+    the query is another each time that it is handed out."""
+    name = file.signature or (file.url or "").partition("?")[0]
+    digest = hashlib.sha256(name.encode()).digest()
     return "%d-%s" % (file.size, hexlify(digest[:16]).decode())

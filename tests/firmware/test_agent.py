@@ -94,6 +94,7 @@ class World:
         self.faults = {}  # step → errors that report raises before it takes it
         self.watches = []  # what each still() raises, or None
         self.reports, self.progressed, self.closed = [], [], 0
+        self.begun = []  # reports of downloads that begin, which are not among the others
         self.data = data or pattern(SIZE)
         self.fetched = []  # blocks that were brought
         self.links = []  # errors that reach raises before it works
@@ -123,7 +124,9 @@ class World:
     async def report(self, job, step, info):
         if self.faults.get(step):
             self._or_raise(self.faults[step].pop(0))
-        self.reports.append((job.id, step, info["reason"]))
+        (self.begun if step == "downloading" else self.reports).append(
+            (job.id, step, info["reason"])
+        )
 
     def progress(self, job, info):
         self.progressed.append((info["received"], info["total"]))

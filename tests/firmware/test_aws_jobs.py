@@ -273,9 +273,16 @@ def test_report_every_step_says_its_status_and_details():
     expected = {
         "accepted": ("IN_PROGRESS", {"step": "accepted"}),
         "verifying": ("IN_PROGRESS", {"step": "verifying"}),
-        "applying": ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "0x01020003"}),
+        "downloading": (
+            "IN_PROGRESS",
+            {"step": "downloading", "nextState": "download_firmware"},
+        ),
+        "applying": (
+            "IN_PROGRESS",
+            {"self_test": "ready", "updatedBy": "0x01020003", "nextState": "apply_firmware"},
+        ),
         "trying": ("IN_PROGRESS", {"self_test": "active", "updatedBy": "0x01020003"}),
-        "succeeded": ("SUCCEEDED", {"reason": "because"}),
+        "succeeded": ("SUCCEEDED", {"reason": "because", "nextState": "none"}),
         "failed": ("FAILED", {"reason": "because"}),
         "rejected": ("REJECTED", {"reason": "because"}),
     }

@@ -15,7 +15,7 @@ LAYERS = (
     ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations."),
     ("ota.table", "ota.states."),
     ("ota.agent",),
-    ("net.packets", "net.tls", "net.refusals", "net.ntp", "net.floor", "net.dial"),
+    ("net.packets", "net.tls", "net.refusals", "net.ntp", "net.floor", "net.tcp", "net.dial"),
     ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
     ("config",),
     ("wiring", "console"),

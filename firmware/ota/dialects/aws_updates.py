@@ -3,7 +3,8 @@
 Part of ota.dialects.aws_jobs; a module of its own because it is needed only now and then.
 
 source   AWS IoT developer guide, "UpdateJobExecution"; limits: botocore iot-jobs-data; the
-         self_test and updatedBy of AWS's own agent: ota-for-aws-iot-embedded-sdk, ota_mqtt.c
+         self_test and updatedBy of AWS's own agent: ota-for-aws-iot-embedded-sdk, ota_mqtt.c; the
+         nextState of nRF's: document 001
 """
 
 from micropython import const
@@ -19,11 +20,13 @@ _VALUE = const(1024)  # characters of a statusDetails value, at most
 # fmt: off
 WIRE = {  # step → status of the execution, statusDetails made of the step's info
     "accepted":    ("IN_PROGRESS", {"step": "accepted"}),
+    "downloading": ("IN_PROGRESS", {"step": "downloading", "nextState": "download_firmware"}),
     "verifying":   ("IN_PROGRESS", {"step": "verifying"}),
-    "applying":    ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "{updated_by}"}),
+    "applying":    ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "{updated_by}",
+                                    "nextState": "apply_firmware"}),
     "trying":      ("IN_PROGRESS", {"self_test": "active", "updatedBy": "{updated_by}"}),
     "rebooting":   ("IN_PROGRESS", {"step": "rebooting"}),
-    "succeeded":   ("SUCCEEDED",   {"reason": "{reason}"}),
+    "succeeded":   ("SUCCEEDED",   {"reason": "{reason}", "nextState": "none"}),
     "failed":      ("FAILED",      {"reason": "{reason}"}),
     "rejected":    ("REJECTED",    {"reason": "{reason}"}),
 }

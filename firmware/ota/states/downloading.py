@@ -5,6 +5,7 @@ from ota.plugins import SOURCES, let_go
 
 async def downloading(agent):
     """Every byte is in the slot."""
+    await agent.dialect.report(agent.job, "downloading", agent.info())
     update, file = agent.update, agent.job.files[0]
     image = update.open(agent.job)
     source = agent.source(file, agent.settings["block"])

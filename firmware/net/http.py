@@ -1,0 +1,300 @@
+"""HTTP/1.1 GET over a socket that never blocks: a bounded head, then the body piece by piece.
+
+    await http.get(url, "bytes=0-65535")    → status; `span` and `size` say what the head said
+    await http.read()                       → the next bytes of the body, lent; empty at its end
+    http.close()
+
+One connection is kept while the server keeps it and its answers are read to the end. While it
+waits, the MQTT link is turned: it stays alive, and what it brings is heard. What the server says
+is not trusted: heads are bounded, redirects stay on the host, every wait ends. Of an address only
+the host is logged, for a presigned one is a key.
+
+memory   512 B receive buffer; a request, or a line of a head, of 2 KiB at most while in use
+source   RFC 9110, RFC 9112
+"""
+
+from micropython import const
+
+from ota.errors import Fail, OTAError, Retry
+from ota.log import Log
+from ota.plugins import let_go, plug_in
+
+_BUFFER = const(512)  # bytes taken from the socket at a time
+_HEAD = const(8_192)  # bytes of a head, at most
+_LINE = const(2_200)  # bytes of a line that are looked at
+_URL = const(2_048)  # characters of an address, at most
+_REDIRECTS = const(3)
+_PATIENCE_MS = const(15_000)  # without a byte, and for a whole head
+_NAP_MAX_MS = const(32)
+_TURNS = const(7)  # reads less one before the others get their turn; a power of two less one
+
+log = Log("http")
+
+
+class HTTP:
+    """Gets one thing after the other.
+
+    link        `turn()` is called while waiting; what it raises ends the transfer
+    clock       ticks_ms, ticks_diff, sleep_ms
+    context     TLS context for https, unless `ca` is the path of a CA of the file servers' own
+    """
+
+    def __init__(self, link, clock, context, ca):
+        self._link = link
+        self._clock = clock
+        self._context = context
+        self._ca = ca
+        self._sock = self._origin = None
+        self._buffer = bytearray(_BUFFER)
+        self._view = memoryview(self._buffer)
+        self._at = self._end = self._turns = 0
+        self._left = 0  # bytes of the body, or of its chunk, still to come; None: until the end
+        self._chunked = self._keep = False
+        self.status = 0
+        self.span = None  # Content-Range, bytes
+        self.size = None  # Content-Length; None when the head does not say
+
+    async def get(self, url, span=None):
+        """The status that an address, or a span of it, "bytes=first-last", is answered with."""
+        for _ in range(_REDIRECTS + 1):
+            origin, path = split(url)
+            try:
+                await self._exchange(origin, path, span)
+            except (OSError, ValueError) as error:
+                self._broken(error)
+            except OTAError:
+                self.close()
+                raise
+            if self.status not in (301, 302, 307, 308):
+                return self.status
+            self.close()  # what comes with it is not wanted
+            url = _target(self._location, origin)
+        raise Fail("too many redirects")
+
+    async def read(self):
+        """The next bytes of the body, a view good until the next call; empty at its end."""
+        try:
+            return await self._piece()
+        except (OSError, ValueError) as error:
+            self._broken(error)
+        except OTAError:
+            self.close()
+            raise
+
+    def close(self):
+        """Drop the connection, if there is one."""
+        sock, self._sock = self._sock, None
+        self._at = self._end = self._left = 0
+        self._chunked = False
+        if sock:
+            try:
+                sock.close()
+            except OSError as error:
+                log.d("close", error)
+
+    def _broken(self, error):
+        """The transport failed. Raises the error of ours for it."""
+        self.close()
+        raise plug_in("net.refusals", "named")(error)
+
+    async def _exchange(self, origin, path, span):
+        """Send the request, read the head of the answer; once more on a new connection, where
+        the server had closed the one that was kept."""
+        words = ["GET ", path, " HTTP/1.1\r\nHost: ", origin[3], "\r\nAccept-Encoding: identity"]
+        if span:
+            words += ["\r\nRange: ", span]
+        words = "".join(words + ["\r\n\r\n"]).encode()
+        read = self._left == 0 and not self._chunked  # the last answer, to its end
+        fresh = self._sock is None or origin != self._origin or not read
+        while True:
+            if fresh:
+                await self._connect(origin)
+            self.status = 0
+            try:
+                await self._send(words)
+                self._begin = self._clock.ticks_ms()
+                await self._head()
+                return
+            except (OSError, Retry) as error:
+                if fresh or self.status or self._end:
+                    raise
+                log.d("again", error)
+                fresh = True
+
+    async def _connect(self, origin):
+        self.close()
+        self._origin = origin
+        try:
+            context = self._trusting() if origin[0] == "https" else None
+            dial = plug_in("net.tcp", "dial")
+            self._sock = await dial(origin[1], origin[2], context, self._clock)
+        finally:
+            let_go("net.tcp", "net.tls")
+
+    def _trusting(self):
+        """The TLS context; made of the servers' own CA the first time. Raises Fail."""
+        if self._ca:
+            try:
+                with open(self._ca, "rb") as file:
+                    self._context = plug_in("net.tls", "context")(file.read())
+            except OSError:
+                raise Fail("cannot read", self._ca)
+            self._ca = None
+        return self._context
+
+    async def _send(self, data):
+        """TLS wants an unfinished write repeated as it was."""
+        data, begin, nap_ms = memoryview(data), self._clock.ticks_ms(), 0
+        self._at = self._end = 0
+        while data:
+            size = self._sock.write(data)
+            if not size:
+                nap_ms = await self._nap(begin, nap_ms)
+            data = data[size or 0 :]
+
+    async def _head(self):
+        """Read status and fields; 1xx are passed over."""
+        self._budget = _HEAD
+        while self.status < 200:
+            words = (await self._line()).split(None, 2)
+            if len(words) < 2 or words[0][:7] != b"HTTP/1." or not words[1].isdigit():
+                raise Retry("file server does not speak HTTP")
+            self.status = int(words[1])
+            self._keep = words[0] != b"HTTP/1.0"
+            self._chunked = False
+            self.size = self.span = self._location = None
+            line = await self._line()
+            while line:
+                name, _, value = line.partition(b":")
+                self._field(name.lower(), value.strip())
+                line = await self._line()
+        self._left = 0 if self._chunked else self.size
+
+    def _field(self, name, value):
+        if name == b"content-length":
+            if not value.isdigit():
+                raise Retry("bad Content-Length")
+            self.size = int(value)
+        elif name == b"content-range":
+            self.span = value
+        elif name == b"transfer-encoding":
+            if value.lower() != b"chunked":
+                raise Fail("transfer coding of the file server")
+            self._chunked = True
+        elif name == b"connection":
+            self._keep = self._keep and value.lower() != b"close"
+        elif name == b"location":
+            self._location = value
+
+    async def _line(self):
+        """A line without its end, of which 2,200 bytes are kept."""
+        line = b""
+        while True:
+            if self._at == self._end and not await self._more():
+                raise Retry("file server closed the connection")
+            begin = at = self._at
+            while at < self._end and self._buffer[at] != 10:
+                at += 1
+            self._budget -= at + 1 - begin
+            if self._budget < 0:
+                raise Fail("head of the file server is too long")
+            if self._clock.ticks_diff(self._clock.ticks_ms(), self._begin) > _PATIENCE_MS:
+                raise Retry("file server is slow")
+            if len(line) < _LINE:
+                line += self._view[begin:at]
+            self._at = at + 1
+            if at < self._end:
+                return line.rstrip(b"\r")
+            self._at = at
+
+    async def _piece(self):
+        if self._chunked and self._left <= 0:
+            await self._chunk()
+        if self._left == 0:
+            return self._finish()
+        if self._at == self._end and not await self._more():
+            if self._left is not None:
+                raise Retry("cut off")
+            self.close()
+            return b""
+        at, stop = self._at, self._end
+        if self._left is not None:
+            stop = min(stop, at + self._left)
+            self._left -= stop - at
+            if self._chunked and not self._left:
+                self._left = -1  # an end of line is to follow
+        self._at = stop
+        return self._view[at:stop]
+
+    async def _chunk(self):
+        """The size of the next chunk; after the last one, pass over what trails it."""
+        self._budget, self._begin = _HEAD, self._clock.ticks_ms()
+        if self._left and await self._line():
+            raise Retry("bad chunk")
+        try:
+            self._left = int((await self._line()).partition(b";")[0].strip(), 16)
+        except ValueError:
+            raise Retry("bad chunk")
+        if self._left < 0:
+            raise Retry("bad chunk")
+        if not self._left:
+            self._chunked = False
+            while await self._line():
+                pass
+
+    def _finish(self):
+        """The answer was read to its end; bytes that nobody asked for end the connection."""
+        if self._at != self._end or not self._keep:
+            self.close()
+        return b""
+
+    async def _more(self):
+        """Have bytes in the buffer, all of which were used; 0 when the server closed."""
+        begin, nap_ms = self._clock.ticks_ms(), 0
+        self._turns += 1
+        if not self._turns & _TURNS:
+            self._link.turn()
+            await self._clock.sleep_ms(0)
+        size = self._sock.readinto(self._buffer)
+        while size is None:
+            nap_ms = await self._nap(begin, nap_ms)
+            size = self._sock.readinto(self._buffer)
+        self._at, self._end = 0, size
+        return size
+
+    async def _nap(self, begin, nap_ms):
+        """Let the others run; the next nap is a little longer. Raises Retry after 15 s."""
+        clock = self._clock
+        self._link.turn()
+        if clock.ticks_diff(clock.ticks_ms(), begin) > _PATIENCE_MS:
+            raise Retry("file server is silent")
+        await clock.sleep_ms(nap_ms)
+        return min(nap_ms + 1, _NAP_MAX_MS)
+
+
+def split(url):
+    """((scheme, host name, port, Host field), path with query) of an address. Raises Fail."""
+    scheme, mark, rest = url.partition("#")[0].partition("://")
+    host, _, path = rest.partition("/")
+    name, colon, port = host.partition(":")
+    plain = all("!" <= c <= "~" and c not in '?@[]\\"<>' for c in host)
+    if scheme not in ("http", "https") or not name or not plain or len(url) > _URL:
+        raise Fail("not an address of a file")
+    plain = all("!" <= c <= "~" for c in path)
+    if not plain or colon and not (port.isdigit() and len(port) <= 5):
+        raise Fail("not an address of a file")
+    return (scheme, name, int(port or (443 if scheme == "https" else 80)), host), "/" + path
+
+
+def _target(location, origin):
+    """Where a redirect leads: the same host, and never from https to http. Raises Fail."""
+    try:
+        url = str(location or b"", "utf-8")
+    except ValueError:
+        url = ""
+    if url[:1] == "/" and url[:2] != "//":
+        return "%s://%s%s" % (origin[0], origin[3], url)
+    scheme, name = split(url)[0][:2]
+    if name.lower() != origin[1].lower() or (origin[0] == "https" and scheme != "https"):
+        raise Fail("redirected to another host")
+    return url
