@@ -272,19 +272,29 @@ def wire() -> dict[str, tuple[str, dict]]:
 
 
 def told() -> set[str]:
-    """The steps that the device's code reports or owes anywhere."""
+    """The steps that the device's code reports or owes anywhere, where it names them."""
     steps = set()
     for file in (FIRMWARE / "ota").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
-            if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("report", "owe"):
-                constants = {n.value for n in ast.walk(node) if isinstance(n, ast.Constant)}
-                steps |= constants & set(wire())
+            place = {"report": 1, "owe": 0}.get(getattr(getattr(node, "func", None), "attr", ""))
+            if place is not None and isinstance(node.args[place], ast.Constant):
+                steps.add(node.args[place].value)
     return steps
+
+
+def test_jobs_that_the_board_knows_are_documented():
+    documents = " ".join(row[0] for row in rows("What a job may ask"))
+    plugins = FIRMWARE / "ota/plugins.py"
+    for key, *_ in literal(plugins, "DOCUMENTS"):
+        assert f'"{key}": ' in documents, key
+    for name in literal(plugins, "OPERATIONS"):
+        assert f'{{"operation": "{name}"' in documents, name
 
 
 def test_reports_are_documented_with_their_status():
     stated = {row[0]: row for row in rows("What is reported, and when")}
-    assert told() <= stated.keys() <= set(wire()) | {"progress"}
+    assert told() and told() <= wire().keys()
+    assert told() <= stated.keys() <= wire().keys() | {"progress"}
     for step, (status, details) in wire().items():
         if step in stated:
             assert stated[step][2] == f"`{status}`", step
