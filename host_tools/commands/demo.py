@@ -8,7 +8,6 @@ Exit code 0 only when both ended so.
 
 import argparse
 import json
-import os
 import re
 import signal
 import subprocess
@@ -20,34 +19,41 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
+from host_tools.cloud.broker import die_with_parent
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
 from host_tools.image import make_image
 from host_tools.image.modules import SELF_TESTS
 
 THING = "demo-board"
+HEAP = "80k"  # of the board's MicroPython, with all its code loaded into it
 SIZE = 1_468_006  # bytes, 1.4 MiB
-BLOCK = 4_096  # bytes, as in the board's configuration
-READY_S = 60
-UPDATE_S = 120
+BLOCK = 4_096  # bytes, as `thing create` configures the board
+READY_S = 60  # for cloud and board to come up
+UPDATE_S = 120  # for an update, from the deploy to the board's report
 
-# fmt: off
-SHOWN = (  # what a line of the board says → what the user is told; None: as it is
-    (r"boot: rolled back (\S+)",                   "[yellow]boot loader[/]  took {0} back"),
-    (r"boot: (\S+) (\S+) (valid|trial|new-board)", "[cyan]boot loader[/]  starts {0}, version {1}, {2}"),  # noqa: E501
-    (r"mqtt linked (\S+)",                         "[cyan]board[/]        linked to {0} over mutual TLS"),  # noqa: E501
-    (r"agent job (\S+)",                           "[cyan]board[/]        hears of job {0}"),
-    (r"verify signer (\S+)|signed by (\S+)",       "[cyan]board[/]        signature is that of {0}"),
-    (r"agent ACTIVATING ready",                    "[cyan]board[/]        new image activated; resets"),  # noqa: E501
-    (r"agent TRYING healthy",                      "[green]board[/]        linked, healthy, confirmed"),  # noqa: E501
-    (r"agent sick (.+)",                           "[red]board[/]        is sick: {0}; resets unconfirmed"),  # noqa: E501
-    (r"agent report (\S+) (.+)",                   "[cyan]board[/]        reports {0}: {1}"),
-)
-# fmt: on
+BOOTED = re.compile(r"^boot: (ota_\d) (\S+) (valid|trial|new-board)$")
+OPENED = re.compile(r"update open (\d+) has (\d+) into (\S+)")
 PROGRESS = re.compile(r"update progress (\d+) (\d+) free (\d+)")
-OPEN = re.compile(r"update open (\d+) has (\d+) into (\S+)")
+# fmt: off
+SHOWN = (  # a line of the board → who acts, and what the user is told
+    (BOOTED,                                     "boot loader", "starts {0}, version {1} ({2})"),
+    (re.compile(r"^boot: rolled back (\S+)"),    "boot loader", "[yellow]takes {0} back[/]"),
+    (re.compile(r"^boot: skipped (.+)"),         "boot loader", "[red]skips {0}[/]"),
+    (re.compile(r"mqtt linked (\S+)"),           "board", "linked to {0} over mutual TLS"),
+    (re.compile(r"attempt failed: (.+)"),        "board", "[yellow]cannot link yet: {0}[/]"),
+    (re.compile(r"agent job (\S+)"),             "board", "hears of job {0}"),
+    (re.compile(r"agent signed by (\S+)"),       "board", "the image is genuine: signed by {0}"),
+    (re.compile(r"agent ACTIVATING ready"),      "board", "has the new image tried at its reset"),
+    (re.compile(r"agent TRYING healthy"),        "board", "[green]is healthy: confirmed[/]"),
+    (re.compile(r"agent sick (.+)"),             "board", "[yellow]{0}: left unconfirmed[/]"),
+    (re.compile(r"agent report (\S+) (.+)"),     "board", "reports {0}: {1}"),
+)
+COLOURS = {"boot loader": "magenta", "board": "cyan", "host": "blue", "cloud": "blue"}
+# fmt: on
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -59,109 +65,164 @@ def run(args: argparse.Namespace) -> int:
     """0 when both updates ended as they should."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # unwinds: nothing is left running
-    with tempfile.TemporaryDirectory(prefix="sluice-demo-") as scratch:
-        return _demo(args.state or Path(scratch))
+    try:
+        with tempfile.TemporaryDirectory(prefix="sluice-demo-") as scratch:
+            return _demo((args.state or Path(scratch)).absolute())
+    except TimeoutError as error:
+        lines = str(error).splitlines()
+        raise SluiceError(
+            f"the board does not go on: {lines[0]} Its last line: {lines[-1]}"
+        ) from error
 
 
 def _demo(state: Path) -> int:
     state.mkdir(parents=True, exist_ok=True)
     story = Story(Console(highlight=False))
     with _cloud(state) as cloud:
-        story.say(
-            f"[cyan]cloud[/]        MQTT on {cloud['endpoint']}:{cloud['mqtt_port']}, "
-            f"AWS's REST calls on {cloud['http_endpoint']}"
-        )
+        broker = f"{cloud['endpoint']}:{cloud['mqtt_port']}"
+        story.tell("cloud", f"MQTT on {broker}, AWS's REST calls on {cloud['http_endpoint']}")
         if not (state / "things" / THING).exists():
             _sluice("thing", "create", THING, "--state", state)
-        with Board(state, THING, heap="80k", on_line=story.hear) as board:
-            board.wait_for(r"agent idle", READY_S)
-            first = _update(story, board, state, "SUCCEEDED", version="1.1.0", size=SIZE)
-            second = _update(
-                story, board, state, "FAILED", version="1.2.0", app=SELF_TESTS["fail"]
-            )
-    return 0 if first and second else 1
+        with Board(state, THING, heap=HEAP, on_line=story.hear) as board:
+            board.wait_for("agent idle", READY_S)
+            updates = Updates(story, board, state)
+            good = updates.deploy("SUCCEEDED", "a good image", SIZE)
+            bad = updates.deploy("FAILED", "its self-test fails", app=SELF_TESTS["fail"])
+    return 0 if good and bad else 1
 
 
 class Story:
     """Tells the user what the lines of the board mean."""
 
-    def __init__(self, console: Console):
+    def __init__(self, console: Console) -> None:
         self._console = console
         self._bar: Progress | None = None
+        self._size = 0  # bytes of the image that streams
         self._begin = 0.0
+        self._heap = ""
 
-    def say(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True)
+    def title(self, text: str) -> None:
+        """What comes next."""
+        self._console.print(f"\n[bold]{text}[/]", soft_wrap=True)
+
+    def tell(self, who: str, text: str) -> None:
+        """One event."""
+        self._console.print(f"[{COLOURS[who]}]{who:12}[/] {text}", soft_wrap=True)
 
     def hear(self, line: str) -> None:
         """One line of the board, in the board's thread."""
-        progress, opened = PROGRESS.search(line), OPEN.search(line)
+        opened, progress = OPENED.search(line), PROGRESS.search(line)
         if opened:
-            self._open(int(opened[1]), opened[3])
-        elif progress and self._bar:
-            self._advance(int(progress[1]), int(progress[3]))
-        elif "DOWNLOADING" in line and self._bar:
-            self._close(complete="complete" in line)
-        for pattern, text in SHOWN:
-            match = re.search(pattern, line)
+            self._open(int(opened[1]), int(opened[2]), opened[3])
+        elif progress:
+            self._heap = f"  heap {int(progress[3]) / 1024:.1f} KiB free"
+            self._advance(int(progress[1]))
+        elif "agent DOWNLOADING" in line:
+            self.close(complete=line.endswith("complete"))
+        for pattern, who, text in SHOWN:
+            match = pattern.search(line)
             if match:
-                self.say(text.format(*(word for word in match.groups() if word)))
-                return
+                self.tell(who, text.format(*map(escape, match.groups())))
 
-    def _open(self, size: int, slot: str) -> None:
-        columns = (
-            TextColumn(f"[cyan]board[/]        streams into {slot}"),
-            BarColumn(30),
+    def _open(self, size: int, had: int, slot: str) -> None:
+        self.close()
+        self._size, self._had, self._heap = size, had, ""
+        self._begin = time.monotonic()
+        self._bar = Progress(
+            TextColumn(f"[cyan]board[/]        {slot}"),
+            BarColumn(20),
             TextColumn("{task.fields[note]}"),
+            console=self._console,
         )
-        self._bar = Progress(*columns, console=self._console)
-        self._size, self._begin = size, time.monotonic()
-        self._task = self._bar.add_task("", total=size, note="")
+        self._task = self._bar.add_task("", total=size, completed=had, note="")
         self._bar.start()
 
-    def _advance(self, received: int, free: int) -> None:
+    def _advance(self, received: int) -> None:
+        if not self._bar:
+            return
         seconds = max(time.monotonic() - self._begin, 0.001)
-        note = (
-            f"{-(-received // BLOCK)}/{-(-self._size // BLOCK)} blocks  "
-            f"{received / 1024 / seconds:,.0f} KiB/s  heap {free / 1024:.1f} KiB free"
-        )
+        speed = (received - self._had) / 1024 / seconds
+        blocks = f"{-(-received // BLOCK)}/{-(-self._size // BLOCK)} blocks"
+        note = f"{blocks}  {speed:,.0f} KiB/s{self._heap}"
         self._bar.update(self._task, completed=received, note=note)
-        self._free = free
 
-    def _close(self, complete: bool) -> None:
+    def close(self, complete: bool = False) -> None:
+        """End the bar, if there is one."""
         if complete:
-            self._advance(self._size, self._free)
-        self._bar.stop()
-        self._bar = None
+            self._advance(self._size)
+        if self._bar:
+            self._bar.stop()
+            self._bar = None
+
+
+class Updates:
+    """Images for the board, one after the other, each a version newer than what runs."""
+
+    def __init__(self, story: Story, board: Board, state: Path) -> None:
+        self._story, self._board, self._state = story, board, state
+        major, minor, _ = self._running[1].split(".")
+        self._next = (int(major), int(minor))
+
+    @property
+    def _running(self) -> tuple[str, str]:
+        """Slot and version of the last start."""
+        started = [match for line in self._board.lines if (match := BOOTED.match(line))]
+        return started[-1][1], started[-1][2]
+
+    def deploy(
+        self, wanted: str, what: str, size: int | None = None, app: str | None = None
+    ) -> bool:
+        """Follow an image to the cloud's verdict; whether that is the wanted one."""
+        self._next = (self._next[0], self._next[1] + 1)
+        version = f"{self._next[0]}.{self._next[1]}.0"
+        image = self._state / f"app-{version}.bin"
+        image.write_bytes(make_image(version, size, app=app))
+        self._story.title(f"Version {version}: {what}")
+        self._slots("before")
+        self._story.tell("host", f"signs and deploys {image.name}, {image.stat().st_size:,} bytes")
+        seen = len(self._board.lines)
+        job = _sluice("deploy", image, "--thing", THING, "--state", self._state).split()[-1]
+        self._board.wait_for("agent REPORTING reported", UPDATE_S, after=seen)
+        status, reason = _verdict(job, self._state)
+        colour = "green" if status == wanted else "red"
+        self._story.tell("cloud", f"{job}: [bold {colour}]{status}[/], {escape(reason)}")
+        self._slots("after")
+        return status == wanted
+
+    def _slots(self, when: str) -> None:
+        running, _ = self._running
+        slots = [
+            f"{'[bold]' if slot == running else ''}{slot} {version or 'empty'}"
+            f"{' runs[/]' if slot == running else ''}"
+            for slot, version in self._board.versions.items()
+        ]
+        self._story.tell("board", f"slots {when}: {', '.join(slots)}")
+
+
+def _verdict(job: str, state: Path) -> tuple[str, str]:
+    """(status, reason) of the job, as the cloud has them."""
+    [execution] = json.loads(_sluice("job", "show", job, "--state", state, "--json"))["executions"]
+    return execution["status"], execution["details"].get("reason", "without a reason")
 
 
 @contextmanager
 def _cloud(state: Path) -> Iterator[dict]:
-    """The local cloud as a process of its own; cloud.json of it."""
-    command = [
-        sys.executable,
-        "-m",
-        "host_tools.cli",
-        "cloud",
-        "run",
-        "--state",
-        str(state),
-        "--port",
-        "0",
-        "--http-port",
-        "0",
-    ]
+    """The local cloud as a process of its own; what its cloud.json says."""
+    ready = state / "cloud.json"
+    ready.unlink(missing_ok=True)
+    command = _command("cloud", "run", "--state", state, "--port", 0, "--http-port", 0)
     with (state / "cloud.log").open("w") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent()
+        )
     try:
-        described, limit = state / "cloud.json", time.monotonic() + READY_S
-        while not described.exists():
+        limit = time.monotonic() + READY_S
+        while not ready.exists():
             if process.poll() is not None or time.monotonic() > limit:
-                raise SluiceError(
-                    "the cloud did not start: " + (state / "cloud.log").read_text()[-300:]
-                )
+                last = (state / "cloud.log").read_text().splitlines()[-1:]
+                raise SluiceError(" ".join(["the cloud does not start:", *last]))
             time.sleep(0.05)
-        yield json.loads(described.read_text())
+        yield json.loads(ready.read_text())
     finally:
         process.terminate()
         process.wait(timeout=20)
@@ -169,43 +230,11 @@ def _cloud(state: Path) -> Iterator[dict]:
 
 def _sluice(*words: object) -> str:
     """Another command of ours; what it printed. SluiceError with what it complained of."""
-    command = [sys.executable, "-m", "host_tools.cli", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, env=os.environ)
+    done = subprocess.run(_command(*words), capture_output=True, text=True, timeout=UPDATE_S)
     if done.returncode:
         raise SluiceError(done.stderr.removeprefix("sluice: "))
     return done.stdout
 
 
-def _update(story: Story, board: Board, state: Path, wanted: str, **image) -> bool:
-    """Deploy an image and follow it to the cloud's verdict; whether that is the wanted one."""
-    path = state / f"app-{image['version']}.bin"
-    path.write_bytes(make_image(image["version"], image.get("size"), app=image.get("app")))
-    story.say(
-        f"\n[bold]Version {image['version']}[/]"
-        + (", whose self-test fails" if image.get("app") else "")
-    )
-    story.say(
-        f"[cyan]host[/]         signs and deploys {path.name}, {path.stat().st_size:,} bytes; "
-        f"running {_running(board)}"
-    )
-    mark = len(board.lines)
-    job = _sluice("deploy", path, "--thing", THING, "--state", state).split()[-1]
-    board.wait_for(r"agent REPORTING reported", UPDATE_S, after=mark)
-    board.wait_for(r"agent idle", READY_S, after=mark)
-    execution = json.loads(_sluice("job", "show", job, "--state", state, "--json"))
-    status, details = execution["executions"][0]["status"], execution["executions"][0]["details"]
-    colour = "green" if status == wanted else "red"
-    story.say(
-        f"[cyan]cloud[/]        {job} is [bold {colour}]{status}[/]: {details['reason']}; "
-        f"running {_running(board)}"
-    )
-    return status == wanted
-
-
-def _running(board: Board) -> str:
-    """Slot and version, of the last start."""
-    starts = (
-        re.search(r"boot: (\S+) (\S+) (valid|trial|new-board)", line) for line in board.lines
-    )
-    last = [match for match in starts if match][-1]
-    return f"{last[1]}, version {last[2]}"
+def _command(*words: object) -> list[str]:
+    return [sys.executable, "-m", "host_tools.cli", *map(str, words)]
