@@ -5,7 +5,8 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from host_tools.cloud import cbor
+from host_tools.cloud import cbor, orders
+from host_tools.cloud.product import BAD_PARAMETERS, Products
 
 FIXTURE = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -27,6 +28,23 @@ STATUSES = some.sampled_from(
 JOB_REQUESTS = some.dictionaries(JOB_KEYS, VALUES | STATUSES, max_size=5)
 STREAM_REQUESTS = some.dictionaries(
     some.sampled_from("csflonb"), VALUES | some.integers(-1, 300), max_size=7
+)
+WORDS = some.sampled_from(["a", "b", "timestamp", "version"])  # few, so that updates meet
+STATES = some.recursive(
+    some.none() | some.booleans() | some.integers(0, 2) | some.lists(some.integers(), max_size=2),
+    lambda inner: some.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+SECTIONS = some.sampled_from(["desired", "reported"])
+UPDATES = some.lists(some.dictionaries(SECTIONS, STATES, max_size=2), min_size=1, max_size=4)
+PRODUCT_KEYS = some.sampled_from(
+    ["status", "result", "output", "progress", "percent", "step_key", "current_step"]
+)
+PRODUCT_VALUES = VALUES | some.sampled_from([*orders.STATUSES, 0, 1, 50])
+PRODUCT_DATA = some.recursive(
+    PRODUCT_VALUES,
+    lambda inner: some.dictionaries(PRODUCT_KEYS, inner, max_size=4),
+    max_leaves=8,
 )
 CODES = {
     "InvalidTopic", "InvalidJson", "InvalidCbor", "InvalidRequest", "InvalidStateTransition",
@@ -98,3 +116,79 @@ def test_any_bytes_to_a_stream_are_answered_in_cbor(world, payload):
 def test_any_topic_is_answered_or_ignored(world, levels):
     judge(world, world.jobs.handle("pump", levels, b"{}"))
     judge(world, world.streams.handle("pump", levels, b"{}"))
+    judge_shadow(world.shadows.handle("pump", levels, b"{}"))
+
+
+def judge_shadow(messages: list) -> list[dict]:
+    """The bodies; a refusal has a number for its code."""
+    bodies = [json.loads(message.payload) for message in messages]
+    for message, body in zip(messages, bodies, strict=True):
+        if message.topic.endswith("/rejected"):
+            assert body["code"] in (400, 404, 409, 413, 415)
+    return bodies
+
+
+@FIXTURE
+@given(
+    operation=some.sampled_from(["get", "update", "delete"]),
+    payload=some.binary(max_size=60)
+    | some.dictionaries(
+        some.sampled_from(["state", "version", "clientToken"]), VALUES, max_size=3
+    ).map(lambda request: json.dumps(request).encode()),
+)
+def test_any_shadow_request_is_answered(world, operation, payload):
+    assert judge_shadow(world.shadows.handle("pump", [operation], payload))
+
+
+@FIXTURE
+@given(updates=UPDATES)
+def test_any_updates_leave_a_shadow_whose_parts_agree(world, updates):
+    world.store.run("DELETE FROM shadows")
+    version = 0
+    for state in updates:
+        payload = json.dumps({"state": state}).encode()
+        accepted, *others = judge_shadow(world.shadows.handle("pump", ["update"], payload))
+        version += "code" not in accepted
+        if "code" in accepted:
+            continue
+        current = others[-1]["current"]
+        assert (accepted["version"], current["version"]) == (version, version)
+        assert mirrored(current["state"], current["metadata"])
+        assert "null" not in json.dumps(current["state"])
+        wanted, told = (current["state"].get(key, {}) for key in ("desired", "reported"))
+        assert (len(others) == 2) == lacks(told, wanted)
+
+
+def mirrored(state, metadata) -> bool:
+    """Whether metadata has the shape of its state, with a time for each value."""
+    if isinstance(state, dict):
+        return state.keys() == metadata.keys() and all(
+            mirrored(state[key], metadata[key]) for key in state
+        )
+    if isinstance(state, list):
+        return len(state) == len(metadata) and all(map(mirrored, state, metadata))
+    return list(metadata) == ["timestamp"]
+
+
+def lacks(told, wanted) -> bool:
+    """Whether anything wanted is not told alike."""
+    if isinstance(told, dict) and isinstance(wanted, dict):
+        return any(key not in told or lacks(told[key], wanted[key]) for key in wanted)
+    return json.dumps(told) != json.dumps(wanted)
+
+
+@FIXTURE
+@given(kind=some.sampled_from(["events", "services_reply"]), data=PRODUCT_DATA, wish=VALUES)
+def test_any_message_of_a_gateway_leaves_an_order_that_makes_sense(world, kind, data, wish):
+    world.store.run("DELETE FROM orders")
+    products = Products(world.store, lambda: world.now, lambda text, expires_s: text)
+    bid = orders.place(world.store, "pump", [], world.now)
+    [order] = products.due()
+    body = json.loads(order.payload) | {"data": data, "need_reply": wish}
+    body["method"] = "ota_progress" if kind == "events" else "ota_create"
+    topic = f"thing/product/pump/{kind}"
+    for message in products.handle(topic, json.dumps(body).encode()):
+        assert json.loads(message.payload)["data"]["result"] in (0, BAD_PARAMETERS)
+    row = orders.shown(world.store, bid)
+    assert row["status"] in orders.STATUSES
+    assert row["percent"] is None or 0 <= row["percent"] <= 100
