@@ -76,7 +76,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _demo(state: Path) -> int:
-    state.mkdir(parents=True, exist_ok=True)
+    try:
+        state.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SluiceError(f"cannot make {state}: {error.strerror}") from None
     story = Story(Console(highlight=False))
     with _cloud(state) as cloud:
         broker = f"{cloud['endpoint']}:{cloud['mqtt_port']}"

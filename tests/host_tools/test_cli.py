@@ -1,0 +1,209 @@
+"""The command line's contract: commands with their help, and errors of one line."""
+
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from host_tools import __version__, cli
+from host_tools.cli import COMMANDS
+from host_tools.errors import SluiceError
+from host_tools.image import make_image
+
+FOLDER = Path(cli.__file__).parent / "commands"
+
+
+def sluice(*words: object, timeout_s: float = 60) -> subprocess.CompletedProcess:
+    """Run the command as a user does."""
+    line = [sys.executable, "-m", "host_tools.cli", *map(str, words)]
+    return subprocess.run(line, capture_output=True, text=True, timeout=timeout_s)
+
+
+def refused(*words: object) -> str:
+    """The only line of a refusal: exit code 1, on stderr."""
+    done = sluice(*words)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    assert done.stderr.startswith("sluice: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert len(done.stderr) > len("sluice: x\n")
+    return done.stderr
+
+
+# --- help ---------------------------------------------------------------------------------------
+
+
+def test_every_module_of_commands_has_a_row():
+    modules = {file.stem for file in FOLDER.glob("*.py")} - {"__init__"}
+    assert modules == set(COMMANDS.values())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command_has_help_that_begins_with_its_docstring(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([name, "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    text = sys.modules[f"host_tools.commands.{COMMANDS[name]}"].__doc__
+    assert shown.startswith(f"usage: sluice {name} ")
+    assert text.strip().splitlines()[0] in shown
+    assert text.strip().splitlines()[0].endswith((".", ";", ":"))
+
+
+def test_help_lists_every_command(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--help"])
+    shown = capsys.readouterr().out
+    for name in COMMANDS:
+        assert f"\n    {name} " in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        ("demo", ["--state"]),
+        ("cloud run", ["--state", "--port", "--http-port", "--faults"]),
+        ("thing create", ["--state", "NAME"]),
+        ("device run", ["--state", "--board", "--heap", "--cut-at", "--pty"]),
+        ("image make", ["--version", "--size", "--chip", "--self-test"]),
+        ("image show", ["FILE", "--json"]),
+        ("sign", ["--key", "--new-key", "IMAGE"]),
+        ("deploy", ["--thing", "--key", "--state", "--aws", "--protocol", "--wait"]),
+        ("job create", ["--thing", "--document", "--id", "--state"]),
+        ("job list", ["--state", "--json"]),
+        ("job show", ["--state", "--json", "ID"]),
+        ("job cancel", ["--state", "--force", "ID"]),
+    ],
+)
+def test_command_takes_what_other_programs_rely_on(command, words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main([*command.split(), "--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert [word for word in words if word not in shown] == []
+
+
+def test_version_is_told(capsys):
+    with pytest.raises(SystemExit):
+        cli.main(["--version"])
+    assert capsys.readouterr().out == f"sluice {__version__}\n"
+
+
+@pytest.mark.parametrize("words", [[], ["dance"], ["job"], ["deploy"], ["cloud", "run"]])
+def test_line_that_is_incomplete_shows_the_usage(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        cli.main(words)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("usage: sluice")
+
+
+# --- errors -------------------------------------------------------------------------------------
+
+
+def test_error_of_several_lines_is_told_in_one(monkeypatch, capsys):
+    failing(monkeypatch, SluiceError("first\n  second\n"))
+    assert cli.main(["sign", "x", "--key", "y"]) == 1
+    assert capsys.readouterr().err == "sluice: first second\n"
+
+
+def test_interrupt_ends_with_130_and_without_a_word(monkeypatch, capsys):
+    failing(monkeypatch, KeyboardInterrupt())
+    assert cli.main(["sign", "x", "--key", "y"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def run(args: object) -> None:
+        raise error
+
+    monkeypatch.setattr("host_tools.commands.sign.digest", run)
+
+
+def test_commands_that_need_a_cloud_say_that_none_runs(tmp_path):
+    image, document, state = tmp_path / "a.bin", tmp_path / "a.json", tmp_path / "none"
+    image.write_bytes(b"x")
+    document.write_text("{}")
+    for words in (
+        ("job", "list"),
+        ("job", "show", "a"),
+        ("job", "cancel", "a"),
+        ("job", "create", "--thing", "a", "--document", document),
+    ):
+        assert "no cloud runs" in refused(*words, "--state", state)
+    assert not state.exists()
+
+
+def test_thing_and_device_refusals(tmp_path):
+    state = ("--state", tmp_path)
+    assert "no thing name" in refused("thing", "create", "a b", *state)
+    assert "no cloud has been" in refused("thing", "list", "--state", tmp_path / "none")
+    assert "no thing lamp" in refused("device", "run", "lamp", *state)
+    assert "not a thing's name" in refused("device", "run", "../lamp", *state)
+    assert "no board 'TOASTER'" in refused("device", "run", "lamp", "--board", "TOASTER", *state)
+    assert "not a heap size" in refused("device", "run", "lamp", "--heap", "much", *state)
+    assert "counted from 1" in refused("device", "run", "lamp", "--cut-at", 0, *state)
+
+
+def test_image_refusals(tmp_path):
+    out, text = tmp_path / "a.bin", tmp_path / "text"
+    text.write_text("no image")
+    make = ("image", "make", out, "--version", "1.0.0")
+    assert "too few" in refused(*make, "--size", 100)
+    assert "no such file" in refused(*make, "--app", tmp_path / "none.py")
+    assert "printable" in refused("image", "make", out, "--version", "x" * 32)
+    assert "cannot write" in refused("image", "make", tmp_path / "no/a", "--version", "1")
+    assert "cannot read" in refused("image", "show", tmp_path / "none")
+    assert "not an app image" in refused("image", "show", text)
+    assert not out.exists()
+
+
+def test_image_whose_application_does_not_compile_is_refused(tmp_path):
+    app = tmp_path / "app.py"
+    app.write_text("def broken(:\n")
+    line = ("image", "make", tmp_path / "a.bin", "--version", "1.0.0", "--app", app)
+    assert "SyntaxError" in refused(*line) or "invalid syntax" in refused(*line)
+
+
+def test_image_that_is_cut_off_is_refused_by_show(tmp_path):
+    file = tmp_path / "a.bin"
+    file.write_bytes(make_image("1.0.0", modules={"main.py": ""})[:-20])
+    assert "bad" in refused("image", "show", file)
+
+
+def test_cloud_refusals(tmp_path):
+    faults, folder = tmp_path / "faults.json", tmp_path / "file"
+    folder.write_text("in the way")
+    faults.write_text('{"dragons": {}}')
+    run = ("cloud", "run", "--port", 0, "--http-port", 0, "--state")
+    assert "dragons" in refused(*run, tmp_path / "state", "--faults", faults)
+    assert "cannot read" in refused(*run, tmp_path / "state", "--faults", tmp_path / "none")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        line = ("cloud", "run", "--state", tmp_path / "state", "--http-port")
+        assert str(port) in refused(*line, 0, "--port", port)
+        assert str(port) in refused(*line, port, "--port", 0)
+    assert not (tmp_path / "state/cloud.json").exists()
+
+
+def test_state_that_is_a_file_is_refused(tmp_path):
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    for words in (
+        ("cloud", "run", "--port", 0, "--http-port", 0),
+        ("thing", "create", "lamp"),
+        ("device", "run", "lamp"),
+        ("job", "list"),
+        ("demo",),
+    ):
+        refused(*words, "--state", file)
+    assert file.read_text() == "in the way"
+
+
+def test_image_show_as_json_is_one_object(tmp_path):
+    file = tmp_path / "a.bin"
+    file.write_bytes(make_image("1.0.0", 60_000, modules={"main.py": ""}))
+    done = sluice("image", "show", file, "--json")
+    shown = json.loads(done.stdout)
+    assert (shown["version"], shown["size"], shown["chip"]) == ("1.0.0", 60_000, "esp32")
