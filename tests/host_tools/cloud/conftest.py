@@ -30,6 +30,7 @@ from host_tools.cloud.streams_api import StreamCalls
 from host_tools.cloud.things import Things
 
 WAIT_S = 15
+SDK_WAIT_S = 20
 
 
 class World:
@@ -274,3 +275,26 @@ def device():
     yield connect
     for one in made:
         one.close()
+
+
+@pytest.fixture
+def connection(cloud, request):
+    """A connection of AWS's device SDK as a thing of the test's own name, and that name."""
+    from awsiot import mqtt_connection_builder  # slow: for the tests that need it
+
+    name = "sdk-" + request.node.name.rsplit("_", 1)[-1]
+    files = cloud.state.thing(cloud.thing(name))
+    config = json.loads((files / "config.json").read_text())
+    made = mqtt_connection_builder.mtls_from_path(
+        endpoint=config["endpoint"],
+        port=config["port"],
+        ca_filepath=str(files / config["ca"]),
+        cert_filepath=str(files / config["certificate"]),
+        pri_key_filepath=str(files / config["private_key"]),
+        client_id=name,
+        clean_session=True,
+        keep_alive_secs=30,
+    )
+    assert made.connect().result(SDK_WAIT_S) == {"session_present": False}
+    yield made, name
+    made.disconnect().result(SDK_WAIT_S)

@@ -7,31 +7,10 @@ import awsiot
 import pytest
 from awscrt import mqtt_request_response
 from awscrt.mqtt import QoS
-from awsiot import iotshadow, mqtt_connection_builder
+from awsiot import iotshadow
 from botocore.exceptions import ClientError
 
 WAIT_S = 20
-
-
-@pytest.fixture
-def connection(cloud, request):
-    """A connection of the SDK as a thing of the test's own name, and that name."""
-    name = "shade-" + request.node.name.rsplit("_", 1)[-1].partition("[")[0]
-    files = cloud.state.thing(cloud.thing(name))
-    config = json.loads((files / "config.json").read_text())
-    made = mqtt_connection_builder.mtls_from_path(
-        endpoint=config["endpoint"],
-        port=config["port"],
-        ca_filepath=str(files / config["ca"]),
-        cert_filepath=str(files / config["certificate"]),
-        pri_key_filepath=str(files / config["private_key"]),
-        client_id=name,
-        clean_session=True,
-        keep_alive_secs=30,
-    )
-    made.connect().result(WAIT_S)
-    yield made, name
-    made.disconnect().result(WAIT_S)
 
 
 @pytest.fixture
