@@ -1,0 +1,254 @@
+"""The HTTP source: only what is missing is asked for, and only what was asked for is taken."""
+
+from doubles import SECTOR, Flash, pattern, raised, run
+
+from ota import log
+from ota.errors import Fail, Gone, Retry
+from ota.image import Image
+from ota.job import File
+from ota.sources.http_range import HTTPRange
+
+HEAP = "4m"
+URL = "http://files/app.bin?X-Amz-Date=%d"
+SPAN = 65_536
+SIZE = 3 * SPAN + 1_234
+
+
+class Files:
+    """A file server as net.http shows it; `faults` are what the next answers are instead.
+
+    A fault is (status, Content-Range, body) or an error that the body ends in; None for no fault.
+    """
+
+    def __init__(self, data, *faults, says_size=True):
+        self.data, self.faults, self.says_size = bytes(data), list(faults), says_size
+        self.spans = []
+        self.closed = 0
+
+    async def get(self, url, span):
+        first, last = [int(word) for word in span[6:].split("-")]
+        self.spans.append((first, last))
+        self.error = None
+        self.span = b"bytes %d-%d/%d" % (first, last, len(self.data))
+        self.status, self.body = 206, self.data[first : last + 1]
+        fault = self.faults.pop(0) if self.faults else None
+        if isinstance(fault, Exception):
+            self.error, self.body = fault, self.body[:20_000]
+        elif fault:
+            self.status, self.span, self.body = fault
+        self.size = len(self.body) if self.says_size and not self.error else None
+        return self.status
+
+    async def read(self):
+        if not self.body and self.error:
+            raise self.error
+        piece, self.body = self.body[:512], self.body[512:]
+        return memoryview(piece)
+
+    def close(self):
+        self.closed += 1
+
+
+async def watch():
+    pass
+
+
+def made(files, size=SIZE, check=None, written=None, refused=None, block=SECTOR):
+    """(source, image, flash)"""
+    file = File(size, "http_range")
+    file.url = URL % 1
+    flash = Flash(-(-size // SECTOR))
+    image = Image(flash, size, block, check, written)
+    return HTTPRange(files, file, ["", 0] if refused is None else refused), image, flash
+
+
+def fetch(files, **words):
+    source, image, flash = made(files, **words)
+    run(source.fetch(image, watch))
+    assert image.missing() == -1 and bytes(flash.data[: image.size]) == files.data[: image.size]
+    run(source.close())
+    assert files.closed == 1
+    return flash
+
+
+def failure(kind, files, **words):
+    """(the error's text, image, flash)"""
+    source, image, flash = made(files, **words)
+    log.level("E")
+    try:
+        return str(raised(kind, source.fetch, image, watch)), image, flash
+    finally:
+        log.level("I")
+
+
+# -- the straight way ----------------------------------------------------------------------------
+
+
+def test_file_arrives_in_spans_of_64_kib():
+    files = Files(pattern(SIZE))
+    flash = fetch(files)
+    assert files.spans == [
+        (0, SPAN - 1), (SPAN, 2 * SPAN - 1), (2 * SPAN, 3 * SPAN - 1), (3 * SPAN, SIZE - 1),
+    ]  # fmt: skip
+    assert flash.erases == [1] * len(flash.erases)
+
+
+def test_file_of_any_size_arrives():
+    for size in (1, SECTOR - 1, SECTOR, SECTOR + 1, SPAN, SPAN + 1):
+        fetch(Files(pattern(size)), size=size)
+
+
+def test_file_without_a_length_arrives():
+    fetch(Files(pattern(SIZE), says_size=False))
+
+
+def test_file_arrives_where_blocks_of_the_other_source_are_small():
+    fetch(Files(pattern(SIZE)), block=256)
+
+
+def test_only_what_is_missing_is_asked_for():
+    data = pattern(SIZE)
+    written = bytearray(7)
+    for sector in (1, 3, 20):
+        written[sector >> 3] |= 1 << (sector & 7)
+    files = Files(data)
+    source, image, flash = made(files, written=written)
+    run(source.fetch(image, watch))
+    assert files.spans[:4] == [
+        (0, SECTOR - 1), (2 * SECTOR, 3 * SECTOR - 1), (4 * SECTOR, 20 * SECTOR - 1),
+        (21 * SECTOR, 37 * SECTOR - 1),
+    ]  # fmt: skip
+    assert [flash.erases[sector] for sector in (0, 1, 2, 3, 4, 20, 21)] == [1, 0, 1, 0, 1, 0, 1]
+
+
+def test_server_without_ranges_may_send_all_from_the_beginning():
+    data = pattern(SIZE)
+    files = Files(data, (200, None, bytes(data)))
+    fetch(files)
+    assert len(files.spans) == 1
+
+
+def test_job_is_looked_at_every_few_kib():
+    files, seen = Files(pattern(SIZE)), []
+    source, image, _ = made(files)
+
+    async def look():
+        seen.append(image.received)
+
+    run(source.fetch(image, look))
+    assert len(seen) >= SIZE // (8 * 512) and seen[-1] == SIZE
+
+
+def test_job_that_was_withdrawn_ends_the_download():
+    files = Files(pattern(SIZE))
+    source, image, flash = made(files)
+
+    async def look():
+        raise Gone("CANCELED")
+
+    raised(Gone, source.fetch, image, look)
+    assert len(files.spans) == 1 and not image.received
+
+
+def test_image_is_judged_by_its_head_before_anything_is_written():
+    def check(head):
+        raise Fail("not an app image")
+
+    said, image, flash = failure(Fail, Files(pattern(SIZE)), check=check)
+    assert said == "not an app image" and not max(flash.erases)
+
+
+# -- what is not taken ---------------------------------------------------------------------------
+
+
+def refused_answer(*fault):
+    said, image, flash = failure(Fail, Files(pattern(SIZE), fault))
+    assert not max(flash.erases) and not image.received, "something was written"
+    return said
+
+
+def test_range_that_was_not_asked_for_is_refused():
+    body = bytes(pattern(SPAN))
+    for span in (b"bytes 1-65536/%d", b"bytes 0-65534/%d", b"bytes 0-99999/%d", b"0-65535/%d"):
+        assert refused_answer(206, span % SIZE, body) == "wrong Content-Range", span
+    for span in (None, b"", b"bytes 0-65535/*", b"bytes 0-65535/%d" % (SIZE + 1)):
+        assert refused_answer(206, span, body) == "file size is not the server's", span
+
+
+def test_body_of_another_length_than_its_range_is_refused():
+    right = b"bytes 0-65535/%d" % SIZE
+    assert refused_answer(206, right, b"short").endswith("server's 5")
+    assert refused_answer(200, None, b"<html/>").endswith("server's 7")
+
+
+def test_body_longer_than_its_range_is_refused_where_no_length_is_said():
+    right = b"bytes 0-65535/%d" % SIZE
+    files = Files(pattern(SIZE), (206, right, bytes(pattern(SPAN + 1))), says_size=False)
+    assert failure(Fail, files)[0] == "file is longer than the job says"
+    files = Files(pattern(SIZE), (200, None, bytes(pattern(SIZE + 1))), says_size=False)
+    assert failure(Fail, files)[0] == "file is longer than the job says"
+
+
+def test_body_shorter_than_its_range_does_not_count_where_no_length_is_said():
+    right = b"bytes 0-65535/%d" % SIZE
+    files = Files(pattern(SIZE), (206, right, bytes(pattern(SPAN - 1))), says_size=False)
+    said, image, _ = failure(Retry, files)
+    assert said == "cut off" and not image.received
+
+
+def test_whole_file_is_refused_where_a_later_part_was_asked_for():
+    data = pattern(SIZE)
+    files = Files(data, None, (200, None, bytes(data)))
+    said, image, flash = failure(Fail, files)
+    assert said == "file server gives no ranges" and image.received == SPAN
+    assert max(flash.erases[16:]) == 0
+
+
+def test_range_past_the_end_is_refused():
+    assert refused_answer(416, None, b"<Error/>") == "file is shorter than the job says"
+
+
+def test_error_bodies_never_reach_flash():
+    for status in (204, 303, 404, 410, 412):
+        assert refused_answer(status, None, bytes(pattern(SPAN))) == "http %d" % status
+    for status in (403, 408, 429, 500, 503):
+        said, _, flash = failure(Retry, Files(pattern(SIZE), (status, None, b"<Error/>")))
+        assert said == "http %d" % status and not max(flash.erases)
+
+
+# -- going on ------------------------------------------------------------------------------------
+
+
+def test_download_cut_off_goes_on_where_it_was():
+    files = Files(pattern(SIZE), None, Retry("cut off"))
+    source, image, flash = made(files)
+    assert str(raised(Retry, source.fetch, image, watch)) == "cut off"
+    assert image.received == SPAN, "a span cut off does not count"
+    run(source.fetch(image, watch))
+    assert files.spans[2] == (SPAN, 2 * SPAN - 1)
+    assert bytes(flash.data[:SIZE]) == files.data
+
+
+def test_address_that_is_over_is_asked_for_again_four_times():
+    refused = ["", 0]
+    for status in (403, 400, 401, 403):
+        said, _, _ = failure(Retry, Files(pattern(SIZE), (status, None, b"")), refused=refused)
+        assert said == "http %d" % status
+    said, _, _ = failure(Fail, Files(pattern(SIZE), (403, None, b"")), refused=refused)
+    assert said == "address of the file refused: http 403"
+    assert refused[1] == 0
+
+
+def test_refusals_are_counted_anew_after_a_span_that_came():
+    refused = ["", 0]
+    for _ in range(12):
+        failure(Retry, Files(pattern(SIZE), (403, None, b"")), refused=refused)
+        if refused[1] == 4:
+            failure(Retry, Files(pattern(SIZE), None, (403, None, b"")), refused=refused)
+            assert refused[1] == 1
+
+
+def test_refusals_are_those_of_one_file_whatever_its_query():
+    refused = ["http://files/other.bin", 4]
+    failure(Retry, Files(pattern(SIZE), (403, None, b"")), refused=refused)
+    assert refused == ["http://files/app.bin", 1]
