@@ -14,6 +14,7 @@ from ota.image import Image
 from ota.log import Log
 from ota.plugins import let_go, plug_in
 
+_THRESHOLD = const(3_000)  # bytes allocated between collections, at least; as main.py begins
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
 
 log = Log("update")
@@ -78,6 +79,7 @@ class Update:
         if image.received - self._noted >= _CHECKPOINT:
             self.note()
             gc.collect()
+            gc.threshold(max(_THRESHOLD, gc.mem_free() // 4))  # a roomy heap collects less often
             log.i("progress", image.received, image.size, "free", gc.mem_free())
 
     def note(self):
