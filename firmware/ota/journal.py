@@ -7,12 +7,13 @@ one step behind only costs work done again.
 A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
 
     seq       number of the record
-    phase     DOWNLOADING, ACTIVATED, REBOOTING, OWING or IDLE
+    phase     DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING or IDLE
     job       id of the job, `number` and `stamp` of the execution it is about
     image     identity of the image: size, and the SHA-256 of its signature, in hex
     written   map of the sectors that count, in hex
     slot      label of the slot the image goes to, and `version` of the firmware that took the job
     step      the outcome: succeeded, failed or rejected, and `reason`, in words
+    runs      how often the operation was begun and then cut off by a reset, so far
     home      label of the slot whose image an update made the one to stay, until the next download
               begins: while that slot runs, the other one still holds what ran before
 """
@@ -23,9 +24,10 @@ from binascii import crc32, hexlify, unhexlify
 IDLE = "idle"
 DOWNLOADING = "downloading"
 ACTIVATED = "activated"
+OPERATING = "operating"
 REBOOTING = "rebooting"
 OWING = "owing"
-PHASES = (IDLE, DOWNLOADING, ACTIVATED, REBOOTING, OWING)
+PHASES = (IDLE, DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING)
 
 _EMPTY = {"seq": 0, "phase": IDLE}
 

@@ -26,7 +26,7 @@ An operation, what a job asks other than an image, has
     check(job)                     may be missing; raises Refuse for what it will not do
     async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again
 `job.order` is the document. `device` is the ota.agent.Agent: its slots, journal, dialect, clock,
-settings, load, pause, link and buffer. An operation that is cut off, by power or with its link, is
+settings, load, pause, link and buffer. An operation that is cut off, by a reset or its link, is
 run again; one that has ended is not. Besides those listed here, a module of the name in the
 folder /operations of the board is one. ota/operations/echo.py is the one to copy.
 """

@@ -6,7 +6,16 @@ from ota import log
 from ota.agent import Agent
 from ota.errors import Fail, Gone, Retry
 from ota.job import Job
-from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, PHASES, REBOOTING, Journal
+from ota.journal import (
+    ACTIVATED,
+    DOWNLOADING,
+    IDLE,
+    OPERATING,
+    OWING,
+    PHASES,
+    REBOOTING,
+    Journal,
+)
 from ota.table import BOOT, TRANSITIONS
 
 HEAP = "2m"
@@ -291,6 +300,7 @@ def test_booting_every_phase_and_slot_has_its_event():
         (ACTIVATED, "trial"): "trial", (ACTIVATED, "new"): "confirmed",
         (ACTIVATED, "old"): "rolled_back", (DOWNLOADING, "trial"): "trial",
         (OWING, "trial"): "trial", (IDLE, "trial"): "trial", (REBOOTING, "trial"): "trial",
+        (OPERATING, "trial"): "trial",
         (REBOOTING, "new"): "rebooted", (REBOOTING, "old"): "rebooted",
     }  # fmt: skip
     for phase in PHASES:

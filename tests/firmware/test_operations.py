@@ -163,6 +163,14 @@ class Memory:
 def own(source, name="blink", times=1):
     """Run a job of that name, handed out so many times, on a board whose /operations has such a
     file; the world."""
+    world = World(*(asked(name, times=3) for _ in range(times)))
+    with_own(source, name, world.boot)
+    assert not world.jobs
+    return world
+
+
+def with_own(source, name, act):
+    """Do something on a board whose /operations has such a file."""
     memory = Memory()
     vfs.VfsLfs2.mkfs(memory)
     vfs.mount(vfs.VfsLfs2(memory), "/board")
@@ -171,9 +179,7 @@ def own(source, name="blink", times=1):
         file.write(source)
     sys.path.insert(0, "/board")
     try:
-        world = World(*(asked(name, times=3) for _ in range(times)))
-        assert world.boot() == "Waits"
-        return world
+        act()
     finally:
         sys.path.pop(0)
         vfs.umount("/board")
@@ -238,7 +244,30 @@ def test_own_operation_that_cannot_be_loaded_is_rejected_with_the_cause():
         assert step == "rejected" and said.startswith(reason), said
 
 
+def test_own_operation_that_resets_the_board_itself_does_not_loop():
+    source = "async def run(job, device):\n    device.reset()\n"
+    ends = []
+    with_own(source, "blink", lambda: ends.append(loop()))
+    (((resets, world),)) = ends
+    assert resets == 3
+    assert world.reports == [("j1", "failed", "cut off by a reset, times 3")]
+
+
+def loop():
+    """(resets, world): until nothing more happens, a job that is handed out at each boot."""
+    world, resets = World(asked("blink")), 0
+    while world.boot() == "Reset":
+        resets += 1
+        assert resets < 9
+        world.jobs = [asked("blink")]
+    return resets, world
+
+
 # -- reboot --------------------------------------------------------------------------------------
+
+
+def resets(world):
+    return names(world.walked()).count("RESETTING")
 
 
 def test_reboot_says_so_before_and_succeeds_after():
@@ -277,7 +306,7 @@ def test_reboot_that_the_cloud_did_not_accept_is_not_done():
     world.faults["rebooting"] = [Gone("CANCELED")]
     assert world.boot() == "Waits"
     assert world.walked()[-1] == ("OPERATING", "gone")
-    assert not world.reports and world.journal["job"] is None
+    assert not world.reports and not resets(world)
 
 
 def test_reboot_with_the_link_lost_before_it_happens_once():

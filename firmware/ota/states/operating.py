@@ -1,22 +1,33 @@
 """Have the operation run that the job asks for."""
 
-from ota.errors import Fail, Refuse
-from ota.journal import DOWNLOADING, REBOOTING
+from micropython import const
+
+from ota.errors import Fail, Refuse, Retry
+from ota.journal import DOWNLOADING, OPERATING, REBOOTING
 from ota.plugins import let_go, plug_in
+
+_RUNS = const(3)  # cut off by a reset so often, an operation has failed
 
 
 async def operating(agent):
-    """It is done; or what the journal was made to say is to come next."""
+    """It is done; or what it had the journal say is to come next."""
     job, journal = agent.job, agent.journal
+    runs = journal["runs"] or 0 if journal.about(job) else 0
+    if runs >= _RUNS:
+        raise Fail("cut off by a reset, times", runs)
+    journal.take(job, phase=OPERATING, runs=runs + 1)
     try:
         reason = await plug_in(job.paths[0], "run")(job, agent)
     except Refuse as error:  # too late for that: the job is started
         raise Fail(str(error))
+    except Retry:
+        journal.write(runs=runs)  # with the link, not by a reset
+        raise
     finally:
         let_go(*job.paths)
-    if journal.about(job) and journal.phase == REBOOTING:
+    if journal.phase == REBOOTING:
         return "reboot"
-    if journal.about(job) and journal.phase == DOWNLOADING:
+    if journal.phase == DOWNLOADING:
         return "genuine"  # the other slot holds an image that is to be tried
-    journal.owe("succeeded", str(reason or "done"), job)
+    journal.owe("succeeded", str(reason or "done"))
     return "done"
