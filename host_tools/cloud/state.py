@@ -56,7 +56,7 @@ class State:
 
     def lock(self) -> IO[str] | None:
         """The open file that marks a running cloud, now ours until it is closed; None if taken."""
-        self.root.mkdir(parents=True, exist_ok=True)
+        make_folder(self.root)
         file = (self.root / "cloud.lock").open("w")
         try:
             flock(file, LOCK_EX | LOCK_NB)
@@ -87,6 +87,14 @@ class State:
         raise SluiceError(
             f"no cloud runs in {self.root}: start it with `sluice cloud run --state {self.root}`"
         )
+
+
+def make_folder(folder: Path) -> None:
+    """A folder, made if it is missing; SluiceError when that cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SluiceError(f"cannot make the folder {folder}: {error.strerror}") from None
 
 
 def write_atomically(path: Path, data: str | bytes, mode: int = 0o644) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from host_tools.cloud.state import make_folder
+
 BUSY_S = 10  # how long to wait for another process's transaction
 
 SCHEMA = """
@@ -83,7 +85,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._lock = RLock()
         self._depth = 0
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         self._db = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
