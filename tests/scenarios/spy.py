@@ -22,6 +22,7 @@ TOPICS = (
     "jobs/+/update",
     "jobs/+/update/accepted",
     "jobs/notify-next",
+    "shadow/update",
 )
 PATIENCE_S = 5  # for what the cloud knows already to be heard
 

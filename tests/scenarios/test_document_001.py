@@ -1,0 +1,294 @@
+"""Document 001: the version in the shadow, the job with nextState, the image by HTTP, the reboot.
+
+The document has the device say SUCCEEDED and then reboot. Here it is said after the reboot, by the
+new image, which is the only one that can know.
+"""
+
+import json
+import ssl
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from stage import Cloud, Stage, image, soon, target
+
+from host_tools.cloud.ca import Authority
+from host_tools.commands import deploy
+
+SMALL = 200_000  # bytes: four requests
+KEY = "nrf_cloud_app_fw_version"
+REREAD_S = 0.3  # for the cloud to see that its faults are others
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cloud]]:
+    """A function: (rules of host_tools/cloud/faults.py) → the module's cloud, which has them."""
+    cloud = Cloud(tmp_path_factory.mktemp("faulty") / "state").start({})
+
+    def made(**rules) -> Cloud:
+        cloud.faults.write_text(json.dumps(rules))
+        time.sleep(REREAD_S)
+        return cloud
+
+    yield made
+    cloud.stop()
+
+
+def placeholder(scene: Stage, new: bytes) -> str:
+    """The image in the bucket, and what the cloud replaces by a presigned address of it."""
+    where = deploy.upload(scene.cloud.calls, scene.file(new), deploy.BUCKET)
+    address = f"https://s3.us-east-1.amazonaws.com/{where['bucket']}/{where['key']}"
+    return f"${{aws:iot:s3-presigned-url:{address}}}"
+
+
+def nrf(scene: Stage, new: bytes, **changes) -> dict:
+    """The job document for an image; None takes a member away."""
+    document = {
+        "operation": "app_fw_update",
+        "fwversion": "v1.1.0",
+        "size": len(new),
+        "location": {"url": placeholder(scene, new)},
+        "sig-sha256-ecdsa": scene.signature(new),
+        "certfile": "signer.crt",
+    }
+    return {key: value for key, value in (document | changes).items() if value is not None}
+
+
+def ordered(scene: Stage, document: dict) -> str:
+    """A job with that document, made as an application does with AWS; its id."""
+    job = f"fota-{uuid.uuid4().hex[:8]}"
+    scene.cloud.calls.iot.create_job(
+        jobId=job,
+        targets=[target(scene.name)],
+        document=json.dumps(document),
+        presignedUrlConfig={"roleArn": deploy.ROLE, "expiresInSec": 60},
+    )
+    return job
+
+
+def succeeded(scene: Stage, job: str, new: bytes) -> None:
+    """As an update should end."""
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    assert scene.running == ("ota_1", "1.1.0")
+    assert scene.board.slot_bytes("ota_1", len(new)) == new
+    assert scene.trials == 1
+
+
+# -- the conversation ----------------------------------------------------------------------------
+
+
+def place(heard: list, topic: str, **words) -> int:
+    """Where in what was heard the first message of that topic with those statusDetails stands."""
+    for at, (name, body) in enumerate(heard):
+        details = body.get("statusDetails") or {}
+        if name == topic and words.items() <= ({"status": body.get("status")} | details).items():
+            return at
+    raise AssertionError(f"nobody said {topic} {words}: {heard}")
+
+
+def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stage, spy):
+    scene = stage(cloud, report_version=KEY)
+    ears = spy(scene)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    job = ordered(scene, nrf(scene, new))
+    succeeded(scene, job, new)
+    assert ears.accepted("SUCCEEDED") == 1
+    update = f"jobs/{job}/update"
+    heard = list(ears.heard)
+    versions = [body for topic, body in heard if topic == "shadow/update"]
+    assert versions == [{"state": {"reported": {KEY: text}}} for text in ("1.0.0", "1.1.0")]
+    order = [
+        place(heard, "shadow/update"),
+        place(heard, "jobs/notify-next"),
+        place(heard, update, status="IN_PROGRESS", nextState="download_firmware"),
+        place(heard, update, status="IN_PROGRESS", nextState="apply_firmware"),
+        heard.index(("shadow/update", versions[1])),
+        place(heard, update, status="SUCCEEDED", nextState="none"),
+    ]
+    assert order == sorted(order)
+    told = [body["clientToken"] for topic, body in heard if topic == update]
+    accepted = [body.get("clientToken") for topic, body in heard if topic == f"{update}/accepted"]
+    assert accepted == told, "each update is awaited, and accepted"
+    assert not ears.blocks
+    lines = scene.board.lines
+    [verdict] = [at for at, line in enumerate(lines) if "agent report succeeded" in line]
+    assert lines.index("boot: ota_1 1.1.0 trial") < verdict
+
+
+def test_shadow_is_not_told_unless_configured(cloud, stage, spy):
+    scene = stage(cloud)
+    ears = spy(scene)
+    scene.power_on()
+    ears.say("jobs/notify-next", {"timestamp": 1})
+    soon(lambda: any(topic == "jobs/notify-next" for topic, _ in ears.heard))
+    assert not any(topic == "shadow/update" for topic, _ in ears.heard)
+
+
+def test_image_of_full_size_arrives_with_a_heap_of_80_kb(cloud, stage):
+    scene = stage(cloud)
+    scene.board.heap = "80k"
+    scene.power_on()
+    new = image("1.1.0")
+    job = scene.deploy(new, protocol="http")
+    succeeded(scene, job, new)
+    assert not any("MemoryError" in line for line in scene.board.lines)
+
+
+def test_configuration_decides_where_both_protocols_are_offered(cloud, stage, spy):
+    for protocol in ("http", "mqtt"):
+        scene = stage(cloud, protocol=protocol)
+        ears = spy(scene)
+        scene.power_on()
+        new = image("1.1.0", SMALL)
+        document = scene.document(new, {"protocols": ["MQTT", "HTTP"]})
+        document["afr_ota"]["files"][0]["update_data_url"] = placeholder(scene, new)
+        succeeded(scene, ordered(scene, document), new)
+        assert bool(ears.blocks) == (protocol == "mqtt")
+        scene.board.stop()
+
+
+# -- what may happen on the way ------------------------------------------------------------------
+
+# fmt: off
+PASSING = {
+    "answers_in_chunks":       {"chunk_body": {}},
+    "connections_not_kept":    {"close_after": {}},
+    "bodies_cut_off":          {"cut_body": {"times": 2, "after": 20_000}},
+    "server_busy":             {"fail_http": {"times": 2, "code": 503}},
+    "redirects_on_the_host":   {"redirect": {}},
+    "no_ranges":               {"ignore_range": {}},
+    "address_expired":         {"expire_url": {"times": 2}},
+}
+FINAL = {
+    "range_of_other_bytes":    ({"shift_range": {}}, "wrong Content-Range"),
+    "redirect_to_elsewhere":   ({"redirect": {"to": "http://example.com"}},
+                                "redirected to another host"),
+    "file_not_there":          ({"fail_http": {"code": 404}}, "http 404"),
+    "address_always_expired":  ({"expire_url": {}}, "address of the file refused: http 403"),
+    "no_ranges_when_resuming": ({"ignore_range": {}, "cut_body": {"times": 1, "after": 100_000}},
+                                "file server gives no ranges"),
+}
+# fmt: on
+
+
+@pytest.mark.parametrize("fault", PASSING)
+def test_download_survives(faulty, stage, fault):
+    scene = stage(faulty(**PASSING[fault]))
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    succeeded(scene, ordered(scene, nrf(scene, new)), new)
+
+
+@pytest.mark.parametrize("fault", FINAL)
+def test_download_ends_for_good_with(faulty, stage, fault):
+    rules, reason = FINAL[fault]
+    scene = stage(faulty(**rules))
+    scene.power_on()
+    verdict = scene.verdict(ordered(scene, nrf(scene, image("1.1.0", SMALL))))
+    assert (verdict.status, verdict.reason) == ("FAILED", reason)
+    assert scene.running[0] == "ota_0" and not scene.trials
+
+
+def test_download_with_a_fresh_address_goes_on_where_it_was(faulty, stage):
+    """Unsigned, so that nothing but the address tells that it is the same image."""
+    rules = {"ignore_range": {"times": 1}, "cut_body": {"times": 1, "after": 100_000}}
+    scene = stage(faulty(**rules), allow_unsigned=True)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    document = nrf(scene, new)
+    del document["sig-sha256-ecdsa"]
+    succeeded(scene, ordered(scene, document), new)
+    assert scene.had == [0, 65_536]
+
+
+def test_size_that_is_not_the_files_is_found_before_anything_is_written(cloud, stage):
+    for more in (-1, 1):
+        scene = stage(cloud)
+        scene.power_on()
+        new = image("1.1.0", SMALL)
+        verdict = scene.verdict(ordered(scene, nrf(scene, new, size=SMALL + more)))
+        assert (verdict.status, verdict.reason) == ("FAILED", "file size is not the server's")
+        scene.board.stop()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"sig-sha256-ecdsa": None}, "no signature"),
+        ({"size": None}, "job document lacks or misstates size"),
+        ({"size": 1_572_865}, "image larger than the slot 1572865 1572864"),
+        ({"operation": "modem_fw_update"}, "unknown operation modem_fw_update"),
+        ({"location": {"url": "ftp://files/app.bin"}}, "not an address of a file at url"),
+    ],
+)
+def test_document_that_will_not_do_is_rejected(cloud, stage, changes, reason):
+    scene = stage(cloud)
+    scene.power_on()
+    verdict = scene.verdict(ordered(scene, nrf(scene, image("1.1.0", SMALL), **changes)))
+    assert (verdict.status, verdict.reason) == ("REJECTED", reason)
+
+
+# -- HTTPS ---------------------------------------------------------------------------------------
+
+
+class Files(BaseHTTPRequestHandler):
+    """Gives ranges of `server.data`."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        part = self.server.data[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.server.data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+        self.server.paths.append(self.path)
+
+    def log_message(self, *words: object) -> None:
+        """Nothing."""
+
+
+@pytest.fixture
+def https(cloud, tmp_path) -> Iterator[ThreadingHTTPServer]:
+    """A file server with a certificate of the cloud's CA."""
+    key, certificate = Authority(cloud.state).server()
+    (tmp_path / "server.pem").write_bytes(key + certificate)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "server.pem")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
+    server.daemon_threads = True
+    server.paths = []
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    yield server
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.parametrize("heap", ["120k", "80k"])
+def test_image_arrives_by_https_from_an_address_in_parts(cloud, stage, https, heap):
+    scene = stage(cloud)
+    scene.board.heap = heap
+    scene.power_on()
+    https.data = new = image("1.1.0", SMALL)
+    host = f"localhost:{https.server_port}"
+    location = {"protocol": "https:", "host": host, "path": "images/app.bin"}
+    succeeded(scene, ordered(scene, nrf(scene, new, location=location)), new)
+    assert set(https.paths) == {"/images/app.bin"} and len(https.paths) == 4
+
+
+def test_server_whose_certificate_is_not_trusted_gets_no_request(cloud, stage, https, tmp_path):
+    """The file server is asked again, with ever longer pauses, as it may be mended."""
+    scene = stage(cloud, http_ca="signer.crt")
+    board = scene.power_on()
+    https.data = new = image("1.1.0", SMALL)
+    location = {"url": f"https://localhost:{https.server_port}/app.bin"}
+    job = ordered(scene, nrf(scene, new, location=location))
+    board.wait_for("untrusted server", 30)
+    assert scene.now(job).status == "IN_PROGRESS" and not https.paths
