@@ -85,6 +85,23 @@ def test_steps_of_other_templates_are_refused_by_name():
     assert str(error) == "action not supported Reboot"
 
 
+def test_steps_of_the_download_template_are_the_download_operation_with_its_words():
+    document = step("Download-File", "download-file.sh")
+    document["steps"][0]["action"]["input"]["args"] = ["https://h/f", "/f"]
+    one = Job("j", 1)
+    try:
+        steps.read(document, one)
+    except Refuse as error:  # a board without it says so
+        assert str(error) == "unknown operation download"
+    assert one.order == {"operation": "download", "url": "https://h/f", "path": "/f"}
+    for args in ([], ["https://h/f"], ["a", "b", "c"], "ab"):
+        document["steps"][0]["action"]["input"]["args"] = args
+        error = raised(Refuse, steps.read, document, Job("j", 1))
+        assert str(error) == "job document %s args" % (
+            "lacks or misstates" if args == "ab" else "is out of bounds at"
+        )
+
+
 def test_steps_that_are_more_than_one_are_refused():
     two = step()
     two["steps"] *= 2
