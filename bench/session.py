@@ -61,7 +61,7 @@ class Session:
         path.write_text(json.dumps(json.loads(path.read_text()) | {"block": block}))
         return Board(self.state, name, heap=heap, frozen=frozen)
 
-    def update(self, board: Board, size: int) -> Update:
+    def update(self, board: Board, size: int, protocol: str = "mqtt") -> Update:
         """Deploy an image of `size` bytes to a board that is on, and follow it to its end."""
         faulty = awaited(board, rf"agent idle|{ENDS.pattern}", READY_S, 0)
         if faulty["fault"]:
@@ -70,7 +70,8 @@ class Session:
         if not image.exists():
             image.write_bytes(make_image("1.1.0", size))
         mark = len(board.lines)
-        sluice("deploy", image, "--thing", board.name, "--state", self.state)
+        where = ["--thing", board.name, "--state", self.state]
+        sluice("deploy", image, *where, "--protocol", protocol)
         end = awaited(board, ENDS.pattern, UPDATE_S, mark)
         if end["step"] == "succeeded":
             board.wait_for("agent REPORTING reported", READY_S, mark)

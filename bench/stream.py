@@ -146,10 +146,10 @@ def per_byte(folder: Path, block: int) -> int:
     return round((high - low) / (2 * UNIT))
 
 
-def speed(cloud: session.Session, block: int) -> int:
-    """KiB/s of the download, by the board's own clock."""
-    with cloud.board(block, heap="1M") as board:
-        update = cloud.update(board, size=1_468_006)
+def speed(cloud: session.Session, block: int | None) -> int:
+    """KiB/s of the download, by the board's own clock; without a block it is by HTTP."""
+    with cloud.board(block or 4_096, heap="1M") as board:
+        update = cloud.update(board, 1_468_006, "mqtt" if block else "http")
     if not update.succeeded:
         raise SluiceError(f"blocks of {block}: {update.reason}")
     return round(update.size / 1024 / (update.download_ms / 1000))
@@ -166,6 +166,7 @@ def main() -> int:
         print(callgrind.MISSING)
     with session.opened() as cloud:
         rows = [[f"{block:,}", counted[block], speed(cloud, block)] for block in BLOCKS]
+        rows.append(["HTTP ranges", None, speed(cloud, None)])
     tables.show(
         "Streaming, by size of the block",
         ["block, bytes", "instructions per byte", "KiB/s, loopback, TLS"],
