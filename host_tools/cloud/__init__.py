@@ -11,6 +11,6 @@
     faults      what goes wrong on purpose, http_faults too    clients      boto3, for here or AWS
     presign     placeholders of documents, presigned URLs
 
-Protocol code (executions, jobs, streams, shadows, product) does no I/O beyond the store and the bucket: a request
-goes in, messages come out, the time is handed in.
+Protocol code (executions, jobs, streams, shadows, product) does no I/O beyond the store and the
+bucket: a request goes in, messages come out, the time is handed in.
 """
