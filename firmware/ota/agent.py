@@ -63,6 +63,7 @@ class Agent:
         self.job = None  # the job at hand
         self.update = None  # ota.update.Update, while the job brings an image
         self.state = "BOOTING"
+        self.starved = 0  # times the heap was full in this job
 
     async def run(self):
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""
@@ -78,17 +79,20 @@ class Agent:
         try:
             return await plug_in(path, self.state.lower())(self)
         except Exception as error:
-            event = plug_in("ota.table", "meaning")(self.state, error)
+            event = plug_in("ota.table", "meaning")(self.state, error, self.starved)
             if event is None:
                 raise
             log.w(self.state, type(error).__name__, error)
+            fault = error
             if not isinstance(error, OTAError):
                 sys.print_exception(error)
-                error = Fail("internal error: " + repr(error))
-            if event in ("failed", "gone"):
+                fault = Fail("internal error: " + repr(error))
+            if isinstance(error, MemoryError):
+                self.starved += 1
+            if event in ("failed", "gone") or isinstance(error, MemoryError):
                 self.drop()
             if event == "failed":
-                self.journal.owe("failed", str(error), self.job)
+                self.journal.owe("failed", str(fault), self.job)
             return event
         finally:
             let_go(path)

@@ -48,12 +48,16 @@ def follow(state, event):
     return TRANSITIONS[state][event]
 
 
-def meaning(state, fault):
+def meaning(state, fault, starved=0):
     """The event that an error is in this state; None for one that the state has no row for.
 
-    What is none of ours fails the job, where there is a job to fail.
+    What is none of ours fails the job, where there is a job to fail. A heap that was full is a
+    hiccup, where the state has a row for one, but for the fourth time in the same job.
     """
+    rows = TRANSITIONS[state]
+    if isinstance(fault, MemoryError) and "lost" in rows and (starved < 3 or "failed" not in rows):
+        return "lost"
     for kind, event in ERRORS:
         if isinstance(fault, kind):
             return event
-    return "failed" if "failed" in TRANSITIONS[state] else None
+    return "failed" if "failed" in rows else None

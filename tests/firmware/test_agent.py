@@ -596,7 +596,6 @@ def test_download_that_fails_is_reported_with_its_reason():
     cases = (
         (Fail("file size is not the stream's", 60), "file size is not the stream's 60"),
         (KeyError("x"), "internal error: KeyError('x',)"),
-        (MemoryError(), "internal error: MemoryError()"),
         (OSError(5), "internal error: OSError(5,)"),
     )
     for error, reason in cases:
@@ -735,3 +734,14 @@ def test_refusal_after_the_start_is_said_as_failed():
     world.accepted = [job(queued=False, document=order(size=33 * SECTOR))]
     world.boot()
     assert world.reports[0][1] == "failed"
+
+
+def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
+    from ota.table import meaning
+
+    for starved in range(3):
+        assert meaning("DOWNLOADING", MemoryError(), starved) == "lost"
+    assert meaning("DOWNLOADING", MemoryError(), 3) == "failed"
+    assert meaning("IDLE", MemoryError(), 99) == "lost"
+    assert meaning("VERIFYING", MemoryError(), 0) == "failed"
+    assert meaning("BOOTING", MemoryError(), 0) is None

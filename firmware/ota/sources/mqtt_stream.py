@@ -210,7 +210,7 @@ class _Blocks:
         return self._arrived or self.error
 
     def take_stock(self):
-        """Start counting anew. Raises what a handler met, after which no byte is taken any more."""
+        """Start counting anew. Raises what a handler met; no byte is taken after that."""
         self._arrived = self._refused = 0
         if self.error:
             raise self.error

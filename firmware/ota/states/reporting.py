@@ -19,4 +19,5 @@ async def reporting(agent):
             raise
         journal.settle()
     agent.drop()
+    agent.starved = 0
     return "reported"
