@@ -53,7 +53,7 @@ def test_updates_one_after_the_other_change_slots(cloud, stage):
 
 
 def test_update_reports_progress_and_its_steps(cloud, stage, spy):
-    scene = stage(cloud, block=256, window=8)  # slow enough for several reports
+    scene = stage(cloud, block=256, window=8, report_s=1)  # slow enough for several reports
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SMALL))
