@@ -98,7 +98,7 @@ def _source(settings, link, clock, context):
             file.source = "http_range"
         if file.source == "http_range":
             http = plug_in("net.http", "HTTP")(link, clock, context, ca)
-            let_go("net.http")  # its code stays for as long as what was made
+            let_go("net.http", "net.address")  # its code stays for as long as what was made
             return built(SOURCES, file.source, http, file, refused)
         return built(SOURCES, file.source, link, clock, thing, file, block, window)
 

@@ -9,12 +9,13 @@ waits, the MQTT link is turned: it stays alive, and what it brings is heard. Wha
 is not trusted: heads are bounded, redirects stay on the host, every wait ends. Of an address only
 the host is logged, for a presigned one is a key.
 
-memory   512 B receive buffer; a request, or a line of a head, of 2 KiB at most while in use
+memory   512 B of buffer for both ways; a line of a head, of 2 KiB at most, while it is read
 source   RFC 9110, RFC 9112
 """
 
 from micropython import const
 
+from net.address import split, target
 from ota.errors import Fail, OTAError, Retry
 from ota.log import Log
 from ota.plugins import let_go, plug_in
@@ -22,7 +23,6 @@ from ota.plugins import let_go, plug_in
 _BUFFER = const(512)  # bytes taken from the socket at a time
 _HEAD = const(8_192)  # bytes of a head, at most
 _LINE = const(2_200)  # bytes of a line that are looked at
-_URL = const(2_048)  # characters of an address, at most
 _REDIRECTS = const(3)
 _PATIENCE_MS = const(15_000)  # without a byte, and for a whole head
 _NAP_MAX_MS = const(32)
@@ -57,7 +57,9 @@ class HTTP:
     async def get(self, url, span=None):
         """The status that an address, or a span of it, "bytes=first-last", is answered with."""
         for _ in range(_REDIRECTS + 1):
-            origin, path = split(url)
+            origin, start = split(url)
+            # The address is not copied: it may be of 2 KiB, and that is what may be left.
+            path = memoryview(url)[start:] if start < len(url) else "/"
             try:
                 await self._exchange(origin, path, span)
             except (OSError, ValueError) as error:
@@ -68,7 +70,7 @@ class HTTP:
             if self.status not in (301, 302, 307, 308):
                 return self.status
             self.close()  # what comes with it is not wanted
-            url = _target(self._location, origin)
+            url = target(self._location, origin)
         raise Fail("too many redirects")
 
     async def read(self):
@@ -101,9 +103,7 @@ class HTTP:
         """Send the request, read the head of the answer; once more on a new connection, where
         the server had closed the one that was kept."""
         words = ["GET ", path, " HTTP/1.1\r\nHost: ", origin[3], "\r\nAccept-Encoding: identity"]
-        if span:
-            words += ["\r\nRange: ", span]
-        words = "".join(words + ["\r\n\r\n"]).encode()
+        words += ["\r\nRange: ", span, "\r\n\r\n"] if span else ["\r\n\r\n"]
         read = self._left == 0 and not self._chunked  # the last answer, to its end
         fresh = self._sock is None or origin != self._origin or not read
         while True:
@@ -142,10 +142,23 @@ class HTTP:
             self._ca = None
         return self._context
 
-    async def _send(self, data):
+    async def _send(self, words):
+        """Write the parts of a request, gathered in the buffer."""
+        self._at = self._end = at = 0
+        for data in words:
+            data = memoryview(data)
+            while data:
+                size = min(len(data), _BUFFER - at)
+                self._view[at : at + size] = data[:size]
+                data, at = data[size:], at + size
+                if at == _BUFFER:
+                    await self._flush(self._view)
+                    at = 0
+        await self._flush(self._view[:at])
+
+    async def _flush(self, data):
         """TLS wants an unfinished write repeated as it was."""
-        data, begin, nap_ms = memoryview(data), self._clock.ticks_ms(), 0
-        self._at = self._end = 0
+        begin, nap_ms = self._clock.ticks_ms(), 0
         while data:
             size = self._sock.write(data)
             if not size:
@@ -270,31 +283,3 @@ class HTTP:
             raise Retry("file server is silent")
         await clock.sleep_ms(nap_ms)
         return min(nap_ms + 1, _NAP_MAX_MS)
-
-
-def split(url):
-    """((scheme, host name, port, Host field), path with query) of an address. Raises Fail."""
-    scheme, mark, rest = url.partition("#")[0].partition("://")
-    host, _, path = rest.partition("/")
-    name, colon, port = host.partition(":")
-    plain = all("!" <= c <= "~" and c not in '?@[]\\"<>' for c in host)
-    if scheme not in ("http", "https") or not name or not plain or len(url) > _URL:
-        raise Fail("not an address of a file")
-    plain = all("!" <= c <= "~" for c in path)
-    if not plain or colon and not (port.isdigit() and len(port) <= 5):
-        raise Fail("not an address of a file")
-    return (scheme, name, int(port or (443 if scheme == "https" else 80)), host), "/" + path
-
-
-def _target(location, origin):
-    """Where a redirect leads: the same host, and never from https to http. Raises Fail."""
-    try:
-        url = str(location or b"", "utf-8")
-    except ValueError:
-        url = ""
-    if url[:1] == "/" and url[:2] != "//":
-        return "%s://%s%s" % (origin[0], origin[3], url)
-    scheme, name = split(url)[0][:2]
-    if name.lower() != origin[1].lower() or (origin[0] == "https" and scheme != "https"):
-        raise Fail("redirected to another host")
-    return url

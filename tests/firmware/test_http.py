@@ -3,7 +3,8 @@
 from doubles import Clock, pattern, raised, run
 
 from net import http
-from net.http import HTTP, split
+from net.address import split
+from net.http import HTTP
 from ota import log
 from ota.errors import Fail, Retry
 from ota.plugins import plug_in
@@ -128,11 +129,25 @@ def test_address_that_is_none_is_refused():
     for url in (
         "", "app.bin", "ftp://files/a", "http:///a", "http://", "http://h:x/a", "http://h:/a",
         "http://u@h/a", "http://h?/a", "http://h h/a", "http://h/a b", "http://h/a\r\nX: y",
-        "http://h:123456/a", "http://h\r\n/a", "http://[::1]/a", "http://h/" + "a" * 2_048,
+        "http://h:123456/a", "http://h/a#b", "http://h#b", "http://\u20ac/", "http://h\r\n/a",
+        "http://[::1]/a", "http://h/" + "a" * 2_048,
     ):  # fmt: skip
         assert str(raised(Fail, split, url)) == "not an address of a file", url
-    assert split("http://h#x") == (("http", "h", 80, "h"), "/")
-    assert split("https://h:1/a?b=c/d#e") == (("https", "h", 1, "h:1"), "/a?b=c/d")
+    assert split("http://h") == (("http", "h", 80, "h"), 8)
+    assert split("https://h:1/a?b=c://d") == (("https", "h", 1, "h:1"), 11)
+
+
+def test_address_of_any_length_is_sent_whole():
+    for size in (1, 400, 480, 512, 1_024, 2_000):
+        path = "/" + "p" * (size - 1)
+        world = World(answer())
+        assert world.fetch("http://files" + path, "bytes=0-1") == (200, BODY)
+        words = "GET %s HTTP/1.1\r\nHost: files\r\nAccept-Encoding: identity" % path
+        asked = (words + "\r\nRange: bytes=0-1\r\n\r\n").encode()
+        assert world.sockets[0].asked == asked, size
+    world = World(answer())
+    world.fetch("http://files")
+    assert world.sockets[0].asked.startswith(b"GET / HTTP/1.1\r\n")
 
 
 def test_http_ca_that_cannot_be_read_is_named():
