@@ -123,12 +123,12 @@ class Faults:
         self._hits.clear()
         self._sent.clear()
 
-    def before(self, topic: str) -> list[Message] | None:
+    def before(self, topic: str, payload: bytes = b"") -> list[Message] | None:
         """What to answer instead of looking at a request; None to look at it."""
         if self._hit_topic("silence", topic):
             return []
         if self._hit_topic("reject", topic):
-            return refusal(topic, self._rules["reject"].get("code"))
+            return refusal(topic, self._rules["reject"].get("code"), token(payload))
         return None
 
     def after(self, messages: list[Message], kick: Callable[[str], None]) -> list[Message]:
@@ -202,7 +202,17 @@ def read_rules(file: Path) -> dict[str, Rule]:
     return rules
 
 
-def refusal(topic: str, code: str | int | None) -> list[Message]:
+def token(payload: bytes) -> dict[str, str]:
+    """The client token of a request in JSON, by its key, to be said again in the answer."""
+    try:
+        request = json.loads(payload)
+    except ValueError:
+        return {}
+    found = request if isinstance(request, dict) else {}
+    return {key: found[key] for key in ("c", "clientToken") if isinstance(found.get(key), str)}
+
+
+def refusal(topic: str, code: str | int | None, echo: dict[str, str]) -> list[Message]:
     """A refusal of the request on that topic, in its service's words; [] where there are none."""
     text = "refused by a fault of the local cloud"
     found = owner(topic)
@@ -211,8 +221,8 @@ def refusal(topic: str, code: str | int | None) -> list[Message]:
     if found[1] == "streams":
         head, _, form = topic.rpartition("/")
         code = code or "InternalError"
-        body = {"o": code, "m": text, "code": code, "message": text}
+        body = {"o": code, "m": text, "code": code, "message": text} | echo
         return [Message(f"{head.rpartition('/')[0]}/rejected/{form}", compact(body))]
     code = code or (500 if found[1] == "shadow" else "InternalError")
-    body = {"code": code, "message": text, "timestamp": int(time.time())}
+    body = {"code": code, "message": text, "timestamp": int(time.time())} | echo
     return [Message(f"{topic}/rejected", compact(body))]

@@ -112,7 +112,7 @@ class Service:
     def receive(self, topic: str, payload: bytes) -> None:
         """Handle one publication of a thing."""
         with self._lock:
-            instead = self._faults.before(topic)
+            instead = self._faults.before(topic, payload)
             if instead is not None:
                 self.publish(instead)
                 return

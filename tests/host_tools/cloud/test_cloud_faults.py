@@ -41,6 +41,14 @@ def sent(faults: Faults, messages: list[Message]) -> list[int | None]:
     return [message.block for message in faults.after(messages, lambda thing: None)]
 
 
+def test_refusal_repeats_the_requests_token(faults):
+    made = faults(reject={"code": "InternalError"})
+    [refused] = made.before("$aws/things/pump/jobs/one/update", b'{"clientToken":"t1"}')
+    assert json.loads(refused.payload)["clientToken"] == "t1"
+    [refused] = made.before("$aws/things/pump/streams/s/get/json", b'{"c":"t2"}')
+    assert json.loads(refused.payload)["c"] == "t2"
+
+
 def test_no_file_changes_nothing():
     messages = [block(0), answer(), block(1)]
     assert Faults().after(messages, lambda thing: None) == messages
