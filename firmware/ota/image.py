@@ -47,6 +47,7 @@ class Image:
         self._buffer = buffer or bytearray(SECTOR)
         self._view = memoryview(self._buffer)
         self.received = 0  # bytes that count
+        self._first = 0  # piece that may not count yet; all before it do
         self._offset = self._end = self._at = 0  # the open block: first, past it, next to come
         if written:
             self._recall(written)
@@ -77,7 +78,9 @@ class Image:
 
     def missing(self, offset=0):
         """The first offset at or after `offset` that does not count yet; -1 when all do."""
-        for piece in range(offset // self._piece, self._pieces):
+        while self._first < self._pieces and self._has(self._first):
+            self._first += 1  # what counts once counts for ever: never looked at again
+        for piece in range(max(self._first, offset // self._piece), self._pieces):
             if not self._has(piece):
                 return max(piece * self._piece, offset)
         return -1
