@@ -22,7 +22,7 @@ demo: setup  ## a cloud, a board and two updates: a good one and one that rolls 
 	@$(BIN)/sluice demo
 
 test: setup  ## every test
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
 lint: setup  ## ruff, and nothing else
 	@$(BIN)/ruff check .

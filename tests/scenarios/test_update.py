@@ -21,6 +21,7 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
     cloud, stage, spy, block, window
 ):
     scene = stage(cloud, block=block, window=window)
+    scene.board.heap = "80k"  # with all code loaded into it
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SIZE))
