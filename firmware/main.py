@@ -16,8 +16,8 @@ from time import sleep_ms
 import board
 from ota import log as logging
 from ota.errors import Fail
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 CONFIG = "/config.json"
 _THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
@@ -69,7 +69,7 @@ def main():
     try:
         slots = board.slots()
         settings = plug_in("config", "load")(CONFIG)
-        let_go("config")
+        let_go("config", "ota.plugins")
         logging.level(settings["log"])
         # A trial always has a watchdog: an image that hangs must not stay.
         timeout_s = settings["watchdog_s"] or (settings["trial_s"] if slots.trial else 0)

@@ -11,7 +11,7 @@ import gc
 import board
 from ota.errors import Fail
 from ota.journal import File, Journal
-from ota.plugins import DIALECTS, SOURCES, built, let_go, plug_in
+from ota.loading import let_go, plug_in
 from ota import job  # noqa: F401
 from ota.agent import Agent
 from net import packets, tls  # noqa: F401
@@ -36,7 +36,7 @@ def build(settings, slots, app, buffer):
     agent = Agent(
         slots,
         Journal((File("/journal.0"), File("/journal.1"))),
-        built(DIALECTS, settings["dialect"], link, thing),
+        _built("DIALECTS", settings["dialect"], link, thing),
         _reach(settings, link, clock, slots.version or "unknown"),
         _source(settings, link, clock, context),
         clock,
@@ -99,8 +99,8 @@ def _source(settings, link, clock, context):
         if file.source == "http_range":
             http = plug_in("net.http", "HTTP")(link, clock, context, ca)
             let_go("net.http", "net.address")  # its code stays for as long as what was made
-            return built(SOURCES, file.source, http, file, refused)
-        return built(SOURCES, file.source, link, clock, thing, file, block, window)
+            return _built("SOURCES", file.source, http, file, refused)
+        return _built("SOURCES", file.source, link, clock, thing, file, block, window)
 
     return source
 
@@ -111,6 +111,12 @@ def _healthy(app):
         return bool(await asyncio.wait_for(verdict(), _HEALTHY_S)) if verdict else True
 
     return healthy
+
+
+def _built(table, name, *words):
+    row = plug_in("ota.plugins", table)[name]
+    let_go("ota.plugins")
+    return plug_in(row[1], row[0])(*words)
 
 
 def load(path):

@@ -12,8 +12,8 @@ import time
 
 from micropython import const
 
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 _WRITTEN_S = const(1_735_689_600)  # 2025-01-01: no clock that is right shows an earlier time
 _SPAN_S = const(631_152_000)  # twenty years

@@ -17,8 +17,8 @@ from micropython import const
 
 from net.address import split, target
 from ota.errors import Fail, OTAError, Retry
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 _BUFFER = const(512)  # bytes taken from the socket at a time
 _HEAD = const(8_192)  # bytes of a head, at most

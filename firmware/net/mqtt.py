@@ -22,8 +22,8 @@ from umqtt.simple import MQTTClient
 
 from net.packets import PUBLISH, Reader, Whole, matches, packet, text
 from ota.errors import Retry
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
 for _name in (

@@ -10,8 +10,8 @@ import sys
 
 from ota.errors import Fail, OTAError
 from ota.job import Job
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 log = Log("agent")
 

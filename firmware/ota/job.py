@@ -5,7 +5,7 @@ Nothing of a document is trusted: types and bounds are checked where they are re
 """
 
 from ota.errors import Refuse
-from ota.plugins import DOCUMENTS, let_go, plug_in
+from ota.loading import let_go, plug_in
 
 
 class Job:
@@ -46,10 +46,11 @@ class Job:
             raise Refuse("job document is missing or too large")
         if not isinstance(document, dict):
             raise Refuse("job document is not an object")
-        for key, name, *paths in DOCUMENTS:
+        for key, name, *paths in plug_in("ota.plugins", "DOCUMENTS"):
             if key in document:
                 plug_in(paths[0], name)(document, self)
-                return let_go(*paths)
+                return let_go("ota.plugins", *paths)
+        let_go("ota.plugins")
         raise Refuse("unknown job document")
 
 

@@ -31,9 +31,6 @@ run again; one that has ended is not. Besides those listed here, a module of the
 folder /operations of the board is one. ota/operations/echo.py is the one to copy.
 """
 
-import gc
-import sys
-
 # fmt: off
 DIALECTS = {  # config "dialect" → its class, its module, what that needs
     "aws_jobs": ("AWSJobs", "ota.dialects.aws_jobs", "ota.dialects.aws_updates",
@@ -58,29 +55,3 @@ OPERATIONS = {  # name that a document gives it → its function, its module, wh
     "rollback": ("run", "ota.operations.rollback", "ota.fields"),
 }
 # fmt: on
-
-
-def built(table, name, *words):
-    """An object of the plug-in of that name; only then is its module loaded."""
-    row = table[name]
-    return plug_in(row[1], row[0])(*words)
-
-
-def plug_in(path, name):
-    """The attribute of that name of the module at `path`, loaded now if it was not yet.
-
-    Collects first: what lives long is to lie low in the heap, not behind garbage.
-    """
-    if path not in sys.modules:
-        gc.collect()
-    return getattr(__import__(path, None, None, (name,)), name)
-
-
-def let_go(*paths):
-    """Forget these modules; their memory comes back once nothing else refers to them."""
-    for path in paths:
-        if sys.modules.pop(path, None):
-            package, _, name = path.rpartition(".")
-            if package in sys.modules and hasattr(sys.modules[package], name):
-                delattr(sys.modules[package], name)
-    gc.collect()

@@ -1,8 +1,8 @@
 """What is refused although it could be done: unsigned images, the same version, older versions."""
 
 from ota.errors import Fail, Refuse
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 log = Log("policy")
 

@@ -4,7 +4,7 @@ source   MicroPython: ports/esp32/esp32_partition.c
 """
 
 from ota.errors import Fail
-from ota.plugins import let_go, plug_in
+from ota.loading import let_go, plug_in
 
 
 class Slots:

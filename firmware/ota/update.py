@@ -11,8 +11,8 @@ from micropython import const
 
 from ota.errors import Refuse
 from ota.image import Image
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 _THRESHOLD = const(3_000)  # bytes allocated between collections, at least; as main.py begins
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress

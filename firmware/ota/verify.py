@@ -10,8 +10,8 @@ from binascii import a2b_base64, b2a_base64
 from micropython import const
 
 from ota.errors import Fail
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 _SIGNATURE = const(512)  # bytes at most: RSA-4096; AWS itself sends up to 384
 

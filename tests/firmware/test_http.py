@@ -7,7 +7,7 @@ from net.address import split
 from net.http import HTTP
 from ota import log
 from ota.errors import Fail, Retry
-from ota.plugins import plug_in
+from ota.loading import plug_in
 
 HEAP = "1m"
 URL = "http://files:8080/bucket/app.bin?X-Amz-Signature=0a1b"

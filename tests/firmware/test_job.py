@@ -7,7 +7,8 @@ from doubles import raised
 from ota.errors import Refuse
 from ota.fields import field
 from ota.job import Job
-from ota.plugins import DOCUMENTS, plug_in
+from ota.loading import plug_in
+from ota.plugins import DOCUMENTS
 
 RECORDED = """{
   "afr_ota": {

@@ -13,7 +13,7 @@ from net.mqtt import Link
 from net.packets import PUBLISH, packet, text
 from ota import log
 from ota.errors import Retry
-from ota.plugins import plug_in
+from ota.loading import plug_in
 
 HEAP = "1m"
 THING = "t" * 128

@@ -8,8 +8,16 @@ from sources import BOARDS, device_files, imports, parsed, trees, where
 # From the bottom up; a module may import what stands in its own row or below. Ends in ".": all
 # modules of that package and the package itself.
 LAYERS = (
-    ("ota.errors", "ota.log", "ota.plugins"),
-    ("ota.blockparser", "ota.p256", "ota.rsa", "ota.x509", "ota.fields", "ota.digest"),
+    ("ota.errors", "ota.log", "ota.loading"),
+    (
+        "ota.plugins",
+        "ota.blockparser",
+        "ota.p256",
+        "ota.rsa",
+        "ota.x509",
+        "ota.fields",
+        "ota.digest",
+    ),
     ("ota.appimage", "ota.otadata"),
     ("ota.job", "ota.journal", "ota.image", "ota.slots", "ota.verify", "ota.policy", "ota.update"),
     ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations."),

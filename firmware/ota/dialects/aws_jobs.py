@@ -15,8 +15,8 @@ from micropython import const
 
 from ota.errors import Gone, Retry
 from ota.job import Job
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 _ANSWER_MS = const(15_000)  # the service answers within 1 s (document 002: 0.6 s); links do not
 _ID = const(64)  # characters of a job id, at most

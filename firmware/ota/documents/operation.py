@@ -10,7 +10,8 @@ import sys
 
 from ota.errors import Refuse
 from ota.fields import field
-from ota.plugins import OPERATIONS, let_go, plug_in
+from ota.loading import let_go, plug_in
+from ota.plugins import OPERATIONS
 
 _NAME_MAX = 32  # characters
 _FOLDER = "operations"  # of the user's own, on the board's file system

@@ -15,7 +15,7 @@ from micropython import const
 from ota.errors import Fail
 from ota.fields import field
 from ota.journal import DOWNLOADING
-from ota.plugins import let_go, plug_in
+from ota.loading import let_go, plug_in
 
 _IMAGE_MAX = const(24 * 1024 * 1024)  # bytes
 _HEX = const(64)  # characters of a SHA-256

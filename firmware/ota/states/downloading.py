@@ -1,6 +1,6 @@
 """Fetch what is missing of the image, wherever an earlier attempt left off."""
 
-from ota.plugins import SOURCES, let_go
+from ota.loading import let_go, plug_in
 
 
 async def downloading(agent):
@@ -26,6 +26,6 @@ async def downloading(agent):
     finally:
         await source.close()
         source = None
-        let_go(*SOURCES[file.source][1:])
+        let_go(*plug_in("ota.plugins", "SOURCES")[file.source][1:], "ota.plugins")
     update.note()
     return "complete"

@@ -4,7 +4,7 @@ from micropython import const
 
 from ota.errors import Fail, Refuse, Retry
 from ota.journal import DOWNLOADING, OPERATING, REBOOTING
-from ota.plugins import let_go, plug_in
+from ota.loading import let_go, plug_in
 
 _RUNS = const(3)  # cut off by a reset so often, an operation has failed
 

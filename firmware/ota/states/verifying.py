@@ -1,7 +1,7 @@
 """Prove the image by what the slot holds: its head, its digest, the signature over that."""
 
+from ota.loading import let_go, plug_in
 from ota.log import Log
-from ota.plugins import let_go, plug_in
 
 log = Log("agent")
 

@@ -1,0 +1,28 @@
+"""Modules that are loaded when they are needed and let go of afterwards. Imports nothing of ours.
+
+On a board that has them frozen, letting go costs and saves next to nothing; on one that loads them
+from its file system, their code does not stay in the heap.
+"""
+
+import gc
+import sys
+
+
+def plug_in(path, name):
+    """The attribute of that name of the module at `path`, loaded now if it was not yet.
+
+    Collects first: what lives long is to lie low in the heap, not behind garbage.
+    """
+    if path not in sys.modules:
+        gc.collect()
+    return getattr(__import__(path, None, None, (name,)), name)
+
+
+def let_go(*paths):
+    """Forget these modules; their memory comes back once nothing else refers to them."""
+    for path in paths:
+        if sys.modules.pop(path, None):
+            package, _, name = path.rpartition(".")
+            if package in sys.modules and hasattr(sys.modules[package], name):
+                delattr(sys.modules[package], name)
+    gc.collect()
