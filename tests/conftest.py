@@ -2,10 +2,11 @@
 
 import os
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from pages import Reader
 
 from host_tools import toolchain
 from host_tools.compile import ROOT, compile_tree, firmware_sources
@@ -62,3 +63,11 @@ def micropython(compiled: Path, tmp_path: Path) -> MicroPython:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture
+def reader(tmp_path: Path) -> Iterator[Reader]:
+    """Does what a page says, in a folder of its own."""
+    person = Reader(tmp_path)
+    yield person
+    person.ends()

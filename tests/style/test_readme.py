@@ -11,11 +11,10 @@ import re
 import shlex
 import subprocess
 import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pages import PATIENCE_S, blocks
 
 from bench import size as bench_size
 from bench import stream as bench_stream
@@ -35,12 +34,11 @@ FORBIDDEN = (  # paths of one machine, and hosts that only a package manager nee
     r"(?<![\w.~/}])/(home|root|work|tmp|Users|mnt)/",
     r"(pypi|pythonhosted|npmjs|crates|proxy\.golang|deb\.debian)\.(org|io|com)",
 )
-PATIENCE_S = 90
 
 
 def shell(text: str) -> list[str]:
     """The shell blocks of a document."""
-    return re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return blocks(text, "sh")
 
 
 def block(beginning: str) -> list[str]:
@@ -137,79 +135,24 @@ def inline() -> list[str]:
     return re.findall(r"`([^`\n]+)`", README)
 
 
-class Lab:
-    """Runs the README's lines in a folder; the ports are free ones."""
-
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._running: list[subprocess.Popen] = []
-
-    def run(self, line: str) -> str:
-        """What a line prints; a line with & is left running."""
-        words = shlex.split(line)
-        assert words[0] == "sluice"
-        behind = words[-1] == "&"
-        command = [sys.executable, "-m", "host_tools.cli", *words[1 : -1 if behind else None]]
-        if words[1:3] == ["cloud", "run"]:
-            command += ["--port", "0", "--http-port", "0"]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        if not behind:
-            return subprocess.run(
-                command,
-                cwd=self._folder,
-                env=environment,
-                text=True,
-                capture_output=True,
-                check=True,
-                timeout=PATIENCE_S,
-            ).stdout
-        with (self._folder / f"{words[1]}.log").open("wb") as log:
-            self._running.append(
-                subprocess.Popen(command, cwd=self._folder, env=environment, stdout=log)
-            )
-        return ""
-
-    def ready(self, name: str) -> None:
-        """Wait for a file."""
-        limit = time.monotonic() + PATIENCE_S
-        while not (self._folder / name).exists():
-            assert time.monotonic() < limit, f"no {name}"
-            time.sleep(0.05)
-
-    def end(self) -> None:
-        """Interrupt what runs, the last first."""
-        for process in reversed(self._running):
-            process.terminate()
-            process.wait(timeout=20)
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    rooms = Lab(tmp_path)
-    yield rooms
-    rooms.end()
-
-
-def test_session_by_hand_ends_in_an_update_that_succeeded(lab, tmp_path):
+def test_session_by_hand_ends_in_an_update_that_succeeded(reader, tmp_path):
     printed = {}
     for line in block("sluice cloud run"):
-        printed[line.split()[1]] = lab.run(line)
-        if "cloud run" in line:
-            lab.ready("lab/cloud.json")
+        printed[line.split()[1]] = reader.does(line)
     assert "SUCCEEDED" in printed["deploy"]
     assert "COMPLETED" in printed["job"]
     job = printed["deploy"].split()[0]
-    about = json.loads(lab.run(f"sluice job show {job} --state lab --json"))
+    about = json.loads(reader.does(f"sluice job show {job} --state lab --json"))
     assert [row["status"] for row in about["executions"]] == ["SUCCEEDED"]
     copied = set(" ".join(block("mpremote connect")).split()) - {"firmware/main.py"}
     assert {file.name for file in (tmp_path / "lab/things/pump").iterdir()} <= copied
 
 
-def test_image_and_signature_can_be_made_as_documented(lab, tmp_path):
-    lab.run("sluice image make app.bin --version 1.1.0 --size 147457 --self-test fail")
+def test_image_and_signature_can_be_made_as_documented(reader, tmp_path):
+    reader.does("sluice image make app.bin --version 1.1.0 --size 147457 --self-test fail")
     assert (tmp_path / "app.bin").stat().st_size == 147_457
-    assert json.loads(lab.run("sluice image show app.bin --json"))["version"] == "1.1.0"
-    assert lab.run("sluice sign app.bin --key signer.key --new-key").startswith("ME")
+    assert json.loads(reader.does("sluice image show app.bin --json"))["version"] == "1.1.0"
+    assert reader.does("sluice sign app.bin --key signer.key --new-key").startswith("ME")
     assert {"signer.key", "signer.crt"} <= {file.name for file in tmp_path.iterdir()}
 
 
