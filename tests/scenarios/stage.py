@@ -26,6 +26,7 @@ from host_tools.cloud.clients import Clients, clients
 from host_tools.cloud.names import arn
 from host_tools.cloud.state import State
 from host_tools.commands import deploy
+from host_tools.device import provision
 from host_tools.device.supervisor import Board
 from host_tools.image import make_image
 from host_tools.signing import load_key, sign_base64
@@ -169,6 +170,14 @@ class Stage:
         """Change the thing's config.json; the board gets it with its next power-on."""
         file = self.files / "config.json"
         file.write_text(json.dumps(json.loads(file.read_text()) | {"report_s": 1} | changes))
+
+    def equip(self, name: str, source: str) -> None:
+        """Put an operation of the user's own on the board, which is off."""
+        self.board.make()
+        with provision.mounted(self.board.chip, self.board.table) as files:
+            files.makedirs("/operations", exist_ok=True)
+            with files.open(f"/operations/{name}.py", "wb") as file:
+                file.write(source.encode())
 
     def power_on(self) -> Board:
         """Switch the board on and wait until it waits for jobs."""

@@ -11,9 +11,7 @@ from typing import Any
 
 import pytest
 from spy import Spy
-from stage import Stage, soon
-
-from host_tools.device import provision
+from stage import soon
 
 VECTORS = Path(__file__).parents[1] / "vectors/003_jobs.json"
 SAID = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}
@@ -142,19 +140,10 @@ def test_update_takes_every_field(client):
 # --- the board ----------------------------------------------------------------------------------
 
 
-def equip(scene: Stage, name: str, source: str) -> None:
-    """Put an operation of the user's own on the board, which is off."""
-    scene.board.make()
-    with provision.mounted(scene.board.chip, scene.board.table) as files:
-        files.makedirs("/operations", exist_ok=True)
-        with files.open(f"/operations/{name}.py", "wb") as file:
-            file.write(source.encode())
-
-
 def test_custom_job_is_done_by_an_operation_of_the_users_own(cloud, stage):
     scene = stage(cloud)
     ears = Client(scene)
-    equip(scene, "customJob", OWN)
+    scene.equip("customJob", OWN)
     board = scene.power_on()
     job = scene.job(CUSTOM)
     verdict = scene.verdict(job)

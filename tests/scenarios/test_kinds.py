@@ -1,0 +1,123 @@
+"""A job of every kind, made with boto3, one after another on one board: each ends as README says.
+
+README's table "What a job may ask" is the list of kinds; a row without a job here fails, and so
+does a job without a row.
+"""
+
+import hashlib
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from stage import Stage, image, target
+
+from host_tools.commands import deploy
+
+README = Path(__file__).parents[2] / "README.md"
+SMALL = 131_072  # bytes
+OWN = "async def run(job, device):\n    return 'ours'\n"
+IMAGES = iter(range(1, 100))
+
+
+def new(scene: Stage) -> bytes:
+    """An image of a version higher than any before."""
+    return image(f"1.{next(IMAGES)}.0", SMALL)
+
+
+def stored(scene: Stage, content: bytes) -> str:
+    """The placeholder of a presigned address of these bytes in the bucket."""
+    where = deploy.upload(scene.cloud.calls, scene.file(content), deploy.BUCKET)
+    address = f"https://s3.us-east-1.amazonaws.com/{where['bucket']}/{where['key']}"
+    return f"${{aws:iot:s3-presigned-url:{address}}}"
+
+
+def create(scene: Stage, document: dict) -> str:
+    """CreateJob; the job's id."""
+    job = f"kind-{uuid.uuid4().hex[:8]}"
+    scene.cloud.calls.iot.create_job(
+        jobId=job,
+        targets=[target(scene.name)],
+        document=json.dumps(document),
+        presignedUrlConfig={"roleArn": deploy.ROLE, "expiresInSec": 300},
+    )
+    return job
+
+
+# --- the kinds ----------------------------------------------------------------------------------
+
+
+def by_stream(scene: Stage) -> dict:
+    return scene.document(new(scene))
+
+
+def by_nrf(scene: Stage) -> dict:
+    content = new(scene)
+    return {
+        "operation": "app_fw_update",
+        "size": len(content),
+        "location": {"url": stored(scene, content)},
+        "sig-sha256-ecdsa": scene.signature(content),
+    }
+
+
+def back(scene: Stage) -> dict:
+    """To what ran before: an update first, so that there is something to go back to."""
+    before = scene.board.slot_bytes(scene.running[0], SMALL)
+    assert scene.verdict(create(scene, by_stream(scene))).status == "SUCCEEDED", scene.tail
+    digest = hashlib.sha256(before).hexdigest()
+    return {"operation": "rollback", "size": SMALL, "sha256": digest}
+
+
+def template(name: str, handler: str, *words: str) -> dict:
+    """A document as AWS's managed templates make it."""
+    what = {"handler": handler, "args": list(words), "path": "default"}
+    action = {"name": name, "type": "runHandler", "input": what}
+    return {"version": "1.0", "steps": [{"action": action}]}
+
+
+KINDS: dict[str, Callable[[Stage], dict]] = {  # as the README's table begins them
+    '{"afr_ota": …}': by_stream,
+    '{"location": …': by_nrf,
+    '{"operation": "echo"': lambda scene: {"operation": "echo", "text": "hello"},
+    '{"operation": "reboot"': lambda scene: {"operation": "reboot"},
+    '{"operation": "rollback"': back,
+    '{"operation": NAME': lambda scene: {"operation": "ours"},
+    '{"version": "1.0", "steps"': lambda scene: template("Reboot", "reboot.sh"),
+}
+
+
+def documented() -> dict[str, str]:
+    """The README's rows: the document, and the status that its job ends with."""
+    section = README.read_text().split("\n## What a job may ask\n")[1].split("\n## ")[0]
+    rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
+    return {row[0].strip("| `"): re.findall(r"`([A-Z]+)`", row[2])[0] for row in rows}
+
+
+@pytest.fixture(scope="module")
+def board(cloud, tmp_path_factory) -> Iterator[Stage]:
+    """A board with an operation of its user's own."""
+    scene = cloud.stage(tmp_path_factory.mktemp("kinds"))
+    scene.equip("ours", OWN)
+    scene.power_on()
+    yield scene
+    scene.board.stop()
+    scene.board.flash.release()
+
+
+def test_every_kind_of_the_readme_has_a_job_here_and_none_is_missing():
+    rows = documented()
+    for kind in KINDS:
+        assert sum(row.startswith(kind) for row in rows) == 1, kind
+    for row in rows:
+        assert any(row.startswith(kind) for kind in KINDS), row
+
+
+def test_a_job_of_each_kind_ends_as_the_readme_says(board):
+    rows = documented()
+    for kind, document in KINDS.items():
+        (wanted,) = {status for row, status in rows.items() if row.startswith(kind)}
+        verdict = board.verdict(create(board, document(board)))
+        assert verdict.status == wanted, (kind, verdict, board.tail)
