@@ -53,12 +53,17 @@ class Session:
         self.state = state
         self._numbers = itertools.count(1)
 
-    def board(self, block: int = 4096, heap: str = "80k", frozen: bool = False) -> Board:
-        """A new board whose configuration asks for blocks of that size; not yet switched on."""
+    def board(
+        self, block: int = 4096, heap: str = "80k", frozen: bool = False, **config: object
+    ) -> Board:
+        """A new board whose configuration asks for blocks of that size; not yet switched on.
+
+        config   other members of its config.json
+        """
         name = f"bench-{next(self._numbers)}"
         sluice("thing", "create", name, "--state", self.state)
         path = self.state / "things" / name / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"block": block}))
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"block": block} | config))
         return Board(self.state, name, heap=heap, frozen=frozen)
 
     def update(self, board: Board, size: int, protocol: str = "mqtt") -> Update:

@@ -5,7 +5,8 @@
 Instructions are callgrind's on the i386 unix port: MQTT packets from a file, in pieces as large as
 the link's buffer, through the packet reader, the stream source, the block parser and the image,
 into a slot whose flash costs nothing. A run over four blocks of 98,304 bytes less one
-over two, so that starting up does not count. Not in it: the socket, TLS, flash, and the digest
+over two, so that starting up does not count. Rows with CBOR are streams in that format, whose
+largest block is four thirds of JSON's. Not in it: the socket, TLS, flash, and the digest
 that is read back afterwards. KiB/s are those of whole updates over mutual TLS on the loopback
 interface, with simulated flash: this machine's, and no board's. The local cloud's HTTP is plain.
 """
@@ -21,11 +22,18 @@ from pathlib import Path
 from bench import callgrind, session, tables
 from bench.command import guarded
 from host_tools import toolchain
+from host_tools.cloud import cbor
 from host_tools.compile import compile_module, compile_tree, firmware_sources
 from host_tools.errors import SluiceError
 
-BLOCKS = (256, 1_024, 4_096, 16_384, 98_304)  # bytes; the largest fits into AWS's 128 KiB
-UNIT = 98_304  # bytes, what all of them divide
+Case = tuple[int, str]  # bytes of a block, and the format that it comes in
+
+JSON, CBOR = "blockparser", "cborparser"  # the device's modules that read them
+CASES: tuple[Case, ...] = (
+    *((block, JSON) for block in (256, 1_024, 4_096, 16_384, 98_304)),
+    *((block, CBOR) for block in (1_024, 4_096, 16_384, 98_304)),
+)
+UNIT = 98_304  # bytes, what all blocks divide
 HEAP = 256_000
 THING, STREAM, TOKEN = "bench", "AFR_OTA-bench", "sluice-00000000"
 
@@ -64,6 +72,9 @@ class Link:
         sink = handler if hasattr(handler, "feed") else Whole(handler, 8192)
         self._sinks[topic.encode()] = sink
 
+    def unsubscribe(self, topic):
+        self._sinks.pop(topic.encode())
+
     def publish(self, topic, message):
         pass
 
@@ -80,12 +91,14 @@ async def pause():
     pass
 
 
-def run(packets, size, block):
+def run(packets, size, block, form):
     what = File(size, "mqtt_stream")
     what.stream, what.id = "STREAM", 0
     image = Image(Slot(), size, block)
     with open(packets, "rb") as file:
-        stream = mqtt_stream.MQTTStream(Link(file), Clock(), "THING", what, block, 8)
+        words = Link(file), Clock(), "THING", what, block, 8
+        parser = __import__("ota." + form, None, None, ("BlockParser",)).BlockParser
+        stream = mqtt_stream.MQTTStream(*words, parser, ["", 0])
         try:
             stream.fetch(image, pause).send(None)
         except StopIteration:
@@ -95,21 +108,29 @@ def run(packets, size, block):
 """
 
 
-def packets(size: int, block: int) -> Iterator[bytes]:
+def packets(size: int, case: Case) -> Iterator[bytes]:
     """The broker's side of a download as PUBLISH packets: the description, then all blocks."""
+    block, form = case
+    suffix = "cbor" if form == CBOR else "json"
     prefix = f"$aws/things/{THING}/streams/{STREAM}/"
-    yield publish(prefix + "description/json", {"c": TOKEN, "s": 1, "r": [{"f": 0, "z": size}]})
+    about = {"c": TOKEN, "s": 1, "r": [{"f": 0, "z": size}]}
+    yield publish(f"{prefix}description/{suffix}", about)
     noise = random.Random(block)
     for index in range(size // block):
-        data = base64.b64encode(noise.randbytes(block)).decode()
+        data: bytes | str = noise.randbytes(block)
+        if form == JSON:
+            data = base64.b64encode(data).decode()
         message = {"c": TOKEN, "f": 0, "i": index, "l": block, "p": data}
-        yield publish(prefix + "data/json", message)
+        yield publish(f"{prefix}data/{suffix}", message)
 
 
 def publish(topic: str, message: dict) -> bytes:
     """One MQTT packet at QoS 0."""
     body = len(topic).to_bytes(2, "big") + topic.encode()
-    body += json.dumps(message, separators=(",", ":")).encode()
+    if topic.endswith("cbor"):
+        body += cbor.dumps(message)
+    else:
+        body += json.dumps(message, separators=(",", ":")).encode()
     left, length = len(body), bytearray()
     while left > 0x7F:
         length.append(left & 0x7F | 0x80)
@@ -128,28 +149,31 @@ def prepare(folder: Path) -> None:
     script.unlink()
 
 
-def scenario(folder: Path, block: int, units: int) -> str:
-    """A script for `units` times 98,304 bytes in blocks of that size, and its packets."""
-    name = f"{block}x{units}"
-    (folder / name).write_bytes(b"".join(packets(units * UNIT, block)))
-    script = f"import streaming\nstreaming.run({name!r}, {units * UNIT}, {block})\n"
+def scenario(folder: Path, case: Case, units: int) -> str:
+    """A script for `units` times 98,304 bytes in blocks of that kind, and its packets."""
+    block, form = case
+    name = f"{form}{block}x{units}"
+    (folder / name).write_bytes(b"".join(packets(units * UNIT, case)))
+    script = f"import streaming\nstreaming.run({name!r}, {units * UNIT}, {block}, {form!r})\n"
     (folder / f"{name}.py").write_text(script)
     return f"{name}.py"
 
 
-def per_byte(folder: Path, block: int) -> int:
+def per_byte(folder: Path, case: Case) -> int:
     """Instructions per byte of the image."""
     low, high = (
-        callgrind.instructions("i386", scenario(folder, block, units), folder, HEAP)
+        callgrind.instructions("i386", scenario(folder, case, units), folder, HEAP)
         for units in (2, 4)
     )
     return round((high - low) / (2 * UNIT))
 
 
-def speed(cloud: session.Session, block: int | None) -> int:
-    """KiB/s of the download, by the board's own clock; without a block it is by HTTP."""
-    with cloud.board(block or 4_096, heap="1M") as board:
-        update = cloud.update(board, 1_468_006, "mqtt" if block else "http")
+def speed(cloud: session.Session, case: Case | None) -> int:
+    """KiB/s of the download, by the board's own clock; without a case it is by HTTP."""
+    block, form = case or (4_096, JSON)
+    more = {"stream_format": "cbor"} if form == CBOR else {}
+    with cloud.board(block, heap="1M", **more) as board:
+        update = cloud.update(board, 1_468_006, "mqtt" if case else "http")
     if not update.succeeded:
         raise SluiceError(f"blocks of {block}: {update.reason}")
     return round(update.size / 1024 / (update.download_ms / 1000))
@@ -157,15 +181,18 @@ def speed(cloud: session.Session, block: int | None) -> int:
 
 def main() -> int:
     """Print the table."""
-    counted: dict[int, int | None] = dict.fromkeys(BLOCKS)
+    counted: dict[Case, int | None] = dict.fromkeys(CASES)
     if callgrind.available():
         with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
             prepare(Path(scratch))
-            counted = {block: per_byte(Path(scratch), block) for block in BLOCKS}
+            counted = {case: per_byte(Path(scratch), case) for case in CASES}
     else:
         print(callgrind.MISSING)
     with session.opened() as cloud:
-        rows = [[f"{block:,}", counted[block], speed(cloud, block)] for block in BLOCKS]
+        rows = [
+            [f"{case[0]:,}{' CBOR' * (case[1] == CBOR)}", counted[case], speed(cloud, case)]
+            for case in CASES
+        ]
         rows.append(["HTTP ranges", None, speed(cloud, None)])
     tables.show(
         "Streaming, by size of the block",

@@ -20,8 +20,9 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "signers":            ([], 0, 8),       # paths of certificates or public keys on the board
     "wifi":               ({}, 0, 8),       # ssid, password
     "ntp":                (["pool.ntp.org", "time.cloudflare.com"], 0, 4),
-    "block":              (4096, 256, 98_304),  # bytes; what fits base64 into 128 KiB of MQTT
+    "block":              (4096, 256, 131_072),  # bytes; in JSON up to _JSON_BLOCK
     "window":             (8, 1, 512),      # blocks asked for at once, 128 KiB at most
+    "stream_format":      ("json", 4, 4),   # of streams: "json" or "cbor"
     "protocol":           ("mqtt", 4, 4),   # of a file that comes by "mqtt" and "http"
     "http_ca":            ("", 0, 255),     # path of the file servers' CA; "": the broker's
     "report_version":     ("", 0, 64),      # key that the shadow gets it as; "": none
@@ -37,6 +38,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
 }
 # fmt: on
 
+_JSON_BLOCK = 98_304  # bytes; base64 makes 128 KiB of them, all that AWS takes for a message
 _NAME_MAX = 128  # characters of a thing's name; of the other texts, 255
 
 
@@ -96,10 +98,17 @@ def _check_contents(values):
     block = values["block"]
     if block % 4096 and 4096 % block:
         raise ConfigError("config: block is neither a multiple nor a divisor of 4096")
+    if block > _JSON_BLOCK and values["stream_format"] == "json":
+        raise ConfigError("config: block is over %d, which JSON cannot carry" % _JSON_BLOCK)
     for key in ("signers", "ntp"):
         if not all(isinstance(text, str) and text for text in values[key]):
             raise ConfigError("config: %s is no list of texts" % key)
-    choices = (("dialect", DIALECTS), ("log", LEVELS), ("protocol", ("mqtt", "http")))
+    choices = (
+        ("dialect", DIALECTS),
+        ("log", LEVELS),
+        ("protocol", ("mqtt", "http")),
+        ("stream_format", ("json", "cbor")),
+    )
     for key, known in choices:
         if values[key] not in known:
             raise ConfigError(

@@ -91,7 +91,8 @@ def _greeting(link, thing, key, version):
 def _source(settings, link, clock, context):
     thing, window, ca = settings["thing"], settings["window"], settings.pop("http_ca")
     http_first = settings.pop("protocol") == "http"
-    refused = ["", 0]
+    parser = "ota.cborparser" if settings.pop("stream_format") == "cbor" else "ota.blockparser"
+    history = ["", 0]
 
     def source(file, block):
         if http_first and file.url:
@@ -99,8 +100,9 @@ def _source(settings, link, clock, context):
         if file.source == "http_range":
             http = plug_in("net.http", "HTTP")(link, clock, context, ca)
             let_go("net.http", "net.address")  # its code stays for as long as what was made
-            return _built("SOURCES", file.source, http, file, refused)
-        return _built("SOURCES", file.source, link, clock, thing, file, block, window)
+            return _built("SOURCES", file.source, http, file, history)
+        words = (link, clock, thing, file, block, window, plug_in(parser, "BlockParser"), history)
+        return _built("SOURCES", file.source, *words)
 
     return source
 

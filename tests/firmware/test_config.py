@@ -78,6 +78,7 @@ def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
         "ntp": ("pool", [None], [5]),
         "block": (255, 98_305, 300, 5_000, 4_097, "4096"),
         "window": (0, 513),
+        "stream_format": ("", "xml", "CBOR", 5),
         "keepalive_s": (29, 1_201),
         "allow_unsigned": (0, 1, "yes"),
         "watchdog_s": (-1, 301),
@@ -92,6 +93,16 @@ def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
 def test_config_block_of_every_size_that_fits_is_taken():
     for block in (256, 512, 1_024, 2_048, 4_096, 8_192, 12_288, 98_304):
         assert config.check(values(block=block))["block"] == block
+
+
+def test_config_block_over_what_base64_leaves_room_for_is_for_cbor_only():
+    for block in (98_304, 102_400, 126_976, 131_072):
+        found = config.check(values(block=block, stream_format="cbor"))
+        assert (found["block"], found["stream_format"]) == (block, "cbor")
+    for block in (102_400, 131_072):
+        assert "over 98304" in complaint(block=block)
+    for block in (131_073, 135_168, 300):
+        assert "block" in complaint(block=block, stream_format="cbor")
 
 
 def test_config_keys_that_are_not_ours_are_kept():

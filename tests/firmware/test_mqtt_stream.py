@@ -5,8 +5,11 @@ from binascii import b2a_base64
 from random import getrandbits, seed
 
 from doubles import SECTOR, Flash, Link, pattern, raised, run
+from test_cborparser import head
 
 from ota import log
+from ota.blockparser import BlockParser
+from ota.cborparser import BlockParser as CBORParser
 from ota.errors import Fail, Gone, Retry
 from ota.image import Image
 from ota.job import File
@@ -21,6 +24,8 @@ PREFIX = "$aws/things/%s/streams/%s/" % (THING, STREAM)
 class Server:
     """A stream of one file. `order` is that of the keys; `fault` changes what is sent."""
 
+    parser = BlockParser
+
     def __init__(self, data, file=0, order="cfilp", fault=None):
         self.data = data
         self.file = file
@@ -31,13 +36,13 @@ class Server:
         self.description = {"s": 1, "d": "d", "r": [{"f": file, "z": len(data)}]}
 
     def __call__(self, topic, message):
-        assert topic.startswith(PREFIX) and topic.endswith("/json")
-        request = json.loads(message)
+        assert topic.startswith(PREFIX) and topic.endswith("/" + self.parser.form)
+        request = self.read(message)
         self.token = request["c"]
         if "/describe/" in topic:
             self.described += 1
             return self.describe()
-        assert request["f"] == self.file and request["s"] == 1
+        assert request["f"] == self.file and request.get("s", 1) == 1
         assert 256 <= request["l"] <= 131_072 and request["n"] * request["l"] <= 131_072
         self.gets.append((request["o"], request["n"]))
         wanted = range(request["o"], request["o"] + request["n"])
@@ -59,8 +64,50 @@ class Server:
     def rejected(self, **words):
         return [(PREFIX + "rejected/json", json.dumps(words).encode())]
 
+    def read(self, message):
+        return json.loads(message)
 
-def made(server, block=SECTOR, window=8, check=None, written=None, size=None):
+
+class CBORServer(Server):
+    """The same in CBOR, in maps of indefinite length as AWS has them."""
+
+    parser = CBORParser
+
+    def describe(self):
+        self.description["c"] = self.token
+        return [(PREFIX + "description/cbor", encoded(self.description))]
+
+    def block(self, index, size, **changes):
+        part = bytes(self.data[index * size : (index + 1) * size])
+        assert part, "a block past the end"
+        values = {"c": self.token, "f": self.file, "i": index, "l": len(part), "p": part}
+        values.update(changes)
+        items = [encoded(key) + encoded(values[key]) for key in self.order]
+        return PREFIX + "data/cbor", b"\xbf" + b"".join(items) + b"\xff"
+
+    def rejected(self, **words):
+        return [(PREFIX + "rejected/cbor", encoded(words))]
+
+    def read(self, message):
+        return CBORParser.loads(message)
+
+
+def encoded(value):
+    """The value in CBOR, of the kinds that streams have."""
+    if isinstance(value, dict):
+        return head(5, len(value)) + b"".join(encoded(k) + encoded(v) for k, v in value.items())
+    if isinstance(value, list):
+        return head(4, len(value)) + b"".join(encoded(item) for item in value)
+    if isinstance(value, int):
+        return head(0, value) if value >= 0 else head(1, -1 - value)
+    data = value.encode() if isinstance(value, str) else value
+    return head(3 if isinstance(value, str) else 2, len(data)) + data
+
+
+SERVERS = (Server, CBORServer)
+
+
+def made(server, block=SECTOR, window=8, check=None, written=None, size=None, history=None):
     """(stream, image, flash, link)"""
     size = size or len(server.data)
     file = File(size, "mqtt_stream")
@@ -68,7 +115,8 @@ def made(server, block=SECTOR, window=8, check=None, written=None, size=None):
     flash = Flash(-(-size // SECTOR))
     image = Image(flash, size, block, check, written)
     link = Link(server)
-    stream = MQTTStream(link, link.clock, THING, file, block, window)
+    words = (link, link.clock, THING, file, block, window, server.parser, history or ["", 0])
+    stream = MQTTStream(*words)
     return stream, image, flash, link
 
 
@@ -122,10 +170,22 @@ def losing(*numbers):
 def test_stream_every_block_size_arrives_byte_for_byte():
     for block in (256, 512, 1_024, 2_048, 4_096, 8_192, 16_384, 98_304, 131_072):
         for size in (60, 5 * SECTOR - 1, 5 * SECTOR, 5 * SECTOR + 60):
-            server = Server(pattern(size))
-            fetch(server, block=block)
-            asked = sum(count for _, count in server.gets)
-            assert asked == -(-size // block), (block, size)
+            for kind in SERVERS:
+                server = kind(pattern(size))
+                fetch(server, block=block)
+                asked = sum(count for _, count in server.gets)
+                assert asked == -(-size // block), (block, size)
+
+
+def test_stream_in_cbor_of_the_largest_block_arrives_byte_for_byte():
+    server = CBORServer(pattern(300_000))
+    fetch(server, block=131_072, window=512)
+    assert server.gets == [(0, 1), (1, 1), (2, 1)]
+
+
+def test_stream_in_cbor_hears_and_speaks_nothing_else():
+    link, _ = fetch(CBORServer(pattern(2 * SECTOR)))
+    assert all(topic.endswith("/cbor") for topic, _, _ in link.sent)
 
 
 def test_stream_is_described_before_it_is_asked_for():
@@ -149,7 +209,8 @@ def test_stream_window_stays_below_what_the_service_sends_at_once():
 def test_stream_other_order_of_keys_arrives():
     for order in ("cfilp", "plifc", "pcfil", "ipcfl", "lpifc"):
         for block in (256, 4_096, 8_192):
-            fetch(Server(pattern(3 * SECTOR + 60), order=order), block=block)
+            for kind in SERVERS:
+                fetch(kind(pattern(3 * SECTOR + 60), order=order), block=block)
 
 
 def test_stream_file_of_another_id_is_the_one_asked_for():
@@ -261,12 +322,31 @@ def test_stream_that_falls_silent_is_given_up_within_a_minute():
     assert len(server.gets) >= 6
 
 
-def test_stream_that_is_never_described_is_given_up():
-    server = Server(pattern(SECTOR))
-    server.describe = lambda: ()
-    error, link, _, _ = failure(Retry, server)
-    assert str(error) == "no description of the stream" and not server.gets
-    assert link.clock.now == 1_000 + 15_000
+def test_stream_that_is_never_described_is_asked_for_its_blocks_all_the_same():
+    for kind in SERVERS:
+        server = kind(pattern(3 * SECTOR))
+        server.describe = lambda: ()
+        link, _ = fetch(server)
+        assert server.described == 1 and link.clock.now == 1_000 + 15_000
+
+
+def test_stream_whose_description_loses_the_link_twice_is_not_described_again():
+    def forbidden():
+        raise Retry("the broker closed the connection")
+
+    history = ["", 0]
+    for _ in range(2):
+        server = Server(pattern(3 * SECTOR))
+        server.describe = forbidden
+        error, link, _, _ = failure(Retry, server, history=history)
+        assert server.described == 1 and not server.gets
+    server = Server(pattern(3 * SECTOR))
+    server.describe = forbidden
+    fetch(server, history=history)
+    assert not server.described and len(server.gets) == 2
+    history[0] = "another"
+    fetch(Server(pattern(SECTOR)), history=history)
+    assert history == [STREAM, 0]
 
 
 # -- what is refused -----------------------------------------------------------------------------
@@ -278,24 +358,28 @@ def test_stream_rejected_in_both_spellings_fails_with_its_code():
             for code, kind in (("ResourceNotFound", Fail), ("VersionMismatch", Fail),
                                ("BlockSizeOutOfBounds", Fail), ("InternalError", Retry),
                                ("RequestThrottled", Retry)):  # fmt: skip
-                server = Server(pattern(2 * SECTOR))
+                for served in SERVERS:
+                    server = served(pattern(2 * SECTOR))
 
-                def answer(*_, server=server, code=code, spelling=spelling):
-                    words = dict(zip(spelling, (code, "why", server.token)))
-                    return server.rejected(**words)
+                    def answer(*_, server=server, code=code, spelling=spelling):
+                        words = dict(zip(spelling, (code, "why", server.token)))
+                        return server.rejected(**words)
 
-                if place == "describe":
-                    server.describe = answer
-                else:
-                    server.fault = answer
-                error, link, _, _ = failure(kind, server)
-                assert str(error) == "stream rejected: " + code
+                    if place == "describe":
+                        server.describe = answer
+                    else:
+                        server.fault = answer
+                    error, link, _, _ = failure(kind, server)
+                    assert str(error) == "stream rejected: " + code + " why"
 
 
 def test_stream_rejection_of_somebody_else_is_passed_over():
     server = Server(pattern(2 * SECTOR))
     server.fault = lambda m: server.rejected(o="ResourceNotFound", m="", c="theirs") + m
     fetch(server)
+    other = CBORServer(pattern(2 * SECTOR))
+    other.fault = lambda m: [(PREFIX + "rejected/cbor", b"\xbf\x61c")] + m
+    fetch(other)
     server.fault = lambda m: [(PREFIX + "rejected/json", b"junk")] + m
     fetch(server)
 
@@ -307,13 +391,29 @@ def test_stream_rejection_without_a_token_counts():
 
 
 def test_stream_of_another_size_fails_before_a_block_is_asked_for():
-    for sizes in ([{"f": 0, "z": 60}], [], [{"f": 1, "z": SECTOR}], None, [5], {},
-                  [{"f": 0, "z": SECTOR}, {"f": 0, "z": SECTOR}], [{"f": 0}]):  # fmt: skip
-        server = Server(pattern(SECTOR))
-        server.description["r"] = sizes
-        error, _, flash, _ = failure(Fail, server)
-        assert error.reason == "file size is not the stream's", sizes
-        assert not server.gets and not any(flash.erases)
+    for kind in SERVERS:
+        for sizes, reason in (
+            ([{"f": 0, "z": 60}], "file size is not the stream's 60"),
+            ([{"f": 0, "z": SECTOR}, {"f": 0, "z": SECTOR}], "file size is not the stream's"),
+            ([{"f": 0}], "file size is not the stream's None"),
+            ([], "stream has no file 0, but"),
+            ([{"f": 1, "z": SECTOR}, {"f": 7, "z": 1}], "stream has no file 0, but 1 7"),
+            ([{"f": "x"}, {}], "stream has no file 0, but"),
+            ([5], "stream has no file 0, but"),
+            ({}, "stream has no file 0, but"),
+        ):
+            server = kind(pattern(SECTOR))
+            server.description["r"] = sizes
+            error, _, flash, _ = failure(Fail, server)
+            assert str(error).startswith(reason), (sizes, error)
+            assert not server.gets and not any(flash.erases)
+
+
+def test_stream_with_more_files_than_can_be_told_says_some():
+    server = Server(pattern(SECTOR), file=0)
+    server.description["r"] = [{"f": number, "z": 1} for number in range(1, 51)]
+    error, _, _, _ = failure(Fail, server)
+    assert str(error) == "stream has no file 0, but 1 2 3 4 5 6 7 8"
 
 
 def test_stream_with_two_files_gives_the_one_of_the_job():
@@ -366,6 +466,26 @@ def test_stream_wrong_blocks_count_nothing_and_come_again():
                 assert spoilt
 
 
+def test_stream_wrong_blocks_in_cbor_count_nothing_and_come_again():
+    wrongs = ({"c": "theirs"}, {"c": 5}, {"c": b"sluice"}, {"f": 9}, {"l": 5}, {"i": -1},
+              {"i": 10 ** 12}, {"i": "3"}, {"p": b""}, {"p": b"x" * 5_000}, {"p": "text"},
+              {"p": {}}, {"l": {"l": SECTOR}})  # fmt: skip
+    for wrong in wrongs:
+        for order in ("cfilp", "pcfil"):
+            server = CBORServer(pattern(12 * SECTOR), order=order)
+            spoilt = []
+
+            def fault(messages, server=server, spoilt=spoilt, wrong=wrong):
+                if len(server.gets) == 3 and not spoilt:
+                    spoilt.append(1)
+                    return [server.block(server.gets[-1][0], SECTOR, **wrong)] + messages[1:]
+                return messages
+
+            server.fault = fault
+            fetch(server, erases=2)
+            assert spoilt
+
+
 def test_stream_that_sends_nothing_but_bad_blocks_fails_by_name():
     for wrong in ({"p": '"AAAA"'}, {"p": '"*"'}, {"l": 5}):
         server = Server(pattern(5 * SECTOR))
@@ -394,8 +514,8 @@ def test_stream_silent_after_one_bad_block_is_tried_again_later():
 
 
 def test_stream_block_cut_off_counts_nothing_and_comes_again():
-    for order in ("cfilp", "pcfil"):
-        server = Server(pattern(5 * SECTOR), order=order)
+    for kind, order in [(kind, order) for kind in SERVERS for order in ("cfilp", "pcfil")]:
+        server = kind(pattern(5 * SECTOR), order=order)
 
         def fault(messages, server=server):
             if len(server.gets) == 2:
@@ -438,7 +558,7 @@ def test_stream_whose_topics_are_over_256_bytes_fails_by_name():
     file = File(4_096, "mqtt_stream")
     file.stream = STREAM + "s"
     try:
-        MQTTStream(None, None, THING, file, 4_096, 8)
+        MQTTStream(None, None, THING, file, 4_096, 8, BlockParser, ["", 0])
         raise AssertionError("taken")
     except Fail as error:
         assert "256 bytes" in str(error)

@@ -15,10 +15,12 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from stage import Stage
 
+from host_tools.cloud import cbor
+
 TOPICS = (
-    "streams/+/data/json",
-    "streams/+/get/json",
-    "streams/+/describe/json",
+    "streams/+/data/+",
+    "streams/+/get/+",
+    "streams/+/describe/+",
     "jobs/+/update",
     "jobs/+/update/accepted",
     "jobs/notify-next",
@@ -58,10 +60,11 @@ class Spy:
         client.subscribe([(self._prefix + topic, 1) for topic in TOPICS])
 
     def _hear(self, client, userdata, message) -> None:
+        read = cbor.loads if message.topic.endswith("/cbor") else json.loads
         try:
-            body = json.loads(message.payload)
+            body = read(message.payload)
         except ValueError:
-            return  # what a test says that is no JSON
+            return  # what a test says that is no message
         if isinstance(body, dict):
             body.pop("p", None)
             self.hear(message.topic.removeprefix(self._prefix), body)

@@ -29,6 +29,19 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
     assert ears.accepted("SUCCEEDED") == 1
 
 
+@pytest.mark.parametrize(("block", "window"), [(256, 512), (4096, 8), (131_072, 1)])
+def test_update_in_cbor_of_full_size_arrives_byte_for_byte(cloud, stage, spy, block, window):
+    scene = stage(cloud, block=block, window=window, stream_format="cbor")
+    scene.board.heap = "80k"  # with all code loaded into it
+    ears = spy(scene)
+    scene.power_on()
+    update(scene, image("1.1.0", SIZE))
+    assert ears.blocks.keys() == set(range(-(-SIZE // block)))
+    asked = {topic.rsplit("/", 1)[1] for topic, _ in ears.heard if topic.startswith("streams/")}
+    assert asked == {"cbor"}
+    assert ears.accepted("SUCCEEDED") == 1
+
+
 @pytest.mark.parametrize("size", [147_455, 147_456, SMALL, SLOT])
 def test_update_of_an_image_size_arrives_byte_for_byte(cloud, stage, size):
     scene = stage(cloud)

@@ -12,6 +12,8 @@ LAYERS = (
     (
         "ota.plugins",
         "ota.blockparser",
+        "ota.cbor",
+        "ota.cborparser",
         "ota.p256",
         "ota.rsa",
         "ota.x509",

@@ -1,4 +1,4 @@
-"""AWS IoT MQTT-based file delivery, JSON: describe, get, data, rejected.
+"""AWS IoT MQTT-based file delivery: describe, get, data, rejected; in JSON or CBOR.
 
 Blocks come at QoS 0: in any order, twice, or not at all. Up to two requests are out at a time,
 128 KiB together; what did not come is asked for again, run by run, so a single lost block is one
@@ -11,23 +11,23 @@ memory   under 1 KiB, whatever the block and the window
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"
 """
 
-import json
 from random import getrandbits
 
 from micropython import const
 
-from ota.blockparser import BlockParser
 from ota.errors import Fail, Gone, OTAError, Retry
+from ota.loading import let_go, plug_in
 from ota.log import Log
 
 _VOLUME = const(131_072)  # bytes the service sends for one request, at most
-_ANSWER_MS = const(15_000)  # for describe
 _TOPIC = const(256)  # bytes of a topic, AWS's limit; a thing's and a stream's name have 128 each
 _PATIENCE_MS = const(1_000)  # without a byte before what is out counts as lost; at first
 _PATIENCE_MAX_MS = const(10_000)
+_TEXT = const(128)  # characters of a refusal's text that are repeated
 _FRUITLESS = const(6)  # times in a row that nothing came, before the link is given up
 _RUNS = const(2)  # requests out at a time
 
+_DESCRIPTION = "ota.sources.description"  # needed once in a download
 _PASSING = ("InternalError", "RequestThrottled")  # worth another try
 
 log = Log("stream")
@@ -42,12 +42,16 @@ class MQTTStream:
     file     ota.job.File
     block    bytes of a block: 256, 512, 1,024, 2,048 or a multiple of 4,096
     window   blocks asked for at once, at most
+    parser   the class that reads its messages, of ota.blockparser or ota.cborparser
+    history  list of two, kept by the caller between downloads, for ota.sources.description
     """
 
-    def __init__(self, link, clock, thing, file, block, window):
+    def __init__(self, link, clock, thing, file, block, window, parser, history):
         self._link = link
         self._clock = clock
         self._prefix = "$aws/things/%s/streams/%s/" % (thing, file.stream)
+        self._parser = parser
+        self._history = history
         if len(self._prefix) + len("description/json") > _TOPIC:
             raise Fail("stream's topic longer than 256 bytes")
         self._file = file
@@ -55,7 +59,7 @@ class MQTTStream:
         self._most = max(1, min(window, _VOLUME // block))
         self._window = self._most
         self._token = "sluice-%08x" % getrandbits(31)
-        self._description = None
+        self._version = None  # the member that tells it
         self._runs = []  # [first block, count] of the requests that are out, two at most
         self._blocks = None
 
@@ -65,7 +69,7 @@ class MQTTStream:
         raises   Retry when the stream is silent, Fail when it cannot give the file
         """
         blocks = self._blocks = _Blocks(
-            image, self._file.id, self._block, self._token, self._clock
+            image, self._file.id, self._block, self._token, self._clock, self._parser
         )
         await self._open()
         patience_ms, fruitless = _PATIENCE_MS, 0
@@ -87,42 +91,54 @@ class MQTTStream:
         """Leave nothing behind on the link; what is still coming in mid-message is passed over."""
         if self._blocks:
             self._blocks.error = self._blocks.error or Gone("closed")
-        for answers in ("data", "description", "rejected"):
-            self._link.unsubscribe(self._prefix + answers + "/json")
+        for what in ("data", "description", "rejected"):
+            self._link.unsubscribe(self.topic(what))
 
     # -- describing --------------------------------------------------------------------------
 
     async def _open(self):
-        """Subscribe, then check that the stream has our file, of the size the job says."""
-        await self._link.subscribe(self._prefix + "rejected/json", self._on_rejected)
-        await self._link.subscribe(self._prefix + "description/json", self._on_description)
-        await self._link.subscribe(self._prefix + "data/json", self._blocks)
-        self._publish("describe", {"c": self._token})
-        ready = lambda: self._description or self._blocks.error  # noqa: E731
-        if not await self._link.wait(ready, _ANSWER_MS):
-            raise Retry("no description of the stream")
-        self._blocks.take_stock()
-        files = self._description.get("r")
-        files = files if isinstance(files, list) else ()
-        sizes = [r.get("z") for r in files if isinstance(r, dict) and r.get("f") == self._file.id]
-        if sizes != [self._file.size]:
-            raise Fail("file size is not the stream's", *sizes[:1])
-        self._description = {"s": self._description.get("s")}
+        """Subscribe to what comes, then have the stream say what it holds, where it will."""
+        await self._link.subscribe(self.topic("rejected"), self._on_rejected)
+        await self._link.subscribe(self.topic("data"), self._blocks)
+        try:
+            describe = plug_in(_DESCRIPTION, "describe")
+            self._version = await describe(self, self._link, self._file, self._history)
+        finally:
+            describe = let_go(_DESCRIPTION)
 
-    def _publish(self, request, payload):
-        self._link.publish(self._prefix + request + "/json", json.dumps(payload))
+    @property
+    def error(self):
+        """What a handler met, to be raised."""
+        return self._blocks.error
 
-    def _on_description(self, topic, payload):
-        self._description = _answer(payload, self._token) or self._description
+    def topic(self, what):
+        """The topic of this kind of message."""
+        return self._prefix + what + "/" + self._parser.form
+
+    def publish(self, request, members):
+        """Send a request with our token."""
+        members["c"] = self._token
+        self._link.publish(self.topic(request), self._parser.dumps(members))
 
     def _on_rejected(self, topic, payload):
         """Both spellings of an error: `o m c` and `code message clientToken`."""
-        answer = _answer(payload, self._token)
+        answer = self.answer(payload)
         if answer:
             code = answer.get("code") or answer.get("o")
-            log.w("rejected", code, answer.get("message") or answer.get("m"))
+            text = str(answer.get("message") or answer.get("m"))[:_TEXT]
             kind = Retry if code in _PASSING else Fail
-            self._blocks.error = kind("stream rejected: %s" % code)
+            self._blocks.error = kind("stream rejected: %s" % code, text)
+
+    def answer(self, payload):
+        """The members of a message, unless it is none or answers somebody else: then None."""
+        try:
+            value = self._parser.loads(payload or b"")
+        except ValueError:
+            return None
+        if not isinstance(value, dict):
+            return None
+        theirs = value.get("c") or value.get("clientToken") or self._token
+        return value if theirs == self._token else None
 
     # -- the window --------------------------------------------------------------------------
 
@@ -137,17 +153,9 @@ class MQTTStream:
                 return
             self._runs.append((first, count))
             self._blocks.expected = first if one else None
-            self._publish(
-                "get",
-                {
-                    "c": self._token,
-                    "s": self._description.get("s"),
-                    "f": self._file.id,
-                    "l": self._block,
-                    "o": first,
-                    "n": count,
-                },
-            )
+            request = {"f": self._file.id, "l": self._block, "o": first, "n": count}
+            request.update(self._version)
+            self.publish("get", request)
             at = first + count
 
     def _next_run(self, image, at, most):
@@ -179,13 +187,13 @@ class MQTTStream:
 class _Blocks:
     """The link's sink for the data topic: parses each block and hands its bytes to the image."""
 
-    def __init__(self, image, file_id, block, token, clock):
+    def __init__(self, image, file_id, block, token, clock, parser):
         self._image = image
         self._file = file_id
         self._block = block
         self._token = token.encode()
         self._clock = clock
-        self._parser = BlockParser(self)
+        self._parser = parser(self)
         self._index = None  # of the block that is being taken
         self._late_index = False
         self._heard = clock.ticks_ms()
@@ -281,15 +289,3 @@ class _Blocks:
                 self._image.write(data)
             except OTAError as error:
                 self.error = error
-
-
-def _answer(payload, token):
-    """The JSON object, when it is one and does not answer somebody else; else None."""
-    try:
-        value = json.loads(payload or b"")
-    except ValueError:
-        return None
-    if not isinstance(value, dict):
-        return None
-    theirs = value.get("c") or value.get("clientToken") or token
-    return value if theirs == token else None
