@@ -11,15 +11,16 @@ class Slots:
     """The running slot and the other one.
 
     partition  the class esp32.Partition
-    chip       chip id of the image header: 0 ESP32, 5 C3, 9 S3
+    trials     True: the boot loader tries a new image, and takes one back that was not confirmed
     running    label of the slot that runs; `version` of its image, "" when it has none
     target     the slot that an image may be written to; `inactive` is its label, `size` its bytes
     trial      True when the running image is booted but not yet confirmed
     raises     Fail("no second slot") when the partition table has no OTA slots
     """
 
-    def __init__(self, partition, chip):
-        self._chip = chip
+    trials = True
+
+    def __init__(self, partition):
         self._here = here = partition(partition.RUNNING)
         try:
             self.target = here.get_next_update()
@@ -31,6 +32,7 @@ class Slots:
             raise Fail("no second slot")
         head = bytearray(80)
         here.readblocks(0, head, 0)
+        self._chip = head[12] | head[13] << 8  # of what runs, so it is the chip's
         self.version = plug_in("ota.appimage", "version_in")(head)
         self.trial = plug_in("ota.otadata", "on_trial")(partition)
         let_go("ota.appimage", "ota.otadata")
@@ -47,8 +49,11 @@ class Slots:
     def activate(self):
         """Let the boot loader try the other slot at the next reset.
 
-        raises   Fail("image refused by the boot loader", number)
+        raises   Fail("image refused by the boot loader", number); Fail on trial, as set_boot does
+                 not mind one, and what would be gone back to would be what failed
         """
+        if self.trial:
+            raise Fail("the image that runs is on trial")
         try:
             self.target.set_boot()
         except OSError as error:

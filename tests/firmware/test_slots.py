@@ -41,7 +41,9 @@ class Part:
 
     def __init__(self, which, *info):
         if which == "make":
-            self.row, self.data, self.calls = info, [b"\xff" * 80, b"\xff" * 80], []
+            self.row, self.data, self.calls = info, [bytes(head()), b"\xff" * 80], []
+            if info[0] == 1:
+                self.data[0] = b"\xff" * 80
             self.fault = None
 
     @classmethod
@@ -83,7 +85,7 @@ def layout(running=0, records=(), slots=2, extra=()):
         otadata.data[place] = data
     Part.table = apps + list(extra) + [otadata]
     Part.running = apps[running]
-    return Slots(Part, 0)
+    return Slots(Part)
 
 
 def test_slots_names_and_sizes_are_the_partitions():
@@ -95,7 +97,7 @@ def test_slots_without_a_second_slot_fail_by_name():
     assert raised(Fail, layout, 0, (), 1).reason == "no second slot"
     factory = part(0, 0, 0x10000, 0x180000, "factory")
     Part.table, Part.running = [factory], factory
-    assert raised(Fail, Slots, Part, 0).reason == "no second slot"
+    assert raised(Fail, Slots, Part).reason == "no second slot"
 
 
 def test_slots_trial_is_the_pending_record_of_the_running_slot():
@@ -129,16 +131,16 @@ def test_slots_blank_otadata_is_no_trial():
 
 def test_slots_without_otadata_are_no_trial():
     layout(0, (record(1, PENDING), record(2, INVALID)))
-    assert Slots(Part, 0).trial
+    assert Slots(Part).trial
     Part.table = [p for p in Part.table if p.row[0] == 0]
-    assert not Slots(Part, 0).trial
+    assert not Slots(Part).trial
 
 
 def test_slots_version_is_the_running_images():
     for data, version in ((head(version=b"4.5.6"), "4.5.6"), (head(descriptor=1), "")):
         layout()
         Part.running.data[0] = data
-        assert Slots(Part, 0).version == version
+        assert Slots(Part).version == version
 
 
 def test_slots_check_passes_an_app_image_and_tells_its_version():
@@ -159,6 +161,26 @@ def test_slots_check_refuses_by_name():
     )
     for data, size, reason in cases:
         assert raised(Fail, slots.check, data, size).reason == reason
+
+
+def test_slots_check_takes_images_of_the_chip_that_runs():
+    for chip in (0, 5, 9):
+        layout()
+        Part.running.data[0] = head(chip=chip)
+        slots = Slots(Part)
+        assert slots.check(head(chip=chip), 1_000) == "1.2.3"
+        for other in {0, 5, 9} - {chip}:
+            error = raised(Fail, slots.check, head(chip=other), 1_000)
+            assert str(error) == "wrong chip %d" % other
+
+
+def test_slots_on_trial_activate_nothing():
+    slots = layout(1, (record(1, VALID), record(2, PENDING)))
+    assert raised(Fail, slots.activate).reason == "the image that runs is on trial"
+    assert not slots.target.calls
+    slots.confirm()
+    slots.activate()
+    assert slots.target.calls == ["set_boot"]
 
 
 def test_slots_activate_sets_the_other_slot_to_boot():

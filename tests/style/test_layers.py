@@ -36,7 +36,7 @@ LAYERS = (
         "net.address",
     ),
     ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
-    ("config",),
+    ("config", "hardware"),
     ("wiring", "console"),
     ("main",),
 )
@@ -45,7 +45,7 @@ LISTS = "ota.plugins"  # names every plug-in and imports none
 
 # module of the port or of PyPI → the only modules of ours that may import it
 ONLY = {
-    "machine": (), "esp32": (), "network": (), "ntptime": (),
+    "machine": ("hardware",), "network": ("hardware",), "esp32": (), "w800": (), "ntptime": (),
     "socket": ("net.",), "tls": ("net.",), "ssl": ("net.",), "select": ("net.",),
     "umqtt.simple": ("net.",), "asyncio": ("net.", "main", "wiring"),
     "board": ("main", "wiring", "console"), "app": ("main",),
@@ -125,8 +125,10 @@ def test_boards_alone_import_the_hardware_and_none_of_the_nets():
     assert list(BOARDS.rglob("board.py"))
     for file in device_files():
         tops = {name.split(".")[0] for name in imports(parsed(file), KNOWN)}
-        hardware = tops & {"machine", "esp32", "network"}
-        assert not hardware or file.name == "board.py", where(file, parsed(file))
+        hardware = tops & {"machine", "esp32", "network", "w800"}
+        assert not hardware or file.name in ("board.py", "hardware.py"), where(file, parsed(file))
+        if file.parent.parent != BOARDS:
+            assert "hardware" not in tops, f"{file.name}: hardware is for board.py"
         if file.name == "board.py":
             assert not tops & {"socket", "tls", "ssl", "umqtt", "app", "main"}, file
 
