@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
+from host_tools import boards
 from host_tools.device import bootloader, partitions, provision
 from host_tools.device.meter import Meter
 from host_tools.errors import SluiceError
@@ -18,8 +19,7 @@ FACTORY_VERSION = "1.0.0"
 class Hardware:
     """One device folder of a state folder, DIR/devices/NAME.
 
-    board    a folder of boards/, for its partitions.csv and its board.py
-    chip     what the boot loader takes images for: esp32, esp32s3, esp32c3
+    board    a folder of boards/: its partitions.csv, its board.py, and its chip, from board.json
     factory  the image in ota_0 of a new board; None is this checkout's firmware, as 1.0.0
     raises   SluiceError: a name that no thing has, a board without a partition table
     """
@@ -29,17 +29,14 @@ class Hardware:
         state: Path,
         name: str,
         board: str = "SIM_ESP32",
-        chip: str = "esp32",
         factory: bytes | None = None,
     ):
         if not re.fullmatch(r"[a-zA-Z0-9:_-]{1,128}", name):
             raise SluiceError(f"not a thing's name: {name!r}")
-        if not (provision.BOARDS / board / "partitions.csv").is_file():
-            raise SluiceError(f"no board {board!r} in boards/ has a partitions.csv to simulate")
         self.state, self.name, self.board = Path(state), name, board
         self.home = self.state / "devices" / name
-        self.table = partitions.read_csv(provision.BOARDS / board / "partitions.csv")
-        self._chip_name, self._factory = chip, factory
+        self.table = partitions.read_csv(boards.folder(board) / "partitions.csv")
+        self._chip_name, self._factory = boards.chip(board), factory
 
     def make(self) -> None:
         """Factory-flash a new board; write the thing's files where they changed.

@@ -15,14 +15,12 @@ from pathlib import Path
 from littlefs import LittleFS
 from littlefs.errors import LittleFSError
 
-from host_tools.compile import ROOT
 from host_tools.device import norflash, partitions
 from host_tools.device.meter import Meter, raise_power_cut
 from host_tools.device.norflash import SECTOR, NORFlash
 from host_tools.device.partitions import Partition, Table
 from host_tools.errors import SluiceError
 
-BOARDS = ROOT / "boards"
 FILE_SYSTEM = "vfs"  # label of the partition
 LITTLEFS = {  # MicroPython's VfsLfs2; its littlefs writes disk version 2.1, as this one
     "block_size": SECTOR,

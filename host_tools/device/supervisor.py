@@ -68,12 +68,11 @@ class Board(Hardware):
         cut_part: str = "nothing",
         factory: bytes | None = None,
         on_line: Callable[[str], None] | None = None,
-        chip: str = "esp32",
         arch: str = "i386",
         link: Path | None = None,
         frozen: bool = False,
     ):
-        super().__init__(state, name, board, chip, factory)
+        super().__init__(state, name, board, factory)
         if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", heap):
             raise SluiceError(f"not a heap size: {heap!r}; for example 80k")
         if cut_at is not None and cut_at < 1:

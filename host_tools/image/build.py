@@ -24,6 +24,7 @@ from host_tools.image.appimage import (
 )
 from host_tools.image.modules import compiled, device_modules
 
+SIMULATED = "SIM_ESP32"  # whose board.py runs on any of these chips
 VERSION_MAX = 31  # bytes, and a zero
 _LINE = 16  # bytes: the checksum ends one
 _CODE = 16  # bytes of the code segment
@@ -54,15 +55,19 @@ def make_image(
     chip: str = "esp32",
     app: str | Path | None = None,
     modules: dict[str, Path | str] | None = None,
-    board: str = "SIM_ESP32",
+    board: str | None = None,
 ) -> bytes:
     """An app image of exactly `size` bytes, or as small as it gets.
 
     version  str, 1..31 bytes
     app      the application: a file, or its text; it becomes the module `app`
     modules  {path such as "main.py": a file, or its text} instead of the firmware
+    board    the folder of boards/ whose board.py goes with the firmware; None is the simulated one
     raises   SluiceError: unknown chip, version too long, size too small, source does not compile
     """
+    if chip not in CHIPS:
+        raise SluiceError(f"unknown chip {chip}; known are {', '.join(CHIPS)}")
+    board = board or SIMULATED
     content = dict(device_modules(board)) if modules is None else compiled(modules)
     if app is not None:
         content |= compiled({"app.py": app})
@@ -73,8 +78,6 @@ def pack_image(
     version: str, content: dict[str, bytes], size: int | None = None, chip: str = "esp32"
 ) -> bytes:
     """An app image around modules that are compiled already."""
-    if chip not in CHIPS:
-        raise SluiceError(f"unknown chip {chip}; known are {', '.join(CHIPS)}")
     if not 0 < len(version.encode()) <= VERSION_MAX or not version.isprintable():
         raise SluiceError(f"a version has 1 to {VERSION_MAX} printable bytes")
     packed = archive.pack(content)

@@ -4,11 +4,8 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from host_tools import toolchain
-from host_tools.compile import ROOT, compile_tree, firmware_sources
-from host_tools.errors import SluiceError
-
-BOARDS = ROOT / "boards"
+from host_tools import boards, toolchain
+from host_tools.compile import compile_tree, firmware_sources
 
 SELF_TESTS = {  # what --self-test puts in the image as app.py
     "fail": "async def healthy():\n    return False\n",
@@ -17,16 +14,21 @@ SELF_TESTS = {  # what --self-test puts in the image as app.py
 }
 
 
-@lru_cache
-def device_modules(board: str = "SIM_ESP32") -> dict[str, bytes]:
-    """{path: .mpy} of the whole of firmware/, `board`'s board.py and umqtt.simple."""
+def device_sources(board: str) -> dict[str, Path]:
+    """{path: source} of the whole of firmware/, `board`'s board.py and umqtt.simple.
+
+    raises  SluiceError: no such board
+    """
     sources = firmware_sources()
     sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
-    chosen = BOARDS / board / "board.py"
-    if not chosen.exists():
-        raise SluiceError(f"no board.py for {board} in boards/")
-    sources["board.py"] = chosen
-    return compiled(sources)
+    sources["board.py"] = boards.folder(board) / "board.py"
+    return sources
+
+
+@lru_cache
+def device_modules(board: str) -> dict[str, bytes]:
+    """The same, compiled: {path: .mpy}."""
+    return compiled(device_sources(board))
 
 
 def compiled(sources: dict[str, Path | str]) -> dict[str, bytes]:

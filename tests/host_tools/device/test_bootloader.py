@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import pytest
 
+from host_tools.boards import BOARDS
 from host_tools.device import bootloader, otadata, partitions
 from host_tools.device.meter import Meter, PowerCut, raise_power_cut
 from host_tools.device.norflash import SECTOR, NORFlash, meter_size
@@ -15,7 +16,6 @@ from host_tools.device.otadata import (
     UNDEFINED,
     VALID,
 )
-from host_tools.device.provision import BOARDS
 from host_tools.image import make_image
 
 TABLE = partitions.read_csv(BOARDS / "SIM_ESP32/partitions.csv")

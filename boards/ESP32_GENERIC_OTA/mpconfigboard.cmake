@@ -1,0 +1,3 @@
+set(IDF_TARGET esp32)
+set(BLUETOOTH OFF)
+include(${MICROPY_BOARD_DIR}/../esp32.cmake)

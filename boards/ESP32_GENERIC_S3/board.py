@@ -1,0 +1,13 @@
+"""An ESP32-S3 with 8 MiB of flash. See boards/README.md."""
+
+from esp32 import Partition
+
+from hardware import reset, set_time, watchdog, wifi  # noqa: F401
+from ota.slots import Slots
+
+NAME = "ESP32_GENERIC_S3"
+
+
+def slots():
+    """The two app slots. Raises Fail when the partition table has not got them."""
+    return Slots(Partition)

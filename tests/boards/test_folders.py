@@ -1,0 +1,112 @@
+"""The files of every folder of boards/: layouts that add up, words that MicroPython knows."""
+
+import esptool.targets as targets
+import pytest
+
+from host_tools import boards
+from host_tools.device import partitions
+from host_tools.device.norflash import SECTOR
+from host_tools.image.build import CHIPS
+
+NAMES = sorted(file.name for file in boards.BOARDS.iterdir() if file.is_dir())
+ESP32 = [name for name in NAMES if boards.chip(name) in CHIPS]
+BUILT = [name for name in ESP32 if not name.startswith("SIM_")]
+MIB = 1024 * 1024
+SIZES = {"ESP32_GENERIC_S3": 8 * MIB}  # bytes of flash; of the others 4 MiB
+MCUS = {"esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "w800"}
+FEATURES = {"BLE", "Dual-core", "Ethernet", "External Flash", "External RAM", "USB-C", "WiFi"}
+REQUIRED = {
+    "deploy": list,
+    "docs": str,
+    "features": list,
+    "images": list,
+    "mcu": str,
+    "product": str,
+    "thumbnail": str,
+    "url": str,
+    "vendor": str,
+}
+OPTIONAL = {"deploy_options": dict, "variants": dict, "features_non_filterable": list}
+
+
+def table(name: str) -> partitions.Table:
+    """The board's layout; reading it checks alignment and overlap."""
+    return partitions.read_csv(boards.folder(name) / "partitions.csv")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_board_json_has_the_words_of_micropythons_own(name):
+    facts = boards.facts(name)
+    known = REQUIRED | OPTIONAL
+    assert facts.keys() <= known.keys() and REQUIRED.keys() <= facts.keys()
+    for key, value in facts.items():
+        assert isinstance(value, known[key]), key
+    assert facts["mcu"] in MCUS
+    assert set(facts["features"]) <= FEATURES
+    assert facts["product"] and facts["vendor"]
+    for file in facts["deploy"]:
+        assert (boards.folder(name) / file).is_file(), file
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_flash_offset_is_where_the_chip_looks_for_its_boot_loader(name):
+    rom = targets.CHIP_DEFS[boards.chip(name)]
+    stated = boards.facts(name)["deploy_options"]["flash_offset"]
+    assert int(stated, 0) == rom.BOOTLOADER_FLASH_OFFSET
+
+
+@pytest.mark.parametrize("name", ESP32)
+def test_layout_is_within_the_flash_and_has_two_equal_slots(name):
+    layout = table(name)
+    size = SIZES.get(name, 4 * MIB)
+    assert layout.flash_size == size
+    assert max(row.offset + row.size for row in layout.rows) == size
+    assert [slot.label for slot in layout.slots] == ["ota_0", "ota_1"]
+    assert len({slot.size for slot in layout.slots}) == 1
+    for slot in layout.slots:
+        assert slot.offset % 0x10000 == slot.size % 0x10000 == 0
+    for row in layout.rows:
+        assert row.offset % SECTOR == row.size % SECTOR == 0
+    assert layout.otadata.size == 0x2000
+    assert {"nvs", "vfs"} <= {row.label for row in layout.rows}
+    assert layout.rows[0].offset == partitions.TABLE + SECTOR
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_sdkconfig_has_the_flash_of_the_layout_and_rollback(name):
+    text = (boards.folder(name) / "sdkconfig.board").read_text()
+    rows = dict(
+        line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#")
+    )
+    sizes = [key for key, value in rows.items() if "FLASHSIZE" in key and value == "y"]
+    assert sizes == [f"CONFIG_ESPTOOLPY_FLASHSIZE_{SIZES.get(name, 4 * MIB) // MIB}MB"]
+    assert rows["CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE"] == "y"
+    assert all(key.startswith("CONFIG_") and value in ("", "y") for key, value in rows.items())
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_board_without_bluetooth_is_so_for_the_compiler_too(name):
+    off = "set(BLUETOOTH OFF)" in (boards.folder(name) / "mpconfigboard.cmake").read_text()
+    header = (boards.folder(name) / "mpconfigboard.h").read_text()
+    assert ("MICROPY_PY_BLUETOOTH        (0)" in header) is off
+    assert ("BLE" in boards.facts(name)["features"]) is not off
+    for word in ("MICROPY_HW_BOARD_NAME", "MICROPY_HW_MCU_NAME"):
+        assert f"#define {word} " in header
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("app2, app, ota_2, 0x28000, 0x10000", "app2 is not aligned"),
+        ("late, data, fat, 0x30800, 0x1000", "late is not aligned"),
+        ("thick, data, fat, 0x30000, 0x1001", "thick is not aligned"),
+        ("over, data, fat, 0x1f000, 0x1000", "over begins before|app begins before"),
+        ("early, data, fat, 0x8000, 0x1000", "early begins before"),
+        ("odd, data, what, 0x30000, 0x1000", "bad row"),
+    ],
+)
+def test_layout_that_does_not_add_up_is_refused(tmp_path, row, fault):
+    file = tmp_path / "partitions.csv"
+    file.write_text(f"app, app, ota_0, 0x10000, 0x10000\n{row}\n")
+    with pytest.raises(Exception, match=fault):
+        partitions.read_csv(file)
