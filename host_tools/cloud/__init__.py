@@ -3,6 +3,7 @@
     run         puts the parts together: `sluice cloud run`
     service     MQTT: requests in, answers and notices out     broker       Mosquitto, mutual TLS
     executions  what may happen to a job's executions          jobs         Jobs over MQTT
+    rollout     how a job reaches its things, job_life         groups       things put together
     streams     MQTT-based file delivery, with cbor            things       who speaks for whom
     shadows     Device Shadow, over shadow_document            product      thing/product, orders
     web         HTTP: to s3, over the bucket, or to rest       *_api        what rest's calls do

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.job_life import retry_is_left, settle
 from host_tools.cloud.store import Store
 
 LISTED = 10  # executions in a list, the developer guide's limit
@@ -30,12 +31,6 @@ AFTER = {  # status → what a device may make of it
     "IN_PROGRESS": ("IN_PROGRESS", "SUCCEEDED", "FAILED"),
 }
 # fmt: on
-UNFINISHED = tuple(AFTER)
-FAILURES = {  # failureType of a retry criterion → the statuses it is for
-    "FAILED": ("FAILED",),
-    "TIMED_OUT": ("TIMED_OUT",),
-    "ALL": ("FAILED", "TIMED_OUT"),
-}
 QUEUE = (
     "SELECT * FROM executions WHERE thing = ? AND status IN ('QUEUED', 'IN_PROGRESS') "
     "ORDER BY status != 'IN_PROGRESS', queued_at, sequence"
@@ -216,8 +211,9 @@ class Executions:
         values = (*columns.values(), row["sequence"])
         self.store.run(f"UPDATE executions SET {names} WHERE sequence = ?", *values)
         if status not in AFTER:
-            self._retry(row, status)
-            self.settle(row["job"])
+            if retry_is_left(self.store, row, status):
+                self.add(row["job"], row["thing"], row["number"] + 1)
+            settle(self.store, row["job"], now)
         return self.store.row("SELECT * FROM executions WHERE sequence = ?", row["sequence"])
 
     def _timers(self, row: Row, now: float, step_minutes: int | None) -> dict[str, float | None]:
@@ -230,41 +226,6 @@ class Executions:
         if step_minutes is not None:
             timers["step_deadline"] = now + 60 * step_minutes if step_minutes > 0 else None
         return timers
-
-    def _retry(self, row: Row, status: str) -> None:
-        """Queue the next execution if one of the job's retry criteria has one left for this."""
-        job = self.job(row["job"])
-        if job["status"] != "IN_PROGRESS" or status not in FAILURES["ALL"]:
-            return
-        ended = [one["status"] for one in self.of_job(row["job"]) if one["thing"] == row["thing"]]
-        criteria = json.loads(job["request"]).get("jobExecutionsRetryConfig", {})
-        rules = [
-            (rule["numberOfRetries"], FAILURES[rule["failureType"]])
-            for rule in criteria.get("criteriaList", ())
-        ]
-        if any(
-            status in failures and sum(one in failures for one in ended) <= limit
-            for limit, failures in rules
-        ):
-            self.add(row["job"], row["thing"], row["number"] + 1)
-
-    def settle(self, job: str) -> None:
-        """Complete a snapshot job whose executions have all ended."""
-        request = json.loads(self.job(job)["request"])
-        marks = ", ".join("?" * len(UNFINISHED))
-        left = self.store.row(
-            f"SELECT 1 FROM executions WHERE job = ? AND status IN ({marks})", job, *UNFINISHED
-        )
-        if left or request.get("targetSelection") == "CONTINUOUS":
-            return
-        now = self.now()
-        self.store.run(
-            "UPDATE jobs SET status = 'COMPLETED', updated_at = ?, completed_at = ? "
-            "WHERE id = ? AND status = 'IN_PROGRESS'",
-            now,
-            now,
-            job,
-        )
 
     def expire(self) -> list[Message]:
         """Time out what has passed a deadline; returns the notices."""

@@ -6,6 +6,7 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.executions import AFTER, Executions, JobError, Message
+from host_tools.cloud.job_life import settle
 from host_tools.cloud.jobs import details
 from host_tools.cloud.names import arn
 from host_tools.cloud.refusal import Refusal, invalid, not_found
@@ -103,7 +104,7 @@ class ExecutionCalls:
             raise Refusal("InvalidStateTransitionException", text)
         with self._executions.change(row["thing"]) as notices:
             self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])
-            self._executions.settle(row["job"])
+            settle(self._store, row["job"], self._executions.now())
         self._publish(notices)
 
 

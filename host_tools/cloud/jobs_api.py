@@ -1,7 +1,6 @@
 """The control plane's calls for jobs: make, show, cancel and delete them.
 
-Targets are things; thing groups, schedules, templates and abort criteria are refused rather than
-ignored. Rollout rates are kept and shown, and every execution is queued at once.
+Targets are things and groups of them; how a job reaches them is the matter of `rollout`.
 """
 
 import json
@@ -10,19 +9,19 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.executions import AFTER, Executions, Message
+from host_tools.cloud.executions import Executions, Message
 from host_tools.cloud.executions_api import job_row
-from host_tools.cloud.jobs import STEP_MINUTES
+from host_tools.cloud.job_config import check
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.presign import location
 from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
+from host_tools.cloud.rollout import Rollouts
 
 Parameters = dict[str, Any]
 Publish = Callable[[list[Message]], None]
 
 DOCUMENT_CHARACTERS = 32_768
-RETRIES = 10  # of one execution
-REFUSED = ("schedulingConfig", "abortConfig", "jobTemplateArn", "destinationPackageVersions")
+LIVE = ("SCHEDULED", "IN_PROGRESS")
 COUNTS = {
     "QUEUED": "numberOfQueuedThings",
     "IN_PROGRESS": "numberOfInProgressThings",
@@ -33,6 +32,25 @@ COUNTS = {
     "TIMED_OUT": "numberOfTimedOutThings",
     "REMOVED": "numberOfRemovedThings",
 }
+SHOWN = (  # members of the request that DescribeJob repeats
+    "targets",
+    "description",
+    "presignedUrlConfig",
+    "jobExecutionsRolloutConfig",
+    "abortConfig",
+    "timeoutConfig",
+    "jobExecutionsRetryConfig",
+    "schedulingConfig",
+    "documentParameters",
+)
+CHANGED = (  # members that UpdateJob may bring
+    "description",
+    "presignedUrlConfig",
+    "jobExecutionsRolloutConfig",
+    "abortConfig",
+    "timeoutConfig",
+    "jobExecutionsRetryConfig",
+)
 
 
 class JobCalls:
@@ -43,6 +61,7 @@ class JobCalls:
         self._store = executions.store
         self._bucket = bucket
         self._publish = publish
+        self._rollouts = Rollouts(executions)
 
     def operations(self) -> dict[str, Callable]:
         """{operation of the model: handler}."""
@@ -52,6 +71,7 @@ class JobCalls:
             "DescribeJob":               self.describe,
             "GetJobDocument":            self.document,
             "ListJobs":                  self.list,
+            "UpdateJob":                 self.update,
             "CancelJob":                 self.cancel,
             "DeleteJob":                 self.delete,
         }
@@ -59,35 +79,34 @@ class JobCalls:
 
     def create(self, given: Parameters) -> Parameters:
         name, now = given["jobId"], self._executions.now()
-        for key in REFUSED:
-            if given.get(key):
-                raise invalid(f"the local cloud does not know {key}")
-        check_numbers(given)
+        check(given, now)
         document = self._document(given)
-        things = self._targets(given["targets"])
-        with self._executions.change(*things) as notices:
+        self._known(given["targets"])
+        later = given.get("schedulingConfig", {}).get("startTime")
+        with self._store.transaction():
             if self._store.row("SELECT 1 FROM jobs WHERE id = ?", name):
                 raise exists("job", name, arn("job", name))
-            columns = {"status": "IN_PROGRESS", "created_at": now, "updated_at": now}
+            status = "SCHEDULED" if later else "IN_PROGRESS"
+            columns = {"status": status, "created_at": now, "updated_at": now}
             self._store.insert(
                 "jobs", id=name, document=document, request=json.dumps(given), **columns
             )
-            for thing in things:
-                self._executions.add(name, thing)
+            notices = [] if later else self._rollouts.begin(name)
         self._publish(notices)
         shape = {"jobArn": arn("job", name), "jobId": name}
         return shape | {"description": given.get("description")}
 
-    def _targets(self, arns: list[str]) -> list[str]:
-        things = []
-        for text in dict.fromkeys(arns):
-            thing = of_arn(text, "thing")
-            if thing is None:
-                raise invalid(f"{text} is not a thing's ARN; thing groups are not known here")
-            if not self._store.row("SELECT 1 FROM things WHERE name = ?", thing):
+    def _known(self, arns: list[str]) -> None:
+        """Refuse targets that are no things or groups of this cloud."""
+        for text in arns:
+            thing, group = of_arn(text, "thing"), of_arn(text, "thinggroup")
+            if thing is None and group is None:
+                raise invalid(f"{text} is not the ARN of a thing or a thing group")
+            if thing and not self._store.row("SELECT 1 FROM things WHERE name = ?", thing):
                 raise not_found("thing", thing)
-            things.append(thing)
-        return things
+            query = "SELECT 1 FROM thing_groups WHERE name = ?"
+            if group and not self._store.row(query, group):
+                raise not_found("thing group", group)
 
     def _document(self, given: Parameters) -> str:
         text, source = given.get("document"), given.get("documentSource")
@@ -121,24 +140,15 @@ class JobCalls:
     def describe(self, given: Parameters) -> Parameters:
         row = job_row(self._executions, given["jobId"])
         request = json.loads(row["request"])
-        shape = job_shape(row) | {
-            key: request.get(key)
-            for key in (
-                "targets",
-                "description",
-                "presignedUrlConfig",
-                "jobExecutionsRolloutConfig",
-                "timeoutConfig",
-                "jobExecutionsRetryConfig",
-                "documentParameters",
-            )
-        }
+        shape = job_shape(row) | {key: request.get(key) for key in SHOWN}
         latest = {
             execution["thing"]: execution for execution in self._executions.of_job(row["id"])
         }
-        counts = dict.fromkeys(COUNTS.values(), 0)
+        counts: Parameters = dict.fromkeys(COUNTS.values(), 0)
         for execution in latest.values():
             counts[COUNTS[execution["status"]]] += 1
+        waiting = row["status"] == "SCHEDULED" or self._rollouts.waiting(row["id"])
+        counts["processingTargets"] = request["targets"] if waiting else None
         shape["jobProcessDetails"] = counts
         return {"job": shape, "documentSource": request.get("documentSource")}
 
@@ -153,49 +163,39 @@ class JobCalls:
                 shapes = [shape for shape in shapes if shape[key] == given[key]]
         return {"jobs": shapes}
 
+    def update(self, given: Parameters) -> None:
+        row = job_row(self._executions, given["jobId"])
+        if row["status"] not in LIVE:
+            raise invalid(f"job {row['id']} is {row['status']}: it cannot be changed")
+        request = json.loads(row["request"])
+        changes = {key: given[key] for key in CHANGED if key in given}
+        check(changes, self._executions.now())
+        self._store.run(
+            "UPDATE jobs SET request = ?, updated_at = ? WHERE id = ?",
+            json.dumps(request | changes),
+            self._executions.now(),
+            row["id"],
+        )
+
     def cancel(self, given: Parameters) -> Parameters:
         row = job_row(self._executions, given["jobId"])
-        if row["status"] != "IN_PROGRESS":
+        if row["status"] not in LIVE:
             raise invalid(f"job {row['id']} is {row['status']}: it cannot be canceled")
-        force, now = given.get("force", False), self._executions.now()
-        chosen = AFTER if force else ("QUEUED",)
-        things = [execution["thing"] for execution in self._executions.of_job(row["id"])]
-        with self._executions.change(*things) as notices:
-            self._store.run(
-                "UPDATE jobs SET status = 'CANCELED', force_canceled = ?, reason = ?, "
-                "comment = ?, updated_at = ?, completed_at = ? WHERE id = ?",
-                int(force),
-                given.get("reasonCode"),
-                given.get("comment"),
-                now,
-                now,
-                row["id"],
-            )
-            for execution in self._executions.of_job(row["id"]):
-                if execution["status"] in chosen:
-                    self._executions.move(execution, "CANCELED", forced=force)
+        notices = self._rollouts.cancel(
+            row, given.get("force", False), given.get("reasonCode"), given.get("comment")
+        )
         self._publish(notices)
         return {"jobArn": arn("job", row["id"]), "jobId": row["id"]}
 
     def delete(self, given: Parameters) -> None:
         row = job_row(self._executions, given["jobId"])
-        if row["status"] == "IN_PROGRESS" and not given.get("force"):
-            text = f"job {row['id']} is IN_PROGRESS: cancel it, or delete it with force"
+        if row["status"] in LIVE and not given.get("force"):
+            text = f"job {row['id']} is {row['status']}: cancel it, or delete it with force"
             raise Refusal("InvalidStateTransitionException", text)
         things = [execution["thing"] for execution in self._executions.of_job(row["id"])]
         with self._executions.change(*things) as notices:
             self._store.run("DELETE FROM jobs WHERE id = ?", row["id"])
         self._publish(notices)
-
-
-def check_numbers(given: Parameters) -> None:
-    """The limits that the model only tells of in its texts."""
-    minutes = given.get("timeoutConfig", {}).get("inProgressTimeoutInMinutes", 1)
-    if minutes not in STEP_MINUTES:
-        raise invalid(f"inProgressTimeoutInMinutes must be 1 to {STEP_MINUTES[-1]}")
-    criteria = given.get("jobExecutionsRetryConfig", {}).get("criteriaList", ())
-    if sum(rule["numberOfRetries"] for rule in criteria) > RETRIES:
-        raise invalid(f"numberOfRetries must be {RETRIES} at most, of all criteria")
 
 
 def job_shape(row: Row) -> Parameters:

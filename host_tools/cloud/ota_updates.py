@@ -12,7 +12,7 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.jobs_api import JobCalls
+from host_tools.cloud.jobs_api import LIVE, JobCalls
 from host_tools.cloud.names import JOB, arn
 from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.store import Store
@@ -83,6 +83,7 @@ class UpdateCalls:
 
     def _job(self, given: Parameters, job: str, document: Parameters) -> Parameters:
         expiry = given.get("awsJobPresignedUrlConfig", {}).get("expiresInSec", EXPIRES_S)
+        aborts = given.get("awsJobAbortConfig", {}).get("abortCriteriaList")
         shape = {
             "jobId": job,
             "targets": given["targets"],
@@ -91,7 +92,7 @@ class UpdateCalls:
             "targetSelection": given.get("targetSelection", "SNAPSHOT"),
             "timeoutConfig": given.get("awsJobTimeoutConfig"),
             "jobExecutionsRolloutConfig": given.get("awsJobExecutionsRolloutConfig"),
-            "abortConfig": given.get("awsJobAbortConfig"),
+            "abortConfig": {"criteriaList": aborts} if aborts else None,
             "presignedUrlConfig": {"expiresInSec": expiry, "roleArn": given["roleArn"]},
         }
         return {key: value for key, value in shape.items() if value is not None}
@@ -167,7 +168,7 @@ class UpdateCalls:
 
     def _delete_job(self, name: str, force: bool) -> None:
         job = self._store.row("SELECT status FROM jobs WHERE id = ?", name)
-        if job and job["status"] == "IN_PROGRESS" and not force:
+        if job and job["status"] in LIVE and not force:
             raise invalid(f"job {name} is IN_PROGRESS: delete with forceDeleteAWSJob")
         if job:
             self._jobs.delete({"jobId": name, "force": force})

@@ -18,13 +18,17 @@ from host_tools.cloud.device_api import DeviceCalls
 from host_tools.cloud.executions import Executions
 from host_tools.cloud.executions_api import ExecutionCalls
 from host_tools.cloud.faults import Faults
+from host_tools.cloud.groups import Groups
+from host_tools.cloud.groups_api import GroupCalls
 from host_tools.cloud.http_faults import HTTPFaults
 from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import ACCOUNT, REGION
 from host_tools.cloud.ota_updates import UpdateCalls
+from host_tools.cloud.policies_api import PolicyCalls
 from host_tools.cloud.product import Products
 from host_tools.cloud.rest import REST
+from host_tools.cloud.rollout import Rollouts
 from host_tools.cloud.s3 import S3
 from host_tools.cloud.service import Service, of_things
 from host_tools.cloud.shadow_api import ShadowCalls
@@ -72,6 +76,7 @@ class Cloud:
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
         self.executions = Executions(self.store, time.time, self._expand)
+        self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
         self.shadows = Shadows(self.store, time.time)
@@ -111,8 +116,10 @@ class Cloud:
         executions = ExecutionCalls(self.executions, self.service.publish)
         updates = UpdateCalls(self.store, self.bucket, streams, jobs, time.time)
         things = ThingCalls(self.things, self.broker.refresh, self._endpoint)
+        policies = PolicyCalls(self.things, time.time)
+        groups = GroupCalls(Groups(self.store), self.things, time.time)
         control = {}
-        for calls in (things, streams, jobs, executions, updates):
+        for calls in (things, policies, groups, streams, jobs, executions, updates):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)
@@ -172,6 +179,7 @@ class Cloud:
             self._version = version
             self.broker.refresh()
         self.service.publish(self.executions.expire())
+        self.service.publish(self.rollouts.due())
         self.service.publish(self.products.due())
         try:
             self.faults.refresh()

@@ -45,6 +45,18 @@ CREATE TABLE IF NOT EXISTS executions (
     updated_at REAL NOT NULL, job_deadline REAL, step_deadline REAL,
     UNIQUE (job, thing, number));
 CREATE INDEX IF NOT EXISTS executions_thing ON executions (thing, status);
+CREATE TABLE IF NOT EXISTS thing_groups (
+    name TEXT PRIMARY KEY, id TEXT NOT NULL, parent TEXT REFERENCES thing_groups,
+    description TEXT, attributes TEXT NOT NULL, version INTEGER NOT NULL,
+    created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS group_things (
+    thing_group TEXT NOT NULL REFERENCES thing_groups ON DELETE CASCADE,
+    thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, PRIMARY KEY (thing_group, thing));
+CREATE TABLE IF NOT EXISTS job_targets (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+    job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
+    thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, notified_at REAL,
+    UNIQUE (job, thing));
 CREATE TABLE IF NOT EXISTS streams (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, description TEXT, role TEXT NOT NULL,
     files TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL);

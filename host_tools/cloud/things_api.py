@@ -1,7 +1,5 @@
-"""The control plane's calls for things, certificates and policies.
-
-Policies are kept and not obeyed: what a certificate may do follows from the things it is attached
-to (see `things`). Lists come whole; this cloud has no second page.
+"""The control plane's calls for things and certificates. Lists come whole; this cloud has no
+second page.
 """
 
 import json
@@ -11,7 +9,7 @@ from typing import Any
 
 from host_tools.cloud.ca import public_key_pem
 from host_tools.cloud.names import arn, of_arn
-from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
+from host_tools.cloud.refusal import Refusal, invalid
 from host_tools.cloud.things import Certificate, Things
 
 Parameters = dict[str, Any]
@@ -44,8 +42,6 @@ class ThingCalls:
             "AttachThingPrincipal":     self.attach,
             "DetachThingPrincipal":     self.detach,
             "ListThingPrincipals":      self.principals,
-            "CreatePolicy":             self.create_policy,
-            "AttachPolicy":             self.attach_policy,
             "DescribeEndpoint":         self.describe_endpoint,
         }
         # fmt: on
@@ -109,6 +105,11 @@ class ThingCalls:
             raise Refusal("CertificateStateException", "the certificate is active")
         if self._store.row("SELECT 1 FROM principals WHERE certificate = ?", row["id"]):
             raise Refusal("DeleteConflictException", "things are attached to the certificate")
+        target = arn("cert", row["id"])
+        policies = self._store.row("SELECT 1 FROM policy_targets WHERE target = ?", target)
+        if policies and not given.get("forceDelete"):
+            raise Refusal("DeleteConflictException", "policies are attached to the certificate")
+        self._store.run("DELETE FROM policy_targets WHERE target = ?", target)
         self._store.run("DELETE FROM certificates WHERE id = ?", row["id"])
 
     def attach(self, given: Parameters) -> None:
@@ -123,27 +124,6 @@ class ThingCalls:
         self._things.get(given["thingName"])
         rows = self._things.principals(given["thingName"])
         return {"principals": [arn("cert", row["id"]) for row in rows]}
-
-    def create_policy(self, given: Parameters) -> Parameters:
-        name, document = given["policyName"], given["policyDocument"]
-        try:
-            json.loads(document)
-        except ValueError:
-            text = "the policy document is not JSON"
-            raise Refusal("MalformedPolicyException", text) from None
-        with self._store.transaction():
-            if self._store.row("SELECT 1 FROM policies WHERE name = ?", name):
-                raise exists("policy", name, arn("policy", name))
-            self._store.insert("policies", name=name, document=document)
-        shape = {"policyName": name, "policyArn": arn("policy", name)}
-        return shape | {"policyDocument": document, "policyVersionId": "1"}
-
-    def attach_policy(self, given: Parameters) -> None:
-        name, target = given["policyName"], given["target"]
-        if not self._store.row("SELECT 1 FROM policies WHERE name = ?", name):
-            raise not_found("policy", name)
-        self._things.certificate(certificate_of(target))
-        self._store.run("INSERT OR IGNORE INTO policy_targets VALUES (?, ?)", name, target)
 
     def describe_endpoint(self, given: Parameters) -> Parameters:
         return {"endpointAddress": self._endpoint(given.get("endpointType", "iot:Data-ATS"))}

@@ -18,10 +18,12 @@ from botocore.config import Config
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.executions import Executions, Message
 from host_tools.cloud.executions_api import ExecutionCalls
+from host_tools.cloud.groups import Groups
 from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import arn
 from host_tools.cloud.ota_updates import UpdateCalls
+from host_tools.cloud.rollout import Rollouts
 from host_tools.cloud.shadows import Shadows
 from host_tools.cloud.state import State
 from host_tools.cloud.store import Store
@@ -48,6 +50,8 @@ class World:
         self.sent: list[Message] = []
         self.job_calls = JobCalls(self.executions, self.bucket, self.sent.extend)
         self.execution_calls = ExecutionCalls(self.executions, self.sent.extend)
+        self.rollouts = Rollouts(self.executions)
+        self.groups = Groups(self.store)
         self.stream_calls = StreamCalls(self.store, self.bucket, lambda: self.now)
         self.updates = UpdateCalls(
             self.store, self.bucket, self.stream_calls, self.job_calls, lambda: self.now

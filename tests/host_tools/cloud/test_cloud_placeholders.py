@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from host_tools.cloud import presign
 from host_tools.cloud.executions import Executions
 from host_tools.cloud.jobs import Jobs
+from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import arn
 from host_tools.cloud.s3 import S3
 from host_tools.cloud.web import HTTPRequest
@@ -30,9 +31,8 @@ def expanding(world):
         return presign.expand(job["document"], ENDPOINT, expires_s, world.now)
 
     world.put(IMAGE)
-    world.executions = world.job_calls._executions = Executions(
-        world.store, lambda: world.now, expand
-    )
+    world.executions = Executions(world.store, lambda: world.now, expand)
+    world.job_calls = JobCalls(world.executions, world.bucket, world.sent.extend)
     world.jobs = Jobs(world.executions)
     return world
 

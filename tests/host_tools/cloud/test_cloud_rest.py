@@ -16,7 +16,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from host_tools.cloud.ca import Authority
 from host_tools.cloud.device_api import DeviceCalls
+from host_tools.cloud.groups import Groups
+from host_tools.cloud.groups_api import GroupCalls
 from host_tools.cloud.names import arn
+from host_tools.cloud.policies_api import PolicyCalls
 from host_tools.cloud.rest import REST, pattern
 from host_tools.cloud.s3 import S3
 from host_tools.cloud.things import Things
@@ -40,6 +43,8 @@ def served(world):
     control = {}
     for calls in (
         things,
+        PolicyCalls(world.things, lambda: world.now),
+        GroupCalls(Groups(world.store), world.things, lambda: world.now),
         world.stream_calls,
         world.job_calls,
         world.execution_calls,
@@ -186,9 +191,9 @@ def test_endpoint_of_each_kind_is_told(iot):
 
 def test_operation_not_known_here_is_said_to_be(iot):
     with pytest.raises(ClientError) as caught:
-        iot.list_thing_groups()
+        iot.list_billing_groups()
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 501
-    assert "ListThingGroups" in caught.value.response["Error"]["Message"]
+    assert "ListBillingGroups" in caught.value.response["Error"]["Message"]
 
 
 def create(iot, name: str = "one", **more) -> dict:
@@ -263,7 +268,7 @@ def test_job_execution_is_canceled_and_deleted(iot):
         ({"document": "[1]"}, "InvalidRequestException"),
         ({"document": '{"a":"' + "x" * 32_768 + '"}'}, "InvalidRequestException"),
         ({"targets": [arn("thing", "nobody")]}, "ResourceNotFoundException"),
-        ({"targets": [arn("thinggroup", "all")]}, "InvalidRequestException"),
+        ({"targets": [arn("thinggroup", "all")]}, "ResourceNotFoundException"),
         ({"targets": []}, "InvalidRequestException"),
         ({"description": "two\nlines"}, "InvalidRequestException"),
         ({"targetSelection": "SOME"}, "InvalidRequestException"),

@@ -1,0 +1,78 @@
+"""When a job may try again, and when it is over; the store is all they look at.
+
+Source: the developer guide's pages on job configurations and on the states of jobs. A snapshot
+job is COMPLETED when every target has been notified and every execution has ended; a continuous
+one only after its endTime, if it has one. The number of retries starts anew when a thing comes
+back to a group of a continuous job.
+"""
+
+import json
+from datetime import UTC, datetime
+from sqlite3 import Row
+from typing import Any
+
+from host_tools.cloud.store import Store
+
+FAILURES = {  # failureType of a criterion → the statuses it is for; no retry for REJECTED
+    "FAILED": ("FAILED",),
+    "TIMED_OUT": ("TIMED_OUT",),
+    "REJECTED": ("REJECTED",),
+    "ALL": ("FAILED", "TIMED_OUT", "REJECTED"),
+}
+RETRIED = ("FAILED", "TIMED_OUT")
+TIME_FORMS = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
+LEFT = """
+SELECT 1 WHERE EXISTS (SELECT 1 FROM executions WHERE job = ?1
+                       AND status IN ('QUEUED', 'IN_PROGRESS'))
+    OR EXISTS (SELECT 1 FROM job_targets WHERE job = ?1 AND notified_at IS NULL)
+"""
+
+
+def retry_is_left(store: Store, row: Row, status: str) -> bool:
+    """Whether the job gives the thing of an execution that ended so another one."""
+    job = store.row("SELECT * FROM jobs WHERE id = ?", row["job"])
+    if job["status"] != "IN_PROGRESS" or status not in RETRIED:
+        return False
+    ended = store.rows(
+        "SELECT status FROM executions WHERE job = ? AND thing = ? AND queued_at >= coalesce("
+        "(SELECT notified_at FROM job_targets WHERE job = ? AND thing = ?), 0)",
+        *(row["job"], row["thing"]) * 2,
+    )
+    criteria = json.loads(job["request"]).get("jobExecutionsRetryConfig", {})
+    for rule in criteria.get("criteriaList", ()):
+        kinds = [kind for kind in FAILURES[rule["failureType"]] if kind in RETRIED]
+        if status in kinds:
+            used = sum(one["status"] in kinds for one in ended)
+            if used <= rule["numberOfRetries"]:
+                return True
+    return False
+
+
+def settle(store: Store, job: str, now: float) -> None:
+    """Complete a job of which nothing is left to do."""
+    row = store.row("SELECT * FROM jobs WHERE id = ?", job)
+    if row["status"] != "IN_PROGRESS" or store.row(LEFT, job):
+        return
+    request = json.loads(row["request"])
+    end_at = moment(request.get("schedulingConfig", {}), "endTime")
+    if request.get("targetSelection") == "CONTINUOUS" and (end_at is None or now < end_at):
+        return
+    store.run(
+        "UPDATE jobs SET status = 'COMPLETED', updated_at = ?, completed_at = ? WHERE id = ?",
+        now,
+        now,
+        job,
+    )
+
+
+def moment(schedule: dict[str, Any], key: str) -> float | None:
+    """A schedule's time, in seconds since 1970; None without one. ValueError if it is none."""
+    text = schedule.get(key)
+    if text is None:
+        return None
+    for form in TIME_FORMS:
+        try:
+            return datetime.strptime(text, form).replace(tzinfo=UTC).timestamp()
+        except ValueError:
+            continue
+    raise ValueError(f"{key} {text!r} is not of the form YYYY-MM-DD HH:MM, in UTC")
