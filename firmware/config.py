@@ -17,6 +17,9 @@ REQUIRED = ("thing", "endpoint", "ca", "certificate", "private_key")
 OPTIONAL = {  # key → default, lowest and highest, of an int or of the length of the others
     "port":               (8883, 1, 65535),
     "dialect":            ("aws_jobs", 1, 32),
+    "product_id":         ("", 0, 64),      # the gateway's serial number; "": the thing's name
+    "devices":            ({}, 0, 8),       # of the gateway's, serial number → operation
+    "order_s":            (3600, 60, 86_400),  # for an order to be carried out, then it is late
     "signers":            ([], 0, 8),       # paths of certificates or public keys on the board
     "wifi":               ({}, 0, 8),       # ssid, password
     "ntp":                (["pool.ntp.org", "time.cloudflare.com"], 0, 4),
@@ -100,6 +103,7 @@ def _check_contents(values):
         raise ConfigError("config: block is neither a multiple nor a divisor of 4096")
     if block > _JSON_BLOCK and values["stream_format"] == "json":
         raise ConfigError("config: block is over %d, which JSON cannot carry" % _JSON_BLOCK)
+    _check_product(values["product_id"], values["devices"])
     for key in ("signers", "ntp"):
         if not all(isinstance(text, str) and text for text in values[key]):
             raise ConfigError("config: %s is no list of texts" % key)
@@ -114,6 +118,15 @@ def _check_contents(values):
             raise ConfigError(
                 "config: %s %s is not one of %s" % (key, values[key], " ".join(known))
             )
+
+
+def _check_product(name, devices):
+    """What the dialect `product` needs. Raises ConfigError."""
+    if not _plain(name):
+        raise ConfigError("config: product_id is no serial number")
+    for text in list(devices) + list(devices.values()):
+        if not isinstance(text, str) or not 0 < len(text) <= 64:
+            raise ConfigError("config: devices is not of serial numbers and operations")
 
 
 def _plain(name):

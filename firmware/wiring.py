@@ -36,7 +36,7 @@ def build(settings, slots, app, buffer):
     agent = Agent(
         slots,
         Journal((File("/journal.0"), File("/journal.1"))),
-        _built("DIALECTS", settings["dialect"], link, thing),
+        _built("DIALECTS", settings["dialect"], link, thing, clock, slots.version, settings),
         _reach(settings, link, clock, slots.version or "unknown"),
         _source(settings, link, clock, context),
         clock,

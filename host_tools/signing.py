@@ -59,10 +59,15 @@ def digest(image: Path) -> bytes:
 
 def sign(image: Path, key: PrivateKey) -> bytes:
     """The signature's bytes over a whole file."""
+    return sign_digest(digest(image), key)
+
+
+def sign_digest(sha256: bytes, key: PrivateKey) -> bytes:
+    """The signature's bytes over what has that SHA-256."""
     scheme = Prehashed(hashes.SHA256())
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return key.sign(digest(image), ec.ECDSA(scheme))
-    return key.sign(digest(image), padding.PKCS1v15(), scheme)
+        return key.sign(sha256, ec.ECDSA(scheme))
+    return key.sign(sha256, padding.PKCS1v15(), scheme)
 
 
 def sign_base64(image: Path, key: PrivateKey) -> str:

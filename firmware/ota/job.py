@@ -60,6 +60,9 @@ class File:
     size        bytes
     signature   base64 text, or None when there is none; `algorithm` is "ecdsa" or "rsa"
     signer      name of the certificate to check it with, from the document, or None
+    sealed      True where the image is to carry its signature itself: see ota.seal
+    md5         32 lower-case hex digits that the slot's content must have, or None
+    version     the version that the image must be of, or None
     source      key of ota.plugins.SOURCES; the rest is for that source:
     stream, id  name of the stream and number of the file in it
     url         where to get it, for http_range
@@ -69,5 +72,6 @@ class File:
         self.size = size
         self.source = source
         self.signature = self.algorithm = self.signer = None
-        self.stream = self.url = None
+        self.stream = self.url = self.md5 = self.version = None
+        self.sealed = False
         self.id = 0

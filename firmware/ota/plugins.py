@@ -35,6 +35,8 @@ folder /operations of the board is one. ota/operations/echo.py is the one to cop
 DIALECTS = {  # config "dialect" → its class, its module, what that needs
     "aws_jobs": ("AWSJobs", "ota.dialects.aws_jobs", "ota.dialects.aws_updates",
                  "ota.dialects.aws_shadow"),
+    "product": ("Product", "ota.dialects.product", "ota.dialects.product_orders",
+                "ota.dialects.product_words"),
 }
 
 SOURCES = {  # name that a document gives a file → its class, its module, what that needs
@@ -48,6 +50,7 @@ DOCUMENTS = (  # a key that only this shape has → its function, its module, wh
     ("location", "read", "ota.documents.location", "ota.fields"),
     ("operation", "read", "ota.documents.operation", "ota.fields"),
     ("steps", "read", "ota.documents.steps", "ota.documents.operation", "ota.fields"),
+    ("devices", "read", "ota.documents.devices", "ota.documents.operation", "ota.fields"),
 )
 
 OPERATIONS = {  # name that a document gives it → its function, its module, what that needs

@@ -92,13 +92,15 @@ class Update:
     def check(self, head):
         """Judge the image by its first bytes, before any of them is written. Raises Fail."""
         version = self._slots.check(head, self._file.size)
-        plug_in("ota.policy", "version")(version, self._slots.version, self._settings)
+        plug_in("ota.policy", "version")(
+            version, self._slots.version, self._settings, self._file.version
+        )
         let_go("ota.policy")
 
 
 def _identity(file):
-    """What makes two downloads the same: size and signature; without one the address, of which
-    the query is another each time that it is handed out."""
-    name = file.signature or (file.url or "").partition("?")[0]
+    """What makes two downloads the same: size and signature, else its digest, else the address, of
+    which the query is another each time that it is handed out."""
+    name = file.signature or file.md5 or (file.url or "").partition("?")[0]
     digest = hashlib.sha256(name.encode()).digest()
     return "%d-%s" % (file.size, hexlify(digest[:16]).decode())

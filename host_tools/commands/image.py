@@ -12,6 +12,7 @@ from host_tools.errors import SluiceError
 from host_tools.image import Image, make_image, read_image
 from host_tools.image.build import CHIPS
 from host_tools.image.modules import SELF_TESTS
+from host_tools.image.seal import unsealed
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +68,12 @@ def _show(args: argparse.Namespace) -> None:
         image = read_image(data)
     except SluiceError as error:
         raise SluiceError(f"{args.file}: {error}") from error
-    print(json.dumps(_facts(image)) if args.json else _text(image))
+    found = unsealed(data)
+    seal = f"{found[1]}, over the first {found[0]:,} bytes" if found else None
+    if args.json:
+        print(json.dumps(_facts(image) | {"seal": seal}))
+    else:
+        print(_text(image) + (f"\nseal     {seal}" if seal else ""))
 
 
 def _facts(image: Image) -> dict:

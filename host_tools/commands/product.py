@@ -2,8 +2,9 @@
 
 `sluice product order` puts the images into the local cloud's bucket and sends one `ota_create`
 to the gateway, a thing of that name: for each --device its serial number and its image, the
-gateway's own among them if it is to be updated too. An order carries no signature: a board obeys
-it only if its configuration says so, or the image carries one.
+gateway's own among them if it is to be updated too. An order has no place for a signature, so the
+gateway's image is sealed first, with --key or the state's own signing key; with --unsigned it goes
+as it is, which a board takes only with `allow_unsigned`.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from host_tools.cloud import orders
@@ -24,6 +26,8 @@ from host_tools.cloud.store import Store
 from host_tools.commands.deploy import BUCKET, upload
 from host_tools.errors import SluiceError
 from host_tools.image.inspect import read_image
+from host_tools.image.seal import sealed, unsealed
+from host_tools.signing import load_key
 
 POLL_S = 0.2
 
@@ -44,6 +48,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=3,
         help="2: consistency, 3: normal (default)",
     )
+    signing = row.add_mutually_exclusive_group()
+    signing.add_argument("--key", type=Path, help="to seal with; default: the state's signer.key")
+    signing.add_argument("--unsigned", action="store_true", help="do not seal the gateway's image")
     row.add_argument("--wait", action="store_true", help="until the gateway has told the end")
     row.add_argument("--timeout", type=int, default=3600, metavar="S", help="of --wait")
     row = _action(rows, "list", show_all, "show all orders")
@@ -69,12 +76,13 @@ def order(args: argparse.Namespace) -> int:
     if len({serial for serial, _ in chosen}) < len(chosen):
         raise SluiceError("a device is named twice")
     versions = [version_of(args.version, serial, image) for serial, image in chosen]
+    key = None if args.unsigned else args.key or state.signer_key
     cloud = clients(state)
     with plainly():
         cloud.iot.describe_thing(thingName=gateway)
         devices = [
             {"sn": serial, "product_version": version, "firmware_upgrade_type": args.type}
-            | (file_of(cloud, image) if image else {})
+            | (file_of(cloud, image, key if serial == gateway else None) if image else {})
             for (serial, image), version in zip(chosen, versions, strict=True)
         ]
     with stored(state) as store:
@@ -105,11 +113,16 @@ def version_of(chosen: str | None, serial: str, image: Path | None) -> str:
         raise SluiceError(f"{image} tells no version, say --version: {error}") from None
 
 
-def file_of(cloud: Clients, image: Path) -> dict[str, Any]:
-    """Upload an image; returns the members of its device that describe it."""
-    where = upload(cloud, image, BUCKET)
-    address = f"https://s3.amazonaws.com/{where['bucket']}/{where['key']}"
+def file_of(cloud: Clients, image: Path, key: Path | None) -> dict[str, Any]:
+    """Upload an image, sealed if there is a key; returns the members that describe it."""
     data = image.read_bytes()
+    with TemporaryDirectory(prefix="sluice-") as folder:
+        file = Path(folder) / image.name
+        if key and not unsealed(data):
+            data = sealed(data, load_key(key))
+        file.write_bytes(data)
+        where = upload(cloud, file, BUCKET)
+    address = f"https://s3.amazonaws.com/{where['bucket']}/{where['key']}"
     return {
         "file_url": f"${{aws:iot:s3-presigned-url:{address}?versionId={where['version']}}}",
         "md5": hashlib.md5(data, usedforsecurity=False).hexdigest(),

@@ -86,6 +86,9 @@ class Clock:
     def ticks_diff(self, end, start):
         return end - start
 
+    def now_s(self):
+        return 1_700_000_000 + self.now // 1_000
+
     async def sleep_ms(self, ms):
         self.slept.append(ms)
         self.now += ms
@@ -104,6 +107,9 @@ class Link:
     def publish(self, topic, message, retain=False, qos=0):
         self.sent.append((topic, message, qos))
         self.inbox.extend(self.cloud(topic, message) or ())
+
+    async def deliver(self, topic, message, retain=False):
+        self.publish(topic, message, retain, 1)
 
     async def subscribe(self, topic, handler, qos=0, limit=8_192):
         self.sinks[topic] = handler if hasattr(handler, "feed") else Whole(handler, limit)

@@ -19,6 +19,7 @@ LAYERS = (
         "ota.x509",
         "ota.fields",
         "ota.digest",
+        "ota.seal",
     ),
     ("ota.appimage", "ota.otadata"),
     ("ota.job", "ota.journal", "ota.image", "ota.slots", "ota.verify", "ota.policy", "ota.update"),

@@ -32,10 +32,10 @@ class AWSJobs:
     """The jobs of one thing over one link.
 
     link    publish, subscribe, wait
-    thing   its name, which is also the MQTT client id
+    thing   its name, which is also the MQTT client id; `others` are what other dialects need
     """
 
-    def __init__(self, link, thing):
+    def __init__(self, link, thing, *others):
         self._link = link
         self._prefix = "$aws/things/%s/jobs/" % thing
         self._heard = None  # an execution that nobody took yet

@@ -1,5 +1,8 @@
 """Prove the image by what the slot holds: its head, its digest, the signature over that."""
 
+from binascii import hexlify
+
+from ota.errors import Fail
 from ota.loading import let_go, plug_in
 from ota.log import Log
 
@@ -12,12 +15,21 @@ async def verifying(agent):
     target.readblocks(0, buffer)
     agent.update.check(memoryview(buffer)[:80])
     agent.drop()
-    digest = await plug_in("ota.digest", "sha256")(target, file.size, buffer, agent.pause)
+    size = file.size
+    if file.md5:
+        found = await plug_in("ota.digest", "md5")(target, size, buffer, agent.pause)
+        if hexlify(found).decode() != file.md5:
+            raise Fail("md5 is not the one ordered")
+    if file.sealed:
+        size = _unseal(agent, file)
+    digest = await plug_in("ota.digest", "sha256")(target, size, buffer, agent.pause)
     let_go("ota.digest")
     if not file.signature:
         log.w("unsigned image accepted")
         return "genuine"
-    signature = plug_in("ota.verify", "unpack")(file.signature)
+    signature = file.signature
+    if not file.sealed:
+        signature = plug_in("ota.verify", "unpack")(signature)
     signer = await plug_in("ota.verify", "genuine")(
         digest,
         signature,
@@ -30,3 +42,16 @@ async def verifying(agent):
     let_go("ota.verify", "ota.x509", "ota.p256", "ota.rsa")
     log.i("signed by", signer)
     return "genuine"
+
+
+def _unseal(agent, file):
+    """Bytes of the image that are signed; its own signature, if it has one, becomes the file's."""
+    settings = agent.settings
+    found = plug_in("ota.seal", "find")(agent.slots.target, file.size, agent.buffer)
+    let_go("ota.seal")
+    if not found and not settings["allow_unsigned"]:
+        raise Fail("no signature, neither in the order nor in the image")
+    if not found or settings["allow_unsigned"] and not settings["signers"]:
+        return file.size
+    size, file.signature, file.algorithm = found
+    return size
