@@ -11,7 +11,7 @@ from jsonschema.exceptions import ValidationError, best_match
 from host_tools.errors import SluiceError
 
 SCHEMA = Path(__file__).with_name("job.schema.json")
-SHAPES = ("afr_ota", "location", "operation", "steps")  # the first member there decides
+SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first member there decides
 SHOWN = 60  # characters of a wrong value in a message
 
 

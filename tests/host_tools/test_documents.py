@@ -23,6 +23,7 @@ UPDATE = {"protocols": ["MQTT"], "streamname": "AFR_OTA-1", "files": [FILE]}
 NRF = {"operation": "app_fw_update", "fwversion": "v1.0.2", "size": 200_000}
 PLACE = {"protocol": "https:", "host": "files.example", "path": "image.bin"}
 CHECKSUM = {"inline": {"value": DIGEST}, "hashAlgorithm": "SHA256"}
+DEVICE = {"sn": "dock", "file_url": HOLDER, "md5": "0123456789abcDEF" * 2, "file_size": 9}
 INSTALL = {"operation": "install", "packageName": "demo"}
 ENTRY = {"fileName": "a.py", "fileSource": {"url": HOLDER}, "checksum": CHECKSUM}
 ACTION = {"name": "Reboot", "type": "runHandler", "input": {"handler": "reboot.sh"}}
@@ -34,6 +35,10 @@ def afr(**changes) -> dict:
 
 def of_file(**changes) -> dict:
     return afr(files=[FILE | changes])
+
+
+def ordered(**changes) -> dict:
+    return {"gateway": "dock", "devices": [DEVICE | changes]}
 
 
 def steps(**changes) -> dict:
@@ -79,6 +84,8 @@ GOOD = [
     ({"operation": "shadow", "name": "site"}, "operation"),
     (INSTALL | {"files": {"fileName": "a.py", "url": HTTP}, "autoStart": True}, "operation"),
     (INSTALL | {"files": [ENTRY, ENTRY], "autoStart": "true"}, "operation"),
+    (ordered(), "devices"),
+    (ordered(firmware_upgrade_type=2, product_version="1.0", signature=SIGNATURE), "devices"),
     (steps(), "steps"),
     (steps(input={"handler": "x.sh", "args": ["a", "b"], "path": ""}, runAsUser=""), "steps"),
     (steps(type="runCommand", input={"command": "ls,-l"}), "steps"),
@@ -138,6 +145,13 @@ BAD = [
         "files[0].checksum.hashAlgorithm:",
     ),
     (INSTALL | {"files": [ENTRY], "autoStart": "yes"}, 'autoStart: "yes" is not true or false'),
+    (ordered() | {"devices": []}, "devices:"),
+    (ordered() | {"gateway": ""}, "gateway:"),
+    ({"devices": [DEVICE]}, "'gateway' is a required"),
+    (ordered(md5="abcdefabcdefabcdef"), "devices[0].md5:"),
+    (ordered(file_size=0), "devices[0].file_size:"),
+    (ordered(firmware_upgrade_type=4), "devices[0].firmware_upgrade_type:"),
+    (ordered(firmware_upgrade_type=2), "devices[0]: 'product_version' is a required"),
     (steps() | {"version": "2.0"}, "version:"),
     ({"steps": steps()["steps"]}, "'version' is a required"),
     (steps() | {"steps": []}, "steps:"),

@@ -15,6 +15,8 @@ import pytest
 from stage import Stage, image, target
 
 from host_tools.commands import deploy
+from host_tools.image.seal import sealed
+from host_tools.signing import load_key
 
 README = Path(__file__).parents[2] / "README.md"
 SMALL = 131_072  # bytes
@@ -63,6 +65,19 @@ def by_nrf(scene: Stage) -> dict:
     }
 
 
+def by_entry(scene: Stage) -> dict:
+    """An entry of an order, as a job: the image by HTTP, sealed, and its MD5."""
+    content = sealed(new(scene), load_key(scene.cloud.state.signer_key))
+    entry = {
+        "sn": "pump",
+        "file_url": stored(scene, content),
+        "md5": hashlib.md5(content).hexdigest(),
+        "file_size": len(content),
+        "firmware_upgrade_type": 3,
+    }
+    return {"devices": [entry], "gateway": "pump"}
+
+
 def back(scene: Stage) -> dict:
     """To what ran before: an update first, so that there is something to go back to."""
     before = scene.board.slot_bytes(scene.running[0], SMALL)
@@ -81,6 +96,7 @@ def template(name: str, handler: str, *words: str) -> dict:
 KINDS: dict[str, Callable[[Stage], dict]] = {  # as the README's table begins them
     '{"afr_ota": …}': by_stream,
     '{"location": …': by_nrf,
+    '{"devices": ': by_entry,
     '{"operation": "echo"': lambda scene: {"operation": "echo", "text": "hello"},
     '{"operation": "reboot"': lambda scene: {"operation": "reboot"},
     '{"operation": "rollback"': back,

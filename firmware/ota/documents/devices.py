@@ -30,7 +30,7 @@ def read(document, job):
         job.kind = "image"
         job.files = [file_of(entry)]
         return
-    known = field(document, "known", dict)
+    known = field(document, "known", dict, default={})
     if sn not in known:
         raise Refuse("unknown device")
     from ota.documents.operation import read as read_operation
