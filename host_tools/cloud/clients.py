@@ -1,17 +1,21 @@
 """boto3 clients, of the local cloud or of AWS: the same calls go to either."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from host_tools.cloud.names import REGION
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
+from host_tools.fleet.rehearsal import Rehearsal
 
 TIMEOUT_S = 30
 
@@ -23,17 +27,22 @@ class Clients:
     iot: object
     s3: object
     region: str
-    local: bool
+    local: bool  # a cloud of a state folder
+    near: bool  # on this machine: it may be asked often
+    rehearsal: bool = False  # nothing is called
 
 
-def clients(state: State | None) -> Clients:
-    """Clients of the cloud that runs in `state`; None: of AWS, with the user's own settings."""
+def clients(state: State | None, endpoint_url: str | None = None) -> Clients:
+    """Clients of the cloud that runs in `state`; None: of AWS, with the user's own settings.
+
+    endpoint_url   AWS's calls go there instead, as boto3 does with AWS_ENDPOINT_URL
+    """
     config = Config(
         connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"}
     )
     try:
         if state is None:
-            session, options = boto3.Session(), {"config": config}
+            session, options = boto3.Session(), {"config": config, "endpoint_url": endpoint_url}
         else:
             about = state.running()
             session = boto3.Session(
@@ -43,9 +52,20 @@ def clients(state: State | None) -> Clients:
             )
             options = {"config": config, "endpoint_url": about["http_endpoint"]}
         made = [session.client(name, **options) for name in ("iot", "s3")]
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise SluiceError(f"AWS: {error}") from None
-    return Clients(*made, region=session.region_name, local=state is not None)
+    host = urlsplit(made[0].meta.endpoint_url).hostname or ""
+    near = host == "localhost" or host.startswith("127.")
+    return Clients(*made, region=session.region_name, local=state is not None, near=near)
+
+
+def rehearsed(
+    local: bool, answers: Callable[[str], Mapping[str, Any]] = lambda region: {}
+) -> Clients:
+    """Clients that call nobody, for --dry-run; `answers` of a region: see `rehearsal`."""
+    region = REGION if local else boto3.Session().region_name or "YOUR-REGION"
+    made = (Rehearsal("iot", answers(region)), Rehearsal("s3"))
+    return Clients(*made, region=region, local=local, near=True, rehearsal=True)
 
 
 @contextmanager

@@ -110,6 +110,13 @@ class Things:
         if not gone:
             raise not_found("principal", identity)
 
+    def forget(self, identity: str) -> None:
+        """Remove a certificate that speaks for no thing any more."""
+        if not self.store.row("SELECT 1 FROM principals WHERE certificate = ?", identity):
+            target = arn("cert", identity)
+            self.store.run("DELETE FROM policy_targets WHERE target = ?", target)
+            self.store.run("DELETE FROM certificates WHERE id = ?", identity)
+
     def principals(self, thing: str) -> list[Row]:
         """The certificates attached to a thing."""
         return self.store.rows(

@@ -37,11 +37,13 @@ class ThingCalls:
             "CreateKeysAndCertificate": self.create_certificate,
             "CreateCertificateFromCsr": self.create_certificate,
             "DescribeCertificate":      self.describe_certificate,
+            "ListCertificates":         self.list_certificates,
             "UpdateCertificate":        self.update_certificate,
             "DeleteCertificate":        self.delete_certificate,
             "AttachThingPrincipal":     self.attach,
             "DetachThingPrincipal":     self.detach,
             "ListThingPrincipals":      self.principals,
+            "ListPrincipalThings":      self.principal_things,
             "DescribeEndpoint":         self.describe_endpoint,
         }
         # fmt: on
@@ -80,16 +82,13 @@ class ThingCalls:
 
     def describe_certificate(self, given: Parameters) -> Parameters:
         row = self._things.certificate(given["certificateId"])
-        return {
-            "certificateDescription": {
-                "certificateArn": arn("cert", row["id"]),
-                "certificateId": row["id"],
-                "certificatePem": row["pem"],
-                "status": row["status"],
-                "creationDate": row["created_at"],
-                "lastModifiedDate": row["created_at"],
-            }
-        }
+        shape = certificate_row(row) | {"certificatePem": row["pem"]}
+        return {"certificateDescription": shape | {"lastModifiedDate": row["created_at"]}}
+
+    def list_certificates(self, given: Parameters) -> Parameters:
+        order = "ASC" if given.get("ascendingOrder") else "DESC"
+        rows = self._store.rows(f"SELECT * FROM certificates ORDER BY created_at {order}, id")
+        return {"certificates": [certificate_row(row) for row in rows]}
 
     def update_certificate(self, given: Parameters) -> None:
         row = self._things.certificate(given["certificateId"])
@@ -125,6 +124,11 @@ class ThingCalls:
         rows = self._things.principals(given["thingName"])
         return {"principals": [arn("cert", row["id"]) for row in rows]}
 
+    def principal_things(self, given: Parameters) -> Parameters:
+        query = "SELECT thing FROM principals WHERE certificate = ? ORDER BY thing"
+        rows = self._store.rows(query, certificate_of(given["principal"]))
+        return {"things": [row["thing"] for row in rows]}
+
     def describe_endpoint(self, given: Parameters) -> Parameters:
         return {"endpointAddress": self._endpoint(given.get("endpointType", "iot:Data-ATS"))}
 
@@ -149,6 +153,16 @@ def certificate_shape(made: Certificate) -> Parameters:
         "certificateId": made.id,
         "certificatePem": made.pem,
         "keyPair": pair,
+    }
+
+
+def certificate_row(row: Row) -> Parameters:
+    """A certificate as lists show it."""
+    return {
+        "certificateArn": arn("cert", row["id"]),
+        "certificateId": row["id"],
+        "status": row["status"],
+        "creationDate": row["created_at"],
     }
 
 

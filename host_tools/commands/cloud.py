@@ -2,13 +2,17 @@
 
 `sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there; that
 file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
-it may be stopped, or killed, and started again.
+it may be stopped, or killed, and started again. `sluice cloud env` prints what puts it into AWS's
+place for boto3 and for commands with --aws: eval "$(sluice cloud env --state DIR)"
 """
 
 import argparse
+import shlex
 from pathlib import Path
 
+from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.run import HTTP_PORT, MQTT_PORT, run
+from host_tools.cloud.state import State
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,6 +25,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--http-port", type=port, help=f"HTTP; {usual.format(HTTP_PORT)}")
     row.add_argument("--faults", type=Path, metavar="FILE", help="see host_tools/cloud/faults.py")
     row.set_defaults(run=serve)
+    row = rows.add_parser("env", help="print shell exports that put it in AWS's place")
+    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    row.set_defaults(run=environment)
 
 
 def port(text: str) -> int:
@@ -34,3 +41,18 @@ def port(text: str) -> int:
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
     run(args.state, args.port, args.http_port, args.faults)
+
+
+def environment(args: argparse.Namespace) -> None:
+    """`cloud env`; the credentials are placeholders that everybody may know."""
+    about = State(args.state).running()
+    variables = {
+        "AWS_ENDPOINT_URL": about["http_endpoint"],
+        "AWS_DEFAULT_REGION": about["region"],
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "SLUICE_CA": about["ca"],
+        "SLUICE_MQTT_PORT": str(about["mqtt_port"]),
+    }
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")

@@ -1,21 +1,26 @@
-"""Create and list the things of a local cloud.
+"""Create, list and delete things: of a local cloud, or of AWS.
 
 `sluice thing create NAME` makes DIR/things/NAME with all that a board needs: config.json, its
 certificate and key, the root CA, and the certificate of the key that images are signed with.
+With --aws, thing, certificate and policy are made through boto3 with your own AWS settings; the
+private key is made here and stays here, unless AWS is asked to make it with --aws-keys.
 """
 
 import argparse
 import json
+import os
 import shutil
 import time
 from pathlib import Path
 
+from host_tools.cloud.clients import Clients, clients, plainly, rehearsed
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.run import MQTT_PORT, opened
-from host_tools.cloud.state import State, write_atomically
-from host_tools.cloud.things import Certificate, Things
+from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
-from host_tools.signing import write_new
+from host_tools.fleet import provision
+from host_tools.fleet.folder import Board, signer_certificate, write_board
+from host_tools.fleet.root_ca import root_ca
 
 KNOWN_S = 5  # for a running cloud to let the new thing in
 
@@ -25,65 +30,95 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = rows.add_parser("create", help="make a thing and its files")
     row.add_argument("name", metavar="NAME")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR", help="made if missing")
+    _where(row, "made if missing", "where things/NAME goes; default: here")
+    row.add_argument("--ca", type=Path, metavar="FILE", help="root of a broker that is not AWS's")
+    row.add_argument("--port", type=int, help="MQTT, with --aws; default: 8883")
+    row.add_argument("--signer", type=Path, metavar="FILE", help="certificate of the signing key")
+    row.add_argument("--aws-keys", action="store_true", help="AWS makes the private key")
     row.set_defaults(run=create)
     row = rows.add_parser("list", help="show all things")
     row.add_argument("--state", type=Path, required=True, metavar="DIR")
     row.add_argument("--json", action="store_true", help="as JSON")
     row.set_defaults(run=show)
+    row = rows.add_parser("delete", help="remove a thing, its certificates and its files")
+    row.add_argument("name", metavar="NAME")
+    _where(row, "of the local cloud", "where things/NAME is; default: here")
+    row.set_defaults(run=delete)
+
+
+def _where(row: argparse.ArgumentParser, state: str, out: str) -> None:
+    where = row.add_mutually_exclusive_group(required=True)
+    where.add_argument("--state", type=Path, metavar="DIR", help=state)
+    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
+    row.add_argument("--out", type=Path, default=Path(), metavar="DIR", help=out)
+    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    row.add_argument("--policy", default=provision.POLICY_NAME, metavar="NAME", help="with --aws")
+    row.add_argument("--dry-run", action="store_true", help="print AWS's calls, make none")
 
 
 def create(args: argparse.Namespace) -> None:
-    """`thing create`: works whether or not the cloud runs."""
-    name, state = check_thing(args.name), State(args.state)
-    folder = state.thing(name)
+    """`thing create`: of the local cloud, whether or not that runs."""
+    name = check_thing(args.name)
+    if args.aws:
+        create_at_aws(args, name)
+        return
+    only_aws(args)
+    state = State(args.state)
     with opened(state) as things:
         with things.store.transaction():
             if things.find(name):
                 raise SluiceError(f"thing {name} exists already, nothing was overwritten")
-            try:
-                folder.mkdir(parents=True)
-            except OSError as error:
-                raise SluiceError(f"cannot make {folder}: {error.strerror}") from None
-            try:
-                things.create(name)
-                made = things.issue(name)
-                things.attach(name, made.id)
-                write_files(folder, name, state, made, usual_port(state, things))
-            except BaseException:
-                shutil.rmtree(folder)
-                raise
+            things.create(name)
+            made = things.issue(name)
+            things.attach(name, made.id)
+            port = int(things.store.setting("mqtt_port") or MQTT_PORT)
+            ca, signer = state.root_ca.read_bytes(), state.signer_certificate.read_bytes()
+            pair = (made.pem.encode(), made.key.encode())
+            write_board(state.thing(name), Board(name, "localhost", port, ca, signer, *pair))
         common_name = things.certificate(made.id)["common_name"]
     wait_known(state, common_name)
+    print(state.thing(name))
+
+
+def only_aws(args: argparse.Namespace) -> None:
+    """Refuse what has no meaning for a local cloud's things, which are made without calls."""
+    if args.dry_run or args.endpoint_url:
+        raise SluiceError("--dry-run and --endpoint-url are for --aws")
+
+
+def create_at_aws(args: argparse.Namespace, name: str) -> None:
+    """`thing create --aws`."""
+    folder = State(args.out).thing(name)
+    if folder.exists():
+        raise SluiceError(f"{folder} exists already, nothing was overwritten")
+    cloud = at_aws(args, exists=False)
+    with plainly():
+        endpoint = provision.broker(cloud.iot)
+        ca = root_ca(endpoint, args.ca)  # before anything is made
+        if args.dry_run:
+            provision.provision(cloud.iot, name, args.policy, args.aws_keys)
+            return
+        signer = signer_certificate(args.out, args.signer)
+        pair = provision.provision(cloud.iot, name, args.policy, args.aws_keys)
+        board = Board(name, endpoint, args.port or broker_port(), ca, signer, *pair)
+        try:
+            write_board(folder, board)
+        except BaseException:
+            provision.remove(cloud.iot, name)
+            raise
     print(folder)
 
 
-def usual_port(state: State, things: Things) -> int:
-    """Where the broker listens, or did, or will if nothing else is said."""
-    return int(things.store.setting("mqtt_port") or MQTT_PORT)
+def at_aws(args: argparse.Namespace, exists: bool) -> Clients:
+    """AWS's clients, or those of a rehearsal with a thing that exists or does not."""
+    if not args.dry_run:
+        return clients(None, args.endpoint_url)
+    return rehearsed(False, lambda region: provision.imagined(args.name, region, exists))
 
 
-def write_files(folder: Path, name: str, state: State, made: Certificate, port: int) -> None:
-    """The thing's files; its key is readable by the owner only."""
-    config = {
-        "thing": name,
-        "endpoint": "localhost",
-        "port": port,
-        "ca": "AmazonRootCA1.pem",
-        "certificate": "certificate.pem.crt",
-        "private_key": "private.pem.key",
-        "signers": ["signer.crt"],
-        "dialect": "aws_jobs",
-        "wifi": {},
-        "block": 4096,
-        "window": 8,
-        "allow_unsigned": False,
-    }
-    write_new(folder / config["ca"], state.root_ca.read_bytes())
-    write_new(folder / config["certificate"], made.pem.encode())
-    write_new(folder / config["private_key"], made.key.encode(), 0o600)
-    write_new(folder / "signer.crt", state.signer_certificate.read_bytes())
-    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+def broker_port() -> int:
+    """AWS's port, or the one that `sluice cloud env` has put into the environment."""
+    return int(os.environ.get("SLUICE_MQTT_PORT") or MQTT_PORT)
 
 
 def wait_known(state: State, common_name: str) -> None:
@@ -110,3 +145,28 @@ def show(args: argparse.Namespace) -> None:
         print(json.dumps(shapes))
     for shape in () if args.json else shapes:
         print(shape["thing"])
+
+
+def delete(args: argparse.Namespace) -> None:
+    """`thing delete`; what a simulated board has in its flash stays."""
+    name = check_thing(args.name)
+    if args.aws:
+        with plainly():
+            provision.remove(at_aws(args, exists=True).iot, name)
+    else:
+        only_aws(args)
+        delete_here(State(args.state), name)
+    if not args.dry_run:
+        shutil.rmtree(State(args.out if args.aws else args.state).thing(name), ignore_errors=True)
+
+
+def delete_here(state: State, name: str) -> None:
+    """Remove a thing of the local cloud, whether or not that runs."""
+    if not state.database.exists():
+        raise SluiceError(f"no cloud has been in {state.root}")
+    with opened(state) as things, things.store.transaction():
+        things.get(name)
+        for row in things.principals(name):
+            things.detach(name, row["id"])
+            things.forget(row["id"])
+        things.delete(name)

@@ -1,0 +1,7 @@
+"""Looking after real things: what the commands do to AWS, or to the local cloud, through boto3.
+
+provision   a thing, certificate, policy   root_ca    whom a board trusts
+targets     things and groups              settings   rates, aborts, schedules from arguments
+update      image, signature, OTA update   watch      what becomes of it, device by device
+rehearsal   clients that only say what they would call
+"""

@@ -1,0 +1,71 @@
+"""DIR/things/NAME: what a board gets, from the local cloud's things and from AWS's alike."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from host_tools.cloud.state import State, write_atomically
+from host_tools.errors import SluiceError
+from host_tools.fleet.root_ca import from_file
+from host_tools.signing import new_key, write_new
+
+
+@dataclass(frozen=True)
+class Board:
+    """The contents: names and ports, and everything that is PEM."""
+
+    thing: str
+    endpoint: str
+    port: int
+    root_ca: bytes
+    signer: bytes
+    certificate: bytes
+    key: bytes
+
+
+def write_board(folder: Path, board: Board) -> None:
+    """All files, or none; the private key is readable by the owner only."""
+    try:
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise SluiceError(f"cannot make {folder}: {error.strerror}") from None
+    try:
+        _write(folder, board)
+    except BaseException:
+        shutil.rmtree(folder)
+        raise
+
+
+def _write(folder: Path, board: Board) -> None:
+    config = {
+        "thing": board.thing,
+        "endpoint": board.endpoint,
+        "port": board.port,
+        "ca": "AmazonRootCA1.pem",
+        "certificate": "certificate.pem.crt",
+        "private_key": "private.pem.key",
+        "signers": ["signer.crt"],
+        "dialect": "aws_jobs",
+        "wifi": {},
+        "block": 4096,
+        "window": 8,
+        "allow_unsigned": False,
+    }
+    write_new(folder / config["ca"], board.root_ca)
+    write_new(folder / config["certificate"], board.certificate)
+    write_new(folder / config["private_key"], board.key, 0o600)
+    write_new(folder / "signer.crt", board.signer)
+    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+
+
+def signer_certificate(root: Path, file: Path | None) -> bytes:
+    """The certificate of the key that images are signed with: the one given, else that of
+    DIR/signer.key, which is made at first use."""
+    if file is not None:
+        return from_file(file)
+    state = State(root)
+    if not state.signer_certificate.exists():
+        state.root.mkdir(parents=True, exist_ok=True)
+        new_key(state.signer_key)
+    return from_file(state.signer_certificate)

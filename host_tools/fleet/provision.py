@@ -1,0 +1,180 @@
+"""A thing with all that it takes to speak for it, made and taken away through boto3.
+
+The policy's text is docs/thing-policy.json, with the region and the account of the thing put in.
+What was made when a later call fails is taken away again. AWS makes a detached certificate's
+removal known only little by little, so that deleting is tried for a while.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, suppress
+
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
+
+from host_tools.compile import ROOT
+from host_tools.errors import SluiceError
+from host_tools.signing import key_pem
+
+POLICY = ROOT / "docs/thing-policy.json"
+POLICY_NAME = "sluice-device"
+ENDPOINT = "iot:Data-ATS"
+DELETE_S = 30  # for AWS to notice that nothing is attached any more
+
+
+def provision(iot, name: str, policy: str, keys_by_aws: bool = False) -> tuple[bytes, bytes]:
+    """Make a thing, its certificate and its right to its own topics; (certificate, key), PEM.
+
+    policy        name of the policy, made if it is missing
+    keys_by_aws   the private key is made there and sent here; else it never leaves this machine
+    Raises SluiceError for a thing or another policy of that name, ClientError of boto3.
+    """
+    if found(lambda: iot.describe_thing(thingName=name)):
+        raise SluiceError(f"thing {name} exists already, nothing was changed")
+    with ExitStack() as undo:
+        thing = iot.create_thing(thingName=name)["thingArn"]
+        undo.callback(quietly, iot.delete_thing, thingName=name)
+        allow(iot, policy, policy_text(thing), undo)
+        made, key = certify(iot, keys_by_aws)
+        identity, arn = made["certificateId"], made["certificateArn"]
+        undo.callback(quietly, iot.delete_certificate, certificateId=identity)
+        undo.callback(
+            quietly, iot.update_certificate, certificateId=identity, newStatus="INACTIVE"
+        )
+        iot.attach_policy(policyName=policy, target=arn)
+        undo.callback(quietly, iot.detach_policy, policyName=policy, target=arn)
+        iot.attach_thing_principal(thingName=name, principal=arn)
+        undo.pop_all()
+    return made["certificatePem"].encode(), key
+
+
+def broker(iot) -> str:
+    """The name of the broker that boards connect to."""
+    return iot.describe_endpoint(endpointType=ENDPOINT)["endpointAddress"]
+
+
+def imagined(name: str, region: str, exists: bool) -> dict[str, object]:
+    """Answers for a rehearsal of `provision`, or of `remove` where the thing exists."""
+    prefix = f"arn:aws:iot:{region}:YOUR-ACCOUNT"
+    thing = {"thingArn": f"{prefix}:thing/{name}"}
+    if not exists:
+        missing = {"Error": {"Code": "ResourceNotFoundException", "Message": "not there"}}
+        nothing = ClientError(missing, "rehearsal")
+        return {"DescribeThing": nothing, "GetPolicy": nothing, "CreateThing": thing}
+    return {
+        "DescribeThing": thing,
+        "ListThingPrincipals": {"principals": [f"{prefix}:cert/{64 * '0'}"]},
+        "ListAttachedPolicies": {"policies": [{"policyName": POLICY_NAME}]},
+        "GetPolicy": {"policyDocument": policy_text(thing["thingArn"])},
+    }
+
+
+def found(call: Callable[[], object]) -> object | None:
+    """What a call returns, None if it finds nothing."""
+    try:
+        return call()
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ResourceNotFoundException":
+            return None
+        raise
+
+
+def policy_text(thing_arn: str) -> str:
+    """The policy for the things of an account and region, those of the thing's ARN."""
+    _, partition, _, region, account, _ = thing_arn.split(":", 5)
+    text = POLICY.read_text().replace("YOUR-REGION", region).replace("YOUR-ACCOUNT", account)
+    text = text.replace("arn:aws:", f"arn:{partition}:")
+    return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def allow(iot, name: str, text: str, undo: ExitStack) -> None:
+    """Make the policy, or see that there is one that says just this."""
+    there = found(lambda: iot.get_policy(policyName=name))
+    if there is None:
+        iot.create_policy(policyName=name, policyDocument=text)
+        undo.callback(quietly, iot.delete_policy, policyName=name)
+    elif json.loads(there["policyDocument"]) != json.loads(text):
+        raise SluiceError(f"policy {name} exists and says something else: --policy another name")
+
+
+def certify(iot, keys_by_aws: bool) -> tuple[dict, bytes]:
+    """An active certificate as boto3 returns it, and its private key, PEM."""
+    if keys_by_aws:
+        made = iot.create_keys_and_certificate(setAsActive=True)
+        return made, made["keyPair"]["PrivateKey"].encode()
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sluice")])  # AWS keeps its own
+    request = x509.CertificateSigningRequestBuilder().subject_name(subject)
+    pem = request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+    made = iot.create_certificate_from_csr(certificateSigningRequest=pem, setAsActive=True)
+    return made, key_pem(key)
+
+
+def remove(iot, name: str) -> None:
+    """Delete a thing, the certificates that speak for it alone, and our policy if it is unused."""
+    thing = iot.describe_thing(thingName=name)["thingArn"]
+    policies: set[str] = set()
+    for arn in listed(iot, "list_thing_principals", "principals", thingName=name):
+        iot.detach_thing_principal(thingName=name, principal=arn)
+        if not list(listed(iot, "list_principal_things", "things", principal=arn)):
+            policies |= retire(iot, arn)
+    patiently(lambda: iot.delete_thing(thingName=name))
+    for policy in sorted(policies):
+        if is_ours(iot, policy, thing) and not list(
+            listed(iot, "list_targets_for_policy", "targets", policyName=policy)
+        ):
+            iot.delete_policy(policyName=policy)
+
+
+def retire(iot, arn: str) -> set[str]:
+    """Delete a certificate; returns the names of the policies that it had."""
+    attached = listed(iot, "list_attached_policies", "policies", target=arn)
+    policies = {row["policyName"] for row in attached}
+    for policy in sorted(policies):
+        iot.detach_policy(policyName=policy, target=arn)
+    identity = arn.rpartition("/")[2]
+    iot.update_certificate(certificateId=identity, newStatus="INACTIVE")
+    patiently(lambda: iot.delete_certificate(certificateId=identity))
+    return policies
+
+
+def is_ours(iot, policy: str, thing_arn: str) -> bool:
+    """Whether a policy is one that `provision` made: by what it says."""
+    there = found(lambda: iot.get_policy(policyName=policy))
+    if there is None:
+        return False
+    with suppress(ValueError):
+        return json.loads(there["policyDocument"]) == json.loads(policy_text(thing_arn))
+    return False
+
+
+def listed(iot, operation: str, member: str, **given: str) -> Iterator:
+    """The items of all pages of a list."""
+    for page in iot.get_paginator(operation).paginate(**given):
+        yield from page.get(member, ())
+
+
+def quietly(call: Callable[..., object], **given: str) -> None:
+    """Take something away again; what made that necessary is what the user is told."""
+    with suppress(ClientError, BotoCoreError):
+        call(**given)
+
+
+def patiently(call: Callable[[], object]) -> None:
+    """Make a call that AWS refuses until it has noticed what was detached."""
+    deadline = time.monotonic() + DELETE_S
+    while True:
+        try:
+            call()
+            return
+        except ClientError as error:
+            refused = error.response["Error"]["Code"]
+            waiting = refused in ("DeleteConflictException", "InvalidRequestException")
+            if not waiting or time.monotonic() > deadline:
+                raise
+        time.sleep(1)

@@ -1,0 +1,98 @@
+"""Clients that make no call: each is printed, checked against botocore's model, and its answer
+made up from the shape of the output, so that what follows can be shown, too.
+
+Made-up texts are the name of the member in angle brackets, such as <certificateArn>.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import ParamValidationError
+from botocore.loaders import Loader
+from botocore.model import ServiceModel, Shape
+from botocore.validate import ParamValidator
+
+Parameters = dict[str, Any]
+
+DEPTH = 4  # of structures within structures in a made-up answer
+
+
+class Rehearsal:
+    """Stands in for a boto3 client.
+
+    answers   {operation: members of its answer that what follows looks at, or what it raises}
+    say       gets one line per call: service.Operation and its parameters as JSON
+    """
+
+    def __init__(
+        self,
+        service: str,
+        answers: Mapping[str, Parameters | Exception] | None = None,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self._service = service
+        self._model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
+        self._operations = {xform_name(name): name for name in self._model.operation_names}
+        self._answers = answers or {}
+        self._say = say
+
+    def __getattr__(self, name: str) -> Callable[..., Parameters]:
+        if name not in self._operations:
+            raise AttributeError(name)
+        return lambda **given: self._call(self._operations[name], given)
+
+    def get_paginator(self, name: str) -> "Pages":
+        """A paginator that gives one page."""
+        return Pages(getattr(self, name))
+
+    def _call(self, operation: str, given: Parameters) -> Parameters:
+        model = self._model.operation_model(operation)
+        if model.input_shape is not None:
+            report = ParamValidator().validate(given, model.input_shape)
+            if report.has_errors():
+                raise ParamValidationError(report=report.generate_report())
+        shown = json.dumps(plain(given), ensure_ascii=False)
+        self._say(f"{self._service}.{operation} {shown}")
+        answer = self._answers.get(operation, {})
+        if isinstance(answer, Exception):
+            raise answer
+        made = invented(model.output_shape, "", DEPTH) if model.output_shape else {}
+        return made | answer
+
+
+class Pages:
+    """A paginator of a Rehearsal."""
+
+    def __init__(self, call: Callable[..., Parameters]) -> None:
+        self._call = call
+
+    def paginate(self, **given: Any) -> list[Parameters]:
+        """The only page."""
+        return [self._call(**given)]
+
+
+def invented(shape: Shape, name: str, depth: int) -> Any:
+    """A value of that shape."""
+    if shape.type_name == "structure":
+        members = shape.members if depth else {}
+        return {key: invented(member, key, depth - 1) for key, member in members.items()}
+    if shape.type_name == "list":
+        return []
+    if shape.type_name == "map":
+        return {}
+    return f"<{name}>" if shape.type_name == "string" else 0
+
+
+def plain(value: Any) -> Any:
+    """A parameter as it can be printed: bytes and files by their size."""
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, bytes):
+        return f"<{len(value)} bytes>"
+    if hasattr(value, "read"):
+        return f"<{value.seek(0, 2)} bytes>"
+    return value
