@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+STATE ?= lab
 READY := $(VENV)/.ready
 
 help:  ## list the targets
@@ -24,6 +25,11 @@ demo: setup  ## a cloud, a board and two updates: a good one and one that rolls 
 test: setup  ## every test
 	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
+flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pump [STATE=lab]
+	@test -n "$(PORT)" && test -n "$(THING)" || \
+		{ echo "say which port and thing: make flash PORT=/dev/ttyUSB0 THING=pump" >&2; exit 1; }
+	@$(BIN)/sluice flash --port $(PORT) --thing $(THING) --state $(STATE) $(FLAGS)
+
 lint: setup  ## ruff, and nothing else
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -34,4 +40,4 @@ bench: setup  ## the measurements behind the README's numbers
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
-.PHONY: help setup demo test lint bench clean
+.PHONY: help setup demo test flash lint bench clean

@@ -12,7 +12,7 @@ from host_tools.errors import SluiceError
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
-NOT_MODULES = {"manifest.py"}
+NOT_MODULES = {"manifest.py", "start.py"}  # for the build of MicroPython; /main.py
 
 
 def compile_module(source: Path, target: Path, name: str) -> None:

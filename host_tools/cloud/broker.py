@@ -61,8 +61,11 @@ class Broker:
     """One Mosquitto process and the files it reads. Start it from the main thread: it is ended by
     the kernel when the thread that started it ends."""
 
-    def __init__(self, state: State, things: Things, authority: Authority) -> None:
+    def __init__(
+        self, state: State, things: Things, authority: Authority, listen: str | None = None
+    ) -> None:
         self.state = state
+        self._addresses = [*addresses(), *([listen] if listen else [])]
         self.home = state.broker
         self.port = 0
         self._things = things
@@ -70,7 +73,7 @@ class Broker:
         self._access = ""
         self._refreshing = threading.Lock()  # HTTP's threads and the main one may want it at once
         self.home.mkdir(parents=True, exist_ok=True)
-        key, certificate = authority.server()
+        key, certificate = authority.server(listen)
         write_atomically(self.home / "server.key", key, 0o600)
         write_atomically(self.home / "server.crt", certificate)
         key, certificate = authority.client(SERVICE)
@@ -116,7 +119,7 @@ class Broker:
         home, root = self.home.resolve(), self.state.root_ca.resolve()
         user = pwd.getpwuid(os.getuid()).pw_name  # else a root's Mosquitto becomes another
         settings = SETTINGS.format(user=user, home=home, limit=MESSAGE_LIMIT)
-        for address in addresses():
+        for address in self._addresses:
             settings += LISTENER.format(port=self.port, address=address, root=root, home=home)
         return settings
 

@@ -63,12 +63,14 @@ class Authority:
         )
         return self._sign(builder, "key_cert_sign", "crl_sign")
 
-    def server(self) -> tuple[bytes, bytes]:
-        """Key and certificate (PEM) for the broker, valid for this machine's own names."""
+    def server(self, address: str | None = None) -> tuple[bytes, bytes]:
+        """Key and certificate (PEM) for the broker, valid for this machine's own names and one
+        address more."""
+        hosts = [*HOSTS, *([x509.IPAddress(ip_address(address))] if address else [])]
         key = ec.generate_private_key(ec.SECP256R1())
         builder = (
             _builder(_name("localhost"), self.root.subject, key.public_key())
-            .add_extension(x509.SubjectAlternativeName(HOSTS), critical=False)
+            .add_extension(x509.SubjectAlternativeName(hosts), critical=False)
             .add_extension(
                 x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
             )

@@ -67,12 +67,14 @@ def opened(state: State) -> Iterator[Things]:
 class Cloud:
     """Everything that runs. Use it from the main thread (see `broker`)."""
 
-    def __init__(self, state: State, things: Things, faults: Faults) -> None:
+    def __init__(
+        self, state: State, things: Things, faults: Faults, listen: str | None = None
+    ) -> None:
         self.state = state
         self.store = things.store
         self.things = things
         self.faults = faults
-        self.broker = Broker(state, things, things.authority)
+        self.broker = Broker(state, things, things.authority, listen)
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
         self.executions = Executions(self.store, time.time, self._expand)
@@ -214,7 +216,13 @@ def point_at(state: State, port: int) -> None:
             write_atomically(file, json.dumps(config, indent=2) + "\n")
 
 
-def run(root: Path, port: int | None, http_port: int | None, faults: Path | None) -> None:
+def run(
+    root: Path,
+    port: int | None,
+    http_port: int | None,
+    faults: Path | None,
+    listen: str | None = None,
+) -> None:
     """Serve until SIGTERM or SIGINT."""
     state = State(root)
     lock = state.lock()
@@ -225,7 +233,7 @@ def run(root: Path, port: int | None, http_port: int | None, faults: Path | None
         signal.signal(number, lambda *_: ended.set())
     state.ready.unlink(missing_ok=True)
     with lock, opened(state) as things:
-        cloud = Cloud(state, things, Faults(faults))
+        cloud = Cloud(state, things, Faults(faults), listen)
         try:
             cloud.start(port, http_port)
             where = f"mqtts://localhost:{cloud.broker.port} and {cloud.endpoint}"

@@ -2,12 +2,14 @@
 
 `sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there; that
 file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
-it may be stopped, or killed, and started again. `sluice cloud env` prints what puts it into AWS's
-place for boto3 and for commands with --aws: eval "$(sluice cloud env --state DIR)"
+it may be stopped, or killed, and started again. It is for this machine alone; with --listen, an
+address of this machine, boards on the network reach its MQTT. `sluice cloud env` prints what puts
+it into AWS's place for boto3 and for commands with --aws: eval "$(sluice cloud env --state DIR)"
 """
 
 import argparse
 import shlex
+from ipaddress import ip_address
 from pathlib import Path
 
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
@@ -23,6 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     usual = "default: that of the last run, else {}; 0: a free one"
     row.add_argument("--port", type=port, help=f"MQTT; {usual.format(MQTT_PORT)}")
     row.add_argument("--http-port", type=port, help=f"HTTP; {usual.format(HTTP_PORT)}")
+    row.add_argument("--listen", type=address, metavar="IP", help="MQTT there, too, for boards")
     row.add_argument("--faults", type=Path, metavar="FILE", help="see host_tools/cloud/faults.py")
     row.set_defaults(run=serve)
     row = rows.add_parser("env", help="print shell exports that put it in AWS's place")
@@ -38,9 +41,14 @@ def port(text: str) -> int:
     return number
 
 
+def address(text: str) -> str:
+    """An IP address."""
+    return str(ip_address(text))
+
+
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
-    run(args.state, args.port, args.http_port, args.faults)
+    run(args.state, args.port, args.http_port, args.faults, args.listen)
 
 
 def environment(args: argparse.Namespace) -> None:

@@ -26,6 +26,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument(
         "--frozen", action="store_true", help="run the image's modules in place, not in the heap"
     )
+    row.add_argument(
+        "--blank", action="store_true", help="a new board with MicroPython and nothing else on it"
+    )
     row.add_argument("--pty", type=Path, metavar="LINK", help="a serial port for mpremote")
 
 
@@ -40,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
         cut_part=args.cut_part,
         link=args.pty,
         frozen=args.frozen,
+        blank=args.blank,
         on_line=_show,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -11,7 +11,7 @@ from host_tools import boards
 from host_tools.device import bootloader, partitions, provision
 from host_tools.device.meter import Meter
 from host_tools.errors import SluiceError
-from host_tools.image import make_image
+from host_tools.image import make_image, pack_image
 
 FACTORY_VERSION = "1.0.0"
 
@@ -21,6 +21,8 @@ class Hardware:
 
     board    a folder of boards/: its partitions.csv, its board.py, and its chip, from board.json
     factory  the image in ota_0 of a new board; None is this checkout's firmware, as 1.0.0
+    blank    a new board as esptool leaves it, and that stays so: MicroPython alone in ota_0, a
+             file system that holds nothing, no need of a thing
     raises   SluiceError: a name that no thing has, a board without a partition table
     """
 
@@ -30,29 +32,46 @@ class Hardware:
         name: str,
         board: str = "SIM_ESP32",
         factory: bytes | None = None,
+        blank: bool = False,
     ):
         if not re.fullmatch(r"[a-zA-Z0-9:_-]{1,128}", name):
             raise SluiceError(f"not a thing's name: {name!r}")
         self.state, self.name, self.board = Path(state), name, board
         self.home = self.state / "devices" / name
         self.table = partitions.read_csv(boards.folder(board) / "partitions.csv")
-        self._chip_name, self._factory = boards.chip(board), factory
+        self._chip_name = boards.chip(board)
+        self._factory, self._blank = factory, blank
 
     def make(self) -> None:
         """Factory-flash a new board; write the thing's files where they changed.
 
-        raises  SluiceError: no such thing, a file that is not JSON, an image that does not fit
+        raises  SluiceError: no such thing, a file that is not JSON, an image that does not fit,
+                a board to be blank that is not
         """
-        files = provision.thing_files(self.state, self.name)
+        blank = self._blank or self._mark.exists()
+        files = {} if blank else provision.thing_files(self.state, self.name)
         chip = self.chip
         with self._locked():
             if not provision.flashed(chip):
-                image = self._factory or make_image(
-                    FACTORY_VERSION, chip=self._chip_name, board=self.board
-                )
+                if blank:
+                    self._mark.touch()
                 provision.forget_files(self.home)
-                provision.factory_flash(chip, self.table, image)
+                provision.factory_flash(chip, self.table, self._factory_image(blank))
+                with provision.mounted(chip, self.table):
+                    pass  # makes the file system, as MicroPython does at its first start
+            elif blank and not self._mark.exists():
+                raise SluiceError(f"{self.name} is not blank any more: remove {self.home} first")
             provision.write_files(chip, self.table, self.home, files)
+
+    @property
+    def _mark(self) -> Path:
+        """There when the board was made blank: what is on its file system is not ours."""
+        return self.home / "blank"
+
+    def _factory_image(self, blank: bool) -> bytes:
+        if blank:
+            return pack_image("", {}, chip=self._chip_name)
+        return self._factory or make_image(FACTORY_VERSION, chip=self._chip_name, board=self.board)
 
     @cached_property
     def chip(self) -> provision.Chip:

@@ -71,8 +71,9 @@ class Board(Hardware):
         arch: str = "i386",
         link: Path | None = None,
         frozen: bool = False,
+        blank: bool = False,
     ):
-        super().__init__(state, name, board, factory)
+        super().__init__(state, name, board, factory, blank)
         if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", heap):
             raise SluiceError(f"not a heap size: {heap!r}; for example 80k")
         if cut_at is not None and cut_at < 1:
@@ -264,6 +265,7 @@ class Board(Hardware):
 
 def _unpack(modules: dict[str, bytes], folder: Path) -> None:
     """As files, for MicroPython to load into its heap."""
+    folder.mkdir()
     for path, content in modules.items():
         file = folder / path
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -3,11 +3,11 @@
 appimage  what ESP-IDF checks; runs on the device too
 archive   the modules inside the data segment
 modules   what goes into an image, compiled
-build     make_image
+build     make_image, pack_image
 inspect   read_image
 """
 
-from host_tools.image.build import make_image
+from host_tools.image.build import make_image, pack_image
 from host_tools.image.inspect import Image, read_image
 
-__all__ = ["Image", "make_image", "read_image"]
+__all__ = ["Image", "make_image", "pack_image", "read_image"]

@@ -26,6 +26,7 @@ from host_tools.image.modules import compiled, device_modules
 
 SIMULATED = "SIM_ESP32"  # whose board.py runs on any of these chips
 VERSION_MAX = 31  # bytes, and a zero
+_VERSION_FAULT = f"a version has 1 to {VERSION_MAX} printable bytes"
 _LINE = 16  # bytes: the checksum ends one
 _CODE = 16  # bytes of the code segment
 
@@ -67,6 +68,8 @@ def make_image(
     """
     if chip not in CHIPS:
         raise SluiceError(f"unknown chip {chip}; known are {', '.join(CHIPS)}")
+    if not version:
+        raise SluiceError(_VERSION_FAULT)
     board = board or SIMULATED
     content = dict(device_modules(board)) if modules is None else compiled(modules)
     if app is not None:
@@ -77,9 +80,9 @@ def make_image(
 def pack_image(
     version: str, content: dict[str, bytes], size: int | None = None, chip: str = "esp32"
 ) -> bytes:
-    """An app image around modules that are compiled already."""
-    if not 0 < len(version.encode()) <= VERSION_MAX or not version.isprintable():
-        raise SluiceError(f"a version has 1 to {VERSION_MAX} printable bytes")
+    """An app image around modules that are compiled already; MicroPython's own have no version."""
+    if len(version.encode()) > VERSION_MAX or not version.isprintable():
+        raise SluiceError(_VERSION_FAULT)
     packed = archive.pack(content)
     data = _descriptor(version, packed) + packed
     data += bytes(-len(data) % 4)

@@ -10,17 +10,16 @@ import os
 import re
 import shlex
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-from pages import PATIENCE_S, blocks
+from pages import blocks
 
 from bench import size as bench_size
 from bench import stream as bench_stream
 from host_tools import diagram
 from host_tools.cli import COMMANDS, parser
-from host_tools.compile import FIRMWARE, ROOT, firmware_sources
+from host_tools.compile import FIRMWARE, ROOT
 from host_tools.toolchain import micropython
 
 README = (ROOT / "README.md").read_text()
@@ -135,7 +134,7 @@ def inline() -> list[str]:
     return re.findall(r"`([^`\n]+)`", README)
 
 
-def test_session_by_hand_ends_in_an_update_that_succeeded(reader, tmp_path):
+def test_session_by_hand_ends_in_an_update_that_succeeded(reader):
     printed = {}
     for line in block("sluice cloud run"):
         printed[line.split()[1]] = reader.does(line)
@@ -144,8 +143,6 @@ def test_session_by_hand_ends_in_an_update_that_succeeded(reader, tmp_path):
     job = printed["deploy"].split()[0]
     about = json.loads(reader.does(f"sluice job show {job} --state lab --json"))
     assert [row["status"] for row in about["executions"]] == ["SUCCEEDED"]
-    copied = set(" ".join(block("mpremote connect")).split()) - {"firmware/main.py"}
-    assert {file.name for file in (tmp_path / "lab/things/pump").iterdir()} <= copied
 
 
 def test_image_and_signature_can_be_made_as_documented(reader, tmp_path):
@@ -154,31 +151,6 @@ def test_image_and_signature_can_be_made_as_documented(reader, tmp_path):
     assert json.loads(reader.does("sluice image show app.bin --json"))["version"] == "1.1.0"
     assert reader.does("sluice sign app.bin --key signer.key --new-key").startswith("ME")
     assert {"signer.key", "signer.crt"} <= {file.name for file in tmp_path.iterdir()}
-
-
-# --- on a real ESP32 -----------------------------------------------------------------------------
-
-
-def test_compiling_by_hand_makes_every_module_but_main(tmp_path):
-    for name in ("firmware", "boards", "host_tools"):
-        (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    script = "\n".join(block("for file in"))
-    subprocess.run(["sh", "-euc", script], cwd=tmp_path, check=True, timeout=PATIENCE_S)
-    made = {
-        str(file.relative_to(tmp_path / "build/lib"))
-        for file in (tmp_path / "build/lib").rglob("*.*py")
-    }
-    wanted = {name.removesuffix(".py") + ".mpy" for name in firmware_sources()} - {"main.mpy"}
-    assert made == wanted | {"board.mpy", "umqtt/simple.py"}
-
-
-def test_copying_by_hand_names_files_that_are_there():
-    for line in block("mpremote connect"):
-        words = line.split()
-        assert words[:3] == ["mpremote", "connect", "PORT"]
-        for word in words[4:]:
-            assert not word.startswith("firmware/") or (ROOT / word).is_file()
 
 
 # --- tables --------------------------------------------------------------------------------------

@@ -98,7 +98,7 @@ def _mount():
 
 
 def _run():
-    """The exit code of /boot.py, and of /main.py or else the image's `main`."""
+    """The exit code of /boot.py, and of /main.py or else the image's `main`, if it has one."""
     spaces = {"__name__": "__main__"}
     try:
         names = os.listdir("/")
@@ -109,7 +109,7 @@ def _run():
         gc.collect()
         if "main.py" in names:
             execfile("/main.py", spaces)  # noqa: F821
-        else:
+        elif "main.mpy" in os.listdir("/rom"):
             __import__("main")
     except SystemExit:
         return SOFT_RESET

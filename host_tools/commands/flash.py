@@ -1,0 +1,186 @@
+"""Put the firmware, a thing's certificate and its settings on a board at a serial port.
+
+flash --port PORT --thing NAME --state DIR     the board has MicroPython 1.24 or later already
+flash --port PORT --firmware IMAGE             writes MicroPython itself, with esptool
+
+Copies only what changed, reads it back, sets the clock, restarts the board and waits until its
+agent waits for jobs. It can be interrupted, and run again, at any time.
+"""
+
+import argparse
+import shlex
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
+from host_tools.board_port import BoardPort, board_at
+from host_tools.errors import SluiceError
+from host_tools.flash import boards, contents, inspection, micropython, on_board, settings
+from host_tools.flash.contents import CONFIG, START
+from host_tools.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
+from host_tools.flash.writing import Plan, carry_out, plan
+
+READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
+WATCHDOG_MS = 600_000  # for the copying, on a board whose watchdog runs already
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("--port", required=True, help="the serial port, /dev/ttyUSB0 for example")
+    parser.add_argument("--thing", metavar="NAME", help="which one this board is to be")
+    parser.add_argument("--state", type=Path, metavar="DIR", help="where `thing create` put it")
+    parser.add_argument("--board", metavar="NAME", help="a folder of boards/; told by its chip")
+    parser.add_argument(
+        "--wifi", metavar="SSID", help=f"password asked for, or ${settings.PASSWORD}"
+    )
+    parser.add_argument(
+        "--endpoint", metavar="HOST[:PORT]", help="of the cloud, as the board sees it"
+    )
+    parser.add_argument(
+        "--firmware", type=Path, metavar="IMAGE", help="MicroPython's firmware.bin"
+    )
+    parser.add_argument("--erase", action="store_true", help="with --firmware: all flash, first")
+    parser.add_argument(
+        "--wait", type=float, default=READY_S, metavar="S", help="for the agent; 0 not"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="say what would be done")
+
+
+def run(args: argparse.Namespace) -> None:
+    """MicroPython if it is given, then the firmware if a thing is."""
+    if not args.firmware and not (args.thing and args.state):
+        raise SluiceError("say which thing the board is to be: --thing NAME --state DIR")
+    if args.thing and not args.state:
+        raise SluiceError(f"say where thing {args.thing} is: --state DIR")
+    if args.firmware:
+        _write_micropython(args)
+    if args.thing and not (args.firmware and args.dry_run):
+        Flashing(args, Console(highlight=False, soft_wrap=True)).run()
+
+
+def _write_micropython(args: argparse.Namespace) -> None:
+    if not args.board:
+        raise SluiceError("--firmware needs --board NAME: the offset is in its board.json")
+    kind = boards.named(args.board)
+    words = micropython.command(args.port, kind, args.firmware, args.erase)
+    micropython.check(args.firmware, kind)
+    if args.dry_run:
+        print(shlex.join(["esptool", *words[3:]]))
+    else:
+        micropython.write(words)
+
+
+class Flashing:
+    """One board, from the first look to its agent's word."""
+
+    def __init__(self, args: argparse.Namespace, console: Console) -> None:
+        self._args, self._console = args, console
+        self._wifi = settings.wifi(args.wifi)
+        self._endpoint = settings.endpoint(args.endpoint)
+        self._config, self._files = contents.identity(args.state, args.thing)
+
+    def run(self) -> None:
+        """All of it."""
+        with board_at(self._args.port) as board:
+            seen = self._look(board)
+            planned = self._plan(board, seen)
+            if self._args.dry_run:
+                self._tell(f"would copy {', '.join(planned.to_copy) or 'nothing'}")
+                return
+            self._copy(board, planned)
+            board.run(f"set_clock({_now()!r})")
+            board.reset()
+        self._await_agent()
+
+    def _tell(self, text: str) -> None:
+        self._console.print(escape(text))
+
+    def _look(self, board: BoardPort) -> inspection.Found:
+        """Send our code there, and see what board that is. SluiceError if it will not do."""
+        board.run(Path(on_board.__file__).read_text())
+        seen = inspection.found(board.value("look()"))
+        self._tell(f"{board.name}: MicroPython {seen.release}, {seen.machine}")
+        return seen
+
+    def _plan(self, board: BoardPort, seen: inspection.Found) -> Plan:
+        inspection.judge(seen)
+        kind = boards.choose(seen.chip, self._args.board)
+        modules = contents.firmware(kind.name)
+        inspection.judge_bytecode(seen, contents.mpy_version(modules))
+        old = settings.on(board)
+        if old.get("watchdog_s"):
+            board.run(f"ease_watchdog({WATCHDOG_MS})")
+        self._config = settings.merged(self._config, old, self._wifi, self._endpoint)
+        self._remark(seen, kind, old)
+        code = {} if seen.brings else modules
+        files = code | self._files | {CONFIG: settings.text(self._config)}
+        planned = plan(board, files, lambda path: seen.brings and _is_code(path))
+        if planned.room(seen.block) > seen.free:
+            raise SluiceError(
+                f"too little space: {planned.room(seen.block):,} bytes are needed "
+                f"and {seen.free:,} are free on the board's file system"
+            )
+        return planned
+
+    def _remark(self, seen: inspection.Found, kind: boards.Kind, old: dict) -> None:
+        """What the user may want to know before."""
+        self._tell(f"board {kind.name}, {seen.free:,} bytes free")
+        if seen.brings:
+            self._tell("the image that runs brings its own firmware: only its files are written")
+        if old.get("thing", self._config["thing"]) != self._config["thing"]:
+            self._tell(f"this board was thing {old['thing']} so far")
+        if settings.local(self._config):
+            self._tell(
+                f"note: the endpoint is {self._config['endpoint']}, this computer: right for a "
+                "simulated board; a real one needs --endpoint HOST"
+            )
+
+    def _copy(self, board: BoardPort, planned: Plan) -> None:
+        todo = planned.to_copy
+        if planned.done:
+            self._tell(f"nothing to copy: all {len(planned.files)} files are right")
+            return
+        columns = (
+            BarColumn(30),
+            DownloadColumn(binary_units=True),
+            TextColumn("{task.description}"),
+        )
+        with Progress(*columns, console=self._console) as bar:
+            task = bar.add_task("", total=sum(map(len, todo.values())))
+
+            def step(path: str, size: int) -> None:
+                bar.update(task, advance=size, description=escape(path))
+
+            carry_out(board, planned, step)
+            bar.update(task, description="")
+        same = len(planned.files) - len(planned.changed)
+        self._tell(f"copied {len(todo)} files, {same} were right, {len(planned.stale)} removed")
+
+    def _await_agent(self) -> None:
+        if not self._args.wait:
+            return
+        if self._config.get("log", "I") not in LOUD_ENOUGH:
+            self._tell("its log level keeps the agent quiet: not waited for")
+            return
+        said: list[str] = []
+        try:
+            with self._console.status("restarted: waiting for the agent"):
+                wait_for_agent(self._args.port, self._args.wait, said.append)
+        except SluiceError:
+            for line in said[-TAIL:]:
+                self._tell(f"  {line}")
+            raise
+        self._tell(f"{self._config['thing']} is ready: its agent waits for jobs")
+
+
+def _is_code(path: str) -> bool:
+    return path.startswith("/lib/") or path == START
+
+
+def _now() -> tuple[int, ...]:
+    """As machine.RTC.datetime() takes it."""
+    now = time.gmtime()
+    return (*now[:3], now[6], *now[3:6], 0)

@@ -1,0 +1,64 @@
+"""Which of the folders of boards/ is at the port.
+
+A board is told by the chip id in the header of the image that it runs.
+"""
+
+from dataclasses import dataclass
+
+from host_tools import boards
+from host_tools.errors import SluiceError
+from host_tools.image.build import CHIPS
+
+SIMULATED = "SIM_"  # what the names of boards begin with that exist in `sluice device run` alone
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One folder of boards/.
+
+    chip    chip id in the header of its images; None for one that has no such header
+    mcu     as MicroPython and esptool call the chip
+    offset  where esptool writes MicroPython's firmware.bin; None if it is not esptool's to write
+    """
+
+    name: str
+    chip: int | None
+    mcu: str
+    offset: int | None
+
+
+def kinds() -> list[Kind]:
+    """All boards, by name."""
+    return [named(file.parent.name) for file in sorted(boards.BOARDS.glob("*/board.json"))]
+
+
+def named(name: str) -> Kind:
+    """The board of that name; SluiceError lists those there are."""
+    about = boards.facts(name)
+    offset = about.get("deploy_options", {}).get("flash_offset")
+    mcu = about["mcu"]
+    chip = CHIPS[mcu].id if mcu in CHIPS else None
+    return Kind(name, chip, mcu, None if offset is None else int(str(offset), 0))
+
+
+def choose(chip: int, wanted: str | None) -> Kind:
+    """The board that runs images for `chip`: the one that was named, or the only one.
+
+    raises  SluiceError: unknown, another chip, or several to choose from
+    """
+    fitting = [kind for kind in kinds() if kind.chip == chip]
+    real = [kind for kind in fitting if not kind.name.startswith(SIMULATED)]
+    names = " or ".join(kind.name for kind in real or fitting)
+    if wanted:
+        kind = named(wanted)
+        if kind.chip != chip:
+            raise SluiceError(
+                f"wrong board: {wanted} runs images for chip id {kind.chip}, the board at this "
+                f"port for {chip}{': take ' + names if names else ''}"
+            )
+        return kind
+    if not names:
+        raise SluiceError(f"no board in boards/ runs images for chip id {chip}")
+    if len(real or fitting) > 1:
+        raise SluiceError(f"several boards fit: say --board {names}")
+    return (real or fitting)[0]

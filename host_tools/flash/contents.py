@@ -1,0 +1,40 @@
+"""What belongs on a board, by path: the firmware as .mpy, /main.py, and the thing's files."""
+
+import json
+from pathlib import Path
+
+from host_tools.compile import FIRMWARE
+from host_tools.device.provision import thing_files
+from host_tools.errors import SluiceError
+from host_tools.image.modules import device_modules
+
+START = "/main.py"
+CONFIG = "/config.json"
+
+
+def firmware(board: str) -> dict[str, bytes]:
+    """The modules in /lib, leaves and board.py included, and /main.py that starts them."""
+    files = {f"/lib/{path}": content for path, content in device_modules(board).items()}
+    return files | {START: (FIRMWARE / "start.py").read_bytes()}
+
+
+def mpy_version(files: dict[str, bytes]) -> int:
+    """The .mpy version that these modules were compiled to."""
+    return next(content[1] for path, content in files.items() if path.endswith(".mpy"))
+
+
+def identity(state: Path, thing: str) -> tuple[dict, dict[str, bytes]]:
+    """(config.json, the other files) of a thing, as `sluice thing create` made them.
+
+    raises  SluiceError: no such thing, no JSON, or a file that config.json names is missing
+    """
+    files = {f"/{name}": content for name, content in thing_files(state, thing).items()}
+    config = json.loads(files.pop(CONFIG))
+    for key in ("ca", "certificate", "private_key", "signers", "http_ca"):
+        named = config.get(key) or []
+        for name in [named] if isinstance(named, str) else named:
+            if f"/{str(name).lstrip('/')}" not in files:
+                raise SluiceError(
+                    f"config.json of {thing} names {name} as {key}, and there is no such file"
+                )
+    return config, files

@@ -1,0 +1,76 @@
+"""MicroPython itself, written with esptool at the offset that board.json has.
+
+The file is the merged one (boot loader, partition table, app), which MicroPython's builds call
+firmware.bin. It is looked into first: an app image alone, a file for another chip, or one without
+partitions for updates is not written.
+"""
+
+import contextlib
+import shlex
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+from host_tools.device import norflash, partitions
+from host_tools.errors import SluiceError
+from host_tools.flash.boards import Kind
+from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, MAGIC
+
+IMAGE_MAX = 16 * 1024 * 1024  # bytes
+WRITE_S = 900  # 4 MiB at 115,200 bits a second take six minutes
+
+
+def command(port: str, kind: Kind, image: Path, erase: bool) -> list[str]:
+    """esptool's, with all that is not its default. SluiceError for a board it cannot write."""
+    if kind.offset is None:
+        raise SluiceError(
+            f"{kind.name} is not one that esptool writes: its board.json has no flash_offset"
+        )
+    words = [sys.executable, "-m", "esptool", "--chip", kind.mcu, "--port", port, "write-flash"]
+    return [*words, *(["--erase-all"] if erase else []), hex(kind.offset), str(image)]
+
+
+def check(image: Path, kind: Kind) -> None:
+    """SluiceError unless the file is a merged image for this board, with OTA partitions."""
+    try:
+        raw = image.read_bytes()[: IMAGE_MAX + 1]
+    except OSError as error:
+        raise SluiceError(f"cannot read {image}: {error.strerror}") from None
+    if len(raw) > IMAGE_MAX or len(raw) < 64 or raw[0] != MAGIC:
+        raise SluiceError(f"{image} is not MicroPython's firmware.bin for an ESP32")
+    if struct.unpack_from("<I", raw, DESCRIPTOR)[0] == DESCRIPTOR_MAGIC:
+        raise SluiceError(
+            f"{image} is an app image, for `sluice deploy`; "
+            "a board is flashed with firmware.bin, which brings boot loader and partitions"
+        )
+    chip = raw[12] | raw[13] << 8
+    if chip != kind.chip:
+        raise SluiceError(f"{image} is for chip id {chip}, {kind.name} has {kind.chip}")
+    table = _table(raw, kind.offset or 0)
+    if len(table.slots) < 2:
+        raise SluiceError(f"{image} has no OTA partitions, so no update could be taken")
+
+
+def _table(raw: bytes, offset: int) -> partitions.Table:
+    """The partition table in the file, which begins at `offset` of flash."""
+    at = partitions.TABLE - offset
+    rows = raw[at : at + partitions.TABLE_SIZE]
+    memory = bytearray(b"\xff" * (partitions.TABLE + norflash.SECTOR))
+    memory[partitions.TABLE : partitions.TABLE + len(rows)] = rows
+    unused = bytearray(norflash.meter_size(len(memory)))
+    flash = norflash.NORFlash(memoryview(memory), memoryview(unused), lambda: None)
+    with contextlib.suppress(UnicodeDecodeError):
+        return partitions.read_flash(flash)
+    raise SluiceError("the partition table in the file is damaged")
+
+
+def write(words: list[str]) -> None:
+    """Run esptool, whose output is shown as it comes."""
+    print(shlex.join(["esptool", *words[3:]]), flush=True)
+    try:
+        done = subprocess.run(words, timeout=WRITE_S)
+    except subprocess.TimeoutExpired:
+        raise SluiceError(f"esptool did not end within {WRITE_S} s") from None
+    if done.returncode:
+        raise SluiceError("esptool could not write; its last lines tell why")

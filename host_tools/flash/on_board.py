@@ -1,0 +1,144 @@
+"""What `sluice flash` has the board do; sent to its raw REPL, where it stays until the reset.
+
+Runs on MicroPython 1.24 and on any older one that may be found there.
+"""
+
+import hashlib
+import os
+import sys
+from binascii import hexlify
+
+
+def look():
+    """What this board is, as a dict of literals; `slots` is None where there is no esp32."""
+    block, _, _, _, free = os.statvfs("/")[:5]
+    seen = {
+        "name": sys.implementation.name,
+        "version": tuple(sys.implementation.version)[:3],
+        "mpy": getattr(sys.implementation, "_mpy", 0) & 0xFF,
+        "machine": getattr(sys.implementation, "_machine", sys.platform),
+        "free": block * free,
+        "block": block,
+        "brings": brings("ota.errors"),
+        "slots": None,
+        "otadata": (),
+    }
+    try:
+        from esp32 import Partition
+    except ImportError:
+        return seen
+    seen["slots"] = [part.info()[:5] for part in Partition.find(Partition.TYPE_APP)]
+    here = Partition(Partition.RUNNING)
+    seen["running"], head = here.info()[4], bytearray(36)
+    here.readblocks(0, head, 0)
+    seen["head"] = hexlify(head).decode()
+    for part in Partition.find(Partition.TYPE_DATA, 0):
+        seen["otadata"] = (record(part, 0), record(part, 1))
+    return seen
+
+
+def record(part, sector):
+    """One of otadata's, in hex."""
+    raw = bytearray(32)
+    part.readblocks(sector, raw, 0)
+    return hexlify(raw).decode()
+
+
+def brings(name):
+    """Whether the image that runs has this module, files left aside."""
+    path = sys.path[:]
+    sys.path[:] = [folder for folder in path if folder not in ("", "/lib")]
+    try:
+        __import__(name)
+        return True
+    except ImportError:
+        return False
+    finally:
+        sys.path[:] = path
+
+
+def text(path, most):
+    """A file of at most that size; None where there is none, or another."""
+    try:
+        if os.stat(path)[6] > most:
+            return None
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return None
+
+
+def veiled(path, most, key):
+    """A file as `text` has it, "" for none; not to be read in a console's log."""
+    raw = bytearray(text(path, most) or b"")
+    for at in range(len(raw)):
+        if at % 32 == 0:
+            pad = hashlib.sha256(key + str(at).encode()).digest()
+        raw[at] ^= pad[at % 32]
+    return bytes(raw)
+
+
+def digests(paths):
+    """The SHA-256 of each file, in hex; "" where there is none."""
+    return [digest(path) for path in paths]
+
+
+def digest(path):
+    """Of one file."""
+    found, piece = hashlib.sha256(), bytearray(512)
+    view = memoryview(piece)
+    try:
+        with open(path, "rb") as file:
+            while True:
+                size = file.readinto(piece)
+                if not size:
+                    return hexlify(found.digest()).decode()
+                found.update(view[:size])
+    except OSError:
+        return ""
+
+
+def make_folders(paths):
+    """Each with those above it given before it; those that are there stay."""
+    for path in paths:
+        try:
+            os.mkdir(path)
+        except OSError:
+            os.stat(path)  # raises unless that was why
+
+
+def settle(paths):
+    """Give each file the content that lies beside it, in this order."""
+    for path in paths:
+        os.rename(path + ".new", path)
+
+
+def hold(path):
+    """Move a file to where its content would lie beside it, if there is no such content."""
+    if digest(path) and not digest(path + ".new"):
+        os.rename(path, path + ".new")
+    elif digest(path):
+        os.remove(path)
+
+
+def remove(paths):
+    """Those that are there."""
+    for path in paths:
+        try:
+            os.remove(path)
+        except OSError:
+            pass
+
+
+def set_clock(now):
+    """(year, month, day, weekday, hours, minutes, seconds, 0), in UTC."""
+    from machine import RTC
+
+    RTC().datetime(now)
+
+
+def ease_watchdog(timeout_ms):
+    """Give a watchdog that runs already that long; it cannot be stopped."""
+    from machine import WDT
+
+    WDT(timeout=timeout_ms)

@@ -1,0 +1,174 @@
+"""Copies what changed, so that a board interrupted at any time runs the old or the new firmware.
+
+1. What is to change is written beside its place, as PATH.new, and read back there.
+2. If modules are among it, /main.py steps aside: from here on a board that loses its power stays
+   at its REPL. A firmware of which only a part is new never runs.
+3. Each takes its place by a rename; files that we wrote once and that are no longer part go.
+4. /main.py takes its place, last.
+
+Run again, what lies beside its place already and is right is not copied anew. What we wrote is
+noted on the board, in /flashed.json, before it is written.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from host_tools.board_port import BoardPort
+from host_tools.errors import SluiceError
+from host_tools.flash.contents import START
+
+NOTES = "/flashed.json"  # {path: SHA-256} of what we wrote
+NOTES_MAX = 32_768  # bytes
+SPARE_BLOCKS = 8  # of the file system: folders, journal, clock
+_AT_ONCE = 12  # paths in one question to the board
+_TRIES = 2  # for a file that reads back otherwise
+
+Progress = Callable[[str, int], None]  # path, bytes written since the last call
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a board lacks.
+
+    files    {path: content} of all that belongs there
+    changed  paths whose content is another, or not there, in the order to settle them
+    beside   those of them whose content is beside its place already
+    stale    paths that we wrote, untouched since, that are no longer part
+    notes    what /flashed.json says
+    noting   what it is to say
+    """
+
+    files: dict[str, bytes]
+    changed: list[str]
+    beside: set[str]
+    stale: list[str]
+    notes: dict[str, str]
+    noting: dict[str, str]
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing to do."""
+        return not self.changed and not self.stale and self.notes == self.noting
+
+    @property
+    def to_copy(self) -> dict[str, bytes]:
+        """What has to go over the wire."""
+        return {path: self.files[path] for path in self.changed if path not in self.beside}
+
+    def room(self, block: int) -> int:
+        """Bytes of the file system that copying takes, as each file fills whole blocks."""
+        blocks = sum(-(-len(content) // block) for content in self.to_copy.values())
+        return (blocks + SPARE_BLOCKS) * block if blocks else 0
+
+
+def plan(board: BoardPort, files: dict[str, bytes], keep: Callable[[str], bool]) -> Plan:
+    """Compare the files with the board's, by digests that the board computes.
+
+    keep     paths that are left alone although they are not among the files
+    """
+    notes = _notes(board)
+    gone = [path for path in notes if path not in files and not keep(path)]
+    there = _digests(board, [*files, *gone])
+    changed = [path for path, content in files.items() if there[path] != _sha256(content)]
+    changed.sort(key=lambda path: path == START)
+    beside = _digests(board, [f"{path}.new" for path in changed])
+    return Plan(
+        files,
+        changed,
+        {path for path in changed if beside[f"{path}.new"] == _sha256(files[path])},
+        [path for path in gone if there[path] == notes[path]],
+        notes,
+        {path: digest for path, digest in notes.items() if keep(path)}
+        | {path: _sha256(content) for path, content in files.items()},
+    )
+
+
+def carry_out(board: BoardPort, plan: Plan, progress: Progress) -> None:
+    """Make the board what the plan says. SluiceError where flash does not keep what is written."""
+    if plan.done:
+        return
+    _note(board, plan.notes | plan.noting)
+    _copy(board, plan.to_copy, plan.noting, progress)
+    modules = [path for path in [*plan.changed, *plan.stale] if path.startswith("/lib/")]
+    last = []
+    if modules or START in plan.changed:
+        board.run(f"hold({START!r})")
+        last = [START]
+    _each(board, "settle", [path for path in plan.changed if path != START])
+    _each(board, "remove", plan.stale)
+    _each(board, "settle", last)
+    _note(board, plan.noting)
+
+
+def _copy(
+    board: BoardPort, files: dict[str, bytes], digests: dict[str, str], progress: Progress
+) -> None:
+    """Write each beside its place and have the board read it back."""
+    board.run(f"make_folders({_folders(files)!r})")
+    for path, content in files.items():
+        for _ in range(_TRIES):
+            _put(board, path, content, progress)
+            if _digests(board, [f"{path}.new"])[f"{path}.new"] == digests[path]:
+                break
+        else:
+            raise SluiceError(
+                f"{path} reads back otherwise than it was written: bad flash or line"
+            )
+
+
+def _put(board: BoardPort, path: str, content: bytes, progress: Progress) -> None:
+    before = 0
+
+    def step(written: int, _: int) -> None:
+        nonlocal before
+        progress(path, written - before)
+        before = written
+
+    board.put(f"{path}.new", content, step)
+
+
+def _folders(paths: dict[str, bytes]) -> list[str]:
+    """All that the paths need, those above first."""
+    found = set()
+    for path in paths:
+        parts = path.split("/")[1:-1]
+        found |= {"/" + "/".join(parts[: depth + 1]) for depth in range(len(parts))}
+    return sorted(found)
+
+
+def _notes(board: BoardPort) -> dict[str, str]:
+    raw = board.value(f"text({NOTES!r}, {NOTES_MAX})")
+    try:
+        found = json.loads(raw or b"{}")
+        sound = {str(path): str(digest) for path, digest in found.items()}
+    except (ValueError, AttributeError):
+        return {}
+    return {path: digest for path, digest in sound.items() if path.startswith("/")}
+
+
+def _note(board: BoardPort, notes: dict[str, str]) -> None:
+    board.put(f"{NOTES}.new", (json.dumps(notes, indent=0, sort_keys=True) + "\n").encode())
+    board.run(f"settle([{NOTES!r}])")
+
+
+def _digests(board: BoardPort, paths: list[str]) -> dict[str, str]:
+    """{path: SHA-256 in hex, "" where there is no such file}, computed by the board."""
+    found = {}
+    for at in range(0, len(paths), _AT_ONCE):
+        some = paths[at : at + _AT_ONCE]
+        answers = board.value(f"digests({some!r})")
+        if not isinstance(answers, list) or len(answers) != len(some):
+            raise SluiceError("the board does not answer what it was asked")
+        found |= dict(zip(some, answers, strict=True))
+    return found
+
+
+def _each(board: BoardPort, action: str, paths: list[str]) -> None:
+    for at in range(0, len(paths), _AT_ONCE):
+        board.run(f"{action}({paths[at : at + _AT_ONCE]!r})")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

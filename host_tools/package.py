@@ -1,0 +1,39 @@
+"""Writes firmware/package.json: what `mpremote mip install` copies.
+
+python -m host_tools.package --write     after a module was added or removed; a test holds it
+"""
+
+import argparse
+import json
+import sys
+
+from host_tools.compile import FIRMWARE, firmware_sources
+from host_tools.toolchain import UMQTT
+
+PACKAGE = FIRMWARE / "package.json"
+
+
+def text() -> str:
+    """The package: every module at its place below the target, and what it needs besides."""
+    name, _, _ = UMQTT.removeprefix("micropython-").partition("==")
+    package = {
+        "urls": [[path, path] for path in firmware_sources()],
+        "deps": [[name, "latest"]],
+        "version": "0",
+    }
+    return json.dumps(package, indent=1) + "\n"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """0 when the file is, or was made, what it should be."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--write", action="store_true")
+    if parser.parse_args(argv).write:
+        PACKAGE.write_text(text())
+    same = PACKAGE.exists() and PACKAGE.read_text() == text()
+    print(f"{PACKAGE.name} is {'as it should be' if same else 'old: run with --write'}")
+    return 0 if same else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

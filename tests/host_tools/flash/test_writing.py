@@ -1,0 +1,167 @@
+"""Copying to a board: what changed, read back, and whatever happens in between."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from host_tools.board_port import BoardPort
+from host_tools.errors import SluiceError
+from host_tools.flash import writing
+from host_tools.flash.contents import START
+from host_tools.flash.writing import NOTES, carry_out, plan
+
+OLD = {"/lib/a.mpy": b"a1", "/lib/b.mpy": b"b1" * 300, START: b"s1", "/config.json": b"c1"}
+NEW = {"/lib/a.mpy": b"a2", "/lib/ota/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}
+PATHS = sorted({*OLD, *NEW})
+
+
+def nothing_kept(path: str) -> bool:
+    return False
+
+
+def flash(port: BoardPort, files: dict[str, bytes], keep=nothing_kept) -> writing.Plan:
+    planned = plan(port, files, keep)
+    carry_out(port, planned, lambda path, size: None)
+    return planned
+
+
+def contents(port: BoardPort) -> dict[str, bytes]:
+    """Those of our files that are there."""
+    found = {path: port.value(f"text({path!r}, 4096)") for path in PATHS}
+    return {path: content for path, content in found.items() if content is not None}
+
+
+def listed(port: BoardPort) -> set[str]:
+    files = port.value("[row[0] for row in os.ilistdir('/') if row[1] == 0x8000]")
+    return set(files) - {NOTES[1:]}
+
+
+def test_empty_board_gets_every_file_and_the_second_time_none(session: BoardPort):
+    copied = []
+    planned = plan(session, OLD, nothing_kept)
+    carry_out(session, planned, lambda path, size: copied.append((path, size)))
+    assert contents(session) == OLD
+    assert {path for path, _ in copied} == set(OLD)
+    assert sum(size for _, size in copied) == sum(map(len, OLD.values()))
+    assert copied[-1][0] == START
+    again = plan(session, OLD, nothing_kept)
+    assert again.done
+    assert (again.to_copy, again.room(4096)) == ({}, 0)
+
+
+def test_file_that_changed_alone_is_copied(session: BoardPort):
+    flash(session, OLD)
+    session.put("/config.json", b"by hand")
+    assert flash(session, OLD).to_copy == {"/config.json": b"c1"}
+    assert contents(session) == OLD
+
+
+def test_file_that_is_no_longer_part_goes_if_we_wrote_it_and_nobody_else_did(session: BoardPort):
+    flash(session, OLD | {"/lib/mine.mpy": b"x"})
+    session.put("/lib/mine.mpy", b"changed by the user")
+    session.put("/lib/theirs.py", b"never ours")
+    assert flash(session, NEW).stale == ["/lib/b.mpy"]
+    assert contents(session) == NEW
+    assert {"mine.mpy", "theirs.py", "a.mpy"} <= set(session.value("os.listdir('/lib')"))
+    assert "b.mpy" not in session.value("os.listdir('/lib')")
+
+
+def test_file_that_is_to_be_kept_stays_and_is_not_forgotten(session: BoardPort):
+    flash(session, OLD)
+    settings = {"/config.json": b"c2"}
+    flash(session, settings, keep=lambda path: path != "/config.json")
+    assert contents(session) == OLD | settings
+    assert set(json.loads(session.get(NOTES))) == set(OLD)
+
+
+@pytest.mark.parametrize("notes", [b"", b"[]", b"{", b'{"lib/x": 1}', b"\xff", b"{}" * 20_000])
+def test_notes_that_are_not_ours_are_as_good_as_none(session: BoardPort, notes: bytes):
+    session.put(NOTES, notes)
+    assert flash(session, {"/config.json": b"c"}).stale == []
+    assert set(json.loads(session.get(NOTES))) == {"/config.json"}
+
+
+def test_flash_that_loses_what_is_written_is_found_by_reading_back(
+    session: BoardPort, monkeypatch: pytest.MonkeyPatch
+):
+    flash(session, OLD)
+    put = session.put
+    monkeypatch.setattr(
+        session,
+        "put",
+        lambda path, content, *more: put(path, content.replace(b"c2", b"c3"), *more),
+    )
+    with pytest.raises(SluiceError, match="reads back otherwise"):
+        flash(session, NEW)
+    assert contents(session) == OLD
+
+
+class Interrupted(Exception):
+    """What happens at the n-th call."""
+
+
+def interrupt(port: BoardPort, after: int) -> Callable[[], int]:
+    """Have the port fail at a call; returns how many there were."""
+    count = 0
+
+    def counted(call: Callable) -> Callable:
+        def wrapped(*words, **options):
+            nonlocal count
+            count += 1
+            if count > after:
+                raise Interrupted
+            return call(*words, **options)
+
+        return wrapped
+
+    for name in ("run", "put"):
+        setattr(port, name, counted(getattr(port, name)))
+    return lambda: count
+
+
+def test_interrupted_anywhere_it_never_leaves_a_mixture_that_starts(again: Callable):
+    """The old firmware whole, or the new one whole, or no main.py; and run again, the new one."""
+    with again() as port:
+        flash(port, OLD)
+        calls = interrupt(port, 1_000)
+        flash(port, NEW)
+        total = calls()
+    assert 10 < total < 40
+    modules = [path for path in PATHS if path.startswith("/lib")]
+    seen = set()
+    for after in range(total):
+        with again() as port:
+            flash(port, OLD)
+            interrupt(port, after)
+            with pytest.raises(Interrupted):
+                flash(port, NEW)
+        with again() as port:
+            there = contents(port)
+            state = {path: there[path] for path in modules if path in there}
+            whole = [
+                {path: content for path, content in files.items() if path in modules}
+                for files in (OLD, NEW)
+            ]
+            assert START not in there or state in whole, after
+            seen.add((START in there, state in whole))
+            flash(port, NEW)
+            assert contents(port) == NEW
+            assert listed(port) == {"main.py", "config.json"}, "nothing lies beside its place"
+            assert set(json.loads(port.get(NOTES))) == set(NEW)
+    assert seen >= {(True, True), (False, False)}
+
+
+def test_what_was_copied_before_an_interruption_is_not_copied_again(again: Callable):
+    with again() as port:
+        planned = plan(port, OLD, nothing_kept)
+
+        def stop(path: str, size: int) -> None:
+            if path == "/lib/b.mpy":
+                raise Interrupted
+
+        with pytest.raises(Interrupted):
+            carry_out(port, planned, stop)
+    with again() as port:
+        assert "/lib/a.mpy" not in flash(port, OLD).to_copy
+        assert contents(port) == OLD

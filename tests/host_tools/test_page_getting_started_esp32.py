@@ -1,0 +1,73 @@
+"""docs/getting-started-esp32.md, followed word for word with a simulated board at the port."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pages import Reader, blocks, lines
+
+from host_tools.compile import ROOT
+from host_tools.device.supervisor import Board
+from host_tools.image import pack_image
+
+PAGE = (ROOT / "docs/getting-started-esp32.md").read_text()
+PORT, ADDRESS = "/dev/ttyUSB0", "192.168.1.20"
+IMAGE = "ESP32_GENERIC-OTA.app-bin"
+PASSWORD = "a good secret"
+HEAP = "100k"  # an ESP32 begins with less and takes more when it needs it; Wi-Fi is Python here
+
+
+@pytest.fixture
+def board(tmp_path: Path, reader: Reader) -> Iterator[Board]:
+    """What step 2 leaves: MicroPython alone, at the port."""
+    (tmp_path / "lab").mkdir()
+    made = Board(tmp_path / "lab", "pump", blank=True, link=tmp_path / "port", heap=HEAP).start()
+    yield made
+    made.stop()
+
+
+def section(title: str) -> list[str]:
+    """The commands of a section."""
+    text = PAGE.split(f"\n## {title}")[1].split("\n## ")[0]
+    return [line for block in blocks(text, "sh") for line in lines(block)]
+
+
+@pytest.mark.timeout(300)
+def test_page_followed_word_for_word_ends_in_an_update(
+    reader: Reader, board: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("SLUICE_WIFI_PASSWORD", PASSWORD)
+    (tmp_path / IMAGE).write_bytes(pack_image("", {}, 300_000))  # as MicroPython's: no firmware
+    said = []
+    for title in ("3.", "4.", "5."):
+        for line in section(title):
+            said.append(
+                reader.does(line.replace(PORT, str(board.link)).replace(ADDRESS, "127.0.0.2"))
+            )
+    first, second, deployed = said[2:]
+    assert "pump is ready: its agent waits for jobs" in first
+    assert "board ESP32_GENERIC_OTA" in first
+    assert "nothing to copy: all" in second
+    assert "SUCCEEDED" in deployed
+    assert any(line == "boot: ota_1 - trial" for line in board.lines)
+    assert PASSWORD not in "\n".join([*said, *board.lines])
+    board.stop()
+    config = json.loads(board.read_file("/config.json"))
+    assert config["wifi"] == {"ssid": "Workshop", "password": PASSWORD}
+    assert config["endpoint"] == "127.0.0.2"
+
+
+def test_page_shows_every_way_to_put_the_firmware_there():
+    flashed, micropython = section("4."), section("2.")
+    assert len(flashed) == 2 and all(line.startswith("sluice flash ") for line in flashed)
+    assert "--firmware" in micropython[0]
+
+
+def test_page_copies_files_that_there_are():
+    for line in section("Without"):
+        words = line.split()
+        assert words[:3] == ["mpremote", "connect", PORT]
+        for word in words[3:]:
+            if word.startswith(("firmware/", "boards/")):
+                assert (ROOT / word).is_file(), word
