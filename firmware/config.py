@@ -1,14 +1,21 @@
-"""/config.json: what it may hold, the defaults, and the bounds.
+"""/config.json: what it may hold, the defaults, and the bounds; what the cloud changed of it.
 
 A file that is not JSON, lacks a key or misstates one ends in one ConfigError that names the key;
 null is as good as absent.
 Keys that are not known here are kept, for the application.
+
+Where a shadow is configured, /settings.json lies over it: the few settings that the cloud may
+change, as it last changed them. A broken one is passed over, and the log says so.
 """
 
 import json
+import os
 
+from micropython import const
+
+from ota import log as logging
 from ota.errors import Fail
-from ota.log import LEVELS
+from ota.log import LEVELS, Log
 from ota.plugins import DIALECTS
 
 # fmt: off
@@ -29,6 +36,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "protocol":           ("mqtt", 4, 4),   # of a file that comes by "mqtt" and "http"
     "http_ca":            ("", 0, 255),     # path of the file servers' CA; "": the broker's
     "report_version":     ("", 0, 64),      # key that the shadow gets it as; "": none
+    "shadow":             ("", 0, 64),      # "": none; "classic", or the name of a shadow
     "keepalive_s":        (60, 30, 1200),   # AWS takes less for 30
     "poll_s":             (900, 30, 86_400),  # asking for jobs, should a notice be lost
     "report_s":           (5, 1, 3600),     # between two reports of progress
@@ -41,16 +49,92 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
 }
 # fmt: on
 
-_JSON_BLOCK = 98_304  # bytes; base64 makes 128 KiB of them, all that AWS takes for a message
-_NAME_MAX = 128  # characters of a thing's name; of the other texts, 255
+_JSON_BLOCK = const(98_304)  # bytes; base64 makes 128 KiB of them, AWS's limit for a message
+CHANGEABLE = ("log", "report_s", "poll_s", "block", "window")  # by the shadow's desired state
+
+_CHOICES = {
+    "dialect": DIALECTS,
+    "log": LEVELS,
+    "protocol": ("mqtt", "http"),
+    "stream_format": ("json", "cbor"),
+}
+_NAME_MAX = const(128)  # characters of a thing's name; of the other texts, 255
+_KEY = const(24)  # characters of a key that is refused, at most
+_TEXT = const(100)  # characters of a refusal, at most
+_REFUSALS = const(8)  # that are told of, at most
+
+log = Log("config")
 
 
 class ConfigError(Fail):
     """The configuration cannot be used; the text says which key and why."""
 
 
-def load(path):
-    """Read and check the file. Raises ConfigError."""
+def load(path, file="/settings.json"):
+    """Read and check the configuration; where a shadow is configured, lay `file` over it.
+
+    raises   ConfigError
+    """
+    values = check(_read(path))
+    if values["shadow"]:
+        for text in _change(values, _kept(file), {}):
+            log.w(file, text)
+    return values
+
+
+def adopt(values, found, path="/settings.json"):
+    """Put settings that may be changed and are within their bounds in force, and keep them.
+
+    found    {key: value}, from the cloud: nothing of it is trusted
+    path     the file that keeps them over a reboot; written beside and renamed
+    returns  (list of at most 8 texts: what was refused and why, {key: value in force})
+    """
+    kept = _kept(path)
+    before = json.dumps(kept)
+    refused = _change(values, found, kept)
+    body = json.dumps(kept)
+    if body != before:
+        log.i("settings", body)
+        logging.level(values["log"])
+        try:
+            with open(path + ".new", "w") as file:
+                file.write(body)
+            os.rename(path + ".new", path)
+        except OSError as error:
+            log.w("settings not kept", error)
+    return refused, {key: values[key] for key in CHANGEABLE}
+
+
+def _kept(path):
+    """What the cloud changed before; nothing when that cannot be read."""
+    try:
+        os.stat(path)
+        return _read(path)
+    except OSError:
+        pass
+    except ConfigError as error:
+        log.w("as configured, not as changed:", error)
+    return {}
+
+
+def _change(values, found, kept):
+    """Change what may be changed, and note it in `kept`; the texts of what may not."""
+    refused = []
+    for key, value in found.items():
+        try:
+            if key not in CHANGEABLE:
+                raise ConfigError("config: %s is not to be changed" % str(key)[:_KEY])
+            _judge(key, value)
+            if key == "block":
+                _judge_block(value, values["stream_format"])
+            values[key] = kept[key] = value
+        except ConfigError as error:
+            refused.append(str(error)[len("config: ") : _TEXT])
+    return refused[:_REFUSALS]
+
+
+def _read(path):
+    """The JSON object in a file. Raises ConfigError."""
     try:
         with open(path) as file:
             text = file.read()
@@ -63,7 +147,7 @@ def load(path):
         raise ConfigError(path + " is not JSON: cut off")
     if not isinstance(values, dict):
         raise ConfigError(path + " is not a JSON object")
-    return check(values)
+    return values
 
 
 def _cut_off(text):
@@ -83,44 +167,40 @@ def check(values):
             raise ConfigError("config lacks " + key)
     if len(values["thing"]) > _NAME_MAX or not _plain(values["thing"]):
         raise ConfigError("config: thing is no thing name")
-    for key, (default, low, high) in OPTIONAL.items():
+    for key, (default, _, _) in OPTIONAL.items():
         if values.get(key) is None:
             values[key] = default.copy() if isinstance(default, (list, dict)) else default
-        value = values[key]
-        kind = type(default)
-        if type(value) is not kind:
-            raise ConfigError("config: %s is not of type %s" % (key, kind.__name__))
-        if not low <= (value if kind in (int, bool) else len(value)) <= high:
-            raise ConfigError("config: %s is out of bounds (%d to %d)" % (key, low, high))
-    _check_contents(values)
+        _judge(key, values[key])
+    _judge_block(values["block"], values["stream_format"])
+    _judge_product(values["product_id"], values["devices"])
     return values
 
 
-def _check_contents(values):
-    """What bounds do not tell. Raises ConfigError."""
-    block = values["block"]
-    if block % 4096 and 4096 % block:
+def _judge(key, value):
+    """Type, bounds and contents of one. Raises ConfigError."""
+    default, low, high = OPTIONAL[key]
+    kind = type(default)
+    if type(value) is not kind:
+        raise ConfigError("config: %s is not of type %s" % (key, kind.__name__))
+    if not low <= (value if kind in (int, bool) else len(value)) <= high:
+        raise ConfigError("config: %s is out of bounds (%d to %d)" % (key, low, high))
+    if key == "block" and value % 4096 and 4096 % value:
         raise ConfigError("config: block is neither a multiple nor a divisor of 4096")
-    if block > _JSON_BLOCK and values["stream_format"] == "json":
+    if key in ("signers", "ntp") and not all(isinstance(text, str) and text for text in value):
+        raise ConfigError("config: %s is no list of texts" % key)
+    if key == "shadow" and not _plain(value.replace("$", "")):
+        raise ConfigError("config: shadow is no name of a shadow")
+    known = _CHOICES.get(key, (value,))
+    if value not in known:
+        raise ConfigError("config: %s %s is not one of %s" % (key, value, " ".join(known)))
+
+
+def _judge_block(block, stream_format):
+    if block > _JSON_BLOCK and stream_format == "json":
         raise ConfigError("config: block is over %d, which JSON cannot carry" % _JSON_BLOCK)
-    _check_product(values["product_id"], values["devices"])
-    for key in ("signers", "ntp"):
-        if not all(isinstance(text, str) and text for text in values[key]):
-            raise ConfigError("config: %s is no list of texts" % key)
-    choices = (
-        ("dialect", DIALECTS),
-        ("log", LEVELS),
-        ("protocol", ("mqtt", "http")),
-        ("stream_format", ("json", "cbor")),
-    )
-    for key, known in choices:
-        if values[key] not in known:
-            raise ConfigError(
-                "config: %s %s is not one of %s" % (key, values[key], " ".join(known))
-            )
 
 
-def _check_product(name, devices):
+def _judge_product(name, devices):
     """What the dialect `product` needs. Raises ConfigError."""
     if not _plain(name):
         raise ConfigError("config: product_id is no serial number")

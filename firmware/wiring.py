@@ -37,7 +37,7 @@ def build(settings, slots, app, buffer):
         slots,
         Journal((File("/journal.0"), File("/journal.1"))),
         _built("DIALECTS", settings["dialect"], link, thing, clock, slots.version, settings),
-        _reach(settings, link, clock, slots.version or "unknown"),
+        _reach(settings, link, clock),
         _source(settings, link, clock, context),
         clock,
         settings,
@@ -47,51 +47,57 @@ def build(settings, slots, app, buffer):
         buffer,
         link,
     )
+    _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("build", "_credentials", "_reach", "_greeting", "_source", "_healthy"):
+    for name in ("build", "_credentials", "_reach", "_shadow", "_source", "_healthy"):
         globals().pop(name)
     return agent, link
 
 
-def _reach(settings, link, clock, version):
+def _reach(settings, link, clock):
     wifi, servers = board.wifi(settings.pop("wifi"), clock), settings.pop("ntp")
-    greet = _greeting(link, settings["thing"], settings.pop("report_version"), version)
     history = [0, None, False]
 
     async def reach(start, deadline_ms):
         uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history)
         try:
-            await uplink.reach(greet(start) if greet else start, deadline_ms)
+            await uplink.reach(start, deadline_ms)
         finally:
             uplink = let_go("net.uplink")
 
     return reach
 
 
-def _greeting(link, thing, key, version):
-    """None, or what has the shadow know the version before anything else; once in a boot."""
-    if not key:
-        return None
-    owed = [{key: version}]
+def _shadow(agent, name, key):
+    """Where it is configured, the shadow is told before anything else; see aws_shadow."""
+    if not (name or key):
+        return
+    start, words = agent.dialect.start, [None, name, key or "version", board.NAME, "config"]
 
-    def greet(start):
-        async def begin():
-            if owed:
-                path = "ota.dialects.aws_shadow"
-                await plug_in(path, "tell")(link, thing, owed[0])
-                let_go(path)
-                owed.clear()
-            await start()
+    def ring(topic, payload):
+        agent.seen = None
 
-        return begin
+    async def tell():
+        path = "ota.dialects.aws_shadow"
+        try:
+            await plug_in(path, "report")(agent, words, ring)
+        finally:
+            let_go(path)
 
-    return greet
+    async def start_told():
+        words[0] = words[0] and 1
+        await tell()
+        await start()
+
+    agent.dialect.start = start_told
+    if name:
+        agent.chore = tell
 
 
 def _source(settings, link, clock, context):
-    thing, window, ca = settings["thing"], settings["window"], settings.pop("http_ca")
+    thing, ca = settings["thing"], settings.pop("http_ca")
     http_first = settings.pop("protocol") == "http"
-    parser = "ota.cborparser" if settings.pop("stream_format") == "cbor" else "ota.blockparser"
+    parser = "ota.cborparser" if settings["stream_format"] == "cbor" else "ota.blockparser"
     history = ["", 0]
 
     def source(file, block):
@@ -101,8 +107,8 @@ def _source(settings, link, clock, context):
             http = plug_in("net.http", "HTTP")(link, clock, context, ca)
             let_go("net.http", "net.address")  # its code stays for as long as what was made
             return _built("SOURCES", file.source, http, file, history)
-        words = (link, clock, thing, file, block, window, plug_in(parser, "BlockParser"), history)
-        return _built("SOURCES", file.source, *words)
+        words = link, clock, thing, file, block, settings["window"]
+        return _built("SOURCES", file.source, *words, plug_in(parser, "BlockParser"), history)
 
     return source
 

@@ -154,7 +154,10 @@ class Reader:
 
 
 class Whole:
-    """A sink that gathers a payload of at most `limit` bytes for `handler(topic, bytearray)`."""
+    """A sink that gathers a payload of at most `limit` bytes for `handler(topic, bytearray)`.
+
+    A limit of 0 is for a handler that does not want payloads.
+    """
 
     def __init__(self, handler, limit):
         self._handler = handler
@@ -166,7 +169,8 @@ class Whole:
         self._at = 0
         self._data = None
         if size > self._limit:
-            log.w("payload too large", topic, size)
+            if self._limit:
+                log.w("payload too large", topic, size)
         else:
             self._data = bytearray(size)
         return True

@@ -64,6 +64,8 @@ class Agent:
         self.update = None  # ota.update.Update, while the job brings an image
         self.state = "BOOTING"
         self.starved = 0  # times the heap was full in this job
+        self.chore = None  # awaited between jobs, when `seen` is not the journal's last record
+        self.seen = None
 
     async def run(self):
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""

@@ -6,7 +6,8 @@ in the heap.
 
 A dialect, how a cloud gives orders and hears back, has
     async start()                  after every connect: be heard, and ask what is pending
-    async next_job(poll_ms)        → Job, as soon as there is one
+    async next_job(poll_ms, other) → Job, as soon as there is one; None as soon as other() is true;
+                                   without `other` it is never None
     pending(job)                   → the Job that `start` found pending, if it is this one
     async accept(job)              → Job: the cloud counts it as started; may be another one
     async report(job, step, info)  tell an outcome or a step, and wait until it was accepted

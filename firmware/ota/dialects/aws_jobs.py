@@ -63,14 +63,17 @@ class AWSJobs:
         found = _job(self._heard)
         return found if found and found.same(job) else job
 
-    async def next_job(self, poll_ms):
-        """The next job, when there is one; asks again every `poll_ms`, should a notice be lost."""
+    async def next_job(self, poll_ms, other=bool):
+        """The next job, when there is one; asks again every `poll_ms`, should a notice be lost.
+
+        other   a function: None is returned as soon as it gives what is true
+        """
         self._job = None
         while True:
             job, self._heard = _job(self._heard), None
-            if job:
+            if job or other():
                 return job
-            heard = await self._link.wait(lambda: self._heard or self._stirred, poll_ms)
+            heard = await self._link.wait(lambda: self._heard or self._stirred or other(), poll_ms)
             if self._stirred or not heard:
                 await self._ask_next()
 

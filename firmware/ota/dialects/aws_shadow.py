@@ -1,15 +1,112 @@
-"""The classic shadow of AWS IoT, as far as telling it what the board is.
+"""The shadow of AWS IoT: what the board is, and the few settings that the cloud may change.
 
-source   AWS IoT developer guide, "Device Shadow MQTT topics"; document 001
+Loaded at every connect, and between jobs when there is a reason: a job has ended, or a notice has
+come on `update/delta`, of which nothing is kept but that it came. The shadow is asked for what is
+desired, which is then the newest; `settings` of that is judged and put in force, and what the
+board is goes back as reported: at every connect, and else when it is not what was reported last.
+So a notice that is large, doubled or old costs one request, and two that disagree do not talk for
+ever.
+
+memory   an answer of at most 4 KiB and its JSON, while it is read
+source   AWS IoT developer guide, "Device Shadow MQTT topics", "Device Shadow service documents"
 """
 
+import gc
 import json
+from binascii import crc32
+
+from micropython import const
+
+from ota.loading import let_go, plug_in
+from ota.log import Log
+
+_ANSWER_MS = const(15_000)  # as for the answers of the Jobs service
+_LIMIT = const(4_096)  # bytes of a shadow with its metadata, at most
+_TEXT = const(128)  # characters of how a job ended, at most
+
+log = Log("shadow")
 
 
-async def tell(link, thing, reported):
-    """Report some state, a dict, and wait for the PUBACK. Raises Retry when none comes.
+async def report(agent, words, ring):
+    """Take what is desired and report what is.
 
-    Nobody waits for the service's own answer: what the board is does not depend on it.
+    words    list, kept from one time to the next: hash of what was reported (1: report it again,
+             None: nothing was); name of the shadow ("classic": the one without a name, "": that
+             one, and nothing but the version); key of the version; name of the board; path of the
+             module whose `adopt(settings, wanted)` puts settings in force
+    ring     function that stays, as nothing of this module does: for a notice
+    raises   Retry when the session is lost
     """
-    payload = json.dumps({"state": {"reported": reported}})
-    await link.deliver("$aws/things/%s/shadow/update" % thing, payload)
+    link, told, name = agent.link, words[0], words[1]
+    path = "shadow/name/" + name if name not in ("", "classic") else "shadow"
+    path = "$aws/things/%s/%s/" % (agent.settings["thing"], path)
+    state, hash = {words[2]: agent.slots.version or "unknown"}, 0
+    if name:
+        if told is None:
+            await link.subscribe(path + "update/delta", ring, 1, 0)
+        agent.seen = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
+        answer = await _answer(link, path)
+        refused, settings = _adopt(agent, words[4], answer)
+        state["board"], state["settings"], state["refused"] = words[3], settings, refused or None
+        _describe(agent, state)
+        hash = crc32(json.dumps(state))
+        state["free"] = gc.mem_free()  # always another: no reason to report
+    if hash != told:
+        await link.deliver(path + "update", json.dumps({"state": {"reported": state}}))
+        words[0] = hash
+
+
+async def _answer(link, path):
+    """The answer's payload; None when it is too large, empty when there is no shadow yet."""
+    answers = []
+    names = path + "get/accepted", path + "get/rejected"
+    try:
+        for name in names:
+            await link.subscribe(name, lambda topic, payload: answers.append(payload), 0, _LIMIT)
+        link.publish(path + "get", b"")
+        if not await link.wait(lambda: answers, _ANSWER_MS):
+            log.w("no answer")
+    finally:
+        for name in names:
+            link.unsubscribe(name)
+    return answers[0] if answers else b"{}"
+
+
+def _adopt(agent, path, answer):
+    """Put in force what is desired: (refusals, settings in force).
+
+    Whatever is desired, it must not be able to stop the agent.
+    """
+    adopt, settings = plug_in(path, "adopt"), agent.settings
+    block = settings["block"]
+    try:
+        refused, found = adopt(settings, _wanted(answer))
+    except Exception as error:
+        log.w("passed over:", repr(error))
+        refused, found = ["it cannot be read"], adopt(settings, {})[1]
+    let_go(path, "ota.plugins")
+    if settings["block"] != block:
+        agent.drop()  # an image in memory counts in blocks of the old size; the journal does not
+    for text in refused:
+        log.w("refused:", text)
+    return refused, found
+
+
+def _wanted(answer):
+    """The settings that are desired; without a shadow none. Raises ValueError."""
+    if answer is None:
+        raise ValueError("too large")
+    value = json.loads(answer)
+    for key in ("state", "desired", "settings"):
+        value = value.get(key) if isinstance(value, dict) else None
+    return value if isinstance(value, dict) else {}
+
+
+def _describe(agent, state):
+    """What the board is, but for the free heap."""
+    journal, slots = agent.journal, agent.slots
+    state["slot"], state["trial"] = slots.running, slots.trial
+    if journal["step"]:  # of the last job that ended
+        reason = (journal["reason"] or "")[:_TEXT]
+        status = journal["step"].upper()
+        state["job"] = {"id": journal["job"], "status": status, "reason": reason}

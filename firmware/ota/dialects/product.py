@@ -71,14 +71,19 @@ class Product:
         """All that is known of a job is in the order."""
         return job
 
-    async def next_job(self, poll_ms):
-        """The next device of the order that is open, else of the next order."""
+    async def next_job(self, poll_ms, other=bool):
+        """The next device of the order that is open, else of the next order.
+
+        other   a function: None is returned as soon as it gives what is true
+        """
         while True:
             if self.heard or self.order and not self.order["told"]:
                 self.job = await self._do(_ORDERS, "next_job")
                 if self.job:
                     return self.job
-            await self.link.wait(lambda: self.heard, poll_ms)
+            if other():
+                return None
+            await self.link.wait(lambda: self.heard or other(), poll_ms)
 
     async def accept(self, job):
         """The job, or the next one to judge: an order is begun once all of it was judged."""

@@ -1,0 +1,401 @@
+"""The shadow: what is reported, what may be desired, and that nothing of it stops the agent."""
+
+import json
+import os
+from binascii import hexlify
+
+from doubles import Link, raised, run
+
+import config
+from ota import log
+from ota.dialects import aws_shadow
+from ota.errors import Retry
+
+CLASSIC = "$aws/things/t/shadow/"
+DONE = {"seq": 7, "job": "j1", "step": "succeeded", "reason": "accepted v2.0.0"}
+
+
+class Cloud:
+    """A shadow's service: answers `get` with the document, or with what is put in its place."""
+
+    def __init__(self, desired=None, path=CLASSIC):
+        self.document = {"state": {"desired": desired or {}}, "version": 3}
+        self.path = path
+        self.raw = None  # payload instead
+        self.reports = []  # of the updates
+
+    def __call__(self, topic, message):
+        assert topic.startswith(self.path), topic
+        name = topic[len(self.path) :]
+        if name == "get":
+            assert message == b""
+            if self.document is None:
+                return [(topic + "/rejected", b'{"code":404,"message":"No shadow exists"}')]
+            raw = json.dumps(self.document).encode() if self.raw is None else self.raw
+            return [(topic + "/accepted", raw)]
+        assert name == "update"
+        self.reports.append(json.loads(message)["state"])
+        return ()
+
+
+class Slots:
+    running, version, trial = "ota_1", "2.0.0", False
+
+
+class Agent:
+    """As much of one as a shadow tells of."""
+
+    def __init__(self, cloud, **journal):
+        self.link = Link(cloud)
+        self.journal = {"seq": 1, "job": None, "step": None, "reason": None}
+        self.journal.update(journal)
+        self.slots = Slots()
+        values = dict.fromkeys(config.REQUIRED, "x")
+        self.settings = config.check(values)
+        self.settings["thing"] = "t"
+        self.seen = None
+        self.dropped = 0
+
+    def drop(self):
+        self.dropped += 1
+
+
+def scratch():
+    return "/tmp/sluice-settings-" + hexlify(os.urandom(8)).decode()
+
+
+class Board:
+    """A shadow wired to an agent; `look()` is one connect or one chore."""
+
+    def __init__(self, cloud, name="classic", key="version", **journal):
+        self.cloud, self.file = cloud, scratch()
+        self.agent = Agent(cloud, **journal)
+        self.rung = 0
+        self.words = [None, name, key, "SIM_ESP32", "config"]
+        self.lines = []
+
+    def adopt(self, settings, found):
+        return config.adopt(settings, found, self.file)
+
+    def ring(self, topic, payload):
+        assert payload is None  # nothing of it is wanted
+        self.rung += 1
+        self.agent.seen = None
+
+    def look(self):
+        real, aws_shadow.plug_in = aws_shadow.plug_in, lambda path, name: self.adopt
+        log.to(self.lines.append)
+        try:
+            run(aws_shadow.report(self.agent, self.words, self.ring))
+        finally:
+            log.to(print)
+            log.level("I")
+            aws_shadow.plug_in = real
+        return self.cloud.reports
+
+    def connect(self):
+        self.words[0] = self.words[0] and 1
+        return self.look()
+
+    def close(self):
+        for name in (self.file, self.file + ".new"):
+            try:
+                os.remove(name)
+            except OSError:
+                pass
+
+
+def looked(desired, **journal):
+    """(what was reported, agent) after one look at these desired settings."""
+    board = Board(Cloud({"settings": desired}), **journal)
+    reported = board.look()[0]["reported"]
+    board.close()
+    return reported, board.agent
+
+
+DEFAULTS = {"log": "I", "report_s": 5, "poll_s": 900, "block": 4096, "window": 8}
+
+
+def test_report_says_what_the_board_is():
+    reported, _ = looked({}, **DONE)
+    assert reported.pop("free") > 0
+    assert reported == {
+        "version": "2.0.0", "slot": "ota_1", "trial": False, "board": "SIM_ESP32",
+        "settings": DEFAULTS, "refused": None,
+        "job": {"id": "j1", "status": "SUCCEEDED", "reason": "accepted v2.0.0"},
+    }  # fmt: skip
+
+
+def test_report_before_any_job_ended_has_none():
+    for journal in ({}, {"job": "j1", "seq": 2, "phase": "downloading"}):
+        reported, _ = looked({}, **journal)
+        assert "job" not in reported
+
+
+def test_report_of_a_long_reason_is_cut():
+    reported, _ = looked({}, seq=2, job="j", step="failed", reason="r" * 999)
+    assert len(reported["job"]["reason"]) == 128
+
+
+def test_report_under_a_key_of_the_users_and_to_a_named_shadow():
+    cloud = Cloud(path="$aws/things/t/shadow/name/fleet/")
+    board = Board(cloud, "fleet", "fw")
+    reported = board.look()[0]["reported"]
+    assert reported["fw"] == "2.0.0" and "version" not in reported
+
+
+def test_report_of_the_version_alone_is_made_once_and_asks_nothing():
+    board = Board(Cloud(), "", "fw")
+    assert board.look() == [{"reported": {"fw": "2.0.0"}}]
+    board.connect()
+    assert len(board.cloud.reports) == 1 and not board.agent.link.sinks
+
+
+def test_report_is_made_at_every_connect_and_else_when_something_changed():
+    board = Board(Cloud())
+    assert len(board.look()) == 1
+    assert len(board.look()) == 1
+    assert len(board.connect()) == 2
+    board.agent.slots = type("Slots", (), {"running": "ota_0", "version": "3", "trial": True})
+    assert len(board.look()) == 3
+    assert board.cloud.reports[2]["reported"]["trial"] is True
+
+
+def test_shadow_that_is_not_there_yet_is_made():
+    cloud = Cloud()
+    cloud.document = None
+    board = Board(cloud)
+    assert board.look()[0]["reported"]["refused"] is None
+
+
+def test_nothing_but_the_notice_stays_subscribed():
+    board = Board(Cloud())
+    board.look()
+    assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
+    board.agent.link.bring(CLASSIC + "update/delta", b"x" * 9_000)
+    assert board.rung == 1 and board.agent.seen is None
+
+
+def test_notice_while_the_shadow_is_looked_at_counts():
+    board = Board(Cloud())
+    link = board.agent.link
+    real = board.cloud.__call__
+
+    def ringing(topic, message):
+        return [(CLASSIC + "update/delta", b"{}")] + list(real(topic, message))
+
+    link.cloud = ringing
+    run(aws_shadow.report(board.agent, board.words, board.ring))
+    assert board.rung and board.agent.seen is None
+
+
+def test_desired_settings_are_put_in_force_and_reported():
+    wanted = {"log": "D", "report_s": 30, "poll_s": 60, "block": 1024, "window": 4}
+    reported, agent = looked(wanted)
+    assert reported["settings"] == wanted and reported["refused"] is None
+    for key in wanted:
+        assert agent.settings[key] == wanted[key]
+
+
+def test_desired_log_level_is_in_force_at_once():
+    board = Board(Cloud({"settings": {"log": "E"}}))
+    log.to(lambda line: None)
+    try:
+        board.adopt(board.agent.settings, {"log": "E"})
+        assert log.level() == "E"
+    finally:
+        log.level("I")
+        log.to(print)
+        board.close()
+
+
+def test_desired_settings_out_of_bounds_are_refused_with_the_reason():
+    for wanted, reason in (
+        ({"report_s": 0}, "report_s is out of bounds (1 to 3600)"),
+        ({"report_s": True}, "report_s is not of type int"),
+        ({"report_s": "5"}, "report_s is not of type int"),
+        ({"poll_s": 86_401}, "poll_s is out of bounds (30 to 86400)"),
+        ({"block": 5000}, "block is neither a multiple nor a divisor of 4096"),
+        ({"window": 513}, "window is out of bounds (1 to 512)"),
+        ({"log": "X"}, "log X is not one of E W I D"),
+        ({"log": "EW"}, "log is out of bounds (1 to 1)"),
+        ({"endpoint": "elsewhere"}, "endpoint is not to be changed"),
+        ({"allow_unsigned": True}, "allow_unsigned is not to be changed"),
+        ({"thing": "t"}, "thing is not to be changed"),
+        ({"k" * 99: 1}, "k" * 24 + " is not to be changed"),
+    ):
+        reported, agent = looked(wanted)
+        assert reported["refused"] == [reason], reported["refused"]
+        assert reported["settings"] == DEFAULTS and agent.settings["thing"] == "t"
+
+
+def test_desired_settings_of_which_some_are_good_take_those():
+    reported, agent = looked({"report_s": 9, "window": 0})
+    assert agent.settings["report_s"] == 9 and agent.settings["window"] == 8
+    assert reported["settings"]["report_s"] == 9 and len(reported["refused"]) == 1
+
+
+def test_refusals_are_reported_once_however_often_the_shadow_is_looked_at():
+    board = Board(Cloud({"settings": {"window": 0}}))
+    for _ in range(5):
+        board.look()
+    assert len(board.cloud.reports) == 1
+
+
+def test_refusals_are_few_and_end():
+    many = {}
+    for number in range(40):
+        many["unknown%d" % number] = number
+    board = Board(Cloud({"settings": many}))
+    board.look()
+    assert len(board.cloud.reports[0]["reported"]["refused"]) == 8
+    assert len(json.dumps(board.cloud.reports[0])) < 1_500
+    board.cloud.document["state"]["desired"] = {}
+    board.look()
+    assert board.cloud.reports[1]["reported"]["refused"] is None
+
+
+def test_desired_members_of_the_application_are_left_alone():
+    board = Board(Cloud({"colour": "red", "report_s": 9}))
+    reported = board.look()[0]["reported"]
+    assert reported["refused"] is None and reported["settings"] == DEFAULTS
+
+
+def test_desired_block_lets_go_of_the_image_in_memory():
+    assert looked({"block": 8192})[1].dropped == 1
+    assert looked({"block": 4096, "window": 4})[1].dropped == 0
+
+
+def test_documents_that_make_no_sense_change_nothing_and_stop_nobody():
+    for raw in (
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe",
+        b'{"state": 5}',
+        b'{"state": {"desired": [1]}}',
+        b'{"state": {"desired": {"settings": "all"}}}',
+        b"[" * 2_000,
+        b"x" * 4_097,
+    ):
+        board = Board(Cloud())
+        board.cloud.raw = raw
+        reported = board.look()[0]["reported"]
+        assert reported["settings"] == DEFAULTS, raw
+        assert reported["refused"] in (None, ["it cannot be read"]), raw
+        board.close()
+
+
+def test_document_that_is_too_large_is_said_to_be_unreadable():
+    board = Board(Cloud())
+    board.cloud.raw = b" " * 4_097
+    assert board.look()[0]["reported"]["refused"] == ["it cannot be read"]
+
+
+def test_shadow_that_does_not_answer_is_told_all_the_same():
+    board = Board(Cloud())
+    board.agent.link.cloud = lambda topic, message: None
+    board.look()
+    sent = [topic for topic, _, _ in board.agent.link.sent]
+    assert sent == [CLASSIC + "get", CLASSIC + "update"]
+    assert any("no answer" in line for line in board.lines)
+
+
+def test_session_lost_while_asking_is_the_agents_to_deal_with():
+    board = Board(Cloud())
+
+    async def lost(ready, deadline_ms):
+        raise Retry("the broker closed the connection")
+
+    board.agent.link.wait = lost
+    raised(Retry, aws_shadow.report, board.agent, board.words, board.ring)
+    assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
+
+
+# -- what is kept over a reboot ------------------------------------------------------------------
+
+
+def started(kept, **configured):
+    """(settings that a board would start with, its log) with that kept file, bytes or None."""
+    path, file, lines = scratch(), scratch(), []
+    values = dict.fromkeys(config.REQUIRED, "x")
+    values.update(shadow="classic")
+    values.update(configured)
+    for name, data in ((path, json.dumps(values).encode()), (file, kept)):
+        if data is not None:
+            with open(name, "wb") as out:
+                out.write(data)
+    log.to(lines.append)
+    try:
+        return config.load(path, file), lines
+    finally:
+        log.to(print)
+        for name in (path, file):
+            try:
+                os.remove(name)
+            except OSError:
+                pass
+
+
+def test_settings_that_were_taken_survive_a_reboot_and_no_others_do():
+    board = Board(Cloud())
+    settings = board.agent.settings
+    log.to(lambda line: None)
+    board.adopt(settings, {"report_s": 30, "window": 0, "thing": "other"})
+    board.adopt(settings, {"poll_s": 60})
+    log.to(print)
+    with open(board.file, "rb") as file:
+        kept = file.read()
+    board.close()
+    assert json.loads(kept) == {"report_s": 30, "poll_s": 60}
+    found, lines = started(kept, report_s=7, window=3)
+    assert (found["report_s"], found["poll_s"], found["window"]) == (30, 60, 3)
+    assert not lines
+
+
+def test_settings_are_not_written_again_when_nothing_changed():
+    board = Board(Cloud())
+    log.to(lambda line: None)
+    board.adopt(board.agent.settings, {"report_s": 30})
+    os.remove(board.file)
+    real = config._kept
+    config._kept = lambda path: {"report_s": 30}
+    try:
+        board.adopt(board.agent.settings, {"report_s": 30})
+    finally:
+        config._kept = real
+        log.to(print)
+    assert raised(OSError, os.stat, board.file)
+
+
+def test_settings_that_cannot_be_written_are_in_force_all_the_same():
+    board = Board(Cloud({"settings": {"report_s": 30}}))
+    board.file = "/nowhere/settings.json"
+    assert board.look()[0]["reported"]["settings"]["report_s"] == 30
+    assert any("settings not kept" in line for line in board.lines)
+
+
+def test_settings_file_that_is_broken_is_passed_over_and_said():
+    for kept in (b"", b"{", b"[]", b'{"report_s": 30', b"\xff"):
+        found, lines = started(kept)
+        assert found["report_s"] == 5, kept
+        assert len(lines) == 1 and "as configured" in lines[0], lines
+
+
+def test_settings_file_is_judged_key_by_key():
+    found, lines = started(b'{"report_s": 0, "poll_s": 60, "endpoint": "elsewhere"}')
+    assert (found["report_s"], found["poll_s"], found["endpoint"]) == (5, 60, "x")
+    assert len(lines) == 2
+
+
+def test_settings_file_counts_only_where_a_shadow_is_configured():
+    assert started(b'{"report_s": 30}', shadow="")[0]["report_s"] == 5
+    assert started(None)[0]["report_s"] == 5
+
+
+def test_name_of_a_shadow_that_aws_would_not_take_is_refused():
+    for name in ("a b", "a/b", "#", "x" * 65):
+        values = dict.fromkeys(config.REQUIRED, "x")
+        values["shadow"] = name
+        assert "shadow" in str(raised(config.ConfigError, config.check, values))

@@ -1,0 +1,276 @@
+"""The shadow of a board, as the cloud's users see it: boto3's iot-data, and awsiotsdk's client."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import boto3
+import pytest
+from awscrt import mqtt_request_response
+from awsiot import iotshadow, mqtt_connection_builder
+from botocore.exceptions import ClientError
+from stage import Cloud, Stage, image, soon
+
+from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
+from host_tools.compile import ROOT
+
+SMALL = 131_072  # bytes
+WAIT_S = 20
+QUIET_S = 1.5  # without a word, so that a conversation counts as ended
+DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 8}
+
+
+def data(cloud: Cloud):
+    """boto3's client for shadows."""
+    about = cloud.state.running()
+    return boto3.client(
+        "iot-data",
+        endpoint_url=about["http_endpoint"],
+        region_name=about["region"],
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+    )
+
+
+def state(scene: Stage, name: str = "") -> dict:
+    """The shadow's state; {} when there is none."""
+    words = {"thingName": scene.name} | ({"shadowName": name} if name else {})
+    try:
+        answer = data(scene.cloud).get_thing_shadow(**words)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+        return {}
+    return json.loads(answer["payload"].read())["state"]
+
+
+def reported(scene: Stage, name: str = "") -> dict:
+    """What the board said that it is."""
+    return state(scene, name).get("reported", {})
+
+
+def desire(scene: Stage, settings: dict, name: str = "") -> None:
+    """Desire settings, as an operator does."""
+    words = {"thingName": scene.name} | ({"shadowName": name} if name else {})
+    payload = json.dumps({"state": {"desired": {"settings": settings}}})
+    data(scene.cloud).update_thing_shadow(**words, payload=payload)
+
+
+def settled(scene: Stage, key: str, value: object, name: str = "") -> dict:
+    """What is reported, once it has that setting."""
+    soon(lambda: reported(scene, name).get("settings", {}).get(key) == value, WAIT_S)
+    return reported(scene, name)
+
+
+def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):
+    scene = stage(cloud, shadow="classic")
+    scene.power_on()
+    first = reported(scene)
+    assert 1_000 < first.pop("free") < 120_000
+    assert first == {
+        "version": "1.0.0",
+        "slot": "ota_0",
+        "trial": False,
+        "board": "SIM_ESP32",
+        "settings": DEFAULTS,
+    }
+    job = scene.deploy(image("1.1.0", SMALL))
+    assert scene.verdict(job).status == "SUCCEEDED"
+    soon(lambda: reported(scene).get("trial") is False and "job" in reported(scene), WAIT_S)
+    after = reported(scene)
+    assert (after["version"], after["slot"]) == ("1.1.0", "ota_1")
+    assert after["job"] == {"id": job, "status": "SUCCEEDED", "reason": "accepted v1.1.0"}
+    refused = scene.job({"operation": "none_of_ours"})
+    assert scene.verdict(refused).status == "REJECTED"
+    soon(lambda: reported(scene)["job"]["id"] == refused, WAIT_S)
+    assert reported(scene)["job"]["status"] == "REJECTED"
+    assert reported(scene)["job"]["reason"] == "unknown operation none_of_ours"
+
+
+def test_shadow_with_a_name_leaves_the_classic_one_alone(cloud, stage):
+    scene = stage(cloud, shadow="fleet:$1", report_version="fw")
+    scene.power_on()
+    listed = data(scene.cloud).list_named_shadows_for_thing(thingName=scene.name)
+    assert listed["results"] == ["fleet:$1"] and not state(scene)
+    assert reported(scene, "fleet:$1")["fw"] == "1.0.0"
+    desire(scene, {"report_s": 7}, "fleet:$1")
+    settled(scene, "report_s", 7, "fleet:$1")
+    assert not state(scene)
+
+
+def test_desired_settings_are_taken_reported_and_kept_over_a_reboot(cloud, stage):
+    scene = stage(cloud, shadow="classic")
+    board = scene.power_on()
+    wanted = {"log": "D", "report_s": 30, "poll_s": 60, "block": 1024, "window": 4}
+    desire(scene, wanted)
+    settled(scene, "window", 4)
+    found = state(scene)
+    assert found["reported"]["settings"] == wanted and "delta" not in found
+    board.stop()
+    payload = json.dumps({"state": {"desired": None}})
+    data(cloud).update_thing_shadow(thingName=scene.name, payload=payload)
+    scene.power_on()
+    assert reported(scene)["settings"] == wanted
+
+
+def test_desired_settings_while_the_board_was_off_are_taken_at_its_start(cloud, stage):
+    scene = stage(cloud, shadow="classic")
+    desire(scene, {"report_s": 30})
+    scene.power_on()
+    assert reported(scene)["settings"]["report_s"] == 30
+    assert "delta" not in state(scene)
+
+
+def test_desired_settings_that_will_not_do_are_answered_once_and_stay_in_the_delta(
+    cloud, stage, spy
+):
+    scene = stage(cloud, shadow="classic")
+    ears = spy(scene)
+    board = scene.power_on()
+    desire(scene, {"report_s": 9, "window": 0, "endpoint": "elsewhere"})
+    settled(scene, "report_s", 9)
+    found = state(scene)
+    assert sorted(found["reported"]["refused"]) == [
+        "endpoint is not to be changed",
+        "window is out of bounds (1 to 512)",
+    ]
+    assert found["delta"]["settings"] == {"window": 0, "endpoint": "elsewhere"}
+    board.wait_for("shadow refused: window is out of bounds", WAIT_S)
+    told = [body for topic, body in ears.heard if topic == "shadow/update"]
+    with pytest.raises(AssertionError):  # the board has said what there is to say
+        soon(lambda: len(heard(ears)) > len(told) + 1, QUIET_S)
+    desire(scene, {"window": 4, "endpoint": None})
+    settled(scene, "window", 4)
+    found = state(scene)
+    assert "refused" not in found["reported"] and "delta" not in found
+
+
+def heard(ears) -> list:
+    """The updates of the shadow so far."""
+    return [body for topic, body in ears.heard if topic == "shadow/update"]
+
+
+def test_desired_block_during_a_download_is_for_the_next_job(cloud, stage, spy):
+    scene = stage(cloud, shadow="classic", block=256, window=2)
+    board = scene.power_on()
+    ears = spy(scene)
+    first = scene.deploy(image("1.1.0", SMALL))
+    board.wait_for("update open", WAIT_S)
+    soon(lambda: ears.blocks, WAIT_S)
+    desire(scene, {"block": 8192})
+    assert scene.verdict(first).status == "SUCCEEDED", scene.tail
+    assert ears.blocks.keys() == set(range(SMALL // 256))
+    settled(scene, "block", 8192)
+    second = scene.deploy(image("1.2.0", SMALL))
+    assert scene.verdict(second).status == "SUCCEEDED", scene.tail
+    asked = [body for topic, body in ears.heard if topic.endswith("/get/json")]
+    assert asked[-1]["l"] == 8192
+
+
+def test_kept_settings_that_are_broken_are_passed_over_and_said(cloud, stage):
+    scene = stage(cloud, shadow="classic")
+    board = scene.power_on()
+    board.stop()
+    board.write_file("/settings.json", b'{"report_s": 30')
+    scene.power_on()
+    board.wait_for("as configured, not as changed", WAIT_S)
+    assert reported(scene)["settings"] == DEFAULTS
+
+
+def test_shadow_too_large_to_be_read_stops_nothing_and_is_said(cloud, stage):
+    scene = stage(cloud, shadow="classic")
+    payload = json.dumps({"state": {"desired": {"album": "x" * 5_000}}})
+    data(cloud).update_thing_shadow(thingName=scene.name, payload=payload)
+    scene.power_on()
+    assert reported(scene)["refused"] == ["it cannot be read"]
+    assert scene.verdict(scene.job({"operation": "echo", "text": "still here"})).reason == (
+        "still here"
+    )
+
+
+def test_update_of_full_size_beside_a_shadow_passes_with_a_heap_of_80_kb(cloud, stage):
+    scene = stage(cloud, shadow="classic")
+    scene.board.heap = "80k"
+    board = scene.power_on()
+    desire(scene, {"window": 4})
+    settled(scene, "window", 4)
+    job = scene.deploy(image("1.1.0"))
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    soon(lambda: reported(scene).get("job", {}).get("id") == job, WAIT_S)
+    assert not any("MemoryError" in line for line in board.lines)
+
+
+# -- AWS's own client, as the cloud's user -----------------------------------------------
+
+
+@pytest.fixture
+def operator(cloud, tmp_path) -> Iterator:
+    """A function: (scene) → the device SDK's shadow client with a certificate of its own."""
+    connections = []
+
+    def connect(scene: Stage) -> iotshadow.IotShadowClientV2:
+        iot = cloud.calls.iot
+        made = iot.create_keys_and_certificate(setAsActive=True)
+        iot.attach_thing_principal(thingName=scene.name, principal=made["certificateArn"])
+        files = tmp_path / "operator.crt", tmp_path / "operator.key"
+        files[0].write_text(made["certificatePem"])
+        files[1].write_text(made["keyPair"]["PrivateKey"])
+        connection = mqtt_connection_builder.mtls_from_path(
+            endpoint="localhost",
+            port=cloud.state.running()["mqtt_port"],
+            ca_filepath=str(cloud.state.root_ca),
+            cert_filepath=str(files[0]),
+            pri_key_filepath=str(files[1]),
+            client_id=f"operator-{uuid.uuid4().hex[:8]}",
+        )
+        waited(connection.connect())
+        connections.append(connection)
+        options = mqtt_request_response.ClientOptions(
+            max_request_response_subscriptions=8,
+            max_streaming_subscriptions=2,
+            operation_timeout_in_seconds=WAIT_S,
+        )
+        return iotshadow.IotShadowClientV2(connection, options)
+
+    yield connect
+    for connection in connections:
+        waited(connection.disconnect())
+
+
+def waited(future: Future):
+    """What it comes to."""
+    return future.result(WAIT_S)
+
+
+def test_sdk_desires_settings_and_reads_what_the_board_made_of_them(cloud, stage, operator):
+    scene = stage(cloud, shadow="fleet")
+    scene.power_on()
+    shadows = operator(scene)
+    where = {"thing_name": scene.name, "shadow_name": "fleet"}
+    wanted = iotshadow.ShadowState(desired={"settings": {"report_s": 30, "window": 0}})
+    request = iotshadow.UpdateNamedShadowRequest(**where, state=wanted)
+    waited(shadows.update_named_shadow(request))
+    settled(scene, "report_s", 30, "fleet")
+    got = waited(shadows.get_named_shadow(iotshadow.GetNamedShadowRequest(**where))).state
+    assert got.reported["refused"] == ["window is out of bounds (1 to 512)"]
+    assert got.delta == {"settings": {"window": 0}}
+    assert got.reported["settings"]["report_s"] == 30
+
+
+# -- the policy ------------------------------------------------------------------
+
+
+TOPICS = {  # what a board does with its shadow, as tests/firmware/test_shadow.py sees it
+    "iot:Publish": {"get", "update"},
+    "iot:Subscribe": {"get/accepted", "get/rejected", "update/delta"},
+    "iot:Receive": {"get/accepted", "get/rejected", "update/delta"},
+}
+
+
+@pytest.mark.parametrize("action", TOPICS)
+def test_policy_allows_what_a_board_does_with_its_shadow_and_no_more(action):
+    text = (ROOT / "docs/thing-policy.json").read_text()
+    rows = [row for row in json.loads(text)["Statement"] if row["Action"] == action]
+    allowed = {resource for row in rows for resource in row["Resource"] if "/shadow/" in resource}
+    ends = {resource.partition("ThingName}/shadow/")[2] for resource in allowed}
+    assert ends == {f"*{end}" for end in TOPICS[action]}  # "*" is "", or "name/<a name>/"
