@@ -77,7 +77,12 @@ def main():
         app = _application()
         agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
         let_go("wiring", "net.tls")
-        asyncio.run(start(agent, link, app, watchdog))
+        try:
+            asyncio.run(start(agent, link, app, watchdog))
+        finally:  # Ctrl-C: what holds the agent is let go
+            link.close()
+            asyncio.new_event_loop()
+            asyncio.core.cur_task = None
     except Fail as error:
         log.e("cannot start:", error)
         if not (slots and slots.trial):
@@ -90,4 +95,8 @@ def main():
 
 
 if __name__ in ("__main__", "main"):
-    main()
+    try:
+        main()
+    finally:  # Ctrl-C, or a board that cannot start: someone is at the prompt
+        del buffer
+        plug_in("console", "greet")()

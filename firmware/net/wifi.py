@@ -14,19 +14,19 @@ log = Log("wifi")
 class WiFi:
     """A station.
 
-    station   network.WLAN(STA_IF), from the board
+    station   network.WLAN(STA_IF), from the board; the console looks at it, too
     clock     ticks_ms, ticks_diff, sleep_ms
     """
 
     def __init__(self, station, clock, ssid, password):
-        self._station = station
+        self.station = station
         self._clock = clock
         self._ssid = ssid
         self._password = password
 
     async def join(self):
         """Be connected. Raises Retry after 20 s."""
-        station, clock = self._station, self._clock
+        station, clock = self.station, self._clock
         if station.isconnected():
             return
         station.active(True)

@@ -31,6 +31,7 @@ PARTS = {  # module of the device → the files it is made of
     "machine": [SHIMS / "machine.py"],
     "network": [SHIMS / "network.py"],
     "ntptime": [SHIMS / "ntptime.py"],
+    "sim_tty": [SHIMS / "sim_tty.py"],
     "sim_repl": [SHIMS / "sim_repl.py"],
     "sim_appimage": [HERE.parent / "image/appimage.py"],
 }

@@ -4,20 +4,27 @@ import os
 import pty
 import select
 import subprocess
+import termios
+import tty
 from pathlib import Path
 
+from host_tools.device.interrupt import interrupt
 from host_tools.device.output import Output
 from host_tools.device.terminal import Terminal
+
+_CTRL_C = b"\x03"
 
 
 class Process:
     """The processor: one child at a time, until it is switched off.
 
     powered  False after switch_off()
+    arch     of MicroPython: i386, or amd64
     """
 
-    def __init__(self, output: Output, terminal: Terminal | None = None):
+    def __init__(self, output: Output, terminal: Terminal | None = None, arch: str = "i386"):
         self.powered = True
+        self._arch = arch
         self._output = output
         self._terminal = terminal
         self._child: subprocess.Popen | None = None
@@ -29,6 +36,8 @@ class Process:
         killed when this thread ends.
         """
         ours, theirs = pty.openpty() if self._terminal else os.pipe()
+        if self._terminal:
+            tty.setraw(theirs)  # until the child says when Ctrl-C is to interrupt it
         child = subprocess.Popen(
             command,
             cwd=home,
@@ -73,7 +82,21 @@ class Process:
                 if self._terminal:
                     self._terminal.write(raw)
             elif self._terminal:
-                _write(ours, self._terminal.read())
+                self._type(ours, self._terminal.read())
+
+    def _type(self, ours: int, typed: bytes) -> None:
+        """Pass on what was typed; Ctrl-C is a signal when the child has ISIG set."""
+        while typed:
+            plain, ctrl_c, typed = typed.partition(_CTRL_C)
+            _write(ours, plain)
+            if ctrl_c and not self._interrupted(ours):
+                _write(ours, ctrl_c)
+
+    def _interrupted(self, ours: int) -> bool:
+        def allowed() -> bool:
+            return bool(termios.tcgetattr(ours)[3] & termios.ISIG)
+
+        return allowed() and interrupt(self._child, self._arch, allowed)
 
 
 def _read(fd: int) -> bytes:

@@ -175,7 +175,7 @@ class Board(Hardware):
         self._install(linker.board_modules())
         self._program = toolchain.micropython(self._arch)
         terminal = Terminal(self.link) if self.link else None
-        self._process = Process(self._output, terminal)
+        self._process = Process(self._output, terminal, self._arch)
         self._pulled = self._to_raw = False
         self.exit_code = self.failure = None
         self.meter.disarm()

@@ -1,16 +1,13 @@
 """net/clock.py on MicroPython against real UDP servers on this machine, honest and hostile."""
 
-import contextlib
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
 
 import pytest
+from sntp import NOW_S, TO_1970_S, packet, server
 
 ARCHES = ("i386", "amd64")
-NOW_S = 1_790_000_000  # in September 2026
-TO_1970_S = 2_208_988_800
 
 CLIENT = """
 import asyncio, sys, time
@@ -48,45 +45,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-Answer = Callable[[bytes], list[bytes]]
-
-
-@contextlib.contextmanager
-def server(answer: Answer) -> Iterator[str]:
-    """A UDP server that sends what `answer` makes of each request; yields "host:port"."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.bind(("127.0.0.1", 0))
-        sock.settimeout(0.05)
-        done = threading.Event()
-
-        def run() -> None:
-            while not done.is_set():
-                with contextlib.suppress(TimeoutError):
-                    request, peer = sock.recvfrom(1024)
-                    for packet in answer(request):
-                        sock.sendto(packet, peer)
-
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield f"127.0.0.1:{sock.getsockname()[1]}"
-        finally:
-            done.set()
-            thread.join(5)
-
-
-def packet(request: bytes, unix_s: int = NOW_S, first: int = 0x24, stratum: int = 2) -> bytes:
-    assert len(request) == 48 and request[0] == 0x23
-    seconds = (unix_s + TO_1970_S) % 2**32
-    return (
-        bytes((first, stratum))
-        + bytes(22)
-        + request[40:]
-        + bytes(8)
-        + seconds.to_bytes(4, "big")
-        + bytes(4)
-    )
 
 
 def honest(request: bytes) -> list[bytes]:

@@ -6,7 +6,7 @@ import pytest
 from sources import device_files, parsed, where
 
 FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in device_files()]
-PRINTERS = {"log.py", "console.py"}
+PRINTERS = {"log.py", "console.py", "console_net.py"}
 WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
 SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}
 

@@ -38,7 +38,8 @@ LAYERS = (
     ),
     ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
     ("config", "hardware"),
-    ("wiring", "console"),
+    ("wiring", "console_net"),
+    ("console",),
     ("main",),
 )
 PLUGGED = ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.states.")
@@ -48,8 +49,8 @@ LISTS = "ota.plugins"  # names every plug-in and imports none
 ONLY = {
     "machine": ("hardware",), "network": ("hardware",), "esp32": (), "w800": (), "ntptime": (),
     "socket": ("net.",), "tls": ("net.",), "ssl": ("net.",), "select": ("net.",),
-    "umqtt.simple": ("net.",), "asyncio": ("net.", "main", "wiring"),
-    "board": ("main", "wiring", "console"), "app": ("main",),
+    "umqtt.simple": ("net.",), "asyncio": ("net.", "main", "wiring", "console", "console_net"),
+    "board": ("main", "wiring", "console", "console_net"), "app": ("main",),
 }  # fmt: skip
 TREES = trees()
 KNOWN = set(TREES)

@@ -14,14 +14,16 @@ def hostname(name=None, /):
 
 
 class WLAN:
-    """One interface."""
+    """One interface; all objects of it are the same, as on the chip."""
 
     IF_STA, IF_AP = 0, 1
     PM_NONE, PM_PERFORMANCE, PM_POWERSAVE = 0, 1, 2
 
-    def __init__(self, interface_id=STA_IF, /):
-        self._active = False
-        self._joined = False
+    _active = False
+    _joined = False
+
+    def __new__(cls, interface_id=STA_IF, /):
+        return _station
 
     def active(self, on=None, /):
         """Whether it is on, or turn it on or off."""
@@ -65,3 +67,6 @@ class WLAN:
     def scan(self):
         """One network."""
         return [(b"simulated", b"\0\0\0\0\0\0", 1, -50, 3, False)]
+
+
+_station = object.__new__(WLAN)

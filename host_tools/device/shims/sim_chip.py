@@ -67,6 +67,7 @@ def start():
     Afterwards a board with a terminal is at its REPL; one whose watchdog is armed sits still; any
     other ends: 0, or 1 after a traceback.
     """
+    sys.modules.pop("__main__")  # sim_start took its place
     _mount()
     if armed():
         timer(armed())
@@ -75,11 +76,11 @@ def start():
         while armed() and code != SOFT_RESET:
             time.sleep(60)
     else:
-        import sim_repl
-
-        sim_repl.take_terminal()
+        __import__("sim_tty").take_terminal()
         code = _run()
         if code != SOFT_RESET:
+            import sim_repl
+
             code = sim_repl.serve(words[5] == "raw")
     leave(code)
 
@@ -98,8 +99,11 @@ def _mount():
 
 
 def _run():
-    """The exit code of /boot.py, and of /main.py or else the image's `main`, if it has one."""
-    spaces = {"__name__": "__main__"}
+    """The exit code of /boot.py, and of /main.py or else the image's `main`, if it has one.
+
+    Files run in the globals of `__main__`, which are the REPL's, as on a chip.
+    """
+    spaces = __import__("__main__").__dict__
     try:
         names = os.listdir("/")
         if "boot.py" in names:

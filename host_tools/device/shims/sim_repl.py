@@ -1,58 +1,23 @@
 """The serial console: MicroPython's friendly and raw REPL, raw paste mode included.
 
-The unix port of 1.25 has no raw REPL, which mpremote needs. Ctrl-C is the terminal's own signal
-while code runs and a byte at the prompt; code that reads binary data turns it off with
-`micropython.kbd_intr(-1)`, as on a board, and line ends are then left alone too.
+The unix port of 1.25 has no raw REPL, which mpremote needs. Loaded when main has ended: what it
+costs is not there for main, as on a chip, where all this is C.
 """
 
 import sys
-import termios
 
-import micropython
 import sim_chip as chip
+import sim_tty as tty
 
 _WINDOW = 128  # bytes of raw paste that may be sent ahead
 _RAW_BANNER = "raw REPL; CTRL-B to exit\r\n>"
-_ISIG, _OPOST_ONLCR = 1, 5
-_CONTROLLING = 0x540E  # ioctl: TIOCSCTTY
-
-_globals = {"__name__": "__main__"}
-_cooked = True  # line ends are translated: the friendly prompt, and main
-
-
-def _terminal(signals, cooked):
-    settings = termios.tcgetattr(0)
-    settings[1] = settings[1] & ~_OPOST_ONLCR | (_OPOST_ONLCR if cooked else 0)
-    settings[3] = settings[3] & ~_ISIG | (_ISIG if signals else 0)
-    termios.tcsetattr(0, 0, settings)
-
-
-class _MicroPython:
-    """The module `micropython`, whose kbd_intr also reaches the terminal."""
-
-    def __getattr__(self, name):
-        return getattr(micropython, name)
-
-    def kbd_intr(self, char):
-        """Ctrl-C interrupts (3), or is a byte like any other (-1)."""
-        _terminal(char == 3, char == 3 and _cooked)
-        micropython.kbd_intr(char)
-
-
-def take_terminal():
-    """Make the pty this process's own, so that Ctrl-C on it interrupts."""
-    termios.setraw(0)
-    chip.control("ioctl", 0, _CONTROLLING)
-    sys.modules["micropython"] = _MicroPython()
-    sys.modules["micropython"].kbd_intr(3)
 
 
 def serve(raw):
     """Read and run until a soft reset; its exit code."""
-    global _cooked
     while True:
-        _cooked = not raw
-        _terminal(False, _cooked)
+        tty.cooked = not raw
+        tty.set_mode(False, tty.cooked)
         code = _raw() if raw else _friendly()
         if code:
             return code
@@ -74,15 +39,15 @@ def _execute(source, kind, file="<stdin>"):
     """Run it with Ctrl-C alive; the exception that ended it, or None."""
     try:
         sys.modules["micropython"].kbd_intr(3)
-        exec(compile(bytes(source), file, kind), _globals)
+        exec(compile(bytes(source), file, kind), __import__("__main__").__dict__)
     except SystemExit:
-        _put(b"\nMPY: soft reboot\n" if _cooked else b"\r\nMPY: soft reboot\r\n")
-        chip.leave(chip.SOFT_RESET if _cooked else chip.SOFT_RESET_RAW)
+        _put(b"\nMPY: soft reboot\n" if tty.cooked else b"\r\nMPY: soft reboot\r\n")
+        chip.leave(chip.SOFT_RESET if tty.cooked else chip.SOFT_RESET_RAW)
     except BaseException as error:
         return error
     finally:
         sys.modules["micropython"].kbd_intr(-1)
-        _terminal(False, _cooked)
+        tty.set_mode(False, tty.cooked)
     return None
 
 

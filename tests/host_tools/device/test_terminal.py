@@ -1,12 +1,11 @@
 """The serial port: the real mpremote, and a person at the prompt."""
 
-import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from person import Person
 
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
@@ -96,34 +95,9 @@ def test_mpremote_reset_goes_through_the_boot_loader(board: Board):
     board.wait_for("tick 2", after=ticks)
 
 
-class Person:
-    """Types at the port and reads what comes."""
-
-    def __init__(self, board: Board):
-        self._port = os.open(board.link, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
-
-    def type(self, text: bytes) -> None:
-        os.write(self._port, text)
-
-    def read_until(self, wanted: bytes) -> bytes:
-        """All that came, up to and with `wanted`."""
-        seen = b""
-        limit = time.monotonic() + 20
-        while wanted not in seen:
-            assert time.monotonic() < limit, seen
-            try:
-                seen += os.read(self._port, 4096)
-            except BlockingIOError:
-                time.sleep(0.005)
-        return seen
-
-    def close(self) -> None:
-        os.close(self._port)
-
-
 @pytest.fixture
 def person(board: Board):
-    person = Person(board)
+    person = Person(board.link)
     person.type(b"\x03")
     person.read_until(b">>> ")
     yield person

@@ -1,0 +1,207 @@
+"""The board's REPL after Ctrl-C: the verbs, and that the agent goes on where it was."""
+
+import json
+import time
+
+import pytest
+from person import Person
+from sntp import packet, server
+from stage import HEAP, SIZE, Stage, image, soon
+
+from host_tools.device.supervisor import Board
+
+SMALL = 131_072  # bytes
+SLOW_VERDICT = """
+import asyncio
+
+async def healthy():
+    print("asked")
+    await asyncio.sleep(%d)
+    return True
+"""
+
+
+class Console:
+    """A stage whose board has a serial port, and someone at it."""
+
+    def __init__(self, scene: Stage, heap: str = HEAP) -> None:
+        self.scene = scene
+        port = scene.folder / f"port-{scene.name}"
+        scene.board = Board(scene.root, scene.name, heap=heap, link=port)
+        self.board = scene.power_on()
+        self.person = Person(port)
+        self.say = self.person.say
+
+    def take_over(self) -> str:
+        """Ctrl-C; the greeting."""
+        return self.person.interrupt()
+
+    def start(self) -> None:
+        """`aws_job.start()`, until the agent waits for jobs."""
+        seen = len(self.board.lines)
+        self.say("aws_job.start()", b"soft reboot")
+        self.board.wait_for("agent idle", after=seen)
+
+
+@pytest.fixture
+def console(cloud, stage):
+    """A function: (**config) → a Console whose board waits for jobs."""
+    made: list[Console] = []
+
+    def make(heap: str = HEAP, where=cloud, **config) -> Console:
+        made.append(Console(stage(where, **config), heap))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.person.close()
+
+
+def test_ctrl_c_gives_the_verbs_and_start_gives_the_agent_back(console):
+    desk = console(heap="80k")
+    assert "aws_job.start()" in desk.take_over()
+    said = desk.say("status()")
+    assert f"thing     {desk.scene.name} at localhost" in said
+    assert "firmware  1.0.0 in ota_0 confirmed" in said
+    assert "SIM_ESP32, MicroPython 1." in said and "job       idle" in said
+    assert desk.say("slots()") == "ota_0 1.0.0 runs, confirmed\nota_1 holds no image\n"
+    assert "wifi.connect(ssid)" in desk.say("help()")
+    assert "append" in desk.say("help([])")
+    assert desk.say("aws_job") == "job       idle\n"
+
+    echo = desk.scene.job({"operation": "echo", "text": "hello"})
+    assert f"pending: {echo} queued operation text" in desk.say("aws_job.pending()")
+    assert desk.scene.now(echo).status == "QUEUED"
+    desk.start()
+    assert desk.scene.verdict(echo).status == "SUCCEEDED"
+    desk.take_over()
+    assert "nothing pending" in desk.say("aws_job.pending()")
+    assert f"idle, {echo} succeeded" in desk.say("aws_job.status()")
+
+
+@pytest.mark.parametrize("share", [0, 25, 60, 95])
+def test_ctrl_c_in_mid_download_loses_nothing_but_a_checkpoint(console, share):
+    """Wherever it strikes: in the stream, in a sector, in a record of the journal."""
+    desk = console(heap="84k")  # what the terminal's model takes of it, a chip has in C
+    scene, board = desk.scene, desk.board
+    job = scene.deploy(image("1.1.0", SIZE))
+    sectors = 359 * share // 100
+    before = board.operations
+    soon(lambda: board.operations > before + 2 * sectors, 60)
+    desk.take_over()
+    assert job in desk.say("aws_job")
+    slots = desk.say("slots()")
+    assert "ota_0 1.0.0 runs, confirmed" in slots
+    desk.say("aws_job.start()", b"soft reboot")
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    assert scene.running == ("ota_1", "1.1.0")
+    assert scene.trials == 1
+    if "a download under way" in slots:
+        kept = int(slots.split(" KiB")[0].rsplit(" ", 1)[1]) * 1024
+        assert scene.had[-1] >= kept
+
+
+def test_ctrl_c_in_a_trial_is_the_watchdogs_to_end(console):
+    desk = console(trial_s=10)
+    scene, board = desk.scene, desk.board
+    job = scene.deploy(image("1.1.0", SMALL, app=SLOW_VERDICT % 60))
+    board.wait_for("^asked", 60)
+    said = desk.take_over()
+    assert "The watchdog resets the board in 10 s, unless aws_job.start() is before." in said
+    assert "1.1.0 is on trial: a reset takes it back" in said
+    assert "ota_1 is on trial: reset() goes back" in desk.say("rollback(really=True)")
+    verdict = scene.verdict(job)
+    assert (verdict.status, verdict.reason) == (
+        "FAILED",
+        "rolled back: not confirmed in its trial",
+    )
+    assert "reset: watchdog" in board.lines
+    assert scene.running == ("ota_0", "1.0.0")
+
+
+def test_trial_that_ctrl_c_interrupted_goes_on_with_start(console):
+    desk = console()
+    job = desk.scene.deploy(image("1.1.0", SMALL, app=SLOW_VERDICT % 1))
+    desk.board.wait_for("^asked", 60)
+    assert "1.1.0 is on trial" in desk.take_over()
+    assert "ota_1 1.1.0 runs, on trial" in desk.say("slots()")
+    desk.start()
+    verdict = desk.scene.verdict(job)
+    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0")
+    assert desk.scene.trials == 1
+
+
+def test_rollback_goes_back_only_to_what_ran_before_and_only_when_meant(console):
+    desk = console()
+    desk.take_over()
+    assert desk.say("rollback(really=True)") == "ota_1 does not hold what ran before\n"
+    desk.start()
+    assert desk.scene.verdict(desk.scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED"
+    desk.board.wait_for("agent idle", after=len(desk.board.lines) - 3)
+    desk.take_over()
+    asked = desk.say("rollback()")
+    assert asked == "ota_0 1.0.0 ran before\nrollback(really=True) resets the board into it\n"
+    assert desk.scene.running == ("ota_1", "1.1.0")
+
+    seen = len(desk.board.lines)
+    desk.person.type(b"rollback(really=True)\r")
+    desk.board.wait_for("boot: ota_0 1.0.0 trial", after=seen)
+    desk.board.wait_for("agent idle", after=seen)
+    desk.take_over()
+    assert "ota_0 1.0.0 runs, confirmed\nota_1 1.1.0" in desk.say("slots()")
+
+
+def test_wifi_password_is_asked_for_and_never_shown(console):
+    desk = console()
+    desk.take_over()
+    asked = desk.say('wifi.connect("net")', b"open network: ")
+    desk.person.type(b"sesamx\x7fe open\r")
+    said = asked + desk.person.read_until(b">>> ").decode()
+    assert "joined, address" in said and "kept in /config.json" in said
+    assert "sesam" not in said and not any("sesam" in line for line in desk.board.lines)
+    assert "joined, address" in desk.say("wifi")
+    desk.say('wifi.connect("guest", "", keep=False)')
+    seen = len(desk.board.lines)
+    desk.start()
+    desk.board.wait_for("wifi joining net", after=seen)
+    desk.board.stop()
+    kept = json.loads(desk.board.read_file("/config.json"))["wifi"]
+    assert kept == {"ssid": "net", "password": "sesame open"}
+
+
+def test_ntp_asks_the_configured_servers_and_says_the_time(console):
+    with server(lambda request: [packet(request, int(time.time()))]) as address:
+        desk = console(ntp=[address])
+        desk.take_over()
+        said = desk.say("ntp.start()")
+    assert f"server 0 {address}" in said
+    assert time.strftime("time      %Y-%m-%d", time.gmtime()) in said
+
+
+def test_log_level_is_kept_for_the_agent(console):
+    desk = console()
+    desk.take_over()
+    assert desk.say("log()") == "I\n"
+    assert "one of E W I D" in desk.say('log("X")') + desk.say("log(5)")
+    assert "kept in /config.json" in desk.say('log("E")')
+    seen = len(desk.board.lines)
+    desk.say("aws_job.start()", b"soft reboot")
+    echo = desk.scene.job({"operation": "echo", "text": "hello"})
+    assert desk.scene.verdict(echo).status == "SUCCEEDED"
+    assert not [line for line in desk.board.lines[seen:] if line.startswith("I ")]
+
+
+def test_board_that_cannot_start_stands_at_the_console_and_says_why(cloud, stage):
+    scene = stage(cloud)
+    (scene.files / "config.json").write_text('{"thing": "x"}')
+    port = scene.folder / "port"
+    scene.board = Board(scene.root, scene.name, heap=HEAP, link=port).start()
+    scene.board.wait_for("cannot start: config lacks ca")
+    person = Person(port)
+    person.type(b"\r")
+    assert "aws_job.start()" in person.read_until(b">>> ").decode() + "\n".join(scene.board.lines)
+    assert "no configuration: config lacks ca" in person.say("status()")
+    assert "no configuration" in person.say('log("D")')
+    person.close()
+    scene.board.stop()
+    assert "log" not in json.loads(scene.board.read_file("/config.json"))
