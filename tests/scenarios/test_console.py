@@ -82,7 +82,7 @@ def test_ctrl_c_gives_the_verbs_and_start_gives_the_agent_back(console):
 @pytest.mark.parametrize("share", [0, 25, 60, 95])
 def test_ctrl_c_in_mid_download_loses_nothing_but_a_checkpoint(console, share):
     """Wherever it strikes: in the stream, in a sector, in a record of the journal."""
-    desk = console(heap="84k")  # what the terminal's model takes of it, a chip has in C
+    desk = console()
     scene, board = desk.scene, desk.board
     job = scene.deploy(image("1.1.0", SIZE))
     sectors = 359 * share // 100
