@@ -21,6 +21,7 @@ COMMANDS = {  # name on the command line → module of host_tools.commands
     "sign": "sign",
     "thing": "thing",
     "device": "device",
+    "console": "console",
     "image": "image",
     "flash": "flash",
 }

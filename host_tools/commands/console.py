@@ -1,0 +1,30 @@
+"""A terminal on a board's serial port: its log in colour, and its REPL.
+
+console --port PORT      every key goes to the board, Ctrl-C and Tab too; Ctrl-] or Ctrl-x leaves
+
+Ctrl-C stops the agent, and the board's verbs are there: type help(). aws_job.start() is the way
+back. Leaving changes nothing on the board.
+"""
+
+import argparse
+
+from host_tools.board_port import BAUD, connect
+from host_tools.serial_console import SerialConsole
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("--port", required=True, help="the serial port, /dev/ttyUSB0 for example")
+    parser.add_argument("--baud", type=int, default=BAUD, help=f"default {BAUD}")
+    parser.add_argument("--plain", action="store_true", help="no colours")
+
+
+def run(args: argparse.Namespace) -> None:
+    """`console`."""
+    transport = connect(args.port, args.baud)
+    try:
+        console = SerialConsole(transport.serial, args.port, args.plain)
+        print(f"{args.port} at {args.baud}; Ctrl-] or Ctrl-x leaves")
+        console.run()
+    finally:
+        transport.close()

@@ -1,0 +1,145 @@
+"""A person's terminal on a board's serial port: every key goes through, log lines in colour."""
+
+import os
+import select
+import sys
+import time
+
+import serial
+from rich.color import ColorSystem
+from rich.console import Console
+from rich.style import Style
+
+from host_tools.errors import SluiceError
+
+try:
+    import termios
+    import tty
+except ImportError:  # Windows
+    termios = tty = None  # type: ignore[assignment]
+
+LEAVE = b"\x1d\x18"  # Ctrl-] and Ctrl-x
+STYLES = {"E": "bold red", "W": "yellow", "I": "green", "D": "bright_black"}
+_HELD_S = 0.05  # for the bytes that tell whether a line is a log line
+_DEAF_S = 3.0  # from a key that nothing answered, to a word about it
+
+
+class Tint:
+    """Colours log lines (`I 1234 tag …`) in a stream of bytes, whatever pieces it comes in.
+
+    Nothing else is changed, and nothing is kept for long: what may be the beginning of a log line
+    is held until the next byte, or `rest`.
+    """
+
+    def __init__(self, coloured: bool = True):
+        self._codes: dict[bytes, tuple[bytes, bytes]] = {}
+        for level, style in STYLES.items() if coloured else ():
+            shown = Style.parse(style).render("|", color_system=ColorSystem.STANDARD)
+            begin, end = shown.encode().split(b"|")
+            self._codes[level.encode()] = begin, end
+        self._held = b""  # the first bytes of a line that may be one of the log
+        self._fresh = True  # at the beginning of a line
+        self._end = b""  # what ends the colour of this line
+
+    def feed(self, raw: bytes) -> bytes:
+        """The same bytes, with colour."""
+        out = bytearray()
+        for number in raw:
+            out += self._one(bytes((number,)))
+        return bytes(out)
+
+    def rest(self) -> bytes:
+        """What was held back; it was no log line."""
+        held, self._held = self._held, b""
+        if held:
+            self._fresh = False
+        return held
+
+    def _one(self, char: bytes) -> bytes:
+        if char in b"\r\n":
+            end, self._end, self._fresh = self._end, b"", True
+            return self._line_end(char, end)
+        if not self._fresh:
+            return char
+        self._held += char
+        if not self._may_be_log():
+            return self.rest()
+        if len(self._held) < 3:
+            return b""
+        begin, self._end = self._codes[self._held[:1]]
+        return begin + self.rest()
+
+    def _line_end(self, char: bytes, end: bytes) -> bytes:
+        """The end of a line: its colour ends first."""
+        held, self._held = self._held, b""
+        return held + end + char
+
+    def _may_be_log(self) -> bool:
+        level, space, digit = self._held[:1], self._held[1:2], self._held[2:3]
+        return level in self._codes and space in b" " and (not digit or digit.isdigit())
+
+
+class SerialConsole:
+    """One session.
+
+    port   pyserial's, open
+    name   of the port, for messages
+    """
+
+    def __init__(self, port: serial.Serial, name: str, plain: bool = False):
+        if termios is None:
+            raise SluiceError("sluice console needs a POSIX terminal; use mpremote connect")
+        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise SluiceError("sluice console needs a terminal; for scripts: mpremote exec")
+        screen = Console()
+        self._port, self._name = port, name
+        self._keys, self._screen = sys.stdin.fileno(), sys.stdout.fileno()
+        self._tint = Tint(not plain and screen.color_system is not None and not screen.no_color)
+        self._typed_s: float | None = None  # when the first key went unanswered
+        self._heard = False
+
+    def run(self) -> None:
+        """Until Ctrl-] or Ctrl-x. SluiceError when the port is lost."""
+        before = termios.tcgetattr(self._keys)
+        try:
+            tty.setraw(self._keys)
+            while self._turn():
+                pass
+        except (serial.SerialException, OSError) as error:
+            raise SluiceError(f"{self._name} is lost: unplugged, or switched off") from error
+        finally:
+            termios.tcsetattr(self._keys, termios.TCSADRAIN, before)
+            self._show(self._tint.rest() + b"\r\n")
+
+    def _turn(self) -> bool:
+        """Wait for either side and pass on what it has; False to leave."""
+        ready, _, _ = select.select([self._keys, self._port.fileno()], [], [], _HELD_S)
+        if self._port.fileno() in ready:
+            self._heard = True
+            self._show(self._tint.feed(self._port.read(self._port.in_waiting or 1)))
+        else:
+            self._show(self._tint.rest())
+        if self._keys in ready and not self._type(os.read(self._keys, 256)):
+            return False
+        self._mind_silence()
+        return True
+
+    def _type(self, keys: bytes) -> bool:
+        for key in LEAVE:
+            keys, leave, _ = keys.partition(bytes((key,)))
+            if leave:
+                self._port.write(keys)
+                return False
+        self._port.write(keys)
+        self._typed_s = self._typed_s or time.monotonic()
+        return bool(keys)
+
+    def _mind_silence(self) -> None:
+        if self._heard or self._typed_s is None or time.monotonic() < self._typed_s + _DEAF_S:
+            return
+        self._heard = True  # said once
+        self._show(b"[nothing heard: is this the board's port, and has it power?]\r\n")
+
+    def _show(self, raw: bytes) -> None:
+        while raw:
+            raw = raw[os.write(self._screen, raw) :]

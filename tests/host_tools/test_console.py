@@ -1,0 +1,196 @@
+"""`sluice console`: driven as a person would, on a terminal, against a simulated board."""
+
+import contextlib
+import os
+import pty
+import re
+import subprocess
+import sys
+import time
+import tty
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from host_tools.board_port import connect
+from host_tools.device.supervisor import Board
+from host_tools.image import make_image
+from host_tools.serial_console import Tint
+
+SAYING = """
+import time
+n = 0
+while True:
+    n += 1
+    print("E", n, "main worst")
+    print("I", n, "main all well")
+    print("nothing of the log")
+    time.sleep_ms(50)
+"""
+RED, GREEN, PLAIN = b"\x1b[1;31m", b"\x1b[32m", b"\x1b[0m"
+CODES = re.compile(rb"\x1b\[[0-9;]*m")
+
+
+class Seat:
+    """`sluice console` on a terminal of its own."""
+
+    def __init__(self, port: Path, *words: str) -> None:
+        self._screen, theirs = pty.openpty()
+        command = [sys.executable, "-m", "host_tools.cli", "console", "--port", str(port), *words]
+        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")}
+        self.process = subprocess.Popen(
+            command,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment | {"TERM": "xterm"},
+            start_new_session=True,
+        )
+        os.close(theirs)
+        os.set_blocking(self._screen, False)
+        self._shown = b""  # and not asked for yet
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._screen, keys)
+
+    def read_until(self, wanted: bytes, deadline_s: float = 20) -> bytes:
+        """All that was shown, up to and with `wanted`."""
+        limit = time.monotonic() + deadline_s
+        while wanted not in self._shown:
+            assert time.monotonic() < limit, self._shown
+            try:
+                self._shown += os.read(self._screen, 4096)
+            except BlockingIOError:
+                time.sleep(0.005)
+            except OSError:
+                raise AssertionError(f"ended: {self._shown!r}") from None
+        seen, found, self._shown = self._shown.partition(wanted)
+        return seen + found
+
+    def end(self) -> int:
+        """Its exit code; what it still shows is not looked at."""
+        limit = time.monotonic() + 20
+        while self.process.poll() is None and time.monotonic() < limit:
+            with contextlib.suppress(OSError):
+                os.read(self._screen, 4096)
+            time.sleep(0.005)
+        return self.process.wait(timeout=1)
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._screen)
+
+
+@pytest.fixture
+def seat():
+    """A function: (port, *words) → a Seat."""
+    made: list[Seat] = []
+
+    def make(port: Path, *words: str) -> Seat:
+        made.append(Seat(port, *words))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
+
+
+@pytest.fixture
+def board(tmp_path: Path):
+    thing = tmp_path / "things" / "lamp"
+    thing.mkdir(parents=True)
+    (thing / "config.json").write_text("{}")
+    factory = make_image("1.0.0", None, modules={"main.py": SAYING})
+    board = Board(tmp_path, "lamp", factory=factory, link=tmp_path / "port").start()
+    board.wait_for("nothing of the log")
+    yield board
+    board.stop()
+
+
+def test_console_colours_the_log_and_passes_every_key(board: Board, seat):
+    person = seat(board.link)
+    assert b"Ctrl-] or Ctrl-x leaves" in person.read_until(b"leaves")
+    seen = person.read_until(b"main worst") + person.read_until(b"nothing of the log\r\n")
+    assert re.search(re.escape(RED) + rb"E \d+ main worst" + re.escape(PLAIN), seen)
+    assert re.search(re.escape(GREEN) + rb"I \d+ main all well" + re.escape(PLAIN), seen)
+    assert PLAIN + b"\r\nnothing of the log\r\n" in seen
+    person.type(b"\x03")
+    person.read_until(b"KeyboardInterrupt")
+    person.read_until(b">>> ")
+    person.type(b"6 * 8\x7f7\r")
+    assert b"42\r\n>>> " in person.read_until(b"42\r\n>>> ")
+    person.type(b"\x1d")
+    assert person.end() == 0
+    assert board.alive
+
+
+def test_console_without_colours_shows_what_came(board: Board, seat):
+    person = seat(board.link, "--plain")
+    person.read_until(b"leaves")
+    assert b"\x1b" not in person.read_until(b"all well")
+    person.type(b"\x18")
+    assert person.end() == 0
+
+
+def test_console_on_a_port_that_is_open_elsewhere_says_so(board: Board, seat):
+    other = connect(str(board.link))
+    person = seat(board.link)
+    person.read_until(b"is busy: another program has it open")
+    assert person.end() == 1
+    other.close()
+
+
+def test_console_whose_board_goes_away_says_so_and_restores_the_terminal(board: Board, seat):
+    person = seat(board.link)
+    person.read_until(b"all well")
+    board.stop()
+    person.read_until(b"is lost: unplugged, or switched off")
+    assert person.end() == 1
+
+
+def test_console_on_a_port_that_never_answers_says_so_once(tmp_path: Path, seat):
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    (tmp_path / "dead").symlink_to(os.ttyname(theirs))
+    person = seat(tmp_path / "dead")
+    person.read_until(b"leaves")
+    person.type(b"a")
+    person.read_until(b"nothing heard: is this the board's port")
+    assert os.read(ours, 10) == b"a"
+    person.type(b"\x1d")
+    assert person.end() == 0
+    os.close(ours)
+    os.close(theirs)
+
+
+def test_console_without_a_terminal_refuses(board: Board):
+    command = [sys.executable, "-m", "host_tools.cli", "console", "--port", str(board.link)]
+    done = subprocess.run(command, capture_output=True, text=True, input="", timeout=60)
+    assert done.returncode == 1
+    assert done.stderr == ("sluice: sluice console needs a terminal; for scripts: mpremote exec\n")
+
+
+LINES = st.lists(
+    st.sampled_from(
+        [b"I 12 agent idle", b"E 1 x", b"I", b"I x", b"W 5", b"", b">>> I 5", b"\xffD 1"]
+    )
+).map(b"\r\n".join)
+
+
+@given(LINES, st.lists(st.integers(0, 80)))
+def test_tint_changes_nothing_but_colours_however_the_bytes_come(text, cuts):
+    places = sorted({min(cut, len(text)) for cut in cuts} | {0, len(text)})
+    tint = Tint()
+    shown = b"".join(tint.feed(text[a:b]) for a, b in zip(places, places[1:], strict=False))
+    assert CODES.sub(b"", shown + tint.rest()) == text
+    assert shown.count(RED) == sum(line == b"E 1 x" for line in text.split(b"\r\n"))
+
+
+def test_tint_that_waited_in_vain_gives_what_it_held():
+    tint = Tint()
+    assert tint.feed(b"I ") == b""
+    assert tint.rest() == b"I "
+    assert tint.feed(b"1 is not a log line") == b"1 is not a log line"
