@@ -59,7 +59,7 @@ def broker(iot) -> str:
 
 
 def imagined(name: str, region: str, exists: bool) -> dict[str, object]:
-    """Answers for a rehearsal of `provision`, or of `remove` where the thing exists."""
+    """Answers for a rehearsal of `provision`; of a thing that exists, of all that comes later."""
     prefix = f"arn:aws:iot:{region}:YOUR-ACCOUNT"
     thing = {"thingArn": f"{prefix}:thing/{name}"}
     if not exists:
@@ -71,6 +71,9 @@ def imagined(name: str, region: str, exists: bool) -> dict[str, object]:
         "ListThingPrincipals": {"principals": [f"{prefix}:cert/{64 * '0'}"]},
         "ListAttachedPolicies": {"policies": [{"policyName": POLICY_NAME}]},
         "GetPolicy": {"policyDocument": policy_text(thing["thingArn"])},
+        "GetOTAUpdate": {
+            "otaUpdateInfo": {"otaUpdateStatus": "CREATE_COMPLETE", "awsIotJobId": ""}
+        },
     }
 
 

@@ -1,0 +1,168 @@
+"""An image on its way: into a versioned bucket, signed, and offered to its targets.
+
+CreateOTAUpdate makes stream and job in one call, and can have AWS Signer sign. It knows neither
+schedules nor retries: with those, stream and job are made here, and the job's document is the one
+that CreateOTAUpdate would have made.
+"""
+
+import base64
+import json
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from host_tools.cloud.clients import Clients
+from host_tools.errors import SluiceError
+from host_tools.fleet.settings import of_update
+from host_tools.signing import PrivateKey, algorithm, sign
+
+Parameters = dict[str, Any]
+
+POLL_S = {True: 0.3, False: 5}  # by whether the cloud is on this machine
+CREATED_S = 120  # for AWS to make the job of an update
+URL_S = 3600  # lifetime of a presigned URL: AWS's longest
+ONLY_JOB = ("schedulingConfig", "jobExecutionsRetryConfig")
+SIGNED = "signed/"  # where AWS Signer puts what it makes
+
+
+@dataclass(frozen=True)
+class File:
+    """A file as it was uploaded, and how its signature is to be had.
+
+    where     bucket, key, version
+    signing   `codeSigning` of CreateOTAUpdate
+    """
+
+    path: Path
+    where: dict[str, str]
+    signing: Parameters
+
+
+def upload(cloud: Clients, image: Path, bucket: str, new: bool = False) -> dict[str, str]:
+    """Put a file into a versioned bucket; that is made if it is `new`, or the local cloud's."""
+    if cloud.local or new:
+        make_bucket(cloud, bucket)
+    name = f"{image.stem}-{uuid.uuid4().hex[:12]}{image.suffix}"
+    try:
+        with image.open("rb") as body:
+            version = cloud.s3.put_object(Bucket=bucket, Key=name, Body=body).get("VersionId")
+    except OSError as error:
+        raise SluiceError(f"cannot read the image {image}: {error.strerror}") from None
+    if version is None:
+        raise SluiceError(f"bucket {bucket} is not versioned: AWS IoT needs that for updates")
+    return {"bucket": bucket, "key": name, "version": version}
+
+
+def make_bucket(cloud: Clients, bucket: str) -> None:
+    """A bucket in the region of the things, with versioning; one's own is left as it is."""
+    given: Parameters = {"Bucket": bucket}
+    if cloud.region != "us-east-1":  # the one region that must not be named
+        given["CreateBucketConfiguration"] = {"LocationConstraint": cloud.region}
+    cloud.s3.create_bucket(**given)
+    enabled = {"Status": "Enabled"}
+    cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+
+
+def own_signature(image: Path, key: PrivateKey, certificate: str) -> Parameters:
+    """`codeSigning` with a signature made here; `certificate` is its path on the board."""
+    signature = {
+        "signature": {"inlineDocument": sign(image, key)},
+        "certificateChain": {"certificateName": certificate},
+        "hashAlgorithm": "SHA256",
+        "signatureAlgorithm": algorithm(key),
+    }
+    return {"customCodeSigning": signature}
+
+
+def by_signer(profile: str, bucket: str) -> Parameters:
+    """`codeSigning` that has AWS Signer sign, with a profile for AWS IoT device management."""
+    destination = {"s3Destination": {"bucket": bucket, "prefix": SIGNED}}
+    job = {"signingProfileName": profile, "destination": destination}
+    return {"startSigningJobParameter": job}
+
+
+def offer(
+    cloud: Clients,
+    files: list[File],
+    targets: list[str],
+    protocol: str,
+    role: str,
+    job: Parameters,
+) -> str:
+    """Make the job; returns its id. `job` is what `settings` made of the options."""
+    name = f"sluice-{uuid.uuid4().hex[:12]}"
+    if not any(key in job for key in ONLY_JOB):
+        return _update(cloud, name, files, targets, protocol, role, job)
+    if any("customCodeSigning" not in file.signing for file in files):
+        raise SluiceError("AWS Signer signs updates only: not with --schedule or --retries")
+    stream = f"{name}-files"
+    parts = [{"fileId": n, "s3Location": file.where} for n, file in enumerate(files)]
+    cloud.iot.create_stream(streamId=stream, files=parts, roleArn=role)
+    document = {
+        "protocols": [protocol.upper()],
+        "streamname": stream,
+        "files": [_entry(cloud, n, file, protocol) for n, file in enumerate(files)],
+    }
+    urls = {"roleArn": role, "expiresInSec": URL_S}
+    presigned = {"presignedUrlConfig": urls} if protocol == "http" else {}
+    text = json.dumps({"afr_ota": document}, separators=(",", ":"))
+    cloud.iot.create_job(jobId=name, targets=targets, document=text, **presigned, **job)
+    return name
+
+
+def _update(
+    cloud: Clients,
+    name: str,
+    files: list[File],
+    targets: list[str],
+    protocol: str,
+    role: str,
+    job: Parameters,
+) -> str:
+    """By CreateOTAUpdate; its job's id, once AWS has made that."""
+    entries = [
+        {
+            "fileName": file.path.name,
+            "fileLocation": {"s3Location": file.where},
+            "codeSigning": file.signing,
+        }
+        for file in files
+    ]
+    cloud.iot.create_ota_update(
+        otaUpdateId=name,
+        targets=targets,
+        protocols=[protocol.upper()],
+        files=entries,
+        roleArn=role,
+        **of_update(job),
+    )
+    deadline = time.monotonic() + CREATED_S
+    while time.monotonic() < deadline:
+        about = cloud.iot.get_ota_update(otaUpdateId=name)["otaUpdateInfo"]
+        if about["otaUpdateStatus"] == "CREATE_COMPLETE":
+            return about["awsIotJobId"]
+        if about["otaUpdateStatus"] == "CREATE_FAILED":
+            raise SluiceError(f"OTA update {name}: {about.get('errorInfo', {}).get('message')}")
+        time.sleep(POLL_S[cloud.near])
+    raise SluiceError(f"OTA update {name} is still not there after {CREATED_S} s")
+
+
+def _entry(cloud: Clients, number: int, file: File, protocol: str) -> Parameters:
+    """A file of an `afr_ota` document, as CreateOTAUpdate writes it."""
+    custom = file.signing["customCodeSigning"]
+    kind = f"sig-sha256-{custom['signatureAlgorithm'].lower()}"
+    entry = {
+        "filepath": file.path.name,
+        "filesize": file.path.stat().st_size,
+        "fileid": number,
+        "certfile": custom["certificateChain"]["certificateName"],
+        kind: base64.b64encode(custom["signature"]["inlineDocument"]).decode(),
+    }
+    if protocol == "http":
+        host = f"s3.{cloud.region}.amazonaws.com"
+        address = f"https://{host}/{file.where['bucket']}/{file.where['key']}"
+        entry["update_data_url"] = f"${{aws:iot:s3-presigned-url:{address}}}"
+        entry["auth_scheme"] = "aws.s3.presigned"
+    return entry

@@ -1,0 +1,203 @@
+"""What becomes of a job, device by device: asked for again and again, shown as a live table.
+
+A job is over when nothing of it can change any more. A device counts with its latest execution;
+its details are asked for while it works and once when it has ended, unless it succeeded among
+many.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+
+from host_tools.cloud.clients import Clients, plainly
+from host_tools.errors import SluiceError
+from host_tools.fleet.update import POLL_S
+
+FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
+SHOWN = 20  # devices in the table, and those whose details are asked for at a time
+ORDER = ("IN_PROGRESS", "FAILED", "TIMED_OUT", "REJECTED", "QUEUED", "CANCELED", "REMOVED")
+COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
+
+
+@dataclass
+class Device:
+    """A thing's latest execution, as far as it is known."""
+
+    thing: str
+    number: int
+    status: str
+    details: dict[str, str] = field(default_factory=dict)
+    told: bool = False  # the details are those of the end
+
+    @property
+    def reason(self) -> str:
+        """What the device said about its verdict, "" without."""
+        return self.details.get("reason", "")
+
+
+class Watch:
+    """A job being watched; `things` are its targets' names if they are known in full."""
+
+    def __init__(self, cloud: Clients, job: str, things: tuple[str, ...] | None) -> None:
+        self.job = job
+        self.status = "IN_PROGRESS"  # of the job
+        self.comment = ""
+        self.devices: dict[str, Device] = {}
+        self._cloud = cloud
+        self._things = things
+
+    def look(self) -> bool:
+        """Ask how things stand; whether it is all over."""
+        about = self._cloud.iot.describe_job(jobId=self.job)["job"]
+        self.status, self.comment = about["status"], about.get("comment", "")
+        for thing, number, status in self._executions():
+            known = self.devices.get(thing)
+            if known is None or known.number < number:
+                self.devices[thing] = Device(thing, number, status)
+            elif known.number == number:
+                known.status = status
+        self._ask()
+        return self._over("jobExecutionsRetryConfig" in about)
+
+    def _executions(self) -> Iterator[tuple[str, int, str]]:
+        pages = self._cloud.iot.get_paginator("list_job_executions_for_job")
+        for page in pages.paginate(jobId=self.job):
+            for row in page["executionSummaries"]:
+                one = row["jobExecutionSummary"]
+                thing = row["thingArn"].partition(":thing/")[2]
+                yield thing, one["executionNumber"], one["status"]
+
+    def _ask(self) -> None:
+        """Fill in the details that are worth a call."""
+        few = len(self.devices) <= SHOWN
+        working = [one for one in self.devices.values() if one.status == "IN_PROGRESS"]
+        ended = [
+            one
+            for one in self.devices.values()
+            if one.status in FINAL and not one.told and (few or one.status != "SUCCEEDED")
+        ]
+        for device in working[:SHOWN] + ended:
+            found = self._cloud.iot.describe_job_execution(
+                jobId=self.job, thingName=device.thing, executionNumber=device.number
+            )["execution"]
+            device.details = found.get("statusDetails", {}).get("detailsMap", {})
+            device.status = found["status"]
+            device.told = device.status in FINAL
+
+    def _over(self, retried: bool) -> bool:
+        if any(one.status not in FINAL for one in self.devices.values()):
+            return False
+        if self.status in ("COMPLETED", "CANCELED"):
+            return True
+        # the job itself may lag behind its devices; without retries those decide
+        named = self._things is not None and not retried
+        return named and set(self._things) <= self.devices.keys()
+
+    @property
+    def missed(self) -> int:
+        """How many of the targets that are known by name never heard of the job."""
+        return len(set(self._things or ()) - self.devices.keys())
+
+    def table(self) -> Table:
+        """The devices, those first that something happens to."""
+        counts = Counter(one.status for one in self.devices.values())
+        title = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+        table = Table(title=f"{self.job}: {title or self.status}", box=None, title_justify="left")
+        for column in ("thing", "status", "progress", ""):
+            table.add_column(column)
+        place = {status: n for n, status in enumerate(ORDER)}
+        rows = sorted(self.devices.values(), key=lambda one: place.get(one.status, len(ORDER)))
+        for one in rows[:SHOWN]:
+            colour = COLOURS.get(one.status, "red")
+            table.add_row(one.thing, f"[{colour}]{one.status}[/]", *progress(one))
+        if len(rows) > SHOWN:
+            table.add_row(f"and {len(rows) - SHOWN} more")
+        return table
+
+
+def progress(device: Device) -> tuple[Any, str]:
+    """A bar of blocks "received/total" while they come, and what else the device says."""
+    details = device.details
+    done, _, total = details.get("receive", "").partition("/")
+    text = device.reason or details.get("self_test") or details.get("step") or ""
+    if device.status == "IN_PROGRESS" and done.isdigit() and total.isdigit() and int(total):
+        bar = ProgressBar(total=int(total), completed=int(done), width=30)
+        return bar, f"{done}/{total} blocks"
+    return "", escape(text)
+
+
+def wait(cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: int) -> int:
+    """Show the devices until all have ended; 0 only if all of them succeeded.
+
+    Raises SluiceError that says what went wrong: with one thing its verdict and reason.
+    """
+    watch, deadline = Watch(cloud, job, things), time.monotonic() + timeout_s
+    console = Console(stderr=True)
+    with Live(console=console, transient=True, auto_refresh=False) as live:
+        while True:
+            with plainly():
+                over = watch.look()
+            live.update(watch.table(), refresh=True)
+            if over:
+                break
+            if time.monotonic() > deadline:
+                raise SluiceError(f"{job}: {still(watch)} after {timeout_s} s")
+            time.sleep(POLL_S[cloud.near])
+    return summarise(watch)
+
+
+def still(watch: Watch) -> str:
+    """What has not ended yet."""
+    open_ = [one for one in watch.devices.values() if one.status not in FINAL]
+    if len(watch.devices) == 1 and open_:
+        return f"still {open_[0].status}"
+    return f"job {watch.status}, {len(open_)} of {len(watch.devices)} devices still not done"
+
+
+def summarise(watch: Watch) -> int:
+    """Say how many succeeded and failed, and why; 0 if all succeeded, else SluiceError."""
+    devices = list(watch.devices.values())
+    bad = [one for one in devices if one.status != "SUCCEEDED"]
+    if len(devices) == 1 and not watch.missed:
+        [one] = devices
+        said = f"{one.status}{': ' + one.reason if one.reason and bad else ''}"
+        if bad:
+            raise SluiceError(f"{watch.job}: {said}")
+        print(f"SUCCEEDED {one.reason}".strip())
+        return 0
+    for line in report(watch):
+        print(line)
+    if bad or watch.missed or not devices or watch.status == "CANCELED":
+        why = f" ({watch.comment})" if watch.comment else ""
+        number, total = len(bad) + watch.missed, len(devices) + watch.missed
+        raise SluiceError(
+            f"{watch.job}: {number} of {total} did not succeed, job {watch.status}{why}"
+        )
+    return 0
+
+
+def report(watch: Watch) -> list[str]:
+    """The summary: a line for each status, and for each reason with whom it is of."""
+    alike: dict[tuple[str, str], list[str]] = {}
+    for one in watch.devices.values():
+        alike.setdefault((one.status, one.reason), []).append(one.thing)
+    lines = []
+    for status in FINAL:
+        groups = [(reason, names) for (of, reason), names in alike.items() if of == status]
+        number = sum(len(names) for _, names in groups)
+        if number:
+            lines.append(f"{number} {status}")
+        for reason, names in groups if status != "SUCCEEDED" else ():
+            more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+            lines.append(f"  {reason or 'no reason given'}: {', '.join(sorted(names)[:5])}{more}")
+    if watch.missed:
+        lines.append(f"{watch.missed} not notified")
+    return lines

@@ -1,0 +1,354 @@
+"""`sluice deploy` to many devices: rollouts, aborts, summaries, rehearsals, and what it may do."""
+
+import argparse
+import base64
+import json
+import subprocess
+import threading
+from datetime import UTC, datetime
+from fnmatch import fnmatchcase
+
+import pytest
+from conftest import Device, sluice
+from test_provision import calls, good, refused
+
+from host_tools.compile import ROOT
+from host_tools.errors import SluiceError
+from host_tools.fleet import settings
+
+ROLE = "arn:aws:iam::123456789012:role/any"
+PATIENCE_S = 60
+NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def image(tmp_path):
+    file = tmp_path / "app.bin"
+    file.write_bytes(bytes(n % 251 for n in range(9000)))
+    return file
+
+
+@pytest.fixture
+def group(cloud, request):
+    """A function: (number of things) → the name of a group of so many new things."""
+    iot, word = cloud.client("iot"), request.node.name.split("[")[0].rsplit("_", 1)[-1]
+
+    def make(number: int) -> tuple[str, list[str]]:
+        names = [cloud.thing(f"{word}-{n}") for n in range(number)]
+        iot.create_thing_group(thingGroupName=word)
+        for name in names:
+            iot.add_thing_to_thing_group(thingGroupName=word, thingName=name)
+        return word, names
+
+    return make
+
+
+Verdict = tuple[str, str]
+
+
+def behave(board: Device, *verdicts: Verdict) -> None:
+    """Have a board take the next jobs it is told of, and report these: (status, reason)."""
+    board.patience_s = PATIENCE_S  # the command has to start first, on a machine that is busy
+
+    def run() -> None:
+        for status, reason in verdicts:
+            path = f"jobs/{heard(board)}/update"
+            if status != "REJECTED":  # which is said without beginning
+                details = {"receive": "1/3", "step": "downloading"}
+                board.ask(path, {"status": "IN_PROGRESS", "statusDetails": details})
+            board.publish(path, {"status": status, "statusDetails": {"reason": reason}})
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def heard(board: Device) -> str:
+    """The job that a board is next told of."""
+    while True:
+        path, body = board.next()
+        if path == "jobs/notify-next" and "execution" in body:
+            return body["execution"]["jobId"]
+
+
+def deploy(cloud, image, *more: object, timeout_s: float = 60) -> subprocess.CompletedProcess:
+    words = ("deploy", image, "--state", cloud.state.root, *more)
+    return sluice(*words, timeout_s=timeout_s)
+
+
+def test_deploy_to_a_group_ends_well_when_all_have_succeeded(cloud, device, image, group):
+    name, things = group(3)
+    for thing in things:
+        behave(device(cloud, thing), ("SUCCEEDED", "accepted v2"))
+    done = deploy(cloud, image, "--group", name, "--wait", "--rate", 1000, "--timeout", 50)
+    job, *summary = good(done).splitlines()
+    assert (job[:8], summary) == ("AFR_OTA-", ["3 SUCCEEDED"])
+
+
+def test_deploy_says_how_many_failed_and_why(cloud, device, image):
+    verdicts = {
+        "sorted-0": ("SUCCEEDED", "accepted v2"),
+        "sorted-1": ("FAILED", "signature does not fit"),
+        "sorted-2": ("FAILED", "signature does not fit"),
+        "sorted-3": ("REJECTED", "image too large"),
+    }
+    words = []
+    for thing, verdict in verdicts.items():
+        behave(device(cloud, thing), verdict)
+        words += ["--thing", thing]
+    done = deploy(cloud, image, *words, "--wait", "--timeout", 50)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [
+        "1 SUCCEEDED",
+        "2 FAILED",
+        "  signature does not fit: sorted-1, sorted-2",
+        "1 REJECTED",
+        "  image too large: sorted-3",
+    ]
+    assert "3 of 4 did not succeed, job COMPLETED" in done.stderr
+
+
+def test_deploy_that_is_aborted_says_so_and_counts_whom_it_never_reached(
+    cloud, device, image, group
+):
+    name, things = group(3)
+    behave(device(cloud, things[0]), ("FAILED", "no room"))
+    words = [word for thing in things for word in ("--thing", thing)]
+    abort = ("--abort-percent", 50, "--abort-on", "FAILED", "--rate", 1)
+    done = deploy(cloud, image, *words, *abort, "--wait", "--timeout", 50)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [
+        "1 FAILED",
+        f"  no room: {things[0]}",
+        "2 not notified",
+    ]
+    assert "3 of 3 did not succeed, job CANCELED (aborted: 1 of 1 things FAILED)" in done.stderr
+
+
+def test_deploy_with_retries_ends_well_when_the_last_one_succeeds(cloud, device, image):
+    lost = ("FAILED", "link lost")
+    behave(device(cloud, "stubborn"), lost, lost, ("SUCCEEDED", "accepted v2"))
+    done = deploy(cloud, image, "--thing", "stubborn", "--retries", 2, "--wait", "--timeout", 50)
+    assert good(done).splitlines()[1] == "SUCCEEDED accepted v2"
+
+
+def test_job_of_a_deploy_with_retries_is_that_of_an_update(cloud, device, image):
+    """Beyond what CreateOTAUpdate knows, the document is as that would have made it."""
+    cloud.thing("like")
+    iot = cloud.client("iot")
+    documents = []
+    for more in ((), ("--retries", 1)):
+        line = ("--thing", "like", "--protocol", "http", *more)
+        job = good(deploy(cloud, image, *line)).strip()
+        ota = json.loads(iot.get_job_document(jobId=job)["document"])["afr_ota"]
+        [file] = ota["files"]
+        assert base64.b64decode(file.pop("sig-sha256-ecdsa"))
+        assert file.pop("update_data_url").startswith("${aws:iot:s3-presigned-url:https://s3.")
+        assert iot.describe_stream(streamId=ota.pop("streamname"))["streamInfo"]["files"]
+        documents.append(ota)
+    assert documents[0] == documents[1]
+    retries = iot.describe_job(jobId=job)["job"]["jobExecutionsRetryConfig"]
+    assert retries == {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 1}]}
+
+
+def test_deploy_on_a_schedule_waits_in_the_cloud(cloud, image):
+    cloud.thing("later")
+    line = ("--thing", "later", "--schedule", "+02:00/+05:00", "--at-end", "CANCEL")
+    job = good(deploy(cloud, image, *line)).strip()
+    about = cloud.client("iot").describe_job(jobId=job)["job"]
+    assert (about["status"], about["schedulingConfig"]["endBehavior"]) == ("SCHEDULED", "CANCEL")
+
+
+def test_deploy_may_be_continuous_and_follows_the_group(cloud, device, image, group):
+    name, [first] = group(1)
+    good(deploy(cloud, image, "--group", name, "--continuous"))
+    board = device(cloud, "newcomer")
+    iot = cloud.client("iot")
+    iot.add_thing_to_thing_group(thingGroupName=name, thingName="newcomer")
+    assert board.next()[0] == "jobs/notify"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "whom for?"),
+        (("--group", "nobody"), "unknown thing group"),
+        (("--thing", "some", "--rate-after", 3), "--rate-base"),
+        (("--thing", "some", "--rate-base", 3), "--rate-after"),
+        (("--thing", "some", "--abort-on", "ALL"), "--abort-percent"),
+        (("--thing", "some", "--at-end", "CANCEL"), "--schedule"),
+        (("--thing", "some", "--schedule", "soon"), "is no time"),
+        (("--thing", "some", "--schedule", "2020-01-01T00:00"), "30 minutes"),
+        (("--thing", "some", "--rate", 5000), "1000"),
+        (("--thing", "some", "--continuous", "--wait"), "no end"),
+        (("--thing", "some", "--endpoint-url", "http://x"), "for --aws"),
+    ],
+)
+def test_deploy_of_no_sense_is_refused_in_one_line(cloud, image, words, said):
+    cloud.thing("some")
+    assert said in refused(deploy(cloud, image, *words))
+
+
+# --- options -------------------------------------------------------------------------------------
+
+
+def asked(*words: str) -> dict:
+    parser = argparse.ArgumentParser()
+    settings.arguments(parser)
+    return settings.settings(parser.parse_args(words), NOW)
+
+
+def test_options_become_members_of_createjob():
+    assert asked() == {}
+    assert asked("--rate", "9") == {"jobExecutionsRolloutConfig": {"maximumPerMinute": 9}}
+    growth = asked("--rate-base", "5", "--rate-factor", "1.5", "--rate-succeeded", "10")
+    assert growth["jobExecutionsRolloutConfig"]["exponentialRate"] == {
+        "baseRatePerMinute": 5,
+        "incrementFactor": 1.5,
+        "rateIncreaseCriteria": {"numberOfSucceededThings": 10},
+    }
+    [rule] = asked("--abort-percent", "12.5")["abortConfig"]["criteriaList"]
+    assert rule == {
+        "failureType": "ALL",
+        "action": "CANCEL",
+        "thresholdPercentage": 12.5,
+        "minNumberOfExecutedThings": 1,
+    }
+    assert asked("--minutes", "30") == {"timeoutConfig": {"inProgressTimeoutInMinutes": 30}}
+    [rule] = asked("--minutes", "3", "--retries", "2")["jobExecutionsRetryConfig"]["criteriaList"]
+    assert rule == {"failureType": "ALL", "numberOfRetries": 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "end"),
+    [
+        ("2026-02-01T04:05", "2026-02-01 04:05", None),
+        ("2026-02-01 04:05", "2026-02-01 04:05", None),
+        ("+01:30", "2026-02-01 01:00", None),
+        ("+00:31/+24:00", "2026-02-01 00:01", "2026-02-01 23:30"),
+        ("/2026-03-01T00:00", None, "2026-03-01 00:00"),
+    ],
+)
+def test_schedule_is_a_time_or_hours_from_now(text, start, end):
+    config = asked("--schedule", text)["schedulingConfig"]
+    assert (config.get("startTime"), config.get("endTime")) == (start, end)
+
+
+@pytest.mark.parametrize("text", ["", "/", "+1", "now", "2026-13-01T00:00", "+01:75"])
+def test_schedule_of_no_sense_is_refused(text):
+    with pytest.raises(SluiceError):
+        asked("--schedule", text)
+
+
+# --- what is called, and who may -----------------------------------------------------------------
+
+
+def rehearsal(cloud, image, *more: object) -> list[tuple[str, dict]]:
+    aws = ("--aws", "--bucket", "some-bucket", "--role", ROLE)
+    key = ("--key", cloud.state.signer_key) if "--signer-profile" not in more else ()
+    return calls(good(sluice("deploy", image, "--thing", "some", *aws, *key, *more, "--dry-run")))
+
+
+def test_rehearsal_is_what_is_called_in_earnest(cloud, image, monkeypatch):
+    from host_tools.cloud import clients
+    from host_tools.commands import deploy as command
+
+    cloud.thing("some")
+    made: list[str] = []
+
+    def listening(*given):
+        found = clients.clients(*given)
+        for client, name in ((found.iot, "iot"), (found.s3, "s3")):
+            client.meta.events.register(
+                "before-call", lambda model, name=name, **_: made.append(f"{name}.{model.name}")
+            )
+        return found
+
+    monkeypatch.setattr(command, "clients", listening)
+    parser = argparse.ArgumentParser()
+    command.arguments(parser)
+    for more in ((), ("--retries", "1"), ("--protocol", "http")):
+        made.clear()
+        words = [str(image), "--thing", "some", "--state", str(cloud.state.root), *more]
+        assert command.run(parser.parse_args(words)) == 0
+        shown = [name for name, _ in rehearsal(cloud, image, "--new-bucket", *more)]
+        assert shown == made
+
+
+def test_rehearsal_shows_no_image_and_checks_by_the_model(cloud, image):
+    found = dict(rehearsal(cloud, image, "--signer-profile", "mine"))
+    assert found["s3.PutObject"]["Body"] == "<9000 bytes>"
+    [file] = found["iot.CreateOTAUpdate"]["files"]
+    assert file["codeSigning"] == {
+        "startSigningJobParameter": {
+            "signingProfileName": "mine",
+            "destination": {"s3Destination": {"bucket": "some-bucket", "prefix": "signed/"}},
+        }
+    }
+    line = ("deploy", image, "--thing", "some", "--aws", "--bucket", "", "--role", "short")
+    key = ("--key", cloud.state.signer_key)
+    assert "needs --bucket" in refused(sluice(*line, *key, "--dry-run"))
+    line = ("deploy", image, "--thing", "some", "--aws", "--bucket", "some", "--role", "short")
+    assert "roleArn" in refused(sluice(*line, *key, "--dry-run"))
+
+
+def actions(names: set[str]) -> set[str]:
+    """IAM's words for calls; those of S3 that IAM calls otherwise are none of ours."""
+    return {name.replace(".", ":") for name in names}
+
+
+def statement(sid: str) -> set[str]:
+    policy = json.loads((ROOT / "docs/iam-policy.json").read_text())
+    [found] = [one for one in policy["Statement"] if one["Sid"] == sid]
+    return {found["Action"]} if isinstance(found["Action"], str) else set(found["Action"])
+
+
+def test_policy_for_the_user_has_exactly_what_is_called(cloud, image):
+    called: set[str] = set()
+    for more in (("--new-bucket",), ("--retries", "1"), ("--group", "all")):
+        called |= {name for name, _ in rehearsal(cloud, image, *more)}
+    waiting = {"iot.DescribeJob", "iot.ListJobExecutionsForJob", "iot.DescribeJobExecution"}
+    wanted = actions(called | waiting)
+    assert statement("Deploy") == {name for name in wanted if name.startswith("iot:")}
+    assert statement("UploadImages") == {name for name in wanted if name.startswith("s3:")}
+    provisioned: set[str] = set()
+    for action, more in (("create", ()), ("create", ("--aws-keys",)), ("delete", ())):
+        line = ("thing", action, "ghost", "--aws", *more, "--dry-run")
+        provisioned |= {name for name, _ in calls(good(sluice(*line)))}
+    assert statement("Provision") == actions(provisioned)
+
+
+def test_calls_of_waiting_are_those_that_the_policy_allows(cloud, device, image, monkeypatch):
+    from host_tools.cloud.clients import clients
+    from host_tools.fleet import watch
+
+    behave(device(cloud, "watched"), ("SUCCEEDED", "accepted v2"))
+    job = good(deploy(cloud, image, "--thing", "watched")).strip()
+    found, made = clients(cloud.state), set()
+    found.iot.meta.events.register("before-call", lambda model, **_: made.add(model.name))
+    assert watch.wait(found, job, ("watched",), 40) == 0
+    allowed = {name.partition(":")[2] for name in statement("Deploy")}
+    assert made and made <= allowed
+
+
+def test_policy_of_things_covers_the_topics_of_the_agent_and_no_other_things():
+    policy = json.loads((ROOT / "docs/thing-policy.json").read_text())
+    allowed: dict[str, list[str]] = {}
+    for one in policy["Statement"]:
+        resources = [one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"]
+        allowed.setdefault(one["Action"], []).extend(resources)
+    me = "$aws/things/${iot:Connection.Thing.ThingName}"
+
+    def may(action: str, kind: str, topic: str) -> bool:
+        arn = f"arn:aws:iot:YOUR-REGION:YOUR-ACCOUNT:{kind}/{topic}"
+        texts = (text.replace("[", "[[]") for text in allowed[f"iot:{action}"])
+        return any(fnmatchcase(arn, text) for text in texts)
+
+    for path in ("jobs/start-next", "jobs/j/update", "jobs/$next/get", "streams/s/get/json"):
+        assert may("Publish", "topic", f"{me}/{path}"), path
+        assert not may("Publish", "topic", f"$aws/things/other/{path}")
+    for path in ("jobs/notify-next", "jobs/+/get/accepted", "streams/s/data/cbor"):
+        assert may("Subscribe", "topicfilter", f"{me}/{path}"), path
+        assert may("Receive", "topic", f"{me}/{path}"), path
+        assert not may("Subscribe", "topicfilter", f"$aws/things/other/{path}")
+    assert allowed["iot:Connect"] == [
+        "arn:aws:iot:YOUR-REGION:YOUR-ACCOUNT:client/${iot:Connection.Thing.ThingName}"
+    ]
