@@ -101,6 +101,11 @@ class BoardPort:
         self._transport = transport
         self._entered = False
 
+    @property
+    def serial(self) -> serial.SerialBase:
+        """pyserial's port: what the board says after `reset` can be read there."""
+        return self._transport.serial
+
     def enter(self, answer_s: float = _ANSWER_S) -> None:
         """Into the raw REPL, with a fresh heap. SluiceError if nothing MicroPython is there."""
         heard = b""

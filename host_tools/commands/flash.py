@@ -93,7 +93,7 @@ class Flashing:
             self._copy(board, planned)
             board.run(f"set_clock({_now()!r})")
             board.reset()
-        self._await_agent()
+            self._await_agent(board)
 
     def _tell(self, text: str) -> None:
         self._console.print(escape(text))
@@ -106,13 +106,13 @@ class Flashing:
         return seen
 
     def _plan(self, board: BoardPort, seen: inspection.Found) -> Plan:
+        old = settings.on(board)
+        if old.get("watchdog_s"):
+            board.run(f"ease_watchdog({WATCHDOG_MS})")
         inspection.judge(seen)
         kind = boards.choose(seen.chip, self._args.board)
         modules = contents.firmware(kind.name)
         inspection.judge_bytecode(seen, contents.mpy_version(modules))
-        old = settings.on(board)
-        if old.get("watchdog_s"):
-            board.run(f"ease_watchdog({WATCHDOG_MS})")
         self._config = settings.merged(self._config, old, self._wifi, self._endpoint)
         self._remark(seen, kind, old)
         code = {} if seen.brings else modules
@@ -159,7 +159,7 @@ class Flashing:
         same = len(planned.files) - len(planned.changed)
         self._tell(f"copied {len(todo)} files, {same} were right, {len(planned.stale)} removed")
 
-    def _await_agent(self) -> None:
+    def _await_agent(self, board: BoardPort) -> None:
         if not self._args.wait:
             return
         if self._config.get("log", "I") not in LOUD_ENOUGH:
@@ -168,7 +168,7 @@ class Flashing:
         said: list[str] = []
         try:
             with self._console.status("restarted: waiting for the agent"):
-                wait_for_agent(self._args.port, self._args.wait, said.append)
+                wait_for_agent(board, self._args.wait, said.append)
         except SluiceError:
             for line in said[-TAIL:]:
                 self._tell(f"  {line}")

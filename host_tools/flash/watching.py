@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 import serial
 
-from host_tools.board_port import connect
+from host_tools.board_port import BoardPort, connect
 from host_tools.errors import SluiceError
 
 HEALTHY = re.compile(r"^I \d+ agent idle\b")
@@ -18,13 +18,13 @@ _LINE_MAX = 400  # characters of one that are kept
 _AGAIN_S = 0.2  # a port that is gone while its chip restarts
 
 
-def wait_for_agent(port: str, deadline_s: float, hear: Callable[[str], None]) -> None:
-    """Until the agent says that it waits for jobs; `hear` gets each line.
+def wait_for_agent(board: BoardPort, deadline_s: float, hear: Callable[[str], None]) -> None:
+    """After a reset, until the agent says that it waits for jobs; `hear` gets each line.
 
     raises  SluiceError: it cannot start, or the deadline passed
     """
     spoke = False
-    for line in _lines(port, time.monotonic() + deadline_s):
+    for line in _lines(board, time.monotonic() + deadline_s):
         spoke = True
         hear(line)
         if HEALTHY.match(line):
@@ -36,27 +36,30 @@ def wait_for_agent(port: str, deadline_s: float, hear: Callable[[str], None]) ->
         raise SluiceError(
             f"the agent was not ready within {deadline_s:g} s; its last lines tell why"
         )
-    raise SluiceError(f"{port} is silent: the board said nothing for {deadline_s:g} s")
+    raise SluiceError(f"{board.name} is silent: the board said nothing for {deadline_s:g} s")
 
 
-def _lines(port: str, limit: float) -> Iterator[str]:
-    """What the board says until then; a port that comes and goes is opened again."""
+def _lines(board: BoardPort, limit: float) -> Iterator[str]:
+    """What the board says until then. A port that comes and goes, as one does that is part of the
+    chip, is opened again; one that stays is kept, as opening it would lose what was said."""
+    with contextlib.suppress(serial.SerialException, OSError):
+        yield from _split(board.serial, limit)
+    board.close()
     while time.monotonic() < limit:
         try:
-            transport = connect(port)
+            transport = connect(board.name)
         except SluiceError:
             if time.monotonic() + _AGAIN_S >= limit:
                 raise
             time.sleep(_AGAIN_S)
             continue
         with contextlib.closing(transport), contextlib.suppress(serial.SerialException, OSError):
-            transport.serial.timeout = 0.1
             yield from _split(transport.serial, limit)
 
 
 def _split(source: serial.SerialBase, limit: float) -> Iterator[str]:
     """Whole lines, without what cannot be printed."""
-    partial = b""
+    source.timeout, partial = 0.1, b""
     while time.monotonic() < limit:
         raw = source.read(source.in_waiting or 1)
         *whole, partial = (partial + raw).split(b"\n")

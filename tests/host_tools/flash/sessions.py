@@ -1,0 +1,56 @@
+"""Sessions at a simulated board's REPL, with the code that `sluice flash` sends there."""
+
+import time
+from pathlib import Path
+
+from host_tools.board_port import BoardPort, Transport, connect
+from host_tools.device.supervisor import Board
+from host_tools.errors import SluiceError
+from host_tools.flash import on_board
+
+
+def wipe(port: BoardPort) -> None:
+    """Remove every file that was put there; what MicroPython has mounted stays."""
+    port.run(
+        "def wipe(at):\n"
+        "    for name, kind, *_ in list(os.ilistdir(at)):\n"
+        "        if kind == 0x8000:\n"
+        "            os.remove(at + '/' + name)\n"
+        "        elif (at + '/' + name).startswith('//lib'):\n"
+        "            wipe(at + '/' + name)\n"
+        "wipe('/')\n"
+    )
+
+
+def opened(board: Board):
+    """A session of its own, as `sluice flash` opens one."""
+    return Session(board.link)
+
+
+def _patiently(link: str) -> Transport:
+    """Open the port. A board that this same process simulates has it open for a moment while
+    MicroPython is started anew."""
+    limit = time.monotonic() + 10
+    while True:
+        try:
+            return connect(link)
+        except SluiceError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
+
+
+class Session:
+    """At the REPL; leaving leaves the board there, which is quicker than restarting it."""
+
+    def __init__(self, link: Path):
+        self._link = link
+
+    def __enter__(self) -> BoardPort:
+        self._port = BoardPort(_patiently(str(self._link)))
+        self._port.enter()
+        self._port.run(Path(on_board.__file__).read_text())
+        return self._port
+
+    def __exit__(self, *error: object) -> None:
+        self._port.close()

@@ -1,0 +1,180 @@
+"""`sluice flash` as it is typed, with the real mpremote transport on a simulated board's port."""
+
+import json
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from sessions import opened
+
+from host_tools import cli
+from host_tools.device.norflash import WATCHDOG_MS
+from host_tools.device.supervisor import Board
+from host_tools.image import pack_image
+
+Flash = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A thing of a cloud that does not run."""
+    folder = tmp_path_factory.mktemp("cloud") / "lab"
+    assert cli.main(["thing", "create", "lamp", "--state", str(folder)]) == 0
+    return folder
+
+
+@pytest.fixture
+def flash(state: Path, blank: Board, capsys: pytest.CaptureFixture) -> Flash:
+    """Run it; (exit code, stdout, stderr). Words may say another port or thing."""
+
+    def run(*words: object) -> tuple[int, str, str]:
+        line = ["flash", "--port", blank.link, "--thing", "lamp", "--state", state, *words]
+        code = cli.main([str(word) for word in line])
+        return code, *capsys.readouterr()
+
+    return run
+
+
+@pytest.fixture
+def configure(state: Path):
+    """Changes the thing's config.json for one test."""
+    file = state / "things/lamp/config.json"
+    before = file.read_text()
+    yield lambda **changes: file.write_text(json.dumps(json.loads(before) | changes))
+    file.write_text(before)
+
+
+def refused(answer: tuple[int, str, str]) -> str:
+    code, _, complaint = answer
+    assert code == 1
+    assert complaint.startswith("sluice: ") and complaint.count("\n") == 1, complaint
+    return complaint
+
+
+def test_agent_that_cannot_link_shows_its_last_lines_and_a_second_run_copies_nothing(
+    flash: Flash, rested: Board
+):
+    code, said, complaint = flash("--endpoint", "127.0.0.1:1", "--wait", "12")
+    assert code == 1
+    assert complaint == ("sluice: the agent was not ready within 12 s; its last lines tell why\n")
+    assert "attempt failed" in said
+    assert "copied " in said and " 0 were right" in said
+    operations = rested.meter.operations
+    code, said, _ = flash("--endpoint", "127.0.0.1:1", "--wait", "0")
+    assert code == 0
+    assert "nothing to copy: all" in said
+    assert rested.meter.operations - operations < 10, "nothing but what the agent writes"
+
+
+def test_dry_run_says_what_and_copies_nothing(flash: Flash, rested: Board):
+    code, said, _ = flash("--dry-run")
+    assert code == 0
+    assert "would copy /config.json" in said or ", /config.json" in said
+    assert "/main.py" in said and "/lib/ota/agent.mpy" in said
+    with opened(rested) as port:
+        assert port.value("digests(['/config.json', '/main.py'])") == ["", ""]
+
+
+def test_configuration_that_is_wrong_is_told(flash: Flash, rested: Board, configure):
+    configure(block=1000)
+    assert "the agent cannot start: config: block" in refused(flash("--wait", "60"))
+
+
+def test_quiet_agent_is_not_waited_for(flash: Flash, rested: Board, configure):
+    configure(log="E")
+    code, said, _ = flash()
+    assert code == 0
+    assert "not waited for" in said
+
+
+def test_watchdog_that_runs_already_is_given_time(flash: Flash, rested: Board):
+    with opened(rested) as port:
+        port.put("/config.json", b'{"thing": "lamp", "watchdog_s": 5}')
+    assert flash("--dry-run")[0] == 0
+    meter = rested.chip.meter
+    with opened(rested) as port:
+        (armed_ms,) = struct.unpack_from("<I", meter._memory, WATCHDOG_MS)
+        port.reset()
+    assert armed_ms == 600_000
+
+
+def test_board_of_another_thing_says_which(flash: Flash, rested: Board):
+    with opened(rested) as port:
+        port.put("/config.json", b'{"thing": "toaster"}')
+    assert "this board was thing toaster so far" in flash("--dry-run")[1]
+
+
+# fmt: off
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--port", "/dev/ttyNONE"],            "no such port: /dev/ttyNONE"),
+        (["--thing", "nobody"],                 "no thing nobody"),
+        (["--board", "TOASTER"],                "no board 'TOASTER' in boards/; there are"),
+        (["--board", "ESP32_GENERIC_S3"],       "wrong board: ESP32_GENERIC_S3"),
+        (["--endpoint", "a/b"],                 "not an endpoint"),
+        (["--firmware", "x.bin"],               "--firmware needs --board"),
+    ],
+)
+# fmt: on
+def test_mistake_is_told_in_one_line(flash: Flash, rested: Board, words, said):
+    assert said in refused(flash(*words))
+
+
+def test_port_that_is_busy_is_told(flash: Flash, rested: Board):
+    with opened(rested):
+        assert "is busy: another program has it open" in refused(flash())
+
+
+def test_line_without_a_thing_is_told(capsys: pytest.CaptureFixture):
+    for words in ([], ["--thing", "lamp"], ["--state", "x"]):
+        assert cli.main(["flash", "--port", "/dev/ttyNONE", *words]) == 1
+        assert "--state DIR" in capsys.readouterr().err
+
+
+def test_thing_whose_file_is_missing_is_told(flash: Flash, configure):
+    configure(signers=["other.crt"])
+    assert "config.json of lamp names other.crt as signers" in refused(flash())
+
+
+def test_board_without_room_is_told(flash: Flash, rested: Board):
+    with opened(rested) as port:
+        port.run("with open('/big', 'wb') as file:\n for _ in range(200): file.write(bytes(4096))")
+        assert port.value("os.stat('/big')[6]") == 819_200
+    assert "too little space: " in refused(flash())
+    with opened(rested) as port:
+        port.run("os.remove('/big')")
+
+
+def test_board_on_trial_is_left_alone(flash: Flash, rested: Board, tmp_path: Path):
+    rested.stop()
+    rested.put_image("ota_1", pack_image("", {}))
+    rested.start()
+    rested.wait_for("simulated ESP32", after=len(rested.lines) - 1)
+    with opened(rested) as port:
+        port.run("from esp32 import Partition; Partition('ota_1').set_boot()")
+        seen = len(rested.lines)
+        port.reset()
+    rested.wait_for("boot: ota_1 - trial", after=seen)
+    rested.wait_for("simulated ESP32", after=seen)
+    assert "ota_1 is on trial, and a restart would take it back" in refused(flash())
+    with opened(rested) as port:
+        seen = len(rested.lines)
+        port.reset()
+    rested.wait_for("boot: rolled back ota_1", after=seen)
+    rested.wait_for("simulated ESP32", after=seen)
+
+
+def test_image_that_brings_its_firmware_gets_the_things_files_alone(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    with Board(state, "lamp", link=tmp_path / "port") as board:
+        board.wait_for("agent BOOTING")
+        line = ["flash", "--port", tmp_path / "port", "--thing", "lamp", "--state", state]
+        line += ["--endpoint", "cloud.invalid", "--wait", "0"]
+        assert cli.main([str(word) for word in line]) == 0
+        said = capsys.readouterr().out
+    assert "brings its own firmware" in said
+    assert "copied 1 files" in said
+    assert json.loads(board.read_file("/config.json"))["endpoint"] == "cloud.invalid"
