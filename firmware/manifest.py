@@ -5,7 +5,14 @@ takes no heap; it comes before what lies in /lib.
 """
 
 require("umqtt.simple")
-for name in ("config.py", "hardware.py", "main.py", "wiring.py"):
+for name in (
+    "config.py",
+    "console.py",
+    "console_net.py",
+    "hardware.py",
+    "main.py",
+    "wiring.py",
+):
     module(name, opt=3)
 package("net", opt=3)
 package("ota", opt=3)

@@ -1,7 +1,10 @@
 """docs/getting-started-esp32.md, followed word for word with a simulated board at the port."""
 
+import hashlib
 import json
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -10,10 +13,12 @@ from pages import Reader, blocks, lines
 from host_tools.compile import ROOT
 from host_tools.device.supervisor import Board
 from host_tools.image import pack_image
+from host_tools.toolchain import umqtt
 
 PAGE = (ROOT / "docs/getting-started-esp32.md").read_text()
 PORT, ADDRESS = "/dev/ttyUSB0", "192.168.1.20"
 IMAGE = "ESP32_GENERIC-OTA.app-bin"
+COMPILING = "512k"  # heap of a board that compiles the firmware's sources itself
 PASSWORD = "a good secret"
 HEAP = "100k"  # an ESP32 begins with less and takes more when it needs it; Wi-Fi is Python here
 
@@ -56,6 +61,52 @@ def test_page_followed_word_for_word_ends_in_an_update(
     config = json.loads(board.read_file("/config.json"))
     assert config["wifi"] == {"ssid": "Workshop", "password": PASSWORD}
     assert config["endpoint"] == "127.0.0.2"
+
+
+class Index(BaseHTTPRequestHandler):
+    """MicroPython's package index, with umqtt.simple alone."""
+
+    def do_GET(self) -> None:
+        content = (umqtt() / "umqtt/simple.py").read_bytes()
+        mark = hashlib.sha256(content).hexdigest()[:8]
+        about = {"version": "1.3.4", "hashes": [["umqtt/simple.py", mark]]}
+        answers = {
+            "/package/6/umqtt.simple/latest.json": json.dumps(about).encode(),
+            f"/file/{mark[:2]}/{mark}": content,
+        }
+        self.send_response(200 if self.path in answers else 404)
+        self.end_headers()
+        self.wfile.write(answers.get(self.path, b""))
+
+    def log_message(self, *words: object) -> None:
+        """Quiet."""
+
+
+@pytest.fixture
+def index() -> Iterator[str]:
+    """Where that index is."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Index)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.mark.timeout(300)
+def test_board_set_up_with_mpremote_alone_waits_for_jobs(
+    reader: Reader, tmp_path: Path, index: str
+):
+    for name in ("firmware", "boards"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    for line in section("3."):
+        reader.does(line.replace(ADDRESS, "127.0.0.2"))
+    with Board(
+        tmp_path / "lab", "pump", blank=True, link=tmp_path / "port", heap=COMPILING
+    ) as board:
+        for line in section("Without"):
+            told = line.replace(PORT, str(board.link))
+            reader.does(told.replace("mip install", f"mip install --index {index}"))
+        board.wait_for("agent idle", 60)
 
 
 def test_page_shows_every_way_to_put_the_firmware_there():

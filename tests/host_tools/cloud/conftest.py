@@ -196,6 +196,16 @@ def own_cloud(tmp_path: Path):
     made.stop()
 
 
+@pytest.fixture
+def listening_cloud(tmp_path: Path):
+    """A cloud that listens at one address more."""
+    words = ("--port=0", "--http-port=0", "--listen=127.0.0.2")
+    made = RunningCloud(tmp_path / "state", *words)
+    made.start()
+    yield made
+    made.stop()
+
+
 class Device:
     """A thing on the broker: what it gets goes into a queue."""
 

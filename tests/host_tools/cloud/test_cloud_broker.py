@@ -139,6 +139,15 @@ def test_broker_certificate_is_good_for_this_machine(cloud):
         assert hello(cloud, context(cloud, "caller"), host) == bytes.fromhex("20020000")
 
 
+def test_broker_listens_for_boards_where_it_is_told_to(listening_cloud):
+    cloud = listening_cloud
+    cloud.thing("caller")
+    for host in ("localhost", "127.0.0.2"):
+        assert hello(cloud, context(cloud, "caller"), host) == bytes.fromhex("20020000")
+    with pytest.raises(OSError):
+        hello(cloud, context(cloud, "caller"), "127.0.0.3")
+
+
 def test_client_without_a_certificate_is_turned_away(cloud):
     with pytest.raises((ssl.SSLError, ConnectionError)):
         if hello(cloud, context(cloud, None)) == b"":

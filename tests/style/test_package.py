@@ -1,0 +1,48 @@
+"""firmware/package.json and firmware/manifest.py name every module there is."""
+
+import json
+
+from host_tools import package
+from host_tools.compile import FIRMWARE, firmware_sources
+
+
+def frozen(file) -> tuple[set[str], list[str]]:
+    """(modules, required packages) of a manifest, run as MicroPython's build runs it."""
+    modules, required = set(), []
+
+    def whole(name: str, opt: int) -> None:
+        found = {str(path.relative_to(file.parent)) for path in (file.parent / name).rglob("*.py")}
+        assert found and opt == 3
+        modules.update(found)
+
+    def single(name: str, opt: int) -> None:
+        assert (file.parent / name).is_file() and opt == 3
+        modules.add(name)
+
+    exec(file.read_text(), {"module": single, "package": whole, "require": required.append})
+    return modules, required
+
+
+def test_package_for_mip_is_as_it_would_be_made_today():
+    assert package.PACKAGE.read_text() == package.text(), "python -m host_tools.package --write"
+
+
+def test_package_for_mip_names_every_module_and_umqtt():
+    made = json.loads(package.PACKAGE.read_text())
+    assert {source for _, source in made["urls"]} == set(firmware_sources())
+    assert all(target == source for target, source in made["urls"])
+    assert made["deps"] == [["umqtt.simple", "latest"]]
+
+
+def test_manifest_freezes_every_module_and_umqtt():
+    modules, required = frozen(FIRMWARE / "manifest.py")
+    assert modules == set(firmware_sources()), "firmware/manifest.py"
+    assert required == ["umqtt.simple"]
+
+
+def test_package_is_told_apart_when_old(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(package, "PACKAGE", tmp_path / "package.json")
+    assert package.main([]) == 1
+    assert "run with --write" in capsys.readouterr().out
+    assert package.main(["--write"]) == 0
+    assert package.main([]) == 0
