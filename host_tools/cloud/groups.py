@@ -26,9 +26,13 @@ class Groups:
     def __init__(self, store: Store) -> None:
         self.store = store
 
+    def known(self, name: str) -> Row | None:
+        """The group's row, or None."""
+        return self.store.row("SELECT * FROM thing_groups WHERE name = ?", name)
+
     def get(self, name: str) -> Row:
         """The group's row, or a refusal."""
-        found = self.store.row("SELECT * FROM thing_groups WHERE name = ?", name)
+        found = self.known(name)
         if not found:
             raise not_found("thing group", name)
         return found
@@ -44,7 +48,7 @@ class Groups:
         """Add a group. The same again is that group; with other members it is a conflict."""
         wanted = (parent, description, json.dumps(attributes, sort_keys=True))
         with self.store.transaction():
-            found = self.store.row("SELECT * FROM thing_groups WHERE name = ?", name)
+            found = self.known(name)
             if found and (found["parent"], found["description"], found["attributes"]) != wanted:
                 raise exists("thing group", name, arn("thinggroup", name))
             if not found:
@@ -78,7 +82,7 @@ class Groups:
 
     def delete(self, name: str, version: int | None) -> None:
         """Remove a group that has none below it; one that is not there is removed already."""
-        if not self.store.row("SELECT 1 FROM thing_groups WHERE name = ?", name):
+        if not self.known(name):
             return
         self._of_version(name, version)
         if self.store.row("SELECT 1 FROM thing_groups WHERE parent = ?", name):

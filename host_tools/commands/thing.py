@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from host_tools.cloud.clients import Clients, clients, plainly, rehearsed
+from host_tools.cloud.groups import Groups
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.run import MQTT_PORT, opened
 from host_tools.cloud.state import State
@@ -31,6 +32,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row = rows.add_parser("create", help="make a thing and its files")
     row.add_argument("name", metavar="NAME")
     _where(row, "made if missing", "where things/NAME goes; default: here")
+    row.add_argument(
+        "--group", action="append", default=[], metavar="NAME", help="made if missing"
+    )
     row.add_argument("--ca", type=Path, metavar="FILE", help="root of a broker that is not AWS's")
     row.add_argument("--port", type=int, help="MQTT, with --aws; default: 8883")
     row.add_argument("--signer", type=Path, metavar="FILE", help="certificate of the signing key")
@@ -69,6 +73,7 @@ def create(args: argparse.Namespace) -> None:
             if things.find(name):
                 raise SluiceError(f"thing {name} exists already, nothing was overwritten")
             things.create(name)
+            join(Groups(things.store), name, args.group)
             made = things.issue(name)
             things.attach(name, made.id)
             port = int(things.store.setting("mqtt_port") or MQTT_PORT)
@@ -78,6 +83,15 @@ def create(args: argparse.Namespace) -> None:
         common_name = things.certificate(made.id)["common_name"]
     wait_known(state, common_name)
     print(state.thing(name))
+
+
+def join(groups: Groups, thing: str, names: list[str]) -> None:
+    """Put a thing of the local cloud into groups, made if they are missing."""
+    for name in names:
+        check_thing(name)  # the same pattern and length as a thing's
+        if not groups.known(name):
+            groups.create(name, None, None, {}, time.time())
+        groups.add(name, thing)
 
 
 def only_aws(args: argparse.Namespace) -> None:
@@ -96,10 +110,10 @@ def create_at_aws(args: argparse.Namespace, name: str) -> None:
         endpoint = provision.broker(cloud.iot)
         ca = root_ca(endpoint, args.ca)  # before anything is made
         if args.dry_run:
-            provision.provision(cloud.iot, name, args.policy, args.aws_keys)
+            provision.provision(cloud.iot, name, args.policy, args.aws_keys, args.group)
             return
         signer = signer_certificate(args.out, args.signer)
-        pair = provision.provision(cloud.iot, name, args.policy, args.aws_keys)
+        pair = provision.provision(cloud.iot, name, args.policy, args.aws_keys, args.group)
         board = Board(name, endpoint, args.port or broker_port(), ca, signer, *pair)
         try:
             write_board(folder, board)

@@ -7,7 +7,7 @@ removal known only little by little, so that deleting is tried for a while.
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -27,11 +27,14 @@ ENDPOINT = "iot:Data-ATS"
 DELETE_S = 30  # for AWS to notice that nothing is attached any more
 
 
-def provision(iot, name: str, policy: str, keys_by_aws: bool = False) -> tuple[bytes, bytes]:
+def provision(
+    iot, name: str, policy: str, keys_by_aws: bool = False, groups: Sequence[str] = ()
+) -> tuple[bytes, bytes]:
     """Make a thing, its certificate and its right to its own topics; (certificate, key), PEM.
 
     policy        name of the policy, made if it is missing
     keys_by_aws   the private key is made there and sent here; else it never leaves this machine
+    groups        names of thing groups to put the thing into, made if they are missing
     Raises SluiceError for a thing or another policy of that name, ClientError of boto3.
     """
     if found(lambda: iot.describe_thing(thingName=name)):
@@ -39,6 +42,8 @@ def provision(iot, name: str, policy: str, keys_by_aws: bool = False) -> tuple[b
     with ExitStack() as undo:
         thing = iot.create_thing(thingName=name)["thingArn"]
         undo.callback(quietly, iot.delete_thing, thingName=name)
+        for group in groups:
+            join(iot, name, group, undo)
         allow(iot, policy, policy_text(thing), undo)
         made, key = certify(iot, keys_by_aws)
         identity, arn = made["certificateId"], made["certificateArn"]
@@ -65,7 +70,8 @@ def imagined(name: str, region: str, exists: bool) -> dict[str, object]:
     if not exists:
         missing = {"Error": {"Code": "ResourceNotFoundException", "Message": "not there"}}
         nothing = ClientError(missing, "rehearsal")
-        return {"DescribeThing": nothing, "GetPolicy": nothing, "CreateThing": thing}
+        missing = dict.fromkeys(("DescribeThing", "DescribeThingGroup", "GetPolicy"), nothing)
+        return missing | {"CreateThing": thing}
     return {
         "DescribeThing": thing,
         "ListThingPrincipals": {"principals": [f"{prefix}:cert/{64 * '0'}"]},
@@ -93,6 +99,14 @@ def policy_text(thing_arn: str) -> str:
     text = POLICY.read_text().replace("YOUR-REGION", region).replace("YOUR-ACCOUNT", account)
     text = text.replace("arn:aws:", f"arn:{partition}:")
     return json.dumps(json.loads(text), separators=(",", ":"))
+
+
+def join(iot, thing: str, group: str, undo: ExitStack) -> None:
+    """Put a thing into a group; leaving a group is part of the thing's removal."""
+    if not found(lambda: iot.describe_thing_group(thingGroupName=group)):
+        iot.create_thing_group(thingGroupName=group)
+        undo.callback(quietly, iot.delete_thing_group, thingGroupName=group)
+    iot.add_thing_to_thing_group(thingGroupName=group, thingName=thing)
 
 
 def allow(iot, name: str, text: str, undo: ExitStack) -> None:

@@ -275,13 +275,6 @@ def test_policy_is_json_with_statements(file):
         assert {"Sid", "Effect", "Action", "Resource"} == statement.keys()
 
 
-def test_configuration_for_aws_has_what_a_board_requires_and_no_unknown_key():
-    (text,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs/aws.md").read_text(), re.DOTALL)
-    config = FIRMWARE / "config.py"
-    required, optional = set(literal(config, "REQUIRED")), set(literal(config, "OPTIONAL"))
-    assert required <= json.loads(text).keys() <= required | optional
-
-
 def test_design_shows_the_table_of_states_as_it_is():
     text = (FIRMWARE / "DESIGN.md").read_text()
     assert diagram.placed(text) == text, "run: python -m host_tools.diagram --write"

@@ -310,7 +310,11 @@ def test_policy_for_the_user_has_exactly_what_is_called(cloud, image):
     assert statement("Deploy") == {name for name in wanted if name.startswith("iot:")}
     assert statement("UploadImages") == {name for name in wanted if name.startswith("s3:")}
     provisioned: set[str] = set()
-    for action, more in (("create", ()), ("create", ("--aws-keys",)), ("delete", ())):
+    for action, more in (
+        ("create", ("--group", "all")),
+        ("create", ("--aws-keys",)),
+        ("delete", ()),
+    ):
         line = ("thing", action, "ghost", "--aws", *more, "--dry-run")
         provisioned |= {name for name, _ in calls(good(sluice(*line)))}
     assert statement("Provision") == actions(provisioned)

@@ -112,6 +112,15 @@ def test_thing_is_deleted_with_certificate_files_and_the_last_ones_policy(accoun
     assert "unknown thing" in refused(sluice("thing", "delete", "twin2", "--aws"))
 
 
+def test_thing_joins_groups_that_are_made_if_missing(account, cloud, tmp_path):
+    good(sluice("thing", "create", "far1", "--aws", "--out", tmp_path, "--group", "south"))
+    here = ("--state", cloud.state.root)
+    good(sluice("thing", "create", "near1", *here, "--group", "south", "--group", "east"))
+    things = account.list_things_in_thing_group(thingGroupName="south")["things"]
+    assert things == ["far1", "near1"]
+    assert account.list_things_in_thing_group(thingGroupName="east")["things"] == ["near1"]
+
+
 def test_certificate_of_two_things_outlives_one_of_them(account, tmp_path):
     good(sluice("thing", "create", "shared1", "--aws", "--out", tmp_path))
     [principal] = certificates(account, "shared1")
