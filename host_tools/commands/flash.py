@@ -21,7 +21,7 @@ from host_tools.errors import SluiceError
 from host_tools.flash import boards, contents, inspection, micropython, on_board, settings
 from host_tools.flash.contents import CONFIG, START
 from host_tools.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
-from host_tools.flash.writing import Plan, carry_out, plan
+from host_tools.flash.writing import KEPT, Plan, carry_out, plan
 
 READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
 WATCHDOG_MS = 600_000  # for the copying, on a board whose watchdog runs already
@@ -156,8 +156,13 @@ class Flashing:
 
             carry_out(board, planned, step)
             bar.update(task, description="")
-        same = len(planned.files) - len(planned.changed)
-        self._tell(f"copied {len(todo)} files, {same} were right, {len(planned.stale)} removed")
+        if planned.theirs:
+            self._tell(f"the main.py that was there is kept as {KEPT}")
+        right = len(planned.files) - len(planned.changed)
+        before = f", {len(planned.beside)} were there from a run before" if planned.beside else ""
+        self._tell(
+            f"copied {len(todo)} files{before}, {right} were right, {len(planned.stale)} removed"
+        )
 
     def _await_agent(self, board: BoardPort) -> None:
         if not self._args.wait:

@@ -121,6 +121,11 @@ def hold(path):
         os.remove(path)
 
 
+def set_aside(path, other):
+    """Keep a file under another name."""
+    os.rename(path, other)
+
+
 def remove(paths):
     """Those that are there."""
     for path in paths:

@@ -1,8 +1,9 @@
 """Copies what changed, so that a board interrupted at any time runs the old or the new firmware.
 
 1. What is to change is written beside its place, as PATH.new, and read back there.
-2. If modules are among it, /main.py steps aside: from here on a board that loses its power stays
-   at its REPL. A firmware of which only a part is new never runs.
+2. If modules are among it, /main.py steps aside; one that we did not write stays as /main.py.old.
+   From here on a board that loses its power stays at its REPL. A firmware of which only a part is
+   new never runs.
 3. Each takes its place by a rename; files that we wrote once and that are no longer part go.
 4. /main.py takes its place, last.
 
@@ -20,6 +21,7 @@ from host_tools.errors import SluiceError
 from host_tools.flash.contents import START
 
 NOTES = "/flashed.json"  # {path: SHA-256} of what we wrote
+KEPT = "/main.py.old"  # a main.py that was there before us
 NOTES_MAX = 32_768  # bytes
 SPARE_BLOCKS = 8  # of the file system: folders, journal, clock
 _AT_ONCE = 12  # paths in one question to the board
@@ -38,6 +40,7 @@ class Plan:
     stale    paths that we wrote, untouched since, that are no longer part
     notes    what /flashed.json says
     noting   what it is to say
+    theirs   whether there is a /main.py that we did not write
     """
 
     files: dict[str, bytes]
@@ -46,6 +49,7 @@ class Plan:
     stale: list[str]
     notes: dict[str, str]
     noting: dict[str, str]
+    theirs: bool
 
     @property
     def done(self) -> bool:
@@ -82,6 +86,7 @@ def plan(board: BoardPort, files: dict[str, bytes], keep: Callable[[str], bool])
         notes,
         {path: digest for path, digest in notes.items() if keep(path)}
         | {path: _sha256(content) for path, content in files.items()},
+        START in changed and there[START] not in ("", notes.get(START)),
     )
 
 
@@ -94,7 +99,7 @@ def carry_out(board: BoardPort, plan: Plan, progress: Progress) -> None:
     modules = [path for path in [*plan.changed, *plan.stale] if path.startswith("/lib/")]
     last = []
     if modules or START in plan.changed:
-        board.run(f"hold({START!r})")
+        board.run(f"set_aside({START!r}, {KEPT!r})" if plan.theirs else f"hold({START!r})")
         last = [START]
     _each(board, "settle", [path for path in plan.changed if path != START])
     _each(board, "remove", plan.stale)

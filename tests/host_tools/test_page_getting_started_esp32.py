@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -122,3 +123,15 @@ def test_page_copies_files_that_there_are():
         for word in words[3:]:
             if word.startswith(("firmware/", "boards/")):
                 assert (ROOT / word).is_file(), word
+
+
+def test_page_explains_messages_that_there_are():
+    table = PAGE.split("\n## When it does not work")[1]
+    messages = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()[4:] if row]
+    files = [ROOT / "host_tools/board_port.py", *(ROOT / "host_tools/flash").glob("*.py")]
+    files.append(ROOT / "host_tools/commands/flash.py")
+    said = "".join(file.read_text() for file in files)
+    assert len(messages) > 10
+    for message in messages:
+        for part in re.split(r"\d+\.\d+\.\d+|\b90\b", message):
+            assert part.strip() in said, message

@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pages import blocks
+from pages import PATIENCE_S, blocks
 
 from bench import size as bench_size
 from bench import stream as bench_stream
@@ -127,6 +127,13 @@ def test_make_targets_of_the_readme_exist_and_ci_runs_the_tests():
     )
     assert {"demo", "test"} <= wanted <= targets
     assert "make test" in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def test_make_flash_is_sluice_flash():
+    line = ["make", "--dry-run", "flash", "PORT=/dev/ttyUSB0", "THING=pump", "STATE=there"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    wanted = "sluice flash --port /dev/ttyUSB0 --thing pump --state there"
+    assert wanted in done.stdout, done.stderr
 
 
 def inline() -> list[str]:

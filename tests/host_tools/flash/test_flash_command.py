@@ -178,3 +178,20 @@ def test_image_that_brings_its_firmware_gets_the_things_files_alone(
     assert "brings its own firmware" in said
     assert "copied 1 files" in said
     assert json.loads(board.read_file("/config.json"))["endpoint"] == "cloud.invalid"
+
+
+def test_board_that_loses_its_power_meanwhile_goes_on_where_it_was(flash: Flash, rested: Board):
+    rested.cut_after(300)
+    complaint = refused(flash("--wait", "0"))
+    assert "fell silent" in complaint or "left its raw REPL" in complaint
+    rested.wait_for("power: cut")
+    code, said, _ = flash("--wait", "0")
+    assert code == 0
+    assert "were there from a run before, 0 were right" in said
+    assert "nothing to copy" in flash("--wait", "0")[1]
+
+
+def test_main_of_the_user_is_kept_and_told(flash: Flash, rested: Board):
+    with opened(rested) as port:
+        port.put("/main.py", b"print('mine')")
+    assert "is kept as /main.py.old" in flash("--wait", "0")[1]

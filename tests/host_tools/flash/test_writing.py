@@ -9,7 +9,7 @@ from host_tools.board_port import BoardPort
 from host_tools.errors import SluiceError
 from host_tools.flash import writing
 from host_tools.flash.contents import START
-from host_tools.flash.writing import NOTES, carry_out, plan
+from host_tools.flash.writing import KEPT, NOTES, carry_out, plan
 
 OLD = {"/lib/a.mpy": b"a1", "/lib/b.mpy": b"b1" * 300, START: b"s1", "/config.json": b"c1"}
 NEW = {"/lib/a.mpy": b"a2", "/lib/ota/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}
@@ -65,6 +65,18 @@ def test_file_that_is_no_longer_part_goes_if_we_wrote_it_and_nobody_else_did(ses
     assert contents(session) == NEW
     assert {"mine.mpy", "theirs.py", "a.mpy"} <= set(session.value("os.listdir('/lib')"))
     assert "b.mpy" not in session.value("os.listdir('/lib')")
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_main_of_the_user_is_kept_under_another_name(session: BoardPort, interrupted: bool):
+    session.put(START, b"print('mine')")
+    if interrupted:
+        session.put(NOTES, json.dumps({START: "a digest that it has not"}).encode())
+    assert flash(session, OLD).theirs
+    assert contents(session) == OLD
+    assert session.get(KEPT) == b"print('mine')"
+    assert not flash(session, OLD | {START: b"s2"}).theirs
+    assert session.get(KEPT) == b"print('mine')"
 
 
 def test_file_that_is_to_be_kept_stays_and_is_not_forgotten(session: BoardPort):
