@@ -41,6 +41,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "poll_s":             (900, 30, 86_400),  # asking for jobs, should a notice be lost
     "report_s":           (5, 1, 3600),     # between two reports of progress
     "trial_s":            (300, 10, 3600),  # for a new image to connect and be found healthy
+    "hold_s":             (60, 0, 3600),    # for the application to let an ordered reset be
     "watchdog_s":         (0, 0, 300),      # 0: none, as while developing
     "log":                ("I", 1, 1),
     "allow_unsigned":     (False, 0, 1),

@@ -2,7 +2,8 @@
 
 The application is a module `app`, if there is one: `async def main(link)` runs beside the agent
 on its TLS session; `async def healthy()` is asked for the verdict on a new image, before it is
-confirmed, and has 60 s for it.
+confirmed, and has 60 s for it; `async def before_reset()` returns when the board may reset because
+of a job, and has `hold_s` for it.
 """
 
 # Before the code that will surround it: a whole sector may not be free in one piece later.

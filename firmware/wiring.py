@@ -47,9 +47,12 @@ def build(settings, slots, app, buffer):
         buffer,
         link,
     )
+    hold_s = settings.pop("hold_s")
+    if hold_s and hasattr(app, "before_reset"):
+        agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
     _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("build", "_credentials", "_reach", "_shadow", "_source", "_healthy"):
+    for name in ("build", "_credentials", "_reach", "_shadow", "_source", "_healthy", "_hold"):
         globals().pop(name)
     return agent, link
 
@@ -119,6 +122,14 @@ def _healthy(app):
         return bool(await asyncio.wait_for(verdict(), _HEALTHY_S)) if verdict else True
 
     return healthy
+
+
+def _hold(before_reset, link, clock, deadline_ms):
+    async def hold():
+        await plug_in("net.holding", "hold")(before_reset, link, clock, deadline_ms)
+        let_go("net.holding")
+
+    return hold
 
 
 def _built(table, name, *words):

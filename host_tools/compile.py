@@ -12,6 +12,7 @@ from host_tools.errors import SluiceError
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
+EXAMPLES = FIRMWARE / "examples"
 NOT_MODULES = {"manifest.py", "start.py"}  # for the build of MicroPython; /main.py
 
 
@@ -42,9 +43,9 @@ def compile_tree(sources: dict[str, Path], into: Path) -> None:
 
 
 def firmware_sources() -> dict[str, Path]:
-    """Every module of `firmware/`, by its import path on the device."""
+    """Every module of `firmware/` but the examples, by its import path on the device."""
     return {
         str(file.relative_to(FIRMWARE)): file
         for file in sorted(FIRMWARE.rglob("*.py"))
-        if file.name not in NOT_MODULES
+        if file.name not in NOT_MODULES and file.parent != EXAMPLES
     }

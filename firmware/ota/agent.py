@@ -130,3 +130,5 @@ class Agent:
     async def pause(self):
         """Let the others run."""
         await self.clock.sleep_ms(0)
+
+    hold = pause  # before a reset that was ordered, until the application lets it be

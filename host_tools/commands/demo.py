@@ -1,9 +1,9 @@
 """A cloud, a board, and two updates: one that succeeds and one that is rolled back.
 
-Starts the local cloud and a simulated ESP32 with 80 KB of heap, signs and deploys a 1.4 MiB
-image, and follows it until the cloud says SUCCEEDED. Then deploys an image whose self-test
-fails, and follows it until the board has rolled back and the cloud says FAILED.
-Exit code 0 only when both ended so.
+Starts the local cloud and a simulated ESP32 with 80 KB of heap, and on it the agent and an example
+application (firmware/examples/app.py). Signs and deploys a 1.4 MiB image, and follows it until the
+cloud says SUCCEEDED. Then deploys an image whose self-test fails, and follows it until the board
+has rolled back and the cloud says FAILED. Exit code 0 only when both ended so.
 """
 
 import argparse
@@ -23,13 +23,14 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from host_tools.cloud.broker import die_with_parent
+from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
 from host_tools.image import make_image
-from host_tools.image.modules import SELF_TESTS
+from host_tools.image.modules import EXAMPLE, SELF_TESTS
 
 THING = "demo-board"
-HEAP = "80k"  # of the board's MicroPython, with all its code loaded into it
+HEAP = "80k"  # of the board's MicroPython; its code is frozen into its image, as on a real board
 SIZE = 1_468_006  # bytes, 1.4 MiB
 BLOCK = 4_096  # bytes, as `thing create` configures the board
 READY_S = 60  # for cloud and board to come up
@@ -50,9 +51,11 @@ SHOWN = (  # a line of the board → who acts, and what the user is told
     (re.compile(r"agent ACTIVATING ready"),      "board", "has the new image tried at its reset"),
     (re.compile(r"agent TRYING healthy"),        "board", "[green]is healthy: confirmed[/]"),
     (re.compile(r"agent sick (.+)"),             "board", "[yellow]{0}: left unconfirmed[/]"),
+    (re.compile(r"app reading (\d+) (\d+)"),       "application", "reading {0}: {1} bytes free"),
     (re.compile(r"agent report (\S+) (.+)"),     "board", "reports {0}: {1}"),
 )
-COLOURS = {"boot loader": "magenta", "board": "cyan", "host": "blue", "cloud": "blue"}
+COLOURS = {"boot loader": "magenta", "application": "green", "board": "cyan",
+           "host": "blue", "cloud": "blue"}
 # fmt: on
 
 
@@ -86,10 +89,12 @@ def _demo(state: Path) -> int:
         story.tell("cloud", f"MQTT on {broker}, AWS's REST calls on {cloud['http_endpoint']}")
         if not (state / "things" / THING).exists():
             _sluice("thing", "create", THING, "--state", state)
-        with Board(state, THING, heap=HEAP, on_line=story.hear) as board:
+        factory = make_image(FACTORY_VERSION, app=EXAMPLE)
+        made = {"heap": HEAP, "frozen": True, "factory": factory, "on_line": story.hear}
+        with Board(state, THING, **made) as board:
             board.wait_for("agent idle", READY_S)
             updates = Updates(story, board, state)
-            good = updates.deploy("SUCCEEDED", "a good image", SIZE)
+            good = updates.deploy("SUCCEEDED", "a good image", SIZE, EXAMPLE)
             bad = updates.deploy("FAILED", "its self-test fails", app=SELF_TESTS["fail"])
     return 0 if good and bad else 1
 
@@ -173,7 +178,7 @@ class Updates:
         return started[-1][1], started[-1][2]
 
     def deploy(
-        self, wanted: str, what: str, size: int | None = None, app: str | None = None
+        self, wanted: str, what: str, size: int | None = None, app: Path | str | None = None
     ) -> bool:
         """Follow an image to the cloud's verdict; whether that is the wanted one."""
         self._next = (self._next[0], self._next[1] + 1)

@@ -9,8 +9,11 @@ import signal
 import sys
 from pathlib import Path
 
+from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.meter import PARTS
 from host_tools.device.supervisor import Board
+from host_tools.errors import SluiceError
+from host_tools.image import make_image
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,11 +32,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument(
         "--blank", action="store_true", help="a new board with MicroPython and nothing else on it"
     )
+    row.add_argument(
+        "--app", type=Path, metavar="FILE", help="a new board's application, as app.py"
+    )
     row.add_argument("--pty", type=Path, metavar="LINK", help="a serial port for mpremote")
 
 
 def run(args: argparse.Namespace) -> int:
     """Until the board ends, or a signal."""
+    factory = None
+    if args.app:
+        if not args.app.is_file():
+            raise SluiceError(f"no such file: {args.app}")
+        factory = make_image(FACTORY_VERSION, app=args.app, board=args.board)
+        if (args.state / "devices" / args.name).exists():
+            raise SluiceError(
+                f"{args.name} has an image already: deploy one of `sluice image make --app`"
+            )
     board = Board(
         args.state,
         args.name,
@@ -43,6 +58,7 @@ def run(args: argparse.Namespace) -> int:
         cut_part=args.cut_part,
         link=args.pty,
         frozen=args.frozen,
+        factory=factory,
         blank=args.blank,
         on_line=_show,
     )

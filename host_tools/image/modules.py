@@ -5,7 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 
 from host_tools import boards, toolchain
-from host_tools.compile import compile_tree, firmware_sources
+from host_tools.compile import EXAMPLES, compile_tree, firmware_sources
+
+EXAMPLE = EXAMPLES / "app.py"  # an application to copy
 
 SELF_TESTS = {  # what --self-test puts in the image as app.py
     "fail": "async def healthy():\n    return False\n",

@@ -23,6 +23,7 @@ TOLD = (  # in this order
     r"boot loader +starts ota_0, version 1\.0\.0",
     r"board +slots before: ota_0 1\.0\.0 runs, ota_1 empty",
     r"host +signs and deploys .*1,468,006 bytes",
+    r"application +reading 1: \d+ bytes free",
     r"board +hears of job \S+",
     r"359/359 blocks +[\d,]+ KiB/s +heap [\d.]+ KiB free",
     r"board +the image is genuine: signed by signer\.crt",

@@ -78,6 +78,16 @@ class Spy:
         payload = body if isinstance(body, bytes) else json.dumps(body)
         self._client.publish(self._prefix + topic, payload, 1).wait_for_publish(PATIENCE_S)
 
+    def listen(self, topics: str) -> None:
+        """Hear these too, by their whole names."""
+        self._granted.clear()
+        self._client.subscribe(topics, 1)
+        assert self._granted.wait(20)
+
+    def tell(self, topic: str, body: dict[str, Any]) -> None:
+        """Publish to a topic by its whole name."""
+        self._client.publish(topic, json.dumps(body), 1).wait_for_publish(PATIENCE_S)
+
     def close(self) -> None:
         """Stop listening."""
         self._client.disconnect()

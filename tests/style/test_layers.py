@@ -35,6 +35,7 @@ LAYERS = (
         "net.tcp",
         "net.dial",
         "net.address",
+        "net.holding",
     ),
     ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
     ("config", "hardware"),

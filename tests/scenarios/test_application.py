@@ -1,0 +1,135 @@
+"""The application beside the agent: it shares the session, holds back resets, judges images."""
+
+from pathlib import Path
+
+import pytest
+from stage import Cloud, Stage, image, soon
+
+from host_tools.image.modules import EXAMPLE
+
+SMALL = 131_072  # bytes
+WAIT_S = 30
+
+HOLDS = """
+import asyncio
+from ota.log import Log
+held_ms = {held_ms}
+async def before_reset():
+    Log("app").i("asked")
+    {first}
+    await asyncio.sleep_ms(held_ms)
+    Log("app").i("lets go")
+"""
+
+
+def powered(stage, cloud: Cloud, app: str | Path, **config) -> Stage:
+    """A board whose first image carries that application."""
+    scene = stage(cloud, **config)
+    board = type(scene.board)(
+        scene.root, scene.name, heap="160k", factory=image("1.0.0", None, app=app)
+    )
+    scene.board = board
+    scene.power_on()
+    return scene
+
+
+def holding(held_ms: int, first: str = "pass") -> str:
+    """An application that holds back a reset for so long; `first` is what it does before."""
+    return HOLDS.format(held_ms=held_ms, first=first)
+
+
+def index(scene: Stage, text: str) -> int:
+    """Where the first line with that text stands in what the board said."""
+    return next(at for at, line in enumerate(scene.board.lines) if text in line)
+
+
+def test_update_waits_for_the_application_and_stays_truthful_meanwhile(cloud, stage, spy):
+    scene = powered(stage, cloud, holding(3_000))
+    ears = spy(scene)
+    job = scene.deploy(image("1.1.0", SMALL))
+    scene.board.wait_for("hold the application holds the reset", WAIT_S)
+    assert scene.now(job).status == "IN_PROGRESS"
+    assert scene.now(job).details["self_test"] == "ready"
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    assert index(scene, "app lets go") < index(scene, "ACTIVATING ready")
+    assert ears.accepted("SUCCEEDED") == 1
+    assert sum("mqtt linked" in line for line in scene.board.lines) == 2  # the link was kept
+
+
+def test_update_held_back_too_long_goes_on_and_the_log_says_so(cloud, stage):
+    scene = powered(stage, cloud, holding(60_000), hold_s=1)
+    job = scene.deploy(image("1.1.0", SMALL))
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    scene.board.wait_for("W .* hold held back long enough", 1)
+    assert not any("app lets go" in line for line in scene.board.lines)
+
+
+@pytest.mark.parametrize("first", ["raise ValueError('no')", "raise asyncio.CancelledError"])
+def test_update_goes_on_when_the_hook_fails(cloud, stage, first):
+    scene = powered(stage, cloud, holding(0, first))
+    assert scene.verdict(scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED", scene.tail
+    scene.board.wait_for("hold before_reset failed:", 1)
+
+
+def test_update_cancelled_while_it_is_held_back_is_not_applied(cloud, stage):
+    scene = powered(stage, cloud, holding(60_000), hold_s=6)
+    job = scene.deploy(image("1.1.0", SMALL))
+    board = scene.board
+    board.wait_for("hold the application holds the reset", WAIT_S)
+    scene.cancel(job, "--force")
+    board.wait_for("agent ACTIVATING gone", WAIT_S)
+    board.wait_for("agent idle", WAIT_S, after=index(scene, "ACTIVATING gone"))
+    assert scene.running[0] == "ota_0" and not scene.trials
+    board.cut_power()
+    soon(lambda: len(scene.starts) == 2, WAIT_S)
+    assert scene.running[0] == "ota_0"
+
+
+def test_update_asks_nobody_where_hold_s_is_none(cloud, stage):
+    scene = powered(stage, cloud, holding(60_000), hold_s=0)
+    assert scene.verdict(scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED", scene.tail
+    assert not any("app asked" in line for line in scene.board.lines)
+
+
+def test_reboot_waits_for_the_application_and_happens_once(cloud, stage):
+    scene = powered(stage, cloud, holding(1_000))
+    verdict = scene.verdict(scene.job({"operation": "reboot"}))
+    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "rebooted")
+    assert index(scene, "app lets go") < index(scene, "reset: machine.reset")
+    assert scene.board.lines.count("reset: machine.reset") == 1
+
+
+# -- the example ----------------------------------------------------------------------------------
+
+
+def test_example_tells_readings_and_obeys_commands(cloud, stage, spy):
+    scene = powered(stage, cloud, EXAMPLE)
+    ears = spy(scene)
+    where = f"sluice/{scene.name}"
+    ears.listen(f"{where}/reading")
+    ears.tell(f"{where}/command", {"every_s": 0})
+    scene.board.wait_for("handler failed ValueError", WAIT_S)
+    ears.tell(f"{where}/command", {"every_s": 1})
+    scene.board.wait_for("app every 1", WAIT_S)
+
+    def readings() -> list[dict]:
+        return [body for topic, body in list(ears.heard) if topic == f"{where}/reading"]
+
+    soon(lambda: len(readings()) >= 3, WAIT_S)
+    counts = [body["count"] for body in readings()]
+    assert counts == list(range(counts[0], counts[0] + len(counts)))
+    assert all(0 < body["free"] < 160_000 for body in readings())
+    scene.board.stop()
+
+
+def test_example_runs_beside_an_update_of_full_size_with_a_heap_of_80_kb(cloud, stage):
+    """Its code frozen into the image, as the demo has it."""
+    scene = stage(cloud)
+    scene.board = type(scene.board)(
+        scene.root, scene.name, heap="80k", frozen=True, factory=image("1.0.0", None, app=EXAMPLE)
+    )
+    board = scene.power_on()
+    job = scene.deploy(image("1.1.0", app=EXAMPLE))
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    assert any("app reading" in line for line in board.lines[index(scene, " trial") :])
+    assert not any("MemoryError" in line for line in board.lines)
