@@ -138,9 +138,9 @@ class BoardPort:
             raise BoardRaised(fault.decode(errors="replace"))
         return "" if consume else out.decode(errors="replace").replace("\r\n", "\n")
 
-    def value(self, expression: str) -> Any:
+    def value(self, expression: str, silence_s: float = SILENCE_S) -> Any:
         """What an expression is on the board; it must be a literal."""
-        said = self.run(f"print(repr({expression}))")
+        said = self.run(f"print(repr({expression}))", silence_s)
         try:
             return ast.literal_eval(said.strip())
         except (ValueError, SyntaxError):

@@ -22,6 +22,7 @@ COMMANDS = {  # name on the command line → module of host_tools.commands
     "thing": "thing",
     "device": "device",
     "console": "console",
+    "doctor": "doctor",
     "image": "image",
     "flash": "flash",
 }

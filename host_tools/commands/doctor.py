@@ -1,0 +1,44 @@
+"""Examine a board: one report to paste into a bug.
+
+doctor --port PORT          stops the agent, asks and measures, and starts the board again
+
+Nothing secret is asked for. The slot that does not run is written to only where that cannot cost
+an image; the board restarts softly, so that an image on trial stays on trial.
+"""
+
+import argparse
+import json
+import sys
+
+from host_tools.board_port import board_at
+from host_tools.doctor.examination import examine
+from host_tools.doctor.report import lines, simulated
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The command's own arguments."""
+    parser.add_argument("--port", required=True, help="the serial port, /dev/ttyUSB0 for example")
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument(
+        "--flash",
+        action="store_true",
+        help="measure flash even where an image that the board could go back to may lie",
+    )
+
+
+def run(args: argparse.Namespace) -> None:
+    """`doctor`."""
+    with board_at(args.port) as board:
+        found = examine(board, args.flash, _tell)
+    _tell("")
+    if args.json:
+        print(json.dumps(found | {"simulated": simulated(found)}))
+    else:
+        print("\n".join(lines(found)))
+
+
+def _tell(probe: str) -> None:
+    """Progress, for who watches; not part of the report."""
+    if sys.stderr.isatty():
+        sys.stderr.write(f"\r\x1b[K{probe}")
+        sys.stderr.flush()

@@ -1,0 +1,1 @@
+"""What `sluice doctor` asks a board, and how it tells of it."""

@@ -1,0 +1,88 @@
+"""Asks a board one thing after another; what fails is part of the finding."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from host_tools.board_port import BoardPort, BoardRaised
+from host_tools.doctor import on_board
+
+WATCHDOG_MS = 120_000  # for the whole examination
+HANDSHAKE_S = 20
+SILENCE_S = 60  # a probe may compute for so long without a word
+IMAGE = "e9"  # an app image begins so, in hex
+
+Finding = dict[str, Any]  # probe → what it returned, or {"failed": why} or {"skipped": why}
+
+
+def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] = print) -> Finding:
+    """All probes, in an order in which each finds what it needs.
+
+    flash   measure the inactive slot's last sector even if an image may reach into it
+    tell    called with the name of each probe before it runs
+    raises  SluiceError when the board is lost
+    """
+    board.run(Path(on_board.__file__).read_text())
+    found: Finding = {"port": board.name}
+
+    def probe(name: str, call: str) -> Any:
+        tell(name)
+        found[name] = _asked(board, call)
+        return found[name]
+
+    _asked(board, "quiet()")
+    slots = probe("slots", "slots()")
+    settings = probe("settings", "settings()")
+    if slots.get("trial") or settings.get("watchdog_s"):
+        _asked(board, f"ease_watchdog({WATCHDOG_MS})")
+    for name in ("system", "heap", "idf_heap", "partitions", "otadata", "journal", "files"):
+        probe(name, f"{name}()")
+    probe("wifi", "wifi()")
+    probe("clock", "clock()")
+    probe("handshake", f"handshake({HANDSHAKE_S})")
+    probe("signature", f"signature({', '.join(map(repr, _sample()))})")
+    probe("file_speed", "file_speed()")
+    reason = keeps_out(slots, found["journal"], flash)
+    if reason:
+        found["flash_speed"] = {"skipped": reason}
+    else:
+        probe("flash_speed", "flash_speed()")
+    return found
+
+
+def _asked(board: BoardPort, call: str) -> Any:
+    try:
+        return board.value(call, SILENCE_S)
+    except BoardRaised as error:
+        return {"failed": error.traceback.strip().splitlines()[-1]}
+
+
+def keeps_out(slots: Finding, journal: Finding, flash: bool) -> str:
+    """Why the inactive slot must not be touched; "" when it may be.
+
+    A sector that is blank belongs to nobody. One that is not may be an image's, that the board
+    would go back to.
+    """
+    if "failed" in slots or "failed" in journal:
+        return "slots or journal could not be read"
+    if journal["phase"] not in ("idle", "owing"):
+        return f"a job is at hand ({journal['phase']})"
+    if slots["last_blank"]:
+        return ""
+    if slots["trial"]:
+        return "on trial, and the other slot is what the board goes back to"
+    if not flash and slots["head"].startswith(IMAGE):
+        return f"{slots['inactive']} holds an image that may reach there; --flash measures anyway"
+    return ""
+
+
+def _sample() -> tuple[int, int, bytes, bytes]:
+    """A public key's x and y, a digest, and its signature; new each time."""
+    key, message = ec.generate_private_key(ec.SECP256R1()), b"doctor"
+    numbers = key.public_key().public_numbers()
+    signed = key.sign(message, ec.ECDSA(hashes.SHA256()))
+    return numbers.x, numbers.y, hashlib.sha256(message).digest(), signed

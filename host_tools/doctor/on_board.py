@@ -1,0 +1,249 @@
+"""The probes that `sluice doctor` sends to a board's raw REPL; nothing of them stays there.
+
+Each returns literals, never a secret: no password, no key, no name of a network. Each may raise;
+the rest of the report does not mind.
+"""
+
+import gc
+import os
+import sys
+import time
+from binascii import hexlify
+
+SECTOR = 4096
+SPARE = 65536  # bytes that stay free on the file system while it is measured
+FILE = "/doctor.tmp"
+ROUNDS = 2  # of the wear that a measurement costs
+
+room = bytearray(SECTOR)  # taken before the heap is in pieces
+
+
+def quiet():
+    """Keep the log out of the answers."""
+    from ota import log
+
+    log.to(lambda line: None)
+
+
+def system():
+    seen = {
+        "micropython": ".".join(str(n) for n in sys.implementation[1][:3]),
+        "machine": getattr(sys.implementation, "_machine", sys.platform),
+        "epoch": time.gmtime(0)[0],
+        "lib": "ota" in os.listdir("/lib") if "lib" in os.listdir("/") else False,
+    }
+    import machine
+
+    seen["reset_cause"] = machine.reset_cause()
+    return seen
+
+
+def heap():
+    """Bytes, at the raw REPL after a soft reset, beside what the probes take."""
+    gc.collect()
+    free = gc.mem_free()
+    low, high = 0, free
+    while high - low > 64:
+        middle = (low + high) // 2
+        try:
+            bytearray(middle)
+            low = middle
+        except MemoryError:
+            high = middle
+        gc.collect()
+    return {"free": free, "used": gc.mem_alloc(), "largest": low}
+
+
+def idf_heap():
+    """[total, free, largest, least ever free] of each of ESP-IDF's regions, where TLS lives."""
+    import esp32
+
+    return [list(row) for row in esp32.idf_heap_info(esp32.HEAP_DATA)]
+
+
+def slots():
+    """As the firmware sees them."""
+    import board
+
+    here = board.slots()
+    head = bytearray(80)
+    here.target.readblocks(0, head, 0)
+    here.target.readblocks(here.size // SECTOR - 1, room)
+    return {
+        "board": board.NAME,
+        "running": here.running,
+        "version": here.version,
+        "trial": here.trial,
+        "inactive": here.inactive,
+        "size": here.size,
+        "head": hexlify(head).decode(),
+        "last_blank": all(byte == 0xFF for byte in room),
+    }
+
+
+def otadata():
+    """Both records, in hex."""
+    from esp32 import Partition
+
+    record, seen = bytearray(32), []
+    for sector in (0, 1):
+        Partition.find(Partition.TYPE_DATA, 0)[0].readblocks(sector, record, 0)
+        seen.append(hexlify(record).decode())
+    return seen
+
+
+def partitions():
+    """[type, subtype, address, size, label] of each."""
+    from esp32 import Partition
+
+    kinds = (Partition.TYPE_APP, Partition.TYPE_DATA)
+    return [list(part.info()[:5]) for kind in kinds for part in Partition.find(kind)]
+
+
+def journal():
+    from ota.journal import File, Journal
+
+    record = Journal((File("/journal.0"), File("/journal.1")))
+    keys = ("job", "number", "step", "reason", "slot", "home", "runs")
+    seen = {key: record[key] for key in keys}
+    seen["phase"] = record.phase
+    seen["written"] = sum(bin(byte).count("1") for byte in record.written) * SECTOR
+    return seen
+
+
+def files():
+    block, _, blocks, _, free = os.statvfs("/")[:5]
+    return {"size": block * blocks, "free": block * free}
+
+
+def settings():
+    """What of the configuration is no secret, and whether the files that it names are there."""
+    values = _settings()
+    shown = ("thing", "endpoint", "port", "dialect", "block", "window", "protocol", "trial_s")
+    shown += ("watchdog_s", "keepalive_s", "log", "allow_unsigned", "allow_downgrade")
+    seen = {key: values[key] for key in shown if key in values}
+    seen["wifi"] = bool(values["wifi"].get("ssid"))
+    seen["ntp"] = len(values["ntp"])
+    names = [values[key] for key in ("ca", "certificate", "private_key")] + values["signers"]
+    seen["missing"] = [name for name in names if not _there(name)]
+    seen["signers"] = len(values["signers"])
+    return seen
+
+
+def _settings():
+    from config import load
+
+    return load("/config.json")
+
+
+def _there(name):
+    try:
+        return os.stat(name)[6] > 0
+    except OSError:
+        return False
+
+
+def ease_watchdog(timeout_ms):
+    """One that runs already must not end the examination."""
+    import board
+
+    board.watchdog(timeout_ms)
+
+
+def wifi():
+    """Joined if it was not; {} on a board that is wired."""
+    import asyncio
+
+    import board
+    from net.clock import Clock
+
+    station = board.wifi(_settings()["wifi"], Clock(board))
+    if not station:
+        return {}
+    begin = time.ticks_ms()
+    asyncio.run(station.join())
+    seen = {"join_ms": time.ticks_diff(time.ticks_ms(), begin)}
+    seen["address"] = station.station.ifconfig()[0]
+    seen["rssi"] = station.station.status("rssi")
+    return seen
+
+
+def clock():
+    """Seconds since 1970, and whether the firmware believes them."""
+    import board
+    from net.clock import Clock
+
+    now = Clock(board, "/clock")
+    return {"now_s": now.now_s(), "plausible": now.plausible()}
+
+
+def handshake(deadline_s):
+    """Milliseconds of each step to the endpoint's certificate; no MQTT is spoken."""
+    import socket
+
+    from net.tls import context
+
+    values = _settings()
+    names = [values[key] for key in ("ca", "certificate", "private_key")]
+    made = context(*[open(name, "rb").read() for name in names])
+    gc.collect()
+    times = [time.ticks_ms()]
+    where = socket.getaddrinfo(values["endpoint"], values["port"])[0][-1]
+    times.append(time.ticks_ms())
+    sock = socket.socket()
+    try:
+        sock.settimeout(deadline_s)
+        sock.connect(where)
+        times.append(time.ticks_ms())
+        made.wrap_socket(sock, server_hostname=values["endpoint"])
+        times.append(time.ticks_ms())
+    finally:
+        sock.close()
+    steps = [time.ticks_diff(b, a) for a, b in zip(times, times[1:])]
+    return {"resolve_ms": steps[0], "tcp_ms": steps[1], "tls_ms": steps[2]}
+
+
+def signature(x, y, digest, signed):
+    """Milliseconds for one P-256 signature, and whether it was found good."""
+    from ota.p256 import steps
+
+    gc.collect()
+    begin, verdict = time.ticks_ms(), None
+    for verdict in steps(x, y, digest, signed):
+        pass
+    return {"verify_ms": time.ticks_diff(time.ticks_ms(), begin), "good": verdict is True}
+
+
+def file_speed():
+    """Microseconds to write 16 KiB to the file system and close the file."""
+    if files()["free"] < SPARE:
+        return {}
+    begin = time.ticks_us()
+    try:
+        with open(FILE, "wb") as file:
+            for _ in range(4):
+                file.write(room)
+        return {"bytes": 4 * SECTOR, "write_us": time.ticks_diff(time.ticks_us(), begin)}
+    finally:
+        os.remove(FILE)
+
+
+def flash_speed():
+    """Microseconds to erase, program and read the last sector of the slot that does not run."""
+    import board
+
+    here = board.slots()
+    number = here.size // SECTOR - 1
+    erase = program = read = 0
+    for _ in range(ROUNDS):
+        begin = time.ticks_us()
+        here.target.ioctl(6, number)
+        erased = time.ticks_us()
+        here.target.writeblocks(number, room, 0)
+        programmed = time.ticks_us()
+        here.target.readblocks(number, room)
+        erase += time.ticks_diff(erased, begin)
+        program += time.ticks_diff(programmed, erased)
+        read += time.ticks_diff(time.ticks_us(), programmed)
+    here.target.ioctl(6, number)
+    return {"erase_us": erase // ROUNDS, "write_us": program // ROUNDS, "read_us": read // ROUNDS}

@@ -1,0 +1,171 @@
+"""The findings of an examination as lines to paste into a bug report."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from host_tools import __version__
+from host_tools.device import otadata
+from host_tools.doctor.examination import IMAGE, Finding
+
+RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
+STATES = {
+    otadata.NEW: "new",
+    otadata.PENDING_VERIFY: "on trial",
+    otadata.VALID: "confirmed",
+    otadata.INVALID: "invalid",
+    otadata.ABORTED: "aborted",
+    otadata.UNDEFINED: "no state",
+}
+
+
+def lines(found: Finding, now: datetime | None = None) -> list[str]:
+    """The report. What a probe failed with stands in its place."""
+    stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S UTC")
+    rows = [("sluice doctor", f"{__version__}, {stamp}, {found['port']}")]
+    for name, shape in SHAPES.items():
+        rows += _rows(name, shape, found.get(name))
+    rows += [("to look at", text) for text in remarks(found)] or [("to look at", "nothing")]
+    return [f"{label:14} {text}" for label, text in rows]
+
+
+def _rows(name: str, shape: Any, finding: Any) -> list[tuple[str, str]]:
+    label = name.replace("_", " ")
+    if isinstance(finding, dict) and (finding.get("failed") or finding.get("skipped")):
+        word = "failed" if "failed" in finding else "skipped"
+        return [(label, f"{word}: {finding[word]}")]
+    texts = shape(finding)
+    return [(label if not number else "", text) for number, text in enumerate(texts)]
+
+
+def simulated(found: Finding) -> bool:
+    """Whether its times are those of a computer."""
+    return str(found["slots"].get("board", "")).startswith("SIM_")
+
+
+def _system(seen: Finding) -> list[str]:
+    cause = RESET_CAUSES.get(seen["reset_cause"], str(seen["reset_cause"]))
+    where = "in /lib" if seen["lib"] else "frozen into the image"
+    return [
+        f"MicroPython {seen['micropython']}, {seen['machine']}, time from {seen['epoch']}",
+        f"firmware {where}; last reset: {cause}",
+    ]
+
+
+def _slots(seen: Finding) -> list[str]:
+    head = seen["head"]
+    holds = (
+        "an image" if head.startswith(IMAGE) else "blank" if head[:8] == "f" * 8 else "no image"
+    )
+    state = "on trial" if seen["trial"] else "confirmed"
+    size = f"{seen['size']:,} bytes"
+    simulated = ", simulated" if seen["board"].startswith("SIM_") else ""
+    return [
+        f"{seen['board']}{simulated}",
+        f"{seen['running']} runs, version {seen['version'] or 'unknown'}, {state}",
+        f"{seen['inactive']}, {size}: {holds}",
+    ]
+
+
+def _otadata(records: list[str]) -> list[str]:
+    texts = []
+    for record in records:
+        sequence, state, good = otadata.parse(bytes.fromhex(record))
+        word = f"sequence {sequence}, {STATES.get(state, state)}" if good else "no record"
+        texts.append(word)
+    return ["; ".join(texts)]
+
+
+def _journal(seen: Finding) -> list[str]:
+    words = [seen["phase"]]
+    words += [
+        f"{key} {seen[key]}" for key in ("job", "step", "reason", "slot", "home") if seen[key]
+    ]
+    words += [f"{seen['written']:,} bytes written"] if seen["written"] else []
+    return [", ".join(words)]
+
+
+def _settings(seen: Finding) -> list[str]:
+    hidden = ("wifi", "ntp", "missing", "signers", "thing", "endpoint", "port")
+    plain = ", ".join(f"{key} {seen[key]}" for key in sorted(seen) if key not in hidden)
+    return [
+        f"{seen['thing']} at {seen['endpoint']}:{seen['port']}",
+        f"{plain}; {seen['signers']} signers, {seen['ntp']} time servers",
+    ]
+
+
+def _wifi(seen: Finding) -> list[str]:
+    if not seen:
+        return ["none configured"]
+    return [f"joined in {seen['join_ms']} ms, {seen['address']}, {seen['rssi']} dBm"]
+
+
+def _clock(seen: Finding) -> list[str]:
+    when = datetime.fromtimestamp(seen["now_s"], UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return [when if seen["plausible"] else f"{when}: not set"]
+
+
+def _heap(seen: Finding) -> list[str]:
+    return [
+        f"{seen['free']:,} bytes free, {seen['largest']:,} in one piece, {seen['used']:,} used"
+    ]
+
+
+def _idf_heap(regions: list[list[int]]) -> list[str]:
+    free, largest = sum(row[1] for row in regions), max((row[2] for row in regions), default=0)
+    return [f"{free:,} bytes free, {largest:,} in one piece"]
+
+
+def _partitions(parts: list[list[Any]]) -> list[str]:
+    return [f"{part[4]:10} {part[2]:#9x} {part[3]:>10,} bytes" for part in parts]
+
+
+def _flash_speed(seen: Finding) -> list[str]:
+    steps = (f"{step} {seen[step + '_us'] / 1000:.1f} ms" for step in ("erase", "write", "read"))
+    return [f"a sector: {', '.join(steps)}"]
+
+
+def _file_speed(seen: Finding) -> list[str]:
+    if not seen:
+        return ["skipped: the file system is nearly full"]
+    return [f"{seen['bytes']:,} bytes written and closed in {seen['write_us'] / 1000:.1f} ms"]
+
+
+SHAPES = {
+    "slots": _slots,
+    "system": _system,
+    "otadata": _otadata,
+    "partitions": _partitions,
+    "journal": _journal,
+    "settings": _settings,
+    "heap": _heap,
+    "idf_heap": _idf_heap,
+    "files": lambda seen: [f"{seen['free']:,} of {seen['size']:,} bytes free"],
+    "wifi": _wifi,
+    "clock": _clock,
+    "handshake": lambda seen: [
+        f"name {seen['resolve_ms']} ms, TCP {seen['tcp_ms']} ms, TLS {seen['tls_ms']} ms"
+    ],
+    "signature": lambda seen: [
+        f"P-256 verified in {seen['verify_ms']:,} ms" if seen["good"] else "P-256: FOUND BAD"
+    ],
+    "file_speed": _file_speed,
+    "flash_speed": _flash_speed,
+}
+
+
+def remarks(found: Finding) -> list[str]:
+    """What is not as it should be, or is to be known when the report is read."""
+    texts = []
+    if simulated(found):
+        texts.append("a simulated board: times are those of this computer, and of no board")
+    if found["slots"].get("trial"):
+        texts.append("the image that runs is on trial: a reset takes it back")
+    if found["settings"].get("missing"):
+        texts.append(f"missing or empty: {', '.join(found['settings']['missing'])}")
+    if found["clock"].get("plausible") is False:
+        texts.append("the clock is not set: certificates cannot be checked")
+    if found["settings"].get("signers") == 0 and not found["settings"].get("allow_unsigned"):
+        texts.append("no signer is configured: every image will be refused")
+    needed = ("slots", "settings", "handshake", "signature", "wifi")
+    texts += [f"{name} failed" for name in needed if "failed" in found[name]]
+    return texts

@@ -1,0 +1,129 @@
+"""`sluice doctor`: what it finds, what it must not show, and that the board goes on as it was."""
+
+import json
+import re
+
+import pytest
+from stage import HEAP, SIZE, Stage, good, image, sluice, soon
+
+from host_tools.device.supervisor import Board
+from host_tools.doctor.examination import keeps_out
+
+SMALL = 131_072  # bytes
+SECRETS = {"wifi": {"ssid": "attic", "password": "sesame open"}, "token": "abc123xyz"}
+SLOW_VERDICT = """
+import asyncio
+
+async def healthy():
+    print("asked")
+    await asyncio.sleep(1)
+    return True
+"""
+
+
+@pytest.fixture
+def patient(cloud, stage):
+    """A function: (**config) → a stage whose board has a serial port and waits for jobs."""
+
+    def make(heap: str = HEAP, **config) -> Stage:
+        scene = stage(cloud, **config)
+        port = scene.folder / f"port-{scene.name}"
+        scene.board = Board(scene.root, scene.name, heap=heap, link=port)
+        scene.power_on()
+        return scene
+
+    return make
+
+
+def report(scene: Stage) -> dict:
+    return json.loads(good("doctor", "--port", scene.board.link, "--json"))
+
+
+def test_doctor_tells_all_of_a_board_but_its_secrets_and_starts_it_again(patient):
+    scene = patient(heap="80k", **SECRETS)
+    seen = len(scene.board.lines)
+    text = good("doctor", "--port", scene.board.link)
+    scene.board.wait_for("agent idle", after=seen)
+    for line in (
+        "SIM_ESP32, simulated",
+        "ota_0 runs, version 1.0.0, confirmed",
+        "ota_1, 1,572,864 bytes: blank",
+        f"{scene.name} at localhost:",
+        "to look at     a simulated board: times are those of this computer, and of no board",
+    ):
+        assert line in text
+    for measured in (", TLS ", "P-256 verified in", "a sector: erase", "written and closed"):
+        assert measured in text
+    assert text.count("failed") == 1  # ESP-IDF's heap, which a simulated board has not got
+
+    key = (scene.files / "private.pem.key").read_text().splitlines()[1]
+    everything = text + "\n".join(scene.board.lines[seen:])
+    for secret in ("sesame", "abc123xyz", key):
+        assert secret not in everything
+    assert "attic" not in text
+    scene.board.stop()
+    assert scene.board.slot_bytes("ota_1", 1_572_864) == b"\xff" * 1_572_864
+    with pytest.raises(FileNotFoundError):
+        scene.board.read_file("/doctor.tmp")
+
+
+def test_doctor_in_mid_download_keeps_its_hands_off_and_the_update_goes_on(patient):
+    scene = patient()
+    job = scene.deploy(image("1.1.0", SIZE))
+    before = scene.board.operations
+    soon(lambda: scene.board.operations > before + 200, 60)
+    found = report(scene)
+    assert found["journal"]["phase"] == "downloading" and found["journal"]["job"] == job
+    assert found["journal"]["written"] >= 65_536
+    assert found["flash_speed"] == {"skipped": "a job is at hand (downloading)"}
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+
+
+def test_doctor_in_a_trial_leaves_it_on_trial(patient):
+    scene = patient()
+    job = scene.deploy(image("1.1.0", SMALL, app=SLOW_VERDICT))
+    scene.board.wait_for("^asked", 60)
+    found = report(scene)
+    assert found["slots"]["trial"] and found["slots"]["running"] == "ota_1"
+    assert found["flash_speed"]["skipped"].startswith("a job is at hand")
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    assert scene.trials == 1
+
+
+def test_doctor_says_what_failed_and_goes_on(cloud, stage):
+    scene = stage(cloud)
+    config = json.loads((scene.files / "config.json").read_text())
+    scene.configure(ca=config["signers"][0], signers=[])  # a CA that the broker is not of
+    port = scene.folder / "port"
+    scene.board = Board(scene.root, scene.name, heap=HEAP, link=port).start()
+    scene.board.wait_for("attempt failed")
+    code, text, _ = sluice("doctor", "--port", port)
+    assert code == 0
+    assert re.search("handshake +failed: .*CA", text), text
+    assert "to look at     handshake failed" in text
+    assert "no signer is configured: every image will be refused" in text
+    assert "P-256 verified" in text
+
+
+FREE = {"last_blank": True, "trial": False, "head": "ff", "inactive": "ota_1"}
+IDLE = {"phase": "idle"}
+
+
+@pytest.mark.parametrize(
+    ("slots", "journal", "flash", "reason"),
+    [
+        ({}, {}, False, ""),
+        ({"head": "e9"}, {}, False, ""),  # an image that does not reach there
+        ({"head": "e9", "last_blank": False}, {}, False, "--flash measures anyway"),
+        ({"head": "e9", "last_blank": False}, {}, True, ""),
+        ({"head": "00", "last_blank": False}, {}, False, ""),
+        ({"head": "e9", "last_blank": False, "trial": True}, {}, True, "on trial"),
+        ({}, {"phase": "downloading"}, True, "a job is at hand"),
+        ({}, {"phase": "activated"}, True, "a job is at hand"),
+        ({"failed": "x"}, {}, True, "could not be read"),
+        ({}, {"failed": "x"}, True, "could not be read"),
+    ],
+)
+def test_flash_is_measured_only_where_no_image_can_be_lost(slots, journal, flash, reason):
+    said = keeps_out(FREE | slots, IDLE | journal, flash)
+    assert reason in said and bool(reason) == bool(said)
