@@ -6,12 +6,17 @@ say SUCCEEDED for a job that it did not understand, nor before the reboot that w
 """
 
 import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from person import Person
+from sntp import packet, server
 from spy import Spy
-from stage import Stage, soon
+from stage import HEAP, Stage, soon
+
+from host_tools.device.supervisor import Board
 
 VECTORS = Path(__file__).parents[1] / "vectors/002_w800_jobs.json"
 RECORDED = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}
@@ -157,3 +162,37 @@ def test_reboot_job_withdrawn_before_the_board_came_is_nothing_to_do(demo):
     board = scene.power_on()
     assert board.lines.count("reset: machine.reset") == 0
     assert scene.now(reboot).status == "CANCELED"
+
+
+def test_console_steps_of_the_document_are_verbs_at_the_repl(demo):
+    """wifi connect, ntp start, ntp, aws_job; then a reboot job, as its log shows them."""
+    scene, _ = demo
+    port = scene.folder / "port"
+    with server(lambda request: [packet(request, int(time.time()))]) as address:
+        scene.configure(ntp=[address])
+        scene.board = Board(scene.root, scene.name, heap=HEAP, link=port)
+        board = scene.power_on()
+        person = Person(port)
+        greeting = person.interrupt()
+        steps = ("help()", "wifi.connect(ssid)", "ntp.start()", "aws_job.start()")
+        places = [greeting.index(step) for step in steps]
+        assert places == sorted(places)  # in this order
+
+        asked = person.say('wifi.connect("61test")', b"open network: ")
+        person.type(b"12345678\r")
+        joined = asked + person.read_until(b">>> ").decode()
+        assert "wifi joined" in joined and "12345678" not in joined
+        assert f"server 0 {address}" in person.say("ntp.start()")
+        assert time.strftime("%Y-%m-%d ", time.gmtime()) in person.say("ntp")
+        foreign = scene.job(NOT_OURS)
+        assert f"pending: {foreign} queued afr_ota" in person.say("aws_job.pending()")
+
+        seen = len(board.lines)
+        person.say("aws_job.start()", b"soft reboot")
+        board.wait_for("wifi joining 61test", after=seen)
+        assert scene.verdict(foreign).status == "REJECTED"
+        reboot = scene.job(REBOOT)
+        verdict = scene.verdict(reboot)
+    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "rebooted"), scene.tail
+    assert board.lines.count("reset: machine.reset") == 1
+    person.close()

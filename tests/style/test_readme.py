@@ -288,3 +288,17 @@ def test_design_shows_the_table_of_states_as_it_is():
     table = diagram.names(ast.parse((FIRMWARE / "ota/table.py").read_text()))
     events = {event for row in table["TRANSITIONS"].values() for event in row}
     assert events | set(table["TRANSITIONS"]) <= set(re.findall(r"\w+", diagram.block()))
+
+
+# --- the board's prompt --------------------------------------------------------------------------
+
+
+def test_verbs_of_the_readme_are_those_of_the_console():
+    tree = ast.parse((FIRMWARE / "console.py").read_text())
+    (given,) = [
+        ast.literal_eval(node.value)
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
+    ]
+    told = {re.match(r"`(\w+)", row[0])[1] for row in rows("At the board's prompt")}
+    assert told == set(given)
