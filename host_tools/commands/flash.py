@@ -137,6 +137,8 @@ class Flashing:
                 f"note: the endpoint is {self._config['endpoint']}, this computer: right for a "
                 "simulated board; a real one needs --endpoint HOST"
             )
+        elif not self._config["wifi"]:
+            self._tell("note: no Wi-Fi is configured: --wifi SSID, unless the board is wired")
 
     def _copy(self, board: BoardPort, planned: Plan) -> None:
         todo = planned.to_copy

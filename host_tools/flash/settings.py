@@ -55,14 +55,21 @@ def merged(
     wifi      from the command line, {} for none; `endpoint` likewise
     """
     result = dict(config)
-    same = on_board.get("thing") == config.get("thing")
-    result["wifi"] = wifi or config.get("wifi") or on_board.get("wifi") or {}
+    kept = on_board.get("wifi")
+    result["wifi"] = wifi or config.get("wifi") or (kept if isinstance(kept, dict) else {})
     if endpoint:
         result["endpoint"], result["port"] = endpoint[0], endpoint[1] or config.get("port", 8883)
-    elif same and local(config) and not local(on_board):
+    elif local(config) and _reaches_elsewhere(on_board, config.get("thing")):
         result["endpoint"] = on_board["endpoint"]
         result["port"] = on_board.get("port", 8883)
     return result
+
+
+def _reaches_elsewhere(on_board: dict, thing: object) -> bool:
+    """Whether what the board has is this thing's, with an endpoint that is another machine's."""
+    endpoint, port = on_board.get("endpoint"), on_board.get("port", 8883)
+    sane = isinstance(endpoint, str) and isinstance(port, int)
+    return sane and on_board.get("thing") == thing and not local(on_board)
 
 
 def local(config: dict) -> bool:

@@ -59,6 +59,15 @@ def test_endpoint_that_was_given_once_stays_unless_the_thing_has_one():
     assert settings.merged(THING | {"thing": "pump"}, board, {}, None)["endpoint"] == "localhost"
 
 
+@pytest.mark.parametrize(
+    "damage", [{"wifi": "x"}, {"wifi": [1]}, {"endpoint": [1]}, {"endpoint": 5}, {"port": "x"}]
+)
+def test_settings_of_the_board_that_make_no_sense_are_not_kept(damage):
+    board = THING | {"endpoint": "cloud.example"} | damage
+    kept = settings.merged(THING, board, {}, None)
+    assert kept == THING | ({"endpoint": "cloud.example"} if "wifi" in damage else {})
+
+
 def test_endpoint_without_a_port_keeps_the_things_port():
     port = settings.merged(THING | {"port": 18_883}, {}, {}, settings.endpoint("cloud.example"))
     assert port["port"] == 18_883
