@@ -27,13 +27,17 @@ _PAUSE_S = 10  # before a reset that nobody ordered, so that a loop of them stay
 log = Log("main")
 
 
-def _application():
-    """The module `app`; None when there is none. A broken one is an error, not an absence."""
+def _application(trial):
+    """The module `app`; None when there is none. A broken one ends a trial, and is passed over
+    otherwise: a board that cannot be reached could not be given a better one."""
     try:
         import app
-    except ImportError as error:
+    except Exception as error:
         if str(error) != "no module named 'app'":
-            raise
+            if trial:
+                raise
+            log.e("application cannot be loaded", repr(error))
+            sys.print_exception(error)
         return None
     return app
 
@@ -72,10 +76,12 @@ def main():
         settings = plug_in("config", "load")(CONFIG)
         let_go("config", "ota.plugins")
         logging.level(settings["log"])
-        # A trial always has a watchdog: an image that hangs must not stay.
-        timeout_s = settings["watchdog_s"] or (settings["trial_s"] if slots.trial else 0)
+        trial = plug_in("ota.staging", "settle")(slots) or slots.trial
+        let_go("ota.staging")
+        # A trial always has a watchdog: what hangs must not stay.
+        timeout_s = settings["watchdog_s"] or (settings["trial_s"] if trial else 0)
         watchdog = board.watchdog(timeout_s * 1_000)
-        app = _application()
+        app = _application(trial)
         agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
         let_go("wiring", "net.tls")
         try:

@@ -19,7 +19,7 @@ class Job:
     stamp     int, when the cloud made the execution; tells a job id that is used anew
     document  dict, as it came; let go of after `read`
     kind      "image" or "operation", once read
-    files     list of File, for an image
+    files     list of File; of an image the first, which has no path
     paths     the modules of the operation, `run` in the first; `order` is what it is asked, a dict
     """
 
@@ -57,7 +57,9 @@ class Job:
 class File:
     """A file that a job brings.
 
-    size        bytes
+    size        bytes; None where the document does not say
+    path        where on the board's file system it is to be; None for the image of the slot
+    sha256      its checksum, 64 hex digits, or None
     signature   base64 text, or None when there is none; `algorithm` is "ecdsa" or "rsa"
     signer      name of the certificate to check it with, from the document, or None
     sealed      True where the image is to carry its signature itself: see ota.seal
@@ -71,6 +73,7 @@ class File:
     def __init__(self, size, source):
         self.size = size
         self.source = source
+        self.path = self.sha256 = None
         self.signature = self.algorithm = self.signer = None
         self.stream = self.url = self.md5 = self.version = None
         self.sealed = False

@@ -16,7 +16,7 @@ A dialect, how a cloud gives orders and hears back, has
 Its steps: accepted, downloading, verifying, applying, trying, rebooting, succeeded, failed,
 rejected.
 
-A source, how an image's bytes arrive, has
+A source, how a file's bytes arrive, has
     async fetch(image, watch)      fills the image and awaits `watch()` now and then
     async close()                  leaves nothing behind on the link
 
@@ -24,12 +24,14 @@ A document, how a job is written down, has
     read(document, job)            fills in the job; raises Refuse
 
 An operation, what a job asks other than an image, has
-    check(job)                     may be missing; raises Refuse for what it will not do
+    check(job)                     may be missing; raises Refuse for what it will not do; fills
+                                   in `job.files`, where it brings files
     async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again
 `job.order` is the document. `device` is the ota.agent.Agent: its slots, journal, dialect, clock,
-settings, load, pause, link and buffer. An operation that is cut off, by a reset or its link, is
-run again; one that has ended is not. Besides those listed here, a module of the name in the
-folder /operations of the board is one. ota/operations/echo.py is the one to copy.
+settings, load, pause, link, buffer and source; ota.files fetches and places what is in job.files.
+An operation that is cut off, by a reset or its link, is run again; one that has ended is not.
+Besides those listed here, a module of the name in the folder /operations of the board is one.
+ota/operations/echo.py is the one to copy.
 """
 
 # fmt: off
@@ -55,7 +57,11 @@ DOCUMENTS = (  # a key that only this shape has → its function, its module, wh
 )
 
 OPERATIONS = {  # name that a document gives it → its function, its module, what that needs
+    "download": ("run", "ota.operations.download", "ota.files", "ota.staging", "ota.paths",
+                 "ota.policy", "ota.verify", "ota.image", "ota.fields"),
     "echo": ("run", "ota.operations.echo", "ota.fields"),
+    "install": ("run", "ota.operations.install", "ota.files", "ota.staging", "ota.paths",
+                "ota.policy", "ota.verify", "ota.image", "ota.fields"),
     "reboot": ("run", "ota.operations.reboot"),
     "rollback": ("run", "ota.operations.rollback", "ota.fields"),
 }

@@ -5,7 +5,7 @@ device. A job document may say which of these to use and can never add one.
 """
 
 import gc
-from binascii import a2b_base64, b2a_base64
+from binascii import a2b_base64, b2a_base64, hexlify
 
 from micropython import const
 
@@ -37,6 +37,31 @@ def unpack(text):
     if len(signature) > _SIGNATURE or b2a_base64(signature)[:-1] != text:
         raise Fail("signature: bad base64")
     return signature
+
+
+async def prove(file, source, agent, size):
+    """What can be read back is what the job says: by its checksum, by its signature.
+
+    file     ota.job.File
+    source   block device that holds it: a slot, or ota.files.Staged
+    size     bytes of it that are signed
+    raises   Fail with the reason
+    """
+    digest = await plug_in("ota.digest", "sha256")(source, size, agent.buffer, agent.pause)
+    let_go("ota.digest")
+    if file.sha256 and hexlify(digest).decode() != file.sha256:
+        raise Fail("checksum is another", file.path or "image")
+    if not file.signature:
+        log.w("unsigned, accepted", file.path or "image")
+        return
+    keys = agent.settings["signers"]
+    signature = file.signature
+    if isinstance(signature, str):
+        signature = unpack(signature)
+    words = digest, signature, file.algorithm, file.signer, keys, agent.load, agent.pause
+    signer = await genuine(*words)
+    let_go("ota.p256", "ota.rsa")
+    log.i("signed by", signer)
 
 
 async def genuine(digest, signature, algorithm, certfile, signers, load, pause):

@@ -8,7 +8,7 @@ from ota.errors import Refuse
 from ota.fields import field
 from ota.job import Job
 from ota.loading import plug_in
-from ota.plugins import DOCUMENTS
+from ota.plugins import DOCUMENTS, OPERATIONS
 
 RECORDED = """{
   "afr_ota": {
@@ -90,21 +90,54 @@ def test_afr_ota_file_that_misstates_something_is_refused_by_its_key():
             assert key.replace("_", "-") in refusal(document(**{key: value})), (key, value)
 
 
-def test_afr_ota_other_file_type_is_refused():
-    assert refusal(document(fileType=202)) == "file type 202"
+def several(*files):
+    """The recorded document with that many files, each changed."""
+    order = document()
+    one = order["afr_ota"]["files"][0]
+    order["afr_ota"]["files"] = [dict(one, fileid=n, **file) for n, file in enumerate(files)]
+    return order
+
+
+def test_afr_ota_file_of_another_type_goes_to_its_path_and_needs_no_image():
+    job = read(
+        several({"fileType": 1, "filepath": "data/a.bin"}, {"fileType": 9, "filepath": "/b"})
+    )
+    assert job.kind == "operation" and job.order == {}
+    assert job.paths == OPERATIONS["install"][1:]
+    assert [(file.path, file.id) for file in job.files] == [("/data/a.bin", 0), ("/b", 1)]
+
+
+def test_afr_ota_image_stands_before_the_files_that_come_with_it():
+    job = read(several({"fileType": 1, "filepath": "/a"}, {}))
+    assert job.kind == "image"
+    assert [(file.path, file.id) for file in job.files] == [(None, 1), ("/a", 0)]
+
+
+def test_afr_ota_of_two_images_is_refused():
+    assert refusal(several({}, {})) == "more than one image"
+
+
+def test_afr_ota_of_too_many_files_is_refused():
+    files = [{"fileType": 1, "filepath": "/%d" % n} for n in range(11)]
+    assert "files" in refusal(several(*files)) and len(read(several(*files[:10])).files) == 10
+
+
+def test_afr_ota_file_without_a_path_of_its_own_is_refused():
+    for path in (None, "", "/", "..", "a/", "/main.py", "a\n", "x" * 200, 7):
+        assert refusal(several({"fileType": 1, "filepath": path})), path
 
 
 def test_afr_ota_order_that_misstates_something_is_refused_by_its_key():
     wrong = {
         "protocols": (None, [], "MQTT", {}, ["MQTT"] * 9),
         "streamname": (None, "", 5, "s" * 129),
-        "files": (None, [], {}, "files", [{}, {}], [7], [None]),
+        "files": (None, [], {}, "files", [{}] * 11, [7], [None]),
     }
     for key, values in wrong.items():
         for value in values:
             order = document()
             order["afr_ota"][key] = value
-            assert key in refusal(order) or value == [{}], (key, value)
+            assert key in refusal(order), (key, value)
 
 
 def test_afr_ota_without_a_protocol_of_ours_is_refused():

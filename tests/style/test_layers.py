@@ -23,6 +23,7 @@ LAYERS = (
     ),
     ("ota.appimage", "ota.otadata"),
     ("ota.job", "ota.journal", "ota.image", "ota.slots", "ota.verify", "ota.policy", "ota.update"),
+    ("ota.paths", "ota.staging", "ota.files"),
     ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations."),
     ("ota.table", "ota.states."),
     ("ota.agent",),

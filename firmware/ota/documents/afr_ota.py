@@ -1,6 +1,7 @@
 """The document that AWS's CreateOTAUpdate makes: `{"afr_ota": {"protocols", "files", …}}`.
 
-Where it offers both protocols, MQTT is taken; config.json's `protocol` may prefer HTTP.
+A file of type 0 is the app image, at most one; others go to `filepath` on the file system. Where
+both protocols are offered, MQTT is taken; config.json's `protocol` may prefer HTTP.
 
 source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
 """
@@ -8,27 +9,39 @@ source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-s
 from ota.errors import Refuse
 from ota.fields import address, field, signed
 from ota.job import File
+from ota.loading import let_go, plug_in
 
 _IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file
+_FILES_MAX = 10
+_PATH_MAX = 256  # characters
 
 
 def read(document, job):
     """Fill in `job.kind` and `job.files`. Raises Refuse."""
     order = field(document, "afr_ota", dict)
     protocols = field(order, "protocols", list, 1, 8)
-    entries = field(order, "files", list, 1, 1)
+    entries = field(order, "files", list, 1, _FILES_MAX)
     if "MQTT" not in protocols and "HTTP" not in protocols:
         raise Refuse("no protocol of ours in", *protocols[:2])
+    files = [_file(entry, order, protocols) for entry in entries]
+    images = [file for file in files if not file.path]
+    if len(images) > 1:
+        raise Refuse("more than one image")
     job.kind = "image"
-    job.files = [_file(entry, order, protocols) for entry in entries]
+    job.files = images + [file for file in files if file.path]
+    let_go("ota.paths")
+    if not images:  # nothing to boot: what `install` does, without its words
+        job.kind, job.order = "operation", {}
+        job.paths = plug_in("ota.plugins", "OPERATIONS")["install"][1:]
 
 
 def _file(entry, order, protocols):
     if not isinstance(entry, dict):
         raise Refuse("job document lacks or misstates", "files")
-    if field(entry, "fileType", int, 0, 255, default=0):
-        raise Refuse("file type", entry["fileType"])
     file = File(field(entry, "filesize", int, 1, _IMAGE_MAX), "http_range")
+    if field(entry, "fileType", int, 0, 255, default=0):
+        path = field(entry, "filepath", str, 1, _PATH_MAX)
+        file.path = plug_in("ota.paths", "confined")(path)
     if "MQTT" not in protocols or "HTTP" in protocols and entry.get("update_data_url"):
         file.url = address(entry, "update_data_url")
     if "MQTT" in protocols:

@@ -2,6 +2,7 @@
 
 from ota.errors import OTAError, Refuse
 from ota.journal import IDLE, OWING
+from ota.loading import let_go, plug_in
 from ota.log import Log
 
 log = Log("agent")
@@ -32,10 +33,12 @@ def _judge(agent, job):
         job.read()
     if "self_test" in job.details and not agent.journal.about(job):
         raise Refuse("no record of the trial that the job speaks of")
-    if job.kind != "image":
-        return
-    if agent.update is None:
-        from ota.update import Update
+    if job.kind == "image":
+        if agent.update is None:
+            from ota.update import Update
 
-        agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
-    agent.update.judge(job.files[0])
+            agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
+        agent.update.judge(job.files[0])
+    if job.files and job.files[-1].path:
+        plug_in("ota.paths", "judge")(job.files, agent.settings, agent.load)
+        let_go("ota.paths", "ota.policy")

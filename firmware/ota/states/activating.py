@@ -1,14 +1,18 @@
 """Have the boot loader try the new image, if the job is still ours."""
 
 from ota.journal import ACTIVATED
+from ota.loading import let_go, plug_in
 
 
 async def activating(agent):
-    """The next reset boots it."""
+    """The next reset boots it, and puts in place the files that come with it."""
     await agent.dialect.still(agent.job)
     await agent.dialect.report(agent.job, "applying", agent.info())
     await agent.hold()
     await agent.dialect.still(agent.job)
+    if agent.job.files[1:]:
+        plug_in("ota.staging", "promise")(agent.job, agent.slots.inactive)
+        let_go("ota.staging")
     agent.slots.activate()
     agent.journal.write(phase=ACTIVATED)
     return "ready"

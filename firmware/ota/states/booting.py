@@ -1,6 +1,7 @@
 """What does this start mean? The journal and the slot that runs tell."""
 
 from ota.journal import REBOOTING
+from ota.loading import let_go, plug_in
 from ota.log import Log
 from ota.table import ANY, BOOT, NEW, OLD, TRIAL
 
@@ -20,5 +21,6 @@ async def booting(agent):
     elif event == "rolled_back":
         journal.owe("failed", journal["reason"] or "rolled back: not confirmed in its trial")
     elif journal.phase == REBOOTING:  # on trial, too
-        journal.owe("succeeded", "rebooted")
+        journal.owe(*plug_in("ota.staging", "rebooted")(journal))
+        let_go("ota.staging")
     return event

@@ -6,6 +6,9 @@ from ota.loading import let_go, plug_in
 async def downloading(agent):
     """Every byte is in the slot."""
     await agent.dialect.report(agent.job, "downloading", agent.info())
+    if agent.job.files[1:]:
+        await plug_in("ota.files", "gather")(agent)
+        let_go("ota.files", "ota.staging")
     update, file = agent.update, agent.job.files[0]
     image = update.open(agent.job)
     source = agent.source(file, agent.settings["block"])

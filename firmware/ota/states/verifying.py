@@ -4,13 +4,10 @@ from binascii import hexlify
 
 from ota.errors import Fail
 from ota.loading import let_go, plug_in
-from ota.log import Log
-
-log = Log("agent")
 
 
 async def verifying(agent):
-    """It is the signer's. Raises Fail with the reason when it is not."""
+    """It is the signer's, and so is all that comes with it. Raises Fail when it is not."""
     file, target, buffer = agent.job.files[0], agent.slots.target, agent.buffer
     target.readblocks(0, buffer)
     agent.update.check(memoryview(buffer)[:80])
@@ -22,25 +19,11 @@ async def verifying(agent):
             raise Fail("md5 is not the one ordered")
     if file.sealed:
         size = _unseal(agent, file)
-    digest = await plug_in("ota.digest", "sha256")(target, size, buffer, agent.pause)
-    let_go("ota.digest")
-    if not file.signature:
-        log.w("unsigned image accepted")
-        return "genuine"
-    signature = file.signature
-    if not file.sealed:
-        signature = plug_in("ota.verify", "unpack")(signature)
-    signer = await plug_in("ota.verify", "genuine")(
-        digest,
-        signature,
-        file.algorithm,
-        file.signer,
-        agent.settings["signers"],
-        agent.load,
-        agent.pause,
-    )
-    let_go("ota.verify", "ota.x509", "ota.p256", "ota.rsa")
-    log.i("signed by", signer)
+    await plug_in("ota.verify", "prove")(file, target, agent, size)
+    if agent.job.files[1:]:
+        await plug_in("ota.files", "prove")(agent)
+        let_go("ota.files", "ota.staging", "ota.image")
+    let_go("ota.verify", "ota.x509")
     return "genuine"
 
 

@@ -1,0 +1,198 @@
+"""Files that a job brings, other than an image: fetched into /staged, proved by reading back.
+
+A file is taken through the same ota.image.Image as an image is: `Staged` stands where it expects
+a slot. What comes in order is appended; a block that was lost and comes later costs LittleFS a
+copy of what stands behind it. The record of ota.staging says how far it has come.
+
+memory   that of an Image, which works in the agent's sector buffer, and of one open file
+"""
+
+import gc
+import hashlib
+import os
+from binascii import hexlify
+
+from micropython import const
+
+from ota import staging
+from ota.errors import Fail
+from ota.image import Image
+from ota.journal import ACTIVATED, DOWNLOADING, REBOOTING
+from ota.loading import let_go, plug_in
+from ota.log import Log
+
+_SECTOR = const(4096)  # bytes
+_CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
+_FILE_MAX = const(24 * 1024 * 1024)  # bytes, as of a stream's
+
+log = Log("files")
+
+
+class Staged:
+    """A file of `size` bytes as a block device of sectors, as esp32.Partition is one.
+
+    fresh    begin with an empty file
+    """
+
+    def __init__(self, path, size, fresh):
+        self._size = size
+        self._file = open(path, "w+b" if fresh else "r+b")
+
+    def readblocks(self, sector, buf, offset=0):
+        self._file.seek(sector * _SECTOR + offset)
+        self._file.readinto(buf)
+
+    def writeblocks(self, sector, buf, offset=0):
+        at = sector * _SECTOR + offset
+        self._file.seek(at)
+        self._file.write(memoryview(buf)[: self._size - at])  # a file is not padded
+
+    def ioctl(self, operation, sector):
+        """Nothing to erase."""
+        return 0
+
+    def flush(self):
+        """Have it on the medium. Raises Fail when the file system is full or broken."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise Fail("file system", *error.args[:1])
+
+    def close(self):
+        self._file.close()
+
+
+def brought(job):
+    """The files of a job but its image, which is the first where there is one."""
+    return [file for file in job.files if file.path]
+
+
+async def gather(agent):
+    """Have every file of the job at hand in /staged, wherever an earlier attempt left off.
+
+    raises   Retry, Fail or Gone; what has come stays
+    """
+    job = agent.job
+    files, identity = brought(job), _identity(job)
+    noted = staging.record()
+    if not noted.about(job) or noted["image"] != identity or noted.phase != DOWNLOADING:
+        noted = staging.begin(job, identity)
+    try:
+        for number in range(noted["file"], len(files)):
+            await _fetch(agent, files[number], number, noted)
+    finally:
+        let_go(*plug_in("ota.plugins", "SOURCES")[files[0].source][1:], "ota.plugins")
+
+
+async def _fetch(agent, file, number, noted):
+    """One file, from the first byte that is missing."""
+    source = agent.source(file, agent.settings["block"])
+    staged = None
+    try:
+        if file.size is None:
+            file.size = await source.measure()
+            if not 0 < file.size <= _FILE_MAX:
+                raise Fail("size of the file", file.size)
+        if noted["size"] != file.size:
+            _room(file.size)
+            noted.write(size=file.size, written=b"")
+        staged = _opened(staging.name(number), file.size, not noted["written"])
+        gc.collect()
+        block = agent.settings["block"]
+        image = Image(staged, file.size, block, None, noted.written, agent.buffer)
+        log.i("open", file.path, file.size, "has", image.received)
+        await source.fetch(image, _watch(agent, image, staged, noted))
+        staged.flush()
+    finally:
+        if staged:
+            staged.close()
+        await source.close()
+    noted.write(file=number + 1, size=None, written=b"")
+
+
+def _room(size):
+    """Raises Fail when a file does not fit; its size may not have been known before."""
+    short = plug_in("ota.paths", "tight")(size)
+    let_go("ota.paths")
+    if short:
+        raise Fail(short)
+
+
+def _opened(path, size, fresh):
+    try:
+        return Staged(path, size, fresh)
+    except OSError as error:
+        raise Fail("file system", *error.args[:1])
+
+
+def _watch(agent, image, staged, noted):
+    """What is awaited between blocks: note, tell, and see whether the job is still ours."""
+    clock, block = agent.clock, agent.settings["block"]
+    told, kept = clock.ticks_ms(), image.received
+
+    async def watch():
+        nonlocal told, kept
+        if image.received - kept >= _CHECKPOINT:
+            kept = image.received
+            staged.flush()  # first the medium, then the record
+            noted.write(written=image.sectors())
+            if agent.journal["runs"]:
+                agent.journal.write(runs=0)  # what gets on is not in a loop
+        if clock.ticks_diff(clock.ticks_ms(), told) >= agent.settings["report_s"] * 1000:
+            told = clock.ticks_ms()
+            info = agent.info()
+            info["received"], info["total"] = -(-image.received // block), -(-image.size // block)
+            agent.dialect.progress(agent.job, info)
+        await agent.dialect.still(agent.job)
+
+    return watch
+
+
+async def prove(agent):
+    """Every file is what its job says: its checksum, its signature, of what can be read back.
+
+    raises   Fail with the reason
+    """
+    for number, file in enumerate(brought(agent.job)):
+        path = staging.name(number)
+        file.size = os.stat(path)[6]  # as the job said, or the server
+        staged = _opened(path, file.size, False)
+        try:
+            await plug_in("ota.verify", "prove")(file, staged, agent, file.size)
+        finally:
+            staged.close()
+    let_go("ota.verify")
+
+
+async def install(agent, restart=False):
+    """Bring the files of the job and put them in place; how it went, in words.
+
+    restart  leave it to a reset, which is their trial: see ota.staging
+    raises   Retry, Fail or Gone, with nothing changed
+    """
+    job, noted = agent.job, staging.record()
+    if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
+        staging.keep(noted)
+    if not staging.placed(job):
+        await gather(agent)
+        await prove(agent)
+        if restart:
+            await agent.dialect.report(job, "rebooting", agent.info())
+            staging.promise(job, trial=True)
+            agent.journal.take(job, phase=REBOOTING)
+            return None
+        await agent.dialect.still(job)
+        staging.promise(job)
+        noted = staging.record()
+        staging.put(noted)
+        staging.keep(noted)
+    return "files in place: %d" % len(brought(job))
+
+
+def _identity(job):
+    """What makes two deliveries of a job the same, its addresses' queries left out."""
+    sha = hashlib.sha256()
+    for file in brought(job):
+        name = file.signature or file.sha256 or (file.url or file.stream).partition("?")[0]
+        sha.update(("%s %s %s\n" % (file.size, file.path, name)).encode())
+    return hexlify(sha.digest()[:16]).decode()

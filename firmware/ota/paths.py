@@ -1,0 +1,148 @@
+"""Where on the board a job may put a file: confined, bounded, and away from what the agent needs.
+
+A path of a job is absolute, or relative to a folder that its document names or to the root. It
+never leaves that: a ".." is refused. Refused, too, is what the agent itself is made of or keeps:
+its modules in the root and in /lib, its state, its configuration and its credentials. These
+change with an image, or by someone at the board.
+"""
+
+import json
+import os
+
+from micropython import const
+
+from ota.errors import Refuse
+from ota.fields import field
+from ota.loading import plug_in
+
+_PATH_MAX = const(128)  # characters of a path, folder and all
+_RESERVE = const(6)  # blocks that stay free, for the journals
+_BLOCK = const(4096)  # bytes
+_HEX = const(64)  # characters of a SHA-256
+_FOLDER = const(0x4000)  # bit of a mode
+_CONFIG = "/config.json"
+_OURS = (  # names in the root or in /lib, up to their first dot
+    "board", "boot", "clock", "config", "console", "journal", "main", "net", "ota", "staged",
+    "umqtt", "wiring",
+)  # fmt: skip
+
+
+def confined(text, folder="/"):
+    """The absolute path of a file that a job names. Raises Refuse.
+
+    folder   what a relative path is relative to
+    """
+    if not text.startswith("/"):
+        text = folder + "/" + text
+    if text.endswith("/") or not all(" " <= c <= "~" and c != "\\" for c in text):
+        raise Refuse("not the path of a file")
+    parts = [part for part in text.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise Refuse("path leaves its folder")
+    path = "/" + "/".join(parts)
+    if not parts or len(path) > _PATH_MAX:
+        raise Refuse("path is empty or too long")
+    names = [part.lower() for part in parts]
+    if names[0] == "lib":
+        names.pop(0)
+    if not names or names[0].split(".")[0] in _OURS:
+        raise Refuse("path is the agent's own", path)
+    return path
+
+
+def checksum(entry, file):
+    """Fill in `file.sha256`, in hex, from a document's `sha256` or `checksum`. Raises Refuse."""
+    found = field(entry, "checksum", dict, default=0)
+    if found:
+        name = field(found, "hashAlgorithm", str, 1, 16)
+        if name.lower().replace("-", "") != "sha256":
+            raise Refuse("checksum algorithm", name)
+        entry = {"sha256": field(field(found, "inline", dict), "value", str, _HEX, _HEX)}
+    value = field(entry, "sha256", str, _HEX, _HEX, default="").lower()
+    if not all(c in "0123456789abcdef" for c in value):
+        raise Refuse("job document lacks or misstates", "checksum")
+    file.sha256 = value or None
+
+
+def judge(files, settings, load):
+    """Raises Refuse where the board could not, or would not, take the files that have a path.
+
+    settings  signers and the allow_… of config.json
+    load      path → bytes, for config.json
+    """
+    files = [file for file in files if file.path]
+    kept, paths = _credentials(load), [file.path for file in files]
+    for file in files:
+        plug_in("ota.policy", "signature")(file, settings)
+        path = file.path
+        if path.lower() in kept:
+            raise Refuse("path is the agent's own", path)
+        for other in paths:
+            if other.startswith(path + "/") or paths.count(path) > 1:
+                raise Refuse("two files at", path)
+        _look(path)
+    short = lacking(sum(_blocks(file.size or 0) for file in files), _staged())
+    if short:
+        raise Refuse(short)
+
+
+def lacking(needed, more=0):
+    """None, or what to say when the file system has no room for so many blocks.
+
+    more     blocks that will be free, beside those that are
+    """
+    stat = os.statvfs("/")
+    free = stat[3] * stat[0] // _BLOCK + more
+    if needed + _RESERVE <= free:
+        return None
+    return "file system too small: %d blocks of 4096 needed, %d free" % (needed + _RESERVE, free)
+
+
+def tight(size):
+    """None, or what to say when a file of that size does not fit."""
+    return lacking(_blocks(size))
+
+
+def _blocks(size):
+    """Blocks that a file takes: LittleFS keeps pointers in them, and an entry."""
+    return -(-size // (_BLOCK - 32)) + 1
+
+
+def _staged():
+    """Blocks that files of a job which were brought already take; they are replaced or used."""
+    blocks = 0
+    try:
+        for name, kind, _, size in os.ilistdir("/staged"):
+            if kind != _FOLDER and name.isdigit():
+                blocks += _blocks(size)
+    except OSError:  # there is none
+        pass
+    return blocks
+
+
+def _look(path):
+    """Refuse what lies on another file system, in something that is no folder, or is one."""
+    parts = path.split("/")[1:]
+    for end in range(1, len(parts) + 1):
+        at = "/" + "/".join(parts[:end])
+        try:
+            folder = os.stat(at)[0] & _FOLDER
+        except OSError:
+            return  # nothing there
+        if end == len(parts) and folder:
+            raise Refuse("path is a folder", path)
+        if end < len(parts) and not folder:
+            raise Refuse("no folder", at)
+        if end == 1 and os.statvfs(at) != os.statvfs("/"):
+            raise Refuse("path on another file system", path)
+
+
+def _credentials(load):
+    """The paths that the configuration gives for certificates and keys."""
+    try:
+        settings = json.loads(load(_CONFIG))
+        names = [settings.get(key) for key in ("ca", "certificate", "private_key", "http_ca")]
+        names += settings.get("signers") or []
+    except (OSError, ValueError):
+        return ()
+    return ["/" + name.lower().lstrip("/") for name in names if isinstance(name, str)]

@@ -1,0 +1,121 @@
+"""A LittleFS as the board's root, on a flash in RAM whose power can fail at any operation."""
+
+import os
+import sys
+
+import vfs
+
+BLOCK = 4096
+FILES = {"keep.txt": b"as it was"}
+
+
+HOST = "/host"  # where this computer's own files are meanwhile
+
+
+class PowerCut(BaseException):
+    """The power failed."""
+
+
+class Chip:
+    """Flash for a file system; `left` operations succeed, half of the next one, and no more."""
+
+    def __init__(self, blocks=64):
+        self.data = bytearray(b"\xff" * blocks * BLOCK)
+        self.left = None
+        self.operations = 0
+
+    def readblocks(self, n, buf, offset=0):
+        at = n * BLOCK + offset
+        buf[:] = self.data[at : at + len(buf)]
+
+    def writeblocks(self, n, buf, offset=0):
+        at = n * BLOCK + offset
+        size = self._allowed(len(buf))
+        self.data[at : at + size] = buf[:size]
+        self._check()
+
+    def ioctl(self, op, arg):
+        if op == 6:
+            size = self._allowed(BLOCK)
+            self.data[arg * BLOCK : arg * BLOCK + size] = b"\xff" * size
+            self._check()
+        return {4: len(self.data) // BLOCK, 5: BLOCK}.get(op, 0)
+
+    def _allowed(self, size):
+        self.operations += 1
+        if self.left is None:
+            return size
+        self.left -= 1
+        return size if self.left >= 0 else size // 2 if self.left == -1 else 0
+
+    def _check(self):
+        if self.left is not None and self.left < 0:
+            raise PowerCut
+
+
+class Board:
+    """The file system of a board, mounted as the root for as long as `with` lasts."""
+
+    def __init__(self, blocks=64, files=FILES):
+        self.chip = Chip(blocks)
+        vfs.VfsLfs2.mkfs(self.chip)
+        with self:
+            for path, data in files.items():
+                write("/" + path, data)
+
+    def __enter__(self):
+        vfs.umount("/")
+        vfs.mount(vfs.VfsPosix("/"), HOST)
+        vfs.mount(vfs.VfsLfs2(self.chip, progsize=32, readsize=32, lookahead=32), "/")
+        _look_for_modules(lambda path: HOST + path if path[:1] == "/" else path)
+        return self
+
+    def __exit__(self, *error):
+        left, self.chip.left = self.chip.left, None
+        vfs.umount("/")
+        vfs.umount(HOST)
+        vfs.mount(vfs.VfsPosix("/"), "/")
+        _look_for_modules(lambda path: path[len(HOST) :] if path.startswith(HOST) else path)
+        self.chip.left = left
+
+    def cut_after(self, operations):
+        """The power fails in the operation after so many; None: never."""
+        self.chip.left = operations
+
+
+def _look_for_modules(where):
+    """Have modules found where the file system with them is now."""
+    sys.path[:] = [where(path) for path in sys.path]
+    for module in sys.modules.values():
+        if hasattr(module, "__path__"):
+            module.__path__ = where(module.__path__)
+
+
+def write(path, data):
+    """A file, with the folders to it."""
+    at = path.find("/", 1)
+    while at > 0:
+        try:
+            os.mkdir(path[:at])
+        except OSError:
+            pass
+        at = path.find("/", at + 1)
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def tree(folder="/"):
+    """{path: content} of every file but the record of what is staged; of folders {path: None}."""
+    found = {}
+    for name, kind, *_ in os.ilistdir(folder):
+        path = folder.rstrip("/") + "/" + name
+        if path == HOST or path.startswith("/staged/journal."):
+            continue
+        if kind == 0x4000:
+            found[path] = None
+            found.update(tree(path))
+        else:
+            with open(path, "rb") as file:
+                found[path] = file.read()
+    found.pop("/staged", None)
+    return found

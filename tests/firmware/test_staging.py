@@ -1,0 +1,356 @@
+"""All files of a job or none are in place, whatever the power does and wherever it does it."""
+
+import os
+
+from doubles import raised
+from medium import Board, PowerCut, tree, write
+
+from ota import log, staging
+from ota.errors import Fail
+from ota.job import File, Job
+from ota.journal import ACTIVATED, DOWNLOADING, IDLE
+
+HEAP = "2m"
+OLD = {"app.py": b"old app", "lib/pump/__init__.py": b"old pump", "keep.txt": b"as it was"}
+NEW = {"/app.py": b"new app", "/lib/pump/__init__.py": b"new pump", "/data/deep/map": b"m" * 9_000}
+
+
+class Slots:
+    """What runs, and whether on trial."""
+
+    def __init__(self, running="ota_0", trial=False):
+        self.running, self.trial = running, trial
+
+
+def job(paths=NEW, id="j"):
+    made = Job(id, 1, stamp=7)
+    made.files = []
+    for path in paths:
+        made.files.append(File(1, "http_range"))
+        made.files[-1].path = path
+    return made
+
+
+def staged(one=None):
+    """Everything has come and is proved."""
+    one = one or job()
+    staging.begin(one, "identity")
+    for number, path in enumerate(sorted(NEW)):
+        one.files[number].path = path
+        write(staging.name(number), NEW[path])
+    return one
+
+
+def before():
+    """What a board without any of it holds."""
+    found = {"/" + path: data for path, data in OLD.items()}
+    found.update({"/lib": None, "/lib/pump": None})
+    return found
+
+
+def after():
+    found = before()
+    found.update(NEW)
+    found.update({"/data": None, "/data/deep": None})
+    return found
+
+
+def quiet(act, *words):
+    log.level("E")
+    try:
+        return act(*words)
+    finally:
+        log.level("I")
+
+
+def content(found):
+    """Without what is still in /staged."""
+    return {path: data for path, data in found.items() if not path.startswith("/staged/")}
+
+
+# -- the straight way ----------------------------------------------------------------------------
+
+
+def test_files_promised_are_put_in_place_and_kept():
+    with Board(files=OLD):
+        one = staged()
+        staging.promise(one)
+        assert tree() != after() and staging.record().phase == ACTIVATED
+        assert quiet(staging.settle, Slots()) is False
+        assert tree() == after()
+        assert staging.placed(one) and staging.record().phase == IDLE
+        assert quiet(staging.settle, Slots()) is False and tree() == after()
+
+
+def test_files_staged_without_a_promise_are_not_put_in_place():
+    with Board(files=OLD):
+        one = staged()
+        assert staging.settle(Slots()) is False
+        assert content(tree()) == before() and not staging.placed(one)
+
+
+def test_settling_a_board_that_never_had_files_writes_nothing():
+    with Board(files=OLD) as board:
+        operations = board.chip.operations
+        assert staging.settle(Slots()) is False
+        staging.keep()
+        staging.abandon()
+        assert board.chip.operations == operations and tree() == before()
+
+
+def test_abandoned_files_leave_nothing():
+    with Board(files=OLD):
+        one = staged()
+        staging.abandon()
+        assert tree() == before() and not staging.placed(one)
+        staging.promise(staged())
+        quiet(staging.abandon)
+        assert tree() == before()
+
+
+def test_abandoning_what_is_final_changes_nothing():
+    with Board(files=OLD):
+        staging.promise(staged())
+        quiet(staging.settle, Slots())
+        staging.abandon()
+        assert tree() == after()
+
+
+def test_beginning_removes_what_another_job_left():
+    with Board(files=OLD):
+        staged(job(id="first"))
+        noted = staging.begin(job(id="second"), "other")
+        assert tree() == before() and noted["job"] == "second" and noted["file"] == 0
+
+
+# -- with an image -------------------------------------------------------------------------------
+
+
+def test_files_of_an_image_wait_for_its_boot_and_stay_with_its_confirmation():
+    with Board(files=OLD):
+        staging.promise(staged(), "ota_1")
+        assert content(tree()) == before()
+        quiet(staging.settle, Slots("ota_1", True))
+        assert content(tree()) == after() and len(tree()) > len(after())
+        quiet(staging.keep)
+        assert tree() == after()
+
+
+def test_files_of_an_image_confirmed_before_that_was_noted_stay():
+    with Board(files=OLD):
+        staging.promise(staged(), "ota_1")
+        quiet(staging.settle, Slots("ota_1", True))
+        quiet(staging.settle, Slots("ota_1", False))
+        assert tree() == after()
+
+
+def test_files_of_an_image_that_is_rolled_back_are_taken_back():
+    with Board(files=OLD):
+        one = staged()
+        staging.promise(one, "ota_1")
+        quiet(staging.settle, Slots("ota_1", True))
+        quiet(staging.settle, Slots("ota_0"))
+        assert tree() == before() and not staging.placed(one)
+
+
+def test_files_of_an_image_that_never_booted_stay_staged_for_its_job():
+    with Board(files=OLD):
+        one = staged()
+        staging.promise(one, "ota_1")
+        quiet(staging.settle, Slots("ota_0"))
+        assert content(tree()) == before() and len(tree()) == len(before()) + len(NEW)
+        assert staging.record().phase == DOWNLOADING and staging.record().about(one)
+
+
+# -- on trial themselves -------------------------------------------------------------------------
+
+
+def noted(one):
+    """The agent's journal, about that job."""
+    return {"job": one.id, "number": one.number, "stamp": one.stamp}
+
+
+def test_files_on_trial_are_kept_once_the_board_has_started_with_them():
+    with Board(files=OLD):
+        one = staged()
+        staging.promise(one, trial=True)
+        assert quiet(staging.settle, Slots()) is True
+        assert content(tree()) == after()
+        assert quiet(staging.rebooted, noted(one))[0] == "succeeded"
+        assert tree() == after()
+        assert staging.rebooted(noted(one)) == ("succeeded", "rebooted")
+
+
+def test_files_on_trial_are_taken_back_at_the_second_start_without_a_verdict():
+    with Board(files=OLD):
+        one = staged()
+        staging.promise(one, trial=True)
+        assert quiet(staging.settle, Slots()) is True
+        assert quiet(staging.settle, Slots()) is False
+        assert tree() == before()
+        step, reason = staging.rebooted(noted(one))
+        assert step == "failed" and "did not start" in reason
+
+
+def test_restart_of_another_job_has_nothing_to_do_with_files():
+    with Board(files=OLD):
+        one = staged()
+        staging.promise(one, trial=True)
+        quiet(staging.settle, Slots())
+        other = dict(noted(one), number=2)
+        assert staging.rebooted(other) == ("succeeded", "rebooted")
+        assert staging.record().phase == ACTIVATED
+
+
+# -- a file system that refuses ------------------------------------------------------------------
+
+
+def test_files_that_cannot_all_be_put_in_place_are_all_taken_back():
+    with Board(files=OLD):
+        one = staged()
+        staging.promise(one)
+        write("/data", b"a file where a folder is to be")
+        found = raised(Fail, lambda: quiet(staging.put, staging.record()))
+        assert found.reason == "files cannot be put in place"
+        wanted = before()
+        wanted["/data"] = b"a file where a folder is to be"
+        assert content(tree()) == wanted
+
+
+def test_files_that_cannot_be_put_in_place_at_a_start_do_not_stop_the_board():
+    for slot, slots, ends in ((None, Slots(), False), ("ota_1", Slots("ota_1"), False)):
+        with Board(files=OLD):
+            staging.promise(staged(), slot)
+            write("/data", b"")
+            log.to(lambda line: None)
+            try:
+                assert staging.settle(slots) is ends
+            finally:
+                log.to(print)
+            assert tree()["/app.py"] == b"old app"
+
+
+def test_files_that_cannot_be_put_in_place_end_the_trial_of_their_image():
+    with Board(files=OLD):
+        staging.promise(staged(), "ota_1")
+        write("/data", b"")
+        log.to(lambda line: None)
+        try:
+            raised(Fail, staging.settle, Slots("ota_1", True))
+        finally:
+            log.to(print)
+        assert tree()["/app.py"] == b"old app"
+
+
+# -- power cuts ----------------------------------------------------------------------------------
+
+
+def swept(act, judge, prepare=lambda: staging.promise(staged())):
+    """Cut the power after each operation of `act`, then look at it with the power back on."""
+    cuts = 0
+    while True:
+        board = Board(files=OLD)
+        with board:
+            prepare()
+        ended = True
+        with board:
+            board.cut_after(cuts)
+            try:
+                quiet(act)
+            except PowerCut:
+                ended = False
+            board.cut_after(None)
+        with board:
+            judge(ended)
+        if ended:
+            assert cuts > 3
+            return
+        cuts += 1
+
+
+def test_power_cut_while_files_are_put_in_place_ends_with_all_of_them():
+    def judge(ended):
+        quiet(staging.settle, Slots())
+        assert tree() == after()
+        assert staging.record().phase == IDLE
+
+    swept(lambda: staging.settle(Slots()), judge)
+
+
+def test_power_cut_while_the_promise_is_written_leaves_all_or_none():
+    seen = set()
+
+    def judge(ended):
+        assert content(tree()) == before()
+        quiet(staging.settle, Slots())
+        found = content(tree())
+        assert found in (before(), after()) and (found == after() or not ended)
+        seen.add(len(found))
+
+    one = []
+
+    def prepare():
+        one[:] = [staged()]
+
+    swept(lambda: staging.promise(one[0]), judge, prepare)
+    assert len(seen) == 2
+
+
+def test_power_cut_in_the_trial_of_an_image_ends_with_none_of_its_files():
+    def prepare():
+        staging.promise(staged(), "ota_1")
+
+    def judge(ended):
+        quiet(staging.settle, Slots("ota_0"))
+        assert content(tree()) == before()
+        assert staging.record().phase != ACTIVATED
+
+    swept(lambda: staging.settle(Slots("ota_1", True)), judge, prepare)
+
+
+def test_power_cut_while_files_are_taken_back_ends_with_none_of_them():
+    def prepare():
+        staging.promise(staged(), "ota_1")
+        quiet(staging.settle, Slots("ota_1", True))
+
+    def judge(ended):
+        quiet(staging.settle, Slots("ota_0"))
+        assert content(tree()) == before()
+
+    swept(lambda: staging.settle(Slots("ota_0")), judge, prepare)
+
+
+def test_power_cut_while_what_stood_there_is_removed_keeps_the_new_files():
+    def prepare():
+        staging.promise(staged(), trial=True)
+        quiet(staging.settle, Slots())
+
+    def judge(ended):
+        for _ in range(3):
+            quiet(staging.settle, Slots())
+        found = content(tree())
+        assert found == after() or not ended and found == before()
+
+    swept(staging.keep, judge, prepare)
+
+
+def test_power_cut_while_another_job_begins_does_not_mix_the_two():
+    def judge(ended):
+        quiet(staging.settle, Slots())
+        assert content(tree()) == before()
+        assert staging.begin(job(id="third"), "x")["file"] == 0
+        assert tree() == before()
+
+    swept(lambda: staging.begin(job(id="second"), "x"), judge, lambda: staged())
+
+
+def test_promise_makes_no_folder_and_taking_back_removes_those_it_made():
+    with Board(files=OLD):
+        staging.promise(staged(), "ota_1")
+        assert "/data" not in tree()
+        quiet(staging.settle, Slots("ota_1", True))
+        assert "/data/deep" in tree()
+        write("/data/mine", b"1")
+        quiet(staging.settle, Slots("ota_0"))
+        assert "/data/deep" not in tree() and tree()["/data/mine"] == b"1"
+        os.remove("/data/mine")
