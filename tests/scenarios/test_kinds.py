@@ -78,6 +78,34 @@ def by_entry(scene: Stage) -> dict:
     return {"devices": [entry], "gateway": "pump"}
 
 
+def with_files(scene: Stage) -> dict:
+    """An image, and a file that comes with it in the same stream."""
+    contents = [new(scene), b"with an image"]
+    where = [deploy.upload(scene.cloud.calls, scene.file(one), deploy.BUCKET) for one in contents]
+    files = [{"fileId": number, "s3Location": place} for number, place in enumerate(where)]
+    name = f"stream-{uuid.uuid4().hex[:8]}"
+    scene.cloud.calls.iot.create_stream(streamId=name, files=files, roleArn=deploy.ROLE)
+    document = scene.document(contents[0], {"streamname": name})
+    other = {"fileid": 1, "fileType": 1, "filepath": "/data/note"}
+    other |= {"filesize": len(contents[1]), "sig-sha256-ecdsa": scene.signature(contents[1])}
+    document["afr_ota"]["files"].append(other)
+    return document
+
+
+def signed(scene: Stage, content: bytes) -> dict:
+    """Where a file is, and its signature."""
+    return {"url": stored(scene, content), "sig-sha256-ecdsa": scene.signature(content)}
+
+
+def download(scene: Stage) -> dict:
+    return {"operation": "download", "path": "/data/a"} | signed(scene, b"downloaded")
+
+
+def install(scene: Stage) -> dict:
+    files = {"fileName": "demo.py"} | signed(scene, b"print('demo')")
+    return {"operation": "install", "packageName": "demo", "files": files}
+
+
 def back(scene: Stage) -> dict:
     """To what ran before: an update first, so that there is something to go back to."""
     before = scene.board.slot_bytes(scene.running[0], SMALL)
@@ -95,8 +123,11 @@ def template(name: str, handler: str, *words: str) -> dict:
 
 KINDS: dict[str, Callable[[Stage], dict]] = {  # as the README's table begins them
     '{"afr_ota": …}': by_stream,
+    '{"afr_ota": {…': with_files,
     '{"location": …': by_nrf,
     '{"devices": ': by_entry,
+    '{"operation": "download"': download,
+    '{"operation": "install"': install,
     '{"operation": "echo"': lambda scene: {"operation": "echo", "text": "hello"},
     '{"operation": "reboot"': lambda scene: {"operation": "reboot"},
     '{"operation": "rollback"': back,
