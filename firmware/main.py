@@ -17,7 +17,7 @@ from time import sleep_ms
 import board
 from ota import log as logging
 from ota.errors import Fail
-from ota.loading import let_go, plug_in
+from ota.loading import let_go, plug_in, there
 from ota.log import Log
 
 CONFIG = "/config.json"
@@ -40,6 +40,16 @@ def _application(trial):
             sys.print_exception(error)
         return None
     return app
+
+
+def _settle(slots):
+    """Put files of a job in place, or take them back; whether it is they that are on trial."""
+    if not there("/staged/promised"):
+        return False
+    try:
+        return plug_in("ota.staging", "settle")(slots)
+    finally:
+        let_go("ota.staging")
 
 
 async def _feed(watchdog):
@@ -76,8 +86,7 @@ def main():
         settings = plug_in("config", "load")(CONFIG)
         let_go("config", "ota.plugins")
         logging.level(settings["log"])
-        trial = plug_in("ota.staging", "settle")(slots) or slots.trial
-        let_go("ota.staging")
+        trial = _settle(slots) or slots.trial
         # A trial always has a watchdog: what hangs must not stay.
         timeout_s = settings["watchdog_s"] or (settings["trial_s"] if trial else 0)
         watchdog = board.watchdog(timeout_s * 1_000)

@@ -93,8 +93,6 @@ class Agent:
                 self.starved += 1
             if event in ("failed", "gone") or isinstance(error, MemoryError):
                 self.drop()
-            if event in ("failed", "gone"):
-                self.abandon()
             if event == "failed":
                 self.journal.owe("failed", str(fault), self.job)
             return event
@@ -105,12 +103,6 @@ class Agent:
         """Let go of the update, and of the code it needed."""
         self.update = None
         let_go("ota.update", "ota.image")
-
-    def abandon(self):
-        """Leave nothing of the files that the job brought, where it brings any."""
-        if self.job and self.job.files and self.job.files[-1].path:
-            plug_in("ota.staging", "abandon")()
-            let_go("ota.staging")
 
     def owed(self):
         """The job that the journal is about."""

@@ -15,7 +15,7 @@ from binascii import hexlify
 from micropython import const
 
 from ota import staging
-from ota.errors import Fail
+from ota.errors import Fail, Gone
 from ota.image import Image
 from ota.journal import ACTIVATED, DOWNLOADING, REBOOTING
 from ota.loading import let_go, plug_in
@@ -70,7 +70,7 @@ def brought(job):
 async def gather(agent):
     """Have every file of the job at hand in /staged, wherever an earlier attempt left off.
 
-    raises   Retry, Fail or Gone; what has come stays
+    raises   Retry, Fail or Gone; what has come stays, but after Gone
     """
     job = agent.job
     files, identity = brought(job), _identity(job)
@@ -80,6 +80,9 @@ async def gather(agent):
     try:
         for number in range(noted["file"], len(files)):
             await _fetch(agent, files[number], number, noted)
+    except Gone:
+        staging.abandon()
+        raise
     finally:
         let_go(*plug_in("ota.plugins", "SOURCES")[files[0].source][1:], "ota.plugins")
 
@@ -177,16 +180,25 @@ async def install(agent, restart=False):
         await gather(agent)
         await prove(agent)
         if restart:
-            await agent.dialect.report(job, "rebooting", agent.info())
+            await _ours(agent.dialect.report(job, "rebooting", agent.info()))
             staging.promise(job, trial=True)
-            agent.journal.take(job, phase=REBOOTING)
+            agent.journal.take(job, phase=REBOOTING, files=1)
             return None
-        await agent.dialect.still(job)
+        await _ours(agent.dialect.still(job))
         staging.promise(job)
         noted = staging.record()
         staging.put(noted)
         staging.keep(noted)
     return "files in place: %d" % len(brought(job))
+
+
+async def _ours(asking):
+    """Leave nothing when the answer is that the job was withdrawn."""
+    try:
+        await asking
+    except Gone:
+        staging.abandon()
+        raise
 
 
 def _identity(job):

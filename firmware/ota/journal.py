@@ -14,6 +14,7 @@ A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
     slot      label of the slot the image goes to, and `version` of the firmware that took the job
     step      the outcome: succeeded, failed or rejected, and `reason`, in words
     runs      how often the operation was begun and then cut off by a reset, so far
+    files     set when a restart is the trial of files that a job brought: see ota.staging
     home      label of the slot whose image an update made the one to stay, until the next download
               begins: while that slot runs, the other one still holds what ran before
 """

@@ -5,6 +5,7 @@ from its file system, their code does not stay in the heap.
 """
 
 import gc
+import os
 import sys
 
 
@@ -26,3 +27,12 @@ def let_go(*paths):
             if package in sys.modules and hasattr(sys.modules[package], name):
                 delattr(sys.modules[package], name)
     gc.collect()
+
+
+def there(path):
+    """True when the board has such a file or folder."""
+    try:
+        os.stat(path)
+    except OSError:
+        return False
+    return True

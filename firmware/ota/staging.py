@@ -13,7 +13,9 @@ own, of two cells with a CRC: its `phase` is DOWNLOADING while files come, ACTIV
 promise on, IDLE when the files stay. Further keys: `file`, how many have come; `size` of the one
 that comes; `paths`; `folders` that were made for them; `slot`, of the image that they are for:
 they are put in place when it boots and taken back when another does; `boots`, for files that are
-on trial themselves: a second start without a verdict takes them back.
+on trial themselves: a second start without a verdict takes them back. A file /staged/promised
+is made before the promise and removed after it has served: a start need not load this module to
+know that there is nothing to do, as its names would take 1 KB that never comes back.
 """
 
 import os
@@ -22,9 +24,11 @@ from micropython import const
 
 from ota.errors import Fail
 from ota.journal import ACTIVATED, DOWNLOADING, IDLE, File, Journal
+from ota.loading import there
 from ota.log import Log
 
 FOLDER = "/staged"
+_PROMISED = FOLDER + "/promised"  # there while this module is needed at a start
 _FOLDER = const(0x4000)  # bit of a mode
 
 log = Log("staging")
@@ -42,7 +46,7 @@ def name(number):
 
 def begin(job, identity):
     """A record for a job whose files are to come; what was left of another job is removed."""
-    if not _there(FOLDER):
+    if not there(FOLDER):
         os.mkdir(FOLDER)
     keep()
     _clear()
@@ -62,10 +66,11 @@ def promise(job, slot=None, trial=False):
     for path in paths:
         at = path.find("/", 1)
         while at > 0:
-            if path[:at] not in folders and not _there(path[:at]):
+            if path[:at] not in folders and not there(path[:at]):
                 folders.append(path[:at])
             at = path.find("/", at + 1)
     boots = 0 if trial else None
+    open(_PROMISED, "wb").close()
     record().write(phase=ACTIVATED, paths=paths, folders=folders, slot=slot, boots=boots)
 
 
@@ -104,12 +109,12 @@ def put(noted):
     """
     try:
         for folder in noted["folders"]:
-            if not _there(folder):
+            if not there(folder):
                 os.mkdir(folder)
         for number, path in enumerate(noted["paths"]):
             staged = name(number)
-            if _there(staged):
-                if _there(path) and not _there(staged + ".old"):
+            if there(staged):
+                if there(path) and not there(staged + ".old"):
                     os.rename(path, staged + ".old")
                 os.rename(staged, path)
                 log.i("placed", path)
@@ -128,16 +133,10 @@ def keep(noted=None):
         log.i("kept", len(noted["paths"]))
 
 
-def rebooted(journal):
-    """(step, reason): what came of the restart that a job asked for.
-
-    journal   the agent's, which is about that job
-    """
+def rebooted():
+    """(step, reason): what came of a restart with files on trial, whose job the agent knows."""
     noted = record()
-    same = [noted[key] == journal[key] for key in ("job", "number", "stamp")]
-    if noted["boots"] is None or not all(same):
-        return "succeeded", "rebooted"
-    if noted.phase != ACTIVATED:
+    if noted.phase == DOWNLOADING or not noted["paths"]:
         return "failed", "files taken back: the application did not start with them"
     keep(noted)
     return "succeeded", "files are in place, and the board was restarted"
@@ -164,11 +163,11 @@ def _take_back(noted):
     tried = False
     for number, path in enumerate(noted["paths"]):
         staged = name(number)
-        if not _there(staged):
+        if not there(staged):
             tried = True
-            if _there(path):
+            if there(path):
                 os.rename(path, staged)
-        if _there(staged + ".old"):
+        if there(staged + ".old"):
             os.rename(staged + ".old", path)
             log.i("taken back", path)
     for folder in reversed(noted["folders"]):
@@ -180,6 +179,8 @@ def _take_back(noted):
     noted.write(phase=DOWNLOADING)
     if tried:
         _drop(noted)
+    elif there(_PROMISED):
+        os.remove(_PROMISED)
 
 
 def _drop(noted):
@@ -192,11 +193,3 @@ def _clear():
     for entry in list(os.ilistdir(FOLDER)):
         if not entry[0].startswith("journal."):
             os.remove(FOLDER + "/" + entry[0])
-
-
-def _there(path):
-    try:
-        os.stat(path)
-    except OSError:
-        return False
-    return True

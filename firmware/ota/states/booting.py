@@ -21,6 +21,9 @@ async def booting(agent):
     elif event == "rolled_back":
         journal.owe("failed", journal["reason"] or "rolled back: not confirmed in its trial")
     elif journal.phase == REBOOTING:  # on trial, too
-        journal.owe(*plug_in("ota.staging", "rebooted")(journal))
-        let_go("ota.staging")
+        verdict = "succeeded", "rebooted"
+        if journal["files"]:
+            verdict = plug_in("ota.staging", "rebooted")()
+            let_go("ota.staging")
+        journal.owe(*verdict)
     return event

@@ -2,6 +2,7 @@
 
 from ota.errors import Gone
 from ota.journal import OWING
+from ota.loading import let_go, plug_in, there
 from ota.log import Log
 
 log = Log("agent")
@@ -18,6 +19,9 @@ async def reporting(agent):
             journal.settle()
             raise
         journal.settle()
+    if there("/staged/0"):  # of a job that failed
+        plug_in("ota.staging", "abandon")()
+        let_go("ota.staging")
     agent.drop()
     agent.starved = 0
     return "reported"

@@ -2,7 +2,7 @@
 
 from ota.errors import Gone, OTAError, Retry
 from ota.journal import ACTIVATED, DOWNLOADING
-from ota.loading import let_go, plug_in
+from ota.loading import let_go, plug_in, there
 from ota.log import Log
 
 log = Log("agent")
@@ -20,8 +20,9 @@ async def trying(agent):
     except Exception as error:  # whatever it is, this image is not to stay
         return _sick(journal, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
-    plug_in("ota.staging", "keep")()
-    let_go("ota.staging")
+    if there("/staged/promised"):
+        plug_in("ota.staging", "keep")()
+        let_go("ota.staging")
     if journal.phase == ACTIVATED:
         agent.succeed()
     return "healthy"
