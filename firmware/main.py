@@ -17,7 +17,7 @@ from time import sleep_ms
 import board
 from ota import log as logging
 from ota.errors import Fail
-from ota.loading import let_go, plug_in, there
+from ota.loading import let_go, plug_in
 from ota.log import Log
 
 CONFIG = "/config.json"
@@ -25,31 +25,6 @@ _THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the 
 _PAUSE_S = 10  # before a reset that nobody ordered, so that a loop of them stays reachable
 
 log = Log("main")
-
-
-def _application(trial):
-    """The module `app`; None when there is none. A broken one ends a trial, and is passed over
-    otherwise: a board that cannot be reached could not be given a better one."""
-    try:
-        import app
-    except Exception as error:
-        if str(error) != "no module named 'app'":
-            if trial:
-                raise
-            log.e("application cannot be loaded", repr(error))
-            sys.print_exception(error)
-        return None
-    return app
-
-
-def _settle(slots):
-    """Put files of a job in place, or take them back; whether it is they that are on trial."""
-    if not there("/staged/promised"):
-        return False
-    try:
-        return plug_in("ota.staging", "settle")(slots)
-    finally:
-        let_go("ota.staging")
 
 
 async def _feed(watchdog):
@@ -86,11 +61,12 @@ def main():
         settings = plug_in("config", "load")(CONFIG)
         let_go("config", "ota.plugins")
         logging.level(settings["log"])
-        trial = _settle(slots) or slots.trial
+        trial = plug_in("starting", "settle")(slots) or slots.trial
         # A trial always has a watchdog: what hangs must not stay.
         timeout_s = settings["watchdog_s"] or (settings["trial_s"] if trial else 0)
         watchdog = board.watchdog(timeout_s * 1_000)
-        app = _application(trial)
+        app = plug_in("starting", "application")(trial)
+        let_go("starting")
         agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
         let_go("wiring", "net.tls")
         try:

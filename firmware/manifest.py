@@ -11,6 +11,7 @@ for name in (
     "console_net.py",
     "hardware.py",
     "main.py",
+    "starting.py",
     "wiring.py",
 ):
     module(name, opt=3)

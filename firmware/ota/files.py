@@ -67,7 +67,7 @@ def brought(job):
     return [file for file in job.files if file.path]
 
 
-async def gather(agent):
+async def fetch(agent):
     """Have every file of the job at hand in /staged, wherever an earlier attempt left off.
 
     raises   Retry, Fail or Gone; what has come stays, but after Gone
@@ -81,7 +81,7 @@ async def gather(agent):
         for number in range(noted["file"], len(files)):
             await _fetch(agent, files[number], number, noted)
     except Gone:
-        staging.abandon()
+        staging.drop()
         raise
     finally:
         let_go(*plug_in("ota.plugins", "SOURCES")[files[0].source][1:], "ota.plugins")
@@ -151,7 +151,7 @@ def _watch(agent, image, staged, noted):
     return watch
 
 
-async def prove(agent):
+async def check(agent):
     """Every file is what its job says: its checksum, its signature, of what can be read back.
 
     raises   Fail with the reason
@@ -161,7 +161,7 @@ async def prove(agent):
         file.size = os.stat(path)[6]  # as the job said, or the server
         staged = _opened(path, file.size, False)
         try:
-            await plug_in("ota.verify", "prove")(file, staged, agent, file.size)
+            await plug_in("ota.verify", "check")(file, staged, agent, file.size)
         finally:
             staged.close()
     let_go("ota.verify")
@@ -175,20 +175,20 @@ async def install(agent, restart=False):
     """
     job, noted = agent.job, staging.record()
     if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
-        staging.keep(noted)
+        staging.confirm(noted)
     if not staging.placed(job):
-        await gather(agent)
-        await prove(agent)
+        await fetch(agent)
+        await check(agent)
         if restart:
             await _ours(agent.dialect.report(job, "rebooting", agent.info()))
-            staging.promise(job, trial=True)
+            staging.activate(job, trial=True)
             agent.journal.take(job, phase=REBOOTING, files=1)
             return None
         await _ours(agent.dialect.still(job))
-        staging.promise(job)
+        staging.activate(job)
         noted = staging.record()
         staging.put(noted)
-        staging.keep(noted)
+        staging.confirm(noted)
     return "files in place: %d" % len(brought(job))
 
 
@@ -197,7 +197,7 @@ async def _ours(asking):
     try:
         await asking
     except Gone:
-        staging.abandon()
+        staging.drop()
         raise
 
 

@@ -70,10 +70,11 @@ class File:
     url         where to get it, for http_range
     """
 
+    path = sha256 = None  # most files have neither: no member of each then
+
     def __init__(self, size, source):
         self.size = size
         self.source = source
-        self.path = self.sha256 = None
         self.signature = self.algorithm = self.signer = None
         self.stream = self.url = self.md5 = self.version = None
         self.sealed = False

@@ -21,10 +21,10 @@ _BLOCK = const(4096)  # bytes
 _HEX = const(64)  # characters of a SHA-256
 _FOLDER = const(0x4000)  # bit of a mode
 _CONFIG = "/config.json"
-_OURS = (  # names in the root or in /lib, up to their first dot
-    "board", "boot", "clock", "config", "console", "journal", "main", "net", "ota", "staged",
-    "umqtt", "wiring",
-)  # fmt: skip
+_OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
+    " board boot clock config console hardware journal main net ota staged start starting umqtt "
+    "wiring "
+)
 
 
 def confined(text, folder="/"):
@@ -45,7 +45,7 @@ def confined(text, folder="/"):
     names = [part.lower() for part in parts]
     if names[0] == "lib":
         names.pop(0)
-    if not names or names[0].split(".")[0] in _OURS:
+    if not names or " %s " % names[0].split(".")[0] in _OURS:
         raise Refuse("path is the agent's own", path)
     return path
 

@@ -48,14 +48,14 @@ def begin(job, identity):
     """A record for a job whose files are to come; what was left of another job is removed."""
     if not there(FOLDER):
         os.mkdir(FOLDER)
-    keep()
+    confirm()
     _clear()
     noted = record()
     noted.take(job, phase=DOWNLOADING, image=identity, file=0)
     return noted
 
 
-def promise(job, slot=None, trial=False):
+def activate(job, slot=None, trial=False):
     """From now on the files of this job are to be put in place, whatever happens.
 
     slot     label of the slot whose image they come with; None: at once
@@ -98,7 +98,7 @@ def settle(slots):
             raise
         return False
     if boots is None and not (noted["slot"] and slots.trial):
-        keep(noted)
+        confirm(noted)
     return boots is not None
 
 
@@ -123,7 +123,7 @@ def put(noted):
         raise Fail("files cannot be put in place", *error.args[:1])
 
 
-def keep(noted=None):
+def confirm(noted=None):
     """What is in place is final: what stood there before is removed."""
     noted = noted or record()
     if noted.phase == ACTIVATED:
@@ -138,11 +138,11 @@ def rebooted():
     noted = record()
     if noted.phase == DOWNLOADING or not noted["paths"]:
         return "failed", "files taken back: the application did not start with them"
-    keep(noted)
+    confirm(noted)
     return "succeeded", "files are in place, and the board was restarted"
 
 
-def abandon():
+def drop():
     """The job is over: nothing of its files stays, unless they are final."""
     noted = record()
     if noted.phase == ACTIVATED:

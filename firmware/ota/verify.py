@@ -39,7 +39,7 @@ def unpack(text):
     return signature
 
 
-async def prove(file, source, agent, size):
+async def check(file, source, agent, size):
     """What can be read back is what the job says: by its checksum, by its signature.
 
     file     ota.job.File

@@ -75,7 +75,7 @@ def content(found):
 def test_files_promised_are_put_in_place_and_kept():
     with Board(files=OLD):
         one = staged()
-        staging.promise(one)
+        staging.activate(one)
         assert tree() != after() and staging.record().phase == ACTIVATED
         assert quiet(staging.settle, Slots()) is False
         assert tree() == after()
@@ -94,26 +94,26 @@ def test_settling_a_board_that_never_had_files_writes_nothing():
     with Board(files=OLD) as board:
         operations = board.chip.operations
         assert staging.settle(Slots()) is False
-        staging.keep()
-        staging.abandon()
+        staging.confirm()
+        staging.drop()
         assert board.chip.operations == operations and tree() == before()
 
 
 def test_abandoned_files_leave_nothing():
     with Board(files=OLD):
         one = staged()
-        staging.abandon()
+        staging.drop()
         assert tree() == before() and not staging.placed(one)
-        staging.promise(staged())
-        quiet(staging.abandon)
+        staging.activate(staged())
+        quiet(staging.drop)
         assert tree() == before()
 
 
 def test_abandoning_what_is_final_changes_nothing():
     with Board(files=OLD):
-        staging.promise(staged())
+        staging.activate(staged())
         quiet(staging.settle, Slots())
-        staging.abandon()
+        staging.drop()
         assert tree() == after()
 
 
@@ -129,17 +129,17 @@ def test_beginning_removes_what_another_job_left():
 
 def test_files_of_an_image_wait_for_its_boot_and_stay_with_its_confirmation():
     with Board(files=OLD):
-        staging.promise(staged(), "ota_1")
+        staging.activate(staged(), "ota_1")
         assert content(tree()) == before()
         quiet(staging.settle, Slots("ota_1", True))
         assert content(tree()) == after() and len(tree()) > len(after())
-        quiet(staging.keep)
+        quiet(staging.confirm)
         assert tree() == after()
 
 
 def test_files_of_an_image_confirmed_before_that_was_noted_stay():
     with Board(files=OLD):
-        staging.promise(staged(), "ota_1")
+        staging.activate(staged(), "ota_1")
         quiet(staging.settle, Slots("ota_1", True))
         quiet(staging.settle, Slots("ota_1", False))
         assert tree() == after()
@@ -148,7 +148,7 @@ def test_files_of_an_image_confirmed_before_that_was_noted_stay():
 def test_files_of_an_image_that_is_rolled_back_are_taken_back():
     with Board(files=OLD):
         one = staged()
-        staging.promise(one, "ota_1")
+        staging.activate(one, "ota_1")
         quiet(staging.settle, Slots("ota_1", True))
         quiet(staging.settle, Slots("ota_0"))
         assert tree() == before() and not staging.placed(one)
@@ -157,7 +157,7 @@ def test_files_of_an_image_that_is_rolled_back_are_taken_back():
 def test_files_of_an_image_that_never_booted_stay_staged_for_its_job():
     with Board(files=OLD):
         one = staged()
-        staging.promise(one, "ota_1")
+        staging.activate(one, "ota_1")
         quiet(staging.settle, Slots("ota_0"))
         assert content(tree()) == before() and len(tree()) == len(before()) + len(NEW)
         assert staging.record().phase == DOWNLOADING and staging.record().about(one)
@@ -168,7 +168,7 @@ def test_files_of_an_image_that_never_booted_stay_staged_for_its_job():
 
 def test_files_on_trial_are_kept_once_the_board_has_started_with_them():
     with Board(files=OLD):
-        staging.promise(staged(), trial=True)
+        staging.activate(staged(), trial=True)
         assert quiet(staging.settle, Slots()) is True
         assert content(tree()) == after()
         for _ in range(2):  # the second time after a power cut
@@ -178,7 +178,7 @@ def test_files_on_trial_are_kept_once_the_board_has_started_with_them():
 
 def test_files_on_trial_are_taken_back_at_the_second_start_without_a_verdict():
     with Board(files=OLD):
-        staging.promise(staged(), trial=True)
+        staging.activate(staged(), trial=True)
         assert quiet(staging.settle, Slots()) is True
         assert quiet(staging.settle, Slots()) is False
         assert tree() == before()
@@ -193,7 +193,7 @@ def test_files_on_trial_are_taken_back_at_the_second_start_without_a_verdict():
 def test_files_that_cannot_all_be_put_in_place_are_all_taken_back():
     with Board(files=OLD):
         one = staged()
-        staging.promise(one)
+        staging.activate(one)
         write("/data", b"a file where a folder is to be")
         found = raised(Fail, lambda: quiet(staging.put, staging.record()))
         assert found.reason == "files cannot be put in place"
@@ -205,7 +205,7 @@ def test_files_that_cannot_all_be_put_in_place_are_all_taken_back():
 def test_files_that_cannot_be_put_in_place_at_a_start_do_not_stop_the_board():
     for slot, slots, ends in ((None, Slots(), False), ("ota_1", Slots("ota_1"), False)):
         with Board(files=OLD):
-            staging.promise(staged(), slot)
+            staging.activate(staged(), slot)
             write("/data", b"")
             log.to(lambda line: None)
             try:
@@ -217,7 +217,7 @@ def test_files_that_cannot_be_put_in_place_at_a_start_do_not_stop_the_board():
 
 def test_files_that_cannot_be_put_in_place_end_the_trial_of_their_image():
     with Board(files=OLD):
-        staging.promise(staged(), "ota_1")
+        staging.activate(staged(), "ota_1")
         write("/data", b"")
         log.to(lambda line: None)
         try:
@@ -235,7 +235,7 @@ def promised():
     return there("/staged/promised")
 
 
-def swept(act, judge, prepare=lambda: staging.promise(staged())):
+def swept(act, judge, prepare=lambda: staging.activate(staged())):
     """Cut the power after each operation of `act`, then look at it with the power back on."""
     cuts = 0
     while True:
@@ -263,7 +263,7 @@ def test_power_cut_while_files_are_put_in_place_ends_with_all_of_them():
         if promised():
             quiet(staging.settle, Slots())
         assert tree() == after() and not promised()
-        staging.keep()
+        staging.confirm()
         assert staging.record().phase == IDLE
 
     swept(lambda: staging.settle(Slots()), judge)
@@ -285,13 +285,13 @@ def test_power_cut_while_the_promise_is_written_leaves_all_or_none():
     def prepare():
         one[:] = [staged()]
 
-    swept(lambda: staging.promise(one[0]), judge, prepare)
+    swept(lambda: staging.activate(one[0]), judge, prepare)
     assert len(seen) == 2
 
 
 def test_power_cut_in_the_trial_of_an_image_ends_with_none_of_its_files():
     def prepare():
-        staging.promise(staged(), "ota_1")
+        staging.activate(staged(), "ota_1")
 
     def judge(ended):
         quiet(staging.settle, Slots("ota_0"))
@@ -303,7 +303,7 @@ def test_power_cut_in_the_trial_of_an_image_ends_with_none_of_its_files():
 
 def test_power_cut_while_files_are_taken_back_ends_with_none_of_them():
     def prepare():
-        staging.promise(staged(), "ota_1")
+        staging.activate(staged(), "ota_1")
         quiet(staging.settle, Slots("ota_1", True))
 
     def judge(ended):
@@ -315,7 +315,7 @@ def test_power_cut_while_files_are_taken_back_ends_with_none_of_them():
 
 def test_power_cut_while_what_stood_there_is_removed_keeps_the_new_files():
     def prepare():
-        staging.promise(staged(), trial=True)
+        staging.activate(staged(), trial=True)
         quiet(staging.settle, Slots())
 
     def judge(ended):
@@ -324,7 +324,7 @@ def test_power_cut_while_what_stood_there_is_removed_keeps_the_new_files():
         found = content(tree())
         assert found == after() or not ended and found == before()
 
-    swept(staging.keep, judge, prepare)
+    swept(staging.confirm, judge, prepare)
 
 
 def test_power_cut_while_another_job_begins_does_not_mix_the_two():
@@ -339,7 +339,7 @@ def test_power_cut_while_another_job_begins_does_not_mix_the_two():
 
 def test_promise_makes_no_folder_and_taking_back_removes_those_it_made():
     with Board(files=OLD):
-        staging.promise(staged(), "ota_1")
+        staging.activate(staged(), "ota_1")
         assert "/data" not in tree()
         quiet(staging.settle, Slots("ota_1", True))
         assert "/data/deep" in tree()

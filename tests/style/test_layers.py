@@ -40,7 +40,7 @@ LAYERS = (
     ),
     ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
     ("config", "hardware"),
-    ("wiring", "console_net"),
+    ("wiring", "console_net", "starting"),
     ("console",),
     ("main",),
 )
@@ -52,7 +52,7 @@ ONLY = {
     "machine": ("hardware",), "network": ("hardware",), "esp32": (), "w800": (), "ntptime": (),
     "socket": ("net.",), "tls": ("net.",), "ssl": ("net.",), "select": ("net.",),
     "umqtt.simple": ("net.",), "asyncio": ("net.", "main", "wiring", "console", "console_net"),
-    "board": ("main", "wiring", "console", "console_net"), "app": ("main",),
+    "board": ("main", "wiring", "console", "console_net"), "app": ("starting",),
 }  # fmt: skip
 TREES = trees()
 KNOWN = set(TREES)

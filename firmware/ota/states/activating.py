@@ -11,7 +11,7 @@ async def activating(agent):
     await agent.hold()
     await agent.dialect.still(agent.job)
     if agent.job.files[1:]:
-        plug_in("ota.staging", "promise")(agent.job, agent.slots.inactive)
+        plug_in("ota.staging", "activate")(agent.job, agent.slots.inactive)
         let_go("ota.staging")
     agent.slots.activate()
     agent.journal.write(phase=ACTIVATED)

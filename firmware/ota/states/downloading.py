@@ -7,7 +7,7 @@ async def downloading(agent):
     """Every byte is in the slot."""
     await agent.dialect.report(agent.job, "downloading", agent.info())
     if agent.job.files[1:]:
-        await plug_in("ota.files", "gather")(agent)
+        await plug_in("ota.files", "fetch")(agent)
         let_go("ota.files", "ota.staging")
     update, file = agent.update, agent.job.files[0]
     image = update.open(agent.job)

@@ -20,7 +20,7 @@ async def reporting(agent):
             raise
         journal.settle()
     if there("/staged/0"):  # of a job that failed
-        plug_in("ota.staging", "abandon")()
+        plug_in("ota.staging", "drop")()
         let_go("ota.staging")
     agent.drop()
     agent.starved = 0

@@ -21,7 +21,7 @@ async def trying(agent):
         return _sick(journal, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
     if there("/staged/promised"):
-        plug_in("ota.staging", "keep")()
+        plug_in("ota.staging", "confirm")()
         let_go("ota.staging")
     if journal.phase == ACTIVATED:
         agent.succeed()

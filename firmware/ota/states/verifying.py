@@ -19,9 +19,9 @@ async def verifying(agent):
             raise Fail("md5 is not the one ordered")
     if file.sealed:
         size = _unseal(agent, file)
-    await plug_in("ota.verify", "prove")(file, target, agent, size)
+    await plug_in("ota.verify", "check")(file, target, agent, size)
     if agent.job.files[1:]:
-        await plug_in("ota.files", "prove")(agent)
+        await plug_in("ota.files", "check")(agent)
         let_go("ota.files", "ota.staging", "ota.image")
     let_go("ota.verify", "ota.x509")
     return "genuine"
