@@ -57,11 +57,9 @@ DOCUMENTS = (  # a key that only this shape has → its function, its module, wh
 )
 
 OPERATIONS = {  # name that a document gives it → its function, its module, what that needs
-    "download": ("run", "ota.operations.download", "ota.files", "ota.staging", "ota.paths",
-                 "ota.policy", "ota.verify", "ota.image", "ota.fields"),
+    "download": ("run", "ota.operations.download", "ota.paths", "ota.fields"),
     "echo": ("run", "ota.operations.echo", "ota.fields"),
-    "install": ("run", "ota.operations.install", "ota.files", "ota.staging", "ota.paths",
-                "ota.policy", "ota.verify", "ota.image", "ota.fields"),
+    "install": ("run", "ota.operations.install", "ota.paths", "ota.fields"),
     "reboot": ("run", "ota.operations.reboot"),
     "rollback": ("run", "ota.operations.rollback", "ota.fields"),
 }

@@ -11,7 +11,7 @@ from micropython import const
 
 from ota.fields import address, field, signed
 from ota.job import File
-from ota.loading import plug_in
+from ota.loading import let_go, plug_in
 from ota.paths import checksum, confined
 
 _FILE_MAX = const(24 * 1024 * 1024)  # bytes
@@ -31,4 +31,7 @@ def check(job):
 
 async def run(job, device):
     """The file is in place."""
-    return await plug_in("ota.files", "install")(device)
+    try:
+        return await plug_in("ota.files", "install")(device)
+    finally:
+        let_go("ota.files", "ota.staging", "ota.image", "ota.verify")

@@ -18,7 +18,7 @@ from micropython import const
 from ota.errors import Refuse
 from ota.fields import address, field, signed
 from ota.job import File
-from ota.loading import plug_in
+from ota.loading import let_go, plug_in
 from ota.paths import checksum, confined
 
 _FILES_MAX = const(10)
@@ -55,4 +55,7 @@ def _file(entry, folder):
 async def run(job, device):
     """The files are in place; or a restart is to come that is their trial."""
     restart = job.order.get("autoStart") in (True, "true")
-    return await plug_in("ota.files", "install")(device, restart)
+    try:
+        return await plug_in("ota.files", "install")(device, restart)
+    finally:
+        let_go("ota.files", "ota.staging", "ota.image", "ota.verify")
