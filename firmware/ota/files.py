@@ -181,6 +181,8 @@ async def install(agent, restart=False):
         await check(agent)
         if restart:
             await _ours(agent.dialect.report(job, "rebooting", agent.info()))
+            await agent.hold()
+            await _ours(agent.dialect.still(job))
             staging.activate(job, trial=True)
             agent.journal.take(job, phase=REBOOTING, files=1)
             return None
