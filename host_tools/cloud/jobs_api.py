@@ -18,7 +18,8 @@ from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
 from host_tools.cloud.rollout import Rollouts
 
 Parameters = dict[str, Any]
-Publish = Callable[[list[Message]], None]
+Notices = list[Message]
+Publish = Callable[[Notices], None]
 
 DOCUMENT_CHARACTERS = 32_768
 LIVE = ("SCHEDULED", "IN_PROGRESS")
@@ -60,7 +61,7 @@ class JobCalls:
         self._executions = executions
         self._store = executions.store
         self._bucket = bucket
-        self._publish = publish
+        self.publish = publish
         self._rollouts = Rollouts(executions)
 
     def operations(self) -> dict[str, Callable]:
@@ -78,6 +79,13 @@ class JobCalls:
         # fmt: on
 
     def create(self, given: Parameters) -> Parameters:
+        shape, notices = self.make(given)
+        self.publish(notices)
+        return shape
+
+    def make(self, given: Parameters) -> tuple[Parameters, Notices]:
+        """CreateJob without the notices, which are to be published outside any transaction:
+        who publishes waits for requests that are being served, and these for the store."""
         name, now = given["jobId"], self._executions.now()
         check(given, now)
         document = self._document(given)
@@ -92,9 +100,8 @@ class JobCalls:
                 "jobs", id=name, document=document, request=json.dumps(given), **columns
             )
             notices = [] if later else self._rollouts.begin(name)
-        self._publish(notices)
         shape = {"jobArn": arn("job", name), "jobId": name}
-        return shape | {"description": given.get("description")}
+        return shape | {"description": given.get("description")}, notices
 
     def _known(self, arns: list[str]) -> None:
         """Refuse targets that are no things or groups of this cloud."""
@@ -184,10 +191,14 @@ class JobCalls:
         notices = self._rollouts.cancel(
             row, given.get("force", False), given.get("reasonCode"), given.get("comment")
         )
-        self._publish(notices)
+        self.publish(notices)
         return {"jobArn": arn("job", row["id"]), "jobId": row["id"]}
 
     def delete(self, given: Parameters) -> None:
+        self.publish(self.remove(given))
+
+    def remove(self, given: Parameters) -> Notices:
+        """DeleteJob without the notices; see `make`."""
         row = job_row(self._executions, given["jobId"])
         if row["status"] in LIVE and not given.get("force"):
             text = f"job {row['id']} is {row['status']}: cancel it, or delete it with force"
@@ -195,7 +206,7 @@ class JobCalls:
         things = [execution["thing"] for execution in self._executions.of_job(row["id"])]
         with self._executions.change(*things) as notices:
             self._store.run("DELETE FROM jobs WHERE id = ?", row["id"])
-        self._publish(notices)
+        return notices
 
 
 def job_shape(row: Row) -> Parameters:

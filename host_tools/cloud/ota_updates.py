@@ -12,7 +12,7 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.jobs_api import LIVE, JobCalls
+from host_tools.cloud.jobs_api import LIVE, JobCalls, Notices
 from host_tools.cloud.names import JOB, arn
 from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.store import Store
@@ -67,7 +67,8 @@ class UpdateCalls:
             kept = {key: value for key, value in given.items() if key != "files"}
             columns = {"job": job, "stream": stream, "request": json.dumps(kept)}
             self._store.insert("ota_updates", id=name, created_at=self._now(), **columns)
-            self._jobs.create(self._job(given, job, document))
+            _, notices = self._jobs.make(self._job(given, job, document))
+        self._jobs.publish(notices)
         shape = {"otaUpdateId": name, "awsIotJobId": job, "awsIotJobArn": arn("job", job)}
         shape |= {"otaUpdateArn": arn("otaupdate", name)}
         return shape | {"otaUpdateStatus": "CREATE_PENDING"}
@@ -161,17 +162,17 @@ class UpdateCalls:
     def delete(self, given: Parameters) -> None:
         row = self._get(given["otaUpdateId"])
         with self._store.transaction():
-            self._delete_job(row["job"], given.get("forceDeleteAWSJob", False))
+            notices = self._delete_job(row["job"], given.get("forceDeleteAWSJob", False))
             if given.get("deleteStream"):
                 self._store.run("DELETE FROM streams WHERE id = ?", row["stream"])
             self._store.run("DELETE FROM ota_updates WHERE id = ?", row["id"])
+        self._jobs.publish(notices)
 
-    def _delete_job(self, name: str, force: bool) -> None:
+    def _delete_job(self, name: str, force: bool) -> Notices:
         job = self._store.row("SELECT status FROM jobs WHERE id = ?", name)
         if job and job["status"] in LIVE and not force:
             raise invalid(f"job {name} is IN_PROGRESS: delete with forceDeleteAWSJob")
-        if job:
-            self._jobs.delete({"jobId": name, "force": force})
+        return self._jobs.remove({"jobId": name, "force": force}) if job else []
 
 
 def s3_location(entry: Parameters) -> Parameters:
