@@ -11,22 +11,24 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.cloud.clients import Clients, clients, plainly
-from host_tools.cloud.names import check_job, check_thing
+from host_tools.cloud.names import check_job
 from host_tools.cloud.state import State
 from host_tools.documents import check
 from host_tools.errors import SluiceError
+from host_tools.fleet import settings, targets
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
-    row = _action(rows, "create", create, "give a thing something to do; prints the job's id")
-    row.add_argument("--thing", required=True, metavar="NAME")
+    row = _action(rows, "create", create, "give things something to do; prints the job's id")
+    targets.arguments(row)
     row.add_argument("--document", type=Path, required=True, metavar="FILE", help="JSON")
     row.add_argument("--id", help="default: one of its own")
     row.add_argument(
         "--any", action="store_true", help="any JSON object: do not check the document"
     )
+    settings.arguments(row)
     row = _action(rows, "list", show_all, "show all jobs")
     row.add_argument("--json", action="store_true", help="as JSON")
     row = _action(rows, "show", show, "show a job and its executions")
@@ -46,15 +48,15 @@ def _action(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParse
 
 def create(args: argparse.Namespace) -> None:
     """`job create`."""
-    thing = check_thing(args.thing)
+    wanted, asked = targets.targets(args), settings.settings(args)
     name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
     document = read_document(args.document)
     cloud = clients(State(args.state))
     with plainly():
-        target = cloud.iot.describe_thing(thingName=thing)["thingArn"]
+        arns = targets.arns(cloud.iot, wanted)
         if not args.any:
             check_document(args.document, document)
-        cloud.iot.create_job(jobId=name, targets=[target], document=document)
+        cloud.iot.create_job(jobId=name, targets=arns, document=document, **asked)
     print(name)
 
 

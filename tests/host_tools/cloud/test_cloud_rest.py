@@ -52,6 +52,7 @@ def served(world):
     ):
         control |= calls.operations()
     device = DeviceCalls(world.jobs, world.sent.extend)
+    world.implemented = {"iot": set(control), "iot-jobs-data": set(device.operations())}
     services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
     handlers = {service.signing_name: service for service in services}
     web = WebServer(0, {"s3": S3(world.bucket), **handlers})

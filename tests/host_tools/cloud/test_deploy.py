@@ -356,3 +356,17 @@ def test_policy_of_things_covers_the_topics_of_the_agent_and_no_other_things():
     assert allowed["iot:Connect"] == [
         "arn:aws:iot:YOUR-REGION:YOUR-ACCOUNT:client/${iot:Connection.Thing.ThingName}"
     ]
+
+
+def test_job_for_a_group_takes_the_options_of_a_rollout(cloud, tmp_path, group):
+    name, _ = group(1)
+    document = tmp_path / "job.json"
+    document.write_text('{"operation": "echo", "text": "hello"}')
+    line = ("job", "create", "--group", name, "--document", document, "--state", cloud.state.root)
+    job = good(sluice(*line, "--rate", 7, "--abort-percent", 20, "--schedule", "+02:00")).strip()
+    about = cloud.client("iot").describe_job(jobId=job)["job"]
+    assert about["targets"] == [f"arn:aws:iot:us-east-1:123456789012:thinggroup/{name}"]
+    assert about["jobExecutionsRolloutConfig"] == {"maximumPerMinute": 7}
+    assert (about["status"], len(about["abortConfig"]["criteriaList"])) == ("SCHEDULED", 1)
+    line = ("job", "create", "--document", document, "--state", cloud.state.root)
+    assert "whom for?" in refused(sluice(*line))
