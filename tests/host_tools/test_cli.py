@@ -67,6 +67,7 @@ def test_help_lists_every_command(capsys):
         ("cloud run", ["--state", "--port", "--http-port", "--faults"]),
         ("thing create", ["--state", "NAME"]),
         ("device run", ["--state", "--board", "--heap", "--cut-at", "--pty"]),
+        ("flash", ["--port", "--thing", "--state", "--board"]),
         ("image make", ["--version", "--size", "--chip", "--self-test"]),
         ("image show", ["FILE", "--json"]),
         ("sign", ["--key", "--new-key", "IMAGE"]),
