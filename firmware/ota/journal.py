@@ -11,6 +11,7 @@ A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
     job       id of the job, `number` and `stamp` of the execution it is about
     image     identity of the image: size, and the SHA-256 of its signature, in hex
     written   map of the sectors that count, in hex
+    next      what slots.running will be once the image runs; noted when it was proven
     slot      label of the slot the image goes to, and `version` of the firmware that took the job
     step      the outcome: succeeded, failed or rejected, and `reason`, in words
     runs      how often the operation was begun and then cut off by a reset, so far

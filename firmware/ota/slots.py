@@ -11,14 +11,12 @@ class Slots:
     """The running slot and the other one.
 
     partition  the class esp32.Partition
-    trials     True: the boot loader tries a new image, and takes one back that was not confirmed
     running    label of the slot that runs; `version` of its image, "" when it has none
     target     the slot that an image may be written to; `inactive` is its label, `size` its bytes
-    trial      True when the running image is booted but not yet confirmed
+    trial      True when the running image is booted but not yet confirmed, else False; a board
+               whose boot loader takes nothing back has None
     raises     Fail("no second slot") when the partition table has no OTA slots
     """
-
-    trials = True
 
     def __init__(self, partition):
         self._here = here = partition(partition.RUNNING)

@@ -13,7 +13,7 @@ ANY, TRIAL, NEW, OLD = "any", "trial", "new", "old"
 BOOT = (  # first match wins: phase of the journal, slot that runs → event
     (ANY,        TRIAL,  "trial"),        # first boot of a new image
     (ACTIVATED,  NEW,    "confirmed"),    # power failed between confirming and noting it
-    (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back
+    (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back, or never took it
     (REBOOTING,  ANY,    "rebooted"),     # as a job asked for
     (ANY,        ANY,    "settled"),
 )
@@ -23,8 +23,8 @@ DOWNLOADING, VERIFYING, ACTIVATING = "DOWNLOADING", "VERIFYING", "ACTIVATING"
 OPERATING, TRYING, REPORTING, RESETTING = "OPERATING", "TRYING", "REPORTING", "RESETTING"
 
 TRANSITIONS = {
-    BOOTING:      {"trial": TRYING, "confirmed": CONNECTING, "rolled_back": CONNECTING,
-                   "rebooted": CONNECTING, "settled": CONNECTING},
+    BOOTING:      {"trial": TRYING, "confirmed": CONNECTING,
+                   "rolled_back": CONNECTING, "rebooted": CONNECTING, "settled": CONNECTING},
     CONNECTING:   {"linked": IDLE, "owes": REPORTING},
     IDLE:         {"job": ACCEPTING, "lost": CONNECTING},
     ACCEPTING:    {"image": DOWNLOADING, "operation": OPERATING, "known": REPORTING,
@@ -34,7 +34,8 @@ TRANSITIONS = {
     DOWNLOADING: {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
     VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING},
     ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
-    TRYING:       {"healthy": REPORTING, "sick": RESETTING},  # unconfirmed: rolls back
+    TRYING:       {"healthy": REPORTING, "settled": REPORTING,
+                   "sick": RESETTING},  # unconfirmed: rolls back
     REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING},
     RESETTING:    {"reset": None},
 }

@@ -1,4 +1,4 @@
-"""Make and show ESP32 app images to test updates with.
+"""Make and show app images, of ESP32 and W800, to test updates with.
 
 image make OUT --version V   an image that carries this checkout's firmware as bytecode
 image show FILE              chip, version, segments, whether it is whole, what it carries
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from host_tools.errors import SluiceError
 from host_tools.image import Image, make_image, read_image
-from host_tools.image.build import CHIPS
+from host_tools.image.build import SIMULATED
 from host_tools.image.modules import SELF_TESTS
 from host_tools.image.seal import unsealed
 
@@ -22,7 +22,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     make.add_argument("out", metavar="OUT", type=Path)
     make.add_argument("--version", required=True, metavar="V", help="1 to 31 bytes")
     make.add_argument("--size", type=_bytes, metavar="N", help="bytes of the file, exactly")
-    make.add_argument("--chip", choices=CHIPS, default="esp32")
+    make.add_argument("--chip", choices=SIMULATED, default="esp32")
     app = make.add_mutually_exclusive_group()
     app.add_argument(
         "--self-test",

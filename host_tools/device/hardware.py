@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from host_tools import boards
-from host_tools.device import bootloader, partitions, provision
+from host_tools.device import families, provision
 from host_tools.device.meter import Meter
 from host_tools.errors import SluiceError
 from host_tools.image import make_image, pack_image
@@ -38,8 +38,9 @@ class Hardware:
             raise SluiceError(f"not a thing's name: {name!r}")
         self.state, self.name, self.board = Path(state), name, board
         self.home = self.state / "devices" / name
-        self.table = partitions.read_csv(boards.folder(board) / "partitions.csv")
         self._chip_name = boards.chip(board)
+        self._family = families.of(self._chip_name)
+        self.table = self._family.read_csv(boards.folder(board) / "partitions.csv")
         self._factory, self._blank = factory, blank
 
     def make(self) -> None:
@@ -52,11 +53,12 @@ class Hardware:
         files = {} if blank else provision.thing_files(self.state, self.name)
         chip = self.chip
         with self._locked():
-            if not provision.flashed(chip):
+            if not provision.flashed(chip, self.table, self._family):
                 if blank:
                     self._mark.touch()
                 provision.forget_files(self.home)
-                provision.factory_flash(chip, self.table, self._factory_image(blank))
+                image = self._factory_image(blank)
+                provision.factory_flash(chip, self.table, image, self._family)
                 with provision.mounted(chip, self.table):
                     pass  # makes the file system, as MicroPython does at its first start
             elif blank and not self._mark.exists():
@@ -103,7 +105,7 @@ class Hardware:
         row = self.table.labelled(label)
         flash = self._workbench()
         flash.erase(row.offset, row.size)
-        flash.program(row.offset, image)
+        self._family.place(flash, row, image)
 
     @property
     def versions(self) -> dict[str, str | None]:
@@ -111,7 +113,7 @@ class Hardware:
         found: dict[str, str | None] = {}
         for slot in self.table.slots:
             try:
-                image = bootloader.slot_image(self.chip.flash, slot, self._chip_name)
+                image = self._family.image(self.chip.flash, slot, self._chip_name)
                 found[slot.label] = image.version
             except SluiceError:
                 found[slot.label] = None

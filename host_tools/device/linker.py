@@ -34,34 +34,38 @@ PARTS = {  # module of the device → the files it is made of
     "sim_tty": [SHIMS / "sim_tty.py"],
     "sim_repl": [SHIMS / "sim_repl.py"],
     "sim_appimage": [HERE.parent / "image/appimage.py"],
+    "w800": [SHIMS / "w800.py"],
 }
-PUBLIC = {SHIMS / f"{name}.py" for name in ("esp32", "machine", "network", "ntptime")}
+NATIVE = {"esp32": ("esp32", "sim_appimage"), "w800": ("w800",)}  # chip → what only it has
+PUBLIC = {SHIMS / f"{name}.py" for name in ("esp32", "machine", "network", "ntptime", "w800")}
 
 
 @functools.cache
-def board_modules() -> dict[str, bytes]:
-    """{"esp32.mpy": compiled, …}: every module of the model, made once per process."""
+def board_modules(native: str = "esp32") -> dict[str, bytes]:
+    """{"esp32.mpy": compiled, …}: every module of a chip's model, made once per process."""
     with tempfile.TemporaryDirectory() as folder:
         sources = {}
-        for module, text in link().items():
+        for module, text in link(native).items():
             sources[f"{module}.py"] = Path(folder, f"{module}.py")
             sources[f"{module}.py"].write_text(text)
         compile_tree(sources, Path(folder, "compiled"))
         return {file.name: file.read_bytes() for file in Path(folder, "compiled").iterdir()}
 
 
-def link() -> dict[str, str]:
-    """{module: its source as it is compiled for the device}."""
-    trees = {path: ast.parse(path.read_text()) for paths in PARTS.values() for path in paths}
+def link(native: str = "esp32") -> dict[str, str]:
+    """{module: its source as it is compiled for a device of that chip}."""
+    others = {name for chip, names in NATIVE.items() if chip != native for name in names}
+    parts = {module: paths for module, paths in PARTS.items() if module not in others}
+    trees = {path: ast.parse(path.read_text()) for paths in parts.values() for path in paths}
     numbers = {path: dict(_constants(path, tree)) for path, tree in trees.items()}
     constants = {
         module: {name: value for path in paths for name, value in numbers[path].items()}
-        for module, paths in PARTS.items()
+        for module, paths in parts.items()
     }
     folded_names = {path: set(names) for path, names in numbers.items()}
-    names = new_names(trees, folded_names, PUBLIC, set(PARTS))
+    names = new_names(trees, folded_names, PUBLIC, set(parts))
     linked = {}
-    for module, paths in PARTS.items():
+    for module, paths in parts.items():
         whole = ast.Module([line for path in paths for line in trees[path].body], [])
         folded = _Fold(module, constants).visit(whole)
         linked[module] = ast.unparse(Rename(names).visit(folded)) + "\n"

@@ -15,7 +15,8 @@ from pathlib import Path
 from littlefs import LittleFS
 from littlefs.errors import LittleFSError
 
-from host_tools.device import norflash, partitions
+from host_tools.device import norflash
+from host_tools.device.families import Family
 from host_tools.device.meter import Meter, raise_power_cut
 from host_tools.device.norflash import SECTOR, NORFlash
 from host_tools.device.partitions import Partition, Table
@@ -89,20 +90,21 @@ def workbench(chip: Chip) -> NORFlash:
     return NORFlash(chip.memory, memoryview(unused), raise_power_cut)
 
 
-def factory_flash(chip: Chip, table: Table, image: bytes) -> None:
+def factory_flash(chip: Chip, table: Table, image: bytes, family: Family) -> None:
     """What esptool does once: table and image; otadata and the file system stay blank."""
     flash = workbench(chip)
     slot = table.slots[0]
     if len(image) > slot.size:
         raise SluiceError(f"the factory image has {len(image)} bytes, the slot {slot.size}")
     flash.erase(0, len(chip.memory))
-    flash.program(slot.offset, image)
-    flash.program(partitions.TABLE, partitions.pack(table))  # last: with it the board exists
+    family.place(flash, slot, image)
+    flash.program(*family.table(table))  # last: with it the board exists
 
 
-def flashed(chip: Chip) -> bool:
+def flashed(chip: Chip, table: Table, family: Family) -> bool:
     """Whether factory_flash ran to its end."""
-    return bytes(chip.memory[partitions.TABLE : partitions.TABLE + 2]) == b"\xaa\x50"
+    offset, packed = family.table(table)
+    return bytes(chip.memory[offset : offset + 4]) == packed[:4]
 
 
 def thing_files(state: Path, name: str) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ Output is lines. Those of the supervisor itself, in a fixed form that others may
     boot: <slot> <version> <valid|trial|new-board>    what starts; new-board: no usable record
     boot: rolled back <slot>                          an unconfirmed image was taken back
     boot: skipped <slot>: <reason>                    an image that would not boot
+    boot: copying app_ota <version>                   a W800 takes what is staged
     reset: <machine.reset|soft|watchdog|panic>        why it starts again
     power: cut                                        the fuse blew, or cut_power() was called
     end: <main returned|main raised|exit N|signal N>  MicroPython ended and nothing restarts it
@@ -21,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host_tools import toolchain
-from host_tools.device import bootloader, linker, romfs
+from host_tools.device import linker, romfs
 from host_tools.device.hardware import Hardware
 from host_tools.device.meter import PowerCut
 from host_tools.device.output import Output
@@ -172,7 +173,7 @@ class Board(Hardware):
         if self.alive:
             raise SluiceError(f"{self.name} is running already")
         self.make()
-        self._install(linker.board_modules())
+        self._install(linker.board_modules(self._family.native))
         self._program = toolchain.micropython(self._arch)
         terminal = Terminal(self.link) if self.link else None
         self._process = Process(self._output, terminal, self._arch)
@@ -223,7 +224,7 @@ class Board(Hardware):
     def _boot(self) -> None:
         """What happens before any Python: the boot loader, and the chosen slot's modules."""
         self.meter.stop_watchdog()
-        self._booted = bootloader.choose(
+        self._booted = self._family.choose(
             self.chip.flash, self.table, self._chip_name, self._output.say
         )
         modules = self._booted.image.modules or {}
@@ -238,8 +239,9 @@ class Board(Hardware):
         """What runs. One argument for sim_chip.py: the interpreter keeps each in its heap."""
         raw, self._to_raw = self._to_raw, False
         mode = "pipe" if not self.link else "raw" if raw else "main"
-        chip = CHIPS[self._chip_name].id
-        arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode]
+        chip = CHIPS[self._chip_name].id if self._chip_name in CHIPS else 0
+        native = self._family.native
+        arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode, native]
         start = [str(self._program), "-X", f"heapsize={self.heap}", "-m", "sim_start"]
         return [*start, " ".join(str(argument) for argument in arguments)]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools.errors import SluiceError
-from host_tools.image import archive
+from host_tools.image import archive, w800
 from host_tools.image.appimage import (
     CHECKSUM_SEED,
     DESCRIPTOR_MAGIC,
@@ -24,7 +24,6 @@ from host_tools.image.appimage import (
 )
 from host_tools.image.modules import compiled, device_modules
 
-SIMULATED = "SIM_ESP32"  # whose board.py runs on any of these chips
 VERSION_MAX = 31  # bytes, and a zero
 _VERSION_FAULT = f"a version has 1 to {VERSION_MAX} printable bytes"
 _LINE = 16  # bytes: the checksum ends one
@@ -48,6 +47,7 @@ CHIPS = {
     "esp32s3": Chip(9, 0x3C000000, 0x40378000, b"\x06\xff\xff\x00"),
 }
 # fmt: on
+SIMULATED = {**dict.fromkeys(CHIPS, "SIM_ESP32"), w800.CHIP: w800.BOARD}  # by chip
 
 
 def make_image(
@@ -66,11 +66,11 @@ def make_image(
     board    the folder of boards/ whose board.py goes with the firmware; None is the simulated one
     raises   SluiceError: unknown chip, version too long, size too small, source does not compile
     """
-    if chip not in CHIPS:
-        raise SluiceError(f"unknown chip {chip}; known are {', '.join(CHIPS)}")
+    if chip not in SIMULATED:
+        raise SluiceError(f"unknown chip {chip}; known are {', '.join(SIMULATED)}")
     if not version:
         raise SluiceError(_VERSION_FAULT)
-    board = board or SIMULATED
+    board = board or SIMULATED[chip]
     content = dict(device_modules(board)) if modules is None else compiled(modules)
     if app is not None:
         content |= compiled({"app.py": app})
@@ -81,6 +81,8 @@ def pack_image(
     version: str, content: dict[str, bytes], size: int | None = None, chip: str = "esp32"
 ) -> bytes:
     """An app image around modules that are compiled already; MicroPython's own have no version."""
+    if chip == w800.CHIP:
+        return w800.pack_image(version, content, size)
     if len(version.encode()) > VERSION_MAX or not version.isprintable():
         raise SluiceError(_VERSION_FAULT)
     packed = archive.pack(content)

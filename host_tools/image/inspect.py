@@ -4,7 +4,7 @@ import struct
 from dataclasses import dataclass
 
 from host_tools.errors import SluiceError
-from host_tools.image import archive
+from host_tools.image import archive, w800
 from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, HEADER, MAGIC, verify
 from host_tools.image.build import CHIPS
 
@@ -27,7 +27,9 @@ class Image:
 
 
 def read_image(data: bytes) -> Image:
-    """Check `data` as ESP-IDF would and describe it; SluiceError says what is wrong."""
+    """Check `data` as its boot loader would and describe it; SluiceError says what is wrong."""
+    if data[:4] == w800.MAGIC.to_bytes(4, "little"):
+        return _read_w800(data)
     chip = _chip(data)
 
     def read(offset: int, view: bytearray | memoryview) -> None:
@@ -48,6 +50,24 @@ def read_image(data: bytes) -> Image:
         segments=tuple(segments),
         hash_appended=data[23] == 1,
         modules=archive.unpack(data[start : segments[0][1] + segments[0][2]]),
+    )
+
+
+def _read_w800(data: bytes) -> Image:
+    try:
+        found = w800.read(data)
+    except ValueError as error:
+        raise SluiceError(f"the image is bad: {error}") from error
+    body = found["body"]
+    return Image(
+        chip=w800.CHIP,
+        version=found["version"],
+        project="",
+        size=len(data),
+        image_size=w800.HEADER + len(body),
+        segments=((found["address"], w800.HEADER, len(body)),),
+        hash_appended=False,
+        modules=archive.unpack(body),
     )
 
 

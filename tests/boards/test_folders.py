@@ -4,8 +4,9 @@ import esptool.targets as targets
 import pytest
 
 from host_tools import boards
-from host_tools.device import partitions
+from host_tools.device import partitions, wmtable
 from host_tools.device.norflash import SECTOR
+from host_tools.errors import SluiceError
 from host_tools.image.build import CHIPS
 
 NAMES = sorted(file.name for file in boards.BOARDS.iterdir() if file.is_dir())
@@ -70,6 +71,40 @@ def test_layout_is_within_the_flash_and_has_two_equal_slots(name):
     assert layout.otadata.size == 0x2000
     assert {"nvs", "vfs"} <= {row.label for row in layout.rows}
     assert layout.rows[0].offset == partitions.TABLE + SECTOR
+
+
+@pytest.mark.parametrize("name", ["W800", "SIM_W800"])
+def test_layout_of_a_w800_has_a_slot_and_a_staging_area_of_one_size(name):
+    layout = wmtable.read_csv(boards.folder(name) / "partitions.csv")
+    assert layout.flash_size == 2 * MIB
+    assert max(row.offset + row.size for row in layout.rows) <= 2 * MIB
+    app, staging = layout.slots
+    assert (app.label, staging.label) == ("app", "app_ota") and app.size == staging.size
+    for before, after in zip(layout.rows, layout.rows[1:], strict=False):
+        assert before.offset + before.size <= after.offset
+    assert all(row.offset % SECTOR == row.size % SECTOR == 0 for row in layout.rows)
+
+
+@pytest.mark.parametrize(
+    ("row", "fault"),
+    [
+        ("late, 0x1F800, 0x1000", "late is not aligned"),
+        ("none, 0x1FB000, 0x0", "none is not aligned"),
+        ("over, 0x1EF000, 0x2000", "over begins before"),
+        ("odd, 0x1FB000", "bad row"),
+        ("odd, here, 0x1000", "bad row"),
+    ],
+)
+def test_layout_of_a_w800_that_does_not_add_up_is_refused(tmp_path, row, fault):
+    text = (boards.folder("W800") / "partitions.csv").read_text()
+    file = tmp_path / "partitions.csv"
+    file.write_text(f"{text}{row}\n")
+    with pytest.raises(SluiceError, match=fault):
+        wmtable.read_csv(file)
+    for label in ("bootloader", "app_ota"):
+        file.write_text("".join(line for line in text.splitlines(True) if label not in line))
+        with pytest.raises(SluiceError, match=label):
+            wmtable.read_csv(file)
 
 
 @pytest.mark.parametrize("name", BUILT)

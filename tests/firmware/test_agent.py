@@ -4,8 +4,8 @@ from doubles import SECTOR, Clock, Flash, pattern, raised, run
 
 from ota import log
 from ota.agent import Agent
-from ota.errors import Fail, Gone, Retry
-from ota.job import Job
+from ota.errors import Fail, Gone, Refuse, Retry
+from ota.job import File, Job
 from ota.journal import (
     ACTIVATED,
     DOWNLOADING,
@@ -17,6 +17,7 @@ from ota.journal import (
     Journal,
 )
 from ota.table import BOOT, TRANSITIONS
+from ota.update import Update
 
 HEAP = "2m"
 SIZE = 24 * SECTOR - 100
@@ -61,12 +62,15 @@ class Cell:
 class Slots:
     """Two slots and the boot loader's rule: an image not confirmed in its first run goes."""
 
+    def next(self):
+        return self.inactive
+
     def __init__(self):
         self.flash = {"ota_0": Flash(32), "ota_1": Flash(32)}
         self.running, self.inactive, self.version = "ota_0", "ota_1", "1.0.0"
         self.size = 32 * SECTOR
         self.trial = False
-        self.next = self.refuses = None
+        self.chosen = self.refuses = None
 
     @property
     def target(self):
@@ -80,23 +84,44 @@ class Slots:
     def activate(self):
         if self.refuses:
             raise Fail(self.refuses)
-        self.next = self.inactive
+        self.chosen = self.inactive
 
     def confirm(self):
         self.trial = False
 
     def boot(self):
-        if self.next or self.trial:
+        if self.chosen or self.trial:
             self.running, self.inactive = self.inactive, self.running
-            self.version = "2.0.0" if self.next else "1.0.0"
-        self.trial, self.next = bool(self.next), None
+            self.version = "2.0.0" if self.chosen else "1.0.0"
+        self.trial, self.chosen = bool(self.chosen), None
+
+
+class Staged(Slots):
+    """One slot, into which the boot loader copies what is staged, if it takes it at all."""
+
+    takes = True
+
+    def __init__(self):
+        super().__init__()
+        self.trial = None
+
+    def confirm(self):
+        pass
+
+    def next(self):
+        return "new"
+
+    def boot(self):
+        if self.chosen and self.takes:
+            self.running, self.version = "new", "2.0.0"
+        self.chosen = None
 
 
 class World:
     """A board and its cloud: what outlives a reset, and what each double is to do."""
 
-    def __init__(self, *jobs, data=None, settings=None):
-        self.slots, self.cells, self.clock = Slots(), (Cell(), Cell()), Clock()
+    def __init__(self, *jobs, data=None, settings=None, slots=None):
+        self.slots, self.cells, self.clock = slots or Slots(), (Cell(), Cell()), Clock()
         Cell.cuts = None
         self.jobs = list(jobs)  # a Job, or an error to raise, for each next_job
         self.accepted = []  # the same for accept; without one, the job itself
@@ -308,7 +333,7 @@ def test_booting_every_phase_and_slot_has_its_event():
             world = World()
             journal = Journal(world.cells)
             journal.begin(job(), "i", "ota_1", "1.0.0")
-            journal.write(phase=phase, step="failed", reason="r")
+            journal.write(phase=phase, step="failed", reason="r", next="ota_1")
             if slot != "old":
                 world.slots.running, world.slots.inactive = "ota_1", "ota_0"
             world.slots.boot = lambda: None
@@ -338,11 +363,11 @@ def test_booting_confirmed_before_it_was_noted_reports_success():
 def test_booting_a_trial_whose_activation_was_not_noted_reports_success():
     world = World(job())
     world.slots.activate = lambda: (
-        setattr(world.slots, "next", "ota_1"),
+        setattr(world.slots, "chosen", "ota_1"),
         setattr(Cell, "cuts", 0),
     )
     assert world.boot() == "Cut"
-    assert Journal(world.cells).phase == DOWNLOADING
+    assert Journal(world.cells)["next"]
     assert world.boot() == "Waits"
     assert world.reports[-1] == ("j1", "succeeded", "accepted v2.0.0")
 
@@ -354,6 +379,89 @@ def test_booting_back_in_the_old_image_reports_the_roll_back():
     assert world.slots.running == "ota_0"
     assert names(world.walked()[-3:]) == ["BOOTING", "CONNECTING", "REPORTING"]
     assert world.reports[-1] == ("j1", "failed", "rolled back: not confirmed in its trial")
+
+
+# -- a board without trials ----------------------------------------------------------------------
+
+
+def test_update_without_a_trial_succeeds_once_the_new_image_runs_and_is_healthy():
+    world = updated(slots=Staged())
+    world.walked()
+    assert world.boot() == "Waits"
+    assert names(world.walked()) == ["BOOTING", "TRYING", "REPORTING"]
+    assert world.reports[-2:] == [("j1", "trying", ""), ("j1", "succeeded", "accepted v2.0.0")]
+    assert world.boot() == "Waits"
+    assert world.reports[-1][1] == "succeeded" and len(world.reports) == 3
+
+
+def test_update_that_the_boot_loader_did_not_take_has_failed():
+    world = updated(slots=Staged())
+    world.slots.takes = False
+    assert world.boot() == "Waits"
+    assert world.reports[-1] == ("j1", "failed", "the boot loader did not take the image")
+
+
+def test_update_whose_power_fails_around_its_activation_succeeds_without_a_second_download():
+    for activated in (False, True):
+        world = World(job(), slots=Staged())
+        activate = world.slots.activate
+
+        def cut():
+            if activated:
+                activate()
+            raise Cut
+
+        world.slots.activate = cut
+        assert world.boot() == "Cut"
+        assert Journal(world.cells)["next"]
+        world.slots.activate = activate
+        if not activated:
+            world.jobs = [job(queued=False)]
+            assert world.boot() == "Reset"
+        assert world.boot() == "Waits"
+        assert world.reports[-1] == ("j1", "succeeded", "accepted v2.0.0")
+        assert len(world.fetched) == 24
+
+
+def test_image_that_is_sick_where_there_is_no_way_back_stays_and_has_failed():
+    world = updated(slots=Staged())
+    world.walked()
+    world.verdicts = [False]
+    assert world.boot() == "Waits"
+    assert names(world.walked()) == ["BOOTING", "TRYING", "REPORTING"]
+    reason = "self-test failed; it stays, as this board cannot go back"
+    assert world.reports[-1] == ("j1", "failed", reason)
+    assert world.slots.running == "new"
+
+
+def test_image_where_there_is_no_way_back_waits_for_its_link_without_a_deadline():
+    world = updated(slots=Staged())
+    world.faults["trying"] = [Retry("no answer")] * 1_000
+    world.links = [None] * 1_000  # a second each: far more than trial_s
+    assert world.boot() == "Waits"
+    assert world.reports[-1][1] == "succeeded"
+
+
+def test_job_that_requires_a_rollback_is_rejected_where_there_is_none():
+    demanding = dict(order(), rollback="required")
+    world = World(job(document=demanding), slots=Staged())
+    assert world.boot() == "Waits"
+    assert world.reports == [("j1", "rejected", "this board cannot roll back")]
+    assert not world.fetched
+    world = World(job(document=demanding))
+    assert world.boot() == "Reset"
+    back = {"operation": "rollback", "size": 1, "sha256": "0" * 64}
+    world = World(job(document=back), slots=Staged())
+    assert world.boot() == "Waits"
+    assert world.reports == [("j1", "rejected", "this board cannot roll back")]
+
+
+def test_update_is_refused_while_the_image_that_runs_is_on_trial():
+    world = World(job())
+    world.slots.trial = True
+    update = Update(world.slots, None, world.settings, world.buffer)
+    error = raised(Refuse, update.judge, File(1_000, "mqtt_stream"))
+    assert error.reason == "the image that runs is on trial"
 
 
 # -- the trial -----------------------------------------------------------------------------------
@@ -407,7 +515,7 @@ def test_trial_of_a_withdrawn_job_is_confirmed_all_the_same():
 
 def test_trial_without_a_job_is_confirmed_and_nothing_reported():
     world = World()
-    world.slots.next = "ota_1"
+    world.slots.chosen = "ota_1"
     assert world.boot() == "Waits"
     assert names(world.walked()) == ["BOOTING", "TRYING", "REPORTING"]
     assert not world.slots.trial and not world.reports
@@ -561,7 +669,7 @@ def test_download_cut_at_any_save_of_the_journal_ends_well_and_is_reported_once(
             assert runs < 6
             settled = world.reports and world.reports[-1][1] in ("succeeded", "failed")
             world.jobs = [] if settled else [job(queued=False)]
-            if world.slots.trial or world.slots.next:
+            if world.slots.trial or world.slots.chosen:
                 world.jobs = []
             end = world.boot()
         ended = Cell.cuts is not None
@@ -604,7 +712,7 @@ def test_download_that_fails_is_reported_with_its_reason():
         world.boot()
         assert world.walked()[-2:] == [("DOWNLOADING", "failed"), ("REPORTING", "reported")]
         assert world.reports == [("j1", "failed", reason)]
-        assert world.slots.running == "ota_0" and not world.slots.next and world.closed == 1
+        assert world.slots.running == "ota_0" and not world.slots.chosen and world.closed == 1
 
 
 def test_download_of_a_wrong_image_fails_before_it_is_written():
@@ -643,7 +751,7 @@ def test_verifying_a_signature_that_no_signer_made_fails():
     world = World(job(document=signed), settings={"signers": ["/gone.pem"]})
     world.boot()
     ((_, step, reason),) = world.reports
-    assert step == "failed" and reason == "no signer ecdsa" and not world.slots.next
+    assert step == "failed" and reason == "no signer ecdsa" and not world.slots.chosen
 
 
 def test_signature_that_is_no_base64_is_refused_before_a_byte_is_fetched():
@@ -667,14 +775,14 @@ def test_activating_a_withdrawn_job_changes_nothing():
     world.faults["applying"] = [Gone("CANCELED")]
     assert world.boot() == "Waits"
     assert world.walked()[-1] == ("ACTIVATING", "gone")
-    assert not world.slots.next and not world.reports
+    assert not world.slots.chosen and not world.reports
 
 
 def test_activating_with_the_link_lost_comes_back_to_it_without_a_download():
     world = World(job(), job(queued=False))
     world.faults["applying"] = [Retry("no answer")]
     assert world.boot() == "Reset"
-    assert world.fetched == list(range(24)) and world.slots.next == "ota_1"
+    assert world.fetched == list(range(24)) and world.slots.chosen == "ota_1"
 
 
 # -- reporting -----------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ def check(job):
     """Raises Refuse for an order that lacks what the image is told by."""
     field(job.order, "size", int, 1, _IMAGE_MAX)
     field(job.order, "sha256", str, _HEX, _HEX)
+    job.rollback = True  # so it is refused where the boot loader takes nothing back
 
 
 async def run(job, device):

@@ -10,9 +10,12 @@ async def activating(agent):
     await agent.dialect.report(agent.job, "applying", agent.info())
     await agent.hold()
     await agent.dialect.still(agent.job)
+    slots = agent.slots
+    following = slots.inactive if slots.trial is not None else slots.next()
     if agent.job.files[1:]:
-        plug_in("ota.staging", "activate")(agent.job, agent.slots.inactive)
+        plug_in("ota.staging", "activate")(agent.job, following)
         let_go("ota.staging")
-    agent.slots.activate()
+    agent.journal.write(next=following)
+    slots.activate()
     agent.journal.write(phase=ACTIVATED)
     return "ready"

@@ -1,6 +1,6 @@
 """What does this start mean? The journal and the slot that runs tell."""
 
-from ota.journal import REBOOTING
+from ota.journal import ACTIVATED, DOWNLOADING, REBOOTING
 from ota.loading import let_go, plug_in
 from ota.log import Log
 from ota.table import ANY, BOOT, NEW, OLD, TRIAL
@@ -11,7 +11,9 @@ log = Log("agent")
 async def booting(agent):
     """One row of BOOT."""
     journal, slots = agent.journal, agent.slots
-    slot = TRIAL if slots.trial else NEW if journal["slot"] == slots.running else OLD
+    slot = TRIAL if slots.trial else NEW if journal["next"] == slots.running else OLD
+    if slots.trial is None and slot == NEW and journal.phase in (DOWNLOADING, ACTIVATED):
+        slot = TRIAL  # its first boot, though nothing will take it back
     log.i("boot", slots.running, slots.version or "-", slot, journal.phase)
     for phase, where, event in BOOT:
         if phase in (ANY, journal.phase) and where in (ANY, slot):
@@ -19,7 +21,7 @@ async def booting(agent):
     if event == "confirmed":
         agent.succeed()
     elif event == "rolled_back":
-        journal.owe("failed", journal["reason"] or "rolled back: not confirmed in its trial")
+        journal.owe("failed", journal["reason"] or _returned(slots))
     elif journal.phase == REBOOTING:  # on trial, too
         verdict = "succeeded", "rebooted"
         if journal["files"]:
@@ -27,3 +29,9 @@ async def booting(agent):
             let_go("ota.staging")
         journal.owe(*verdict)
     return event
+
+
+def _returned(slots):
+    if slots.trial is None:
+        return "the boot loader did not take the image"
+    return "rolled back: not confirmed in its trial"

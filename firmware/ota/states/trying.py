@@ -1,4 +1,7 @@
-"""The trial of a new image: connect, tell, ask the application, confirm; before one deadline."""
+"""The trial of a new image: connect, tell, ask the application, confirm; before one deadline.
+
+On a board that cannot go back there is no deadline, and what fails is told, not undone.
+"""
 
 from ota.errors import Gone, OTAError, Retry
 from ota.journal import ACTIVATED, DOWNLOADING
@@ -9,16 +12,17 @@ log = Log("agent")
 
 
 async def trying(agent):
-    """It is confirmed; or "sick": left unconfirmed, so that the boot loader goes back."""
+    """It is confirmed; or "sick": left unconfirmed, so that the boot loader goes back.
+    "settled" where it cannot."""
     journal = agent.journal
-    if journal.phase == DOWNLOADING and journal["slot"] == agent.slots.running:
+    if journal.phase == DOWNLOADING and journal["next"] == agent.slots.running:
         journal.write(phase=ACTIVATED)  # power failed before that was noted
     try:
         await _reach(agent)
         if not await agent.healthy():
-            return _sick(journal, "self-test failed")
+            return _sick(agent, "self-test failed")
     except Exception as error:  # whatever it is, this image is not to stay
-        return _sick(journal, str(error) if isinstance(error, OTAError) else repr(error))
+        return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
     if there("/staged/promised"):
         plug_in("ota.staging", "confirm")()
@@ -30,24 +34,28 @@ async def trying(agent):
 
 async def _reach(agent):
     """Be linked, and have the cloud know of the trial. Raises Retry at the deadline."""
-    clock = agent.clock
+    clock, ends = agent.clock, agent.slots.trial
     end = clock.ticks_add(clock.ticks_ms(), agent.settings["trial_s"] * 1000)
     while True:
         left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
         try:
-            await agent.reach(agent.dialect.start, left_ms)
+            await agent.reach(agent.dialect.start, left_ms if ends else None)
             if agent.journal.phase == ACTIVATED:
                 await agent.dialect.report(agent.owed(), "trying", agent.info())
             return None
         except Gone as error:  # the job is; the image may be good all the same
             return log.w("gone", error)
         except Retry:
-            if not left_ms:
+            if ends and not left_ms:
                 raise
 
 
-def _sick(journal, reason):
+def _sick(agent, reason):
+    journal = agent.journal
     log.e("sick", reason)
+    if agent.slots.trial is None:
+        journal.owe("failed", reason + "; it stays, as this board cannot go back")
+        return "settled"
     if journal.phase == ACTIVATED:
         journal.write(reason="rolled back: " + reason)
     return "sick"

@@ -81,6 +81,11 @@ def _boot():
     return slots[(records[at][0] - 1) % len(slots)]
 
 
+def _disk():
+    """Where the file system lies."""
+    return Partition("vfs")
+
+
 class Partition:
     """One row of the partition table."""
 

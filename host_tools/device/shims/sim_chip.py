@@ -1,7 +1,8 @@
 """The chip under this process: its flash and meter, mapped from their files; its life.
 
 sys.argv[1] is what the supervisor passes, in words: the slot that runs ("ota_0"), the reset cause
-(a number of `machine`), the supervisor's process id, the device's name, the chip id, and a mode:
+(a number of `machine`), the supervisor's process id, the device's name, the chip id, a mode, and
+the module that is the chip's own ("esp32"). The modes:
 
     pipe   no terminal
     main   a terminal; the REPL after main
@@ -87,12 +88,11 @@ def start():
 
 def _mount():
     """LittleFS on the flash at /, the image's modules at /rom; the model's are at /shims."""
-    import esp32
-
+    native = __import__(words[6])
     frozen = "rom.bin" in os.listdir()
     rom = vfs.VfsRom(mapped("rom.bin")) if frozen else vfs.VfsPosix(os.getcwd() + "/rom")
     vfs.umount("/")
-    vfs.mount(vfs.VfsLfs2(esp32.Partition.find(1, label="vfs")[0]), "/")
+    vfs.mount(vfs.VfsLfs2(native._disk()), "/")
     vfs.mount(rom, "/rom", readonly=True)
     os.chdir("/")
     sys.path[:] = ["", "/shims", ".frozen", "/rom", "/lib"]

@@ -1,0 +1,26 @@
+"""A W800 of WinnerMicro, over its port's module `w800`: see README.md here."""
+
+import w800
+
+from hardware import set_time, wifi  # noqa: F401
+from ota.oneslot import OneSlot
+
+NAME = "W800"
+
+
+def slots():
+    """The slot and its staging area. Raises Fail when the partition table has not got them."""
+    return OneSlot(w800)
+
+
+def reset():
+    """Through the boot loader; does not return."""
+    w800.reboot()
+
+
+def watchdog(timeout_ms):
+    """A watchdog that resets the board unless fed; None for a timeout of 0."""
+    if timeout_ms:
+        w800.watchdog(timeout_ms)
+        return w800
+    return None

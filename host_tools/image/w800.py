@@ -1,0 +1,88 @@
+"""W800 images: made around modules, and read back.
+
+64 bytes of header, then the body: the archive of modules, and noise up to the size asked for. On
+a real chip such an image does nothing: it is there to be delivered, proven and simulated. Where it
+runs, the body lies 0x400 bytes after the header.
+Source: WinnerMicro wm_iot_sdk, image header.
+"""
+
+import binascii
+import random
+import struct
+
+from host_tools import boards
+from host_tools.device.wmtable import read_csv
+from host_tools.errors import SluiceError
+from host_tools.image import archive
+
+CHIP = "w800"
+BOARD = "SIM_W800"
+MAGIC = 0xA0FFFF9F
+HEADER = 64  # bytes
+GAP = 0x400  # bytes from the header to the body, where it runs
+USER = 1  # type of an image, in the attributes
+VERSION_MAX = 15  # bytes, and a zero
+XIP = 0x08000000  # address of the flash's first byte
+_FORM = "<8I16s3I"
+_CHECKED = 60  # bytes that the header's own CRC is over
+
+
+def crc(data: bytes) -> int:
+    """CRC-32 without its last inversion, as the boot loader takes it."""
+    return binascii.crc32(data) ^ 0xFFFFFFFF
+
+
+def pack_image(version: str, content: dict[str, bytes], size: int | None = None) -> bytes:
+    """An image of exactly `size` bytes, or as small as it gets, for the layout of SIM_W800.
+
+    raises   SluiceError: version too long, size too small
+    """
+    if len(version.encode()) > VERSION_MAX or not version.isprintable():
+        raise SluiceError(f"a version has 1 to {VERSION_MAX} printable bytes on a {CHIP}")
+    body = archive.pack(content)
+    least = HEADER + len(body) + -len(body) % 4
+    size = least if size is None else size
+    if size < least:
+        raise SluiceError(f"{size} bytes are too few: these modules take {least}")
+    noise = random.Random(f"{version} {size} {CHIP}")  # the same image every time
+    length = (size - HEADER) // 4 * 4
+    body += noise.randbytes(length - len(body))
+    return header(version, body) + body + noise.randbytes(size - HEADER - length)
+
+
+def header(version: str, body: bytes, attributes: int = USER) -> bytes:
+    """The header of a body that runs in `app`."""
+    layout = read_csv(boards.folder(BOARD) / "partitions.csv")
+    app, staging = (XIP + layout.labelled(label).offset for label in ("app", "app_ota"))
+    fields = (MAGIC, attributes, app + GAP, len(body), app, staging, crc(body), 0)
+    head = struct.pack("<8I16s3I", *fields, version.encode(), 0, 0, 0)
+    return head + struct.pack("<I", crc(head))
+
+
+def read(data: bytes) -> dict:
+    """What the header of a contiguous image tells: version, body, addresses.
+
+    raises   ValueError with a short reason, when it is none or not whole
+    """
+    if len(data) < HEADER:
+        raise ValueError("truncated")
+    magic, attributes, address, length, _, _, body_crc, _, version, *_ = struct.unpack_from(
+        _FORM, data
+    )
+    if magic != MAGIC:
+        raise ValueError("not a W800 image")
+    if crc(data[:_CHECKED]) != struct.unpack_from("<I", data, _CHECKED)[0]:
+        raise ValueError("the header's CRC is wrong")
+    if attributes & 0xF != USER or attributes >> 16 & 0x31 or attributes & 0x10:
+        raise ValueError(f"attributes 0x{attributes:x} are not those of a plain user image")
+    body = data[HEADER : HEADER + length]
+    if len(body) != length:
+        raise ValueError("truncated")
+    if crc(body) != body_crc:
+        raise ValueError("the body's CRC is wrong")
+    return {
+        "version": version.split(b"\0")[0].decode(errors="replace"),
+        "address": address,
+        "body": body,
+        "crc": body_crc,
+    }

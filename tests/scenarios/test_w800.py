@@ -1,0 +1,144 @@
+"""A board whose boot loader copies what is staged: no trial, no way back, and it says so."""
+
+import re
+from collections.abc import Callable
+
+import pytest
+from stage import HEAP, Stage, image
+
+from host_tools.device.norflash import SECTOR
+from host_tools.device.supervisor import Board
+from host_tools.image.modules import SELF_TESTS
+
+SMALL = 131_072  # bytes
+NAME = "SIM_W800"
+LARGEST = 0xD6000 - 2 * SECTOR  # bytes, of an image on this layout
+
+
+def new(version: str, size: int = SMALL, **more) -> bytes:
+    """An image for it."""
+    return image(version, size, chip="w800", **more)
+
+
+@pytest.fixture
+def staged(cloud, stage) -> Callable[..., Stage]:
+    """A function: (**config) → a stage with a simulated W800, switched off."""
+
+    def make(**config) -> Stage:
+        scene = stage(cloud, **config)
+        scene.board = Board(scene.root, scene.name, board=NAME, heap=HEAP)
+        return scene
+
+    return make
+
+
+def running(scene: Stage) -> str:
+    """The version that the board last started."""
+    return re.findall(r"boot: app (\S+) valid", "\n".join(scene.board.lines))[-1]
+
+
+def copies(scene: Stage) -> int:
+    """How often the boot loader copied what was staged."""
+    return sum(line.startswith("boot: copying") for line in scene.board.lines)
+
+
+@pytest.mark.parametrize(
+    ("size", "block"), [(LARGEST, 4096), (SMALL + 1, 16_384), (SMALL - 1, 256), (SMALL, 1024)]
+)
+def test_update_is_copied_over_what_ran_and_told_after_it_runs(staged, spy, size, block):
+    scene = staged(block=block, window=8)
+    ears = spy(scene)
+    board = scene.power_on()
+    fresh = new("1.1.0", size)
+    verdict = scene.verdict(scene.deploy(fresh))
+    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
+    assert running(scene) == "1.1.0" and copies(scene) == 1
+    assert board.slot_bytes("app_ota", size) == fresh
+    assert board.slot_bytes("app", 64) == fresh[:64]
+    assert ears.accepted("SUCCEEDED") == 1
+    area = board.table.labelled("app_ota")
+    assert max(board.meter.programs(at) for at in range(area.offset, area.offset + size, 256)) == 1
+    assert board.meter.lossy == 0
+
+
+def test_updates_one_after_the_other(staged):
+    scene = staged()
+    scene.power_on()
+    for version in ("1.1.0", "1.2.0", "1.3.0"):
+        assert scene.verdict(scene.deploy(new(version))).status == "SUCCEEDED", scene.tail
+        assert running(scene) == version
+    assert copies(scene) == 3
+
+
+BAD = {
+    "other_chip": (lambda: image("1.1.0", SMALL), "not an app image"),
+    "header": (lambda: changed(new("1.1.0"), 40), "header damaged"),
+    "body": (lambda: changed(new("1.1.0"), 70_000), "image damaged"),
+    "cut_short": (lambda: new("1.1.0")[:-100], "image cut short"),
+    "too_large": (lambda: new("1.1.0", LARGEST + 1), "image larger than the slot"),
+}
+
+
+def changed(data: bytes, at: int) -> bytes:
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
+@pytest.mark.parametrize("fault", BAD)
+def test_image_that_the_boot_loader_would_not_take_never_gets_to_it(staged, fault):
+    scene = staged()
+    board = scene.power_on()
+    make, reason = BAD[fault]
+    verdict = scene.verdict(scene.deploy(make()))
+    assert verdict.status in ("FAILED", "REJECTED") and verdict.reason.startswith(reason)
+    assert board.slot_bytes("app_ota", 64) == b"\xff" * 64
+    seen = len(board.lines)
+    board.cut_power()
+    board.wait_for("agent idle", 60, after=seen)
+    assert running(scene) == "1.0.0" and copies(scene) == 0
+    assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
+
+
+def test_image_that_fails_its_self_test_stays_and_the_job_has_failed(staged):
+    scene = staged()
+    scene.power_on()
+    verdict = scene.verdict(scene.deploy(new("1.1.0", app=SELF_TESTS["fail"])))
+    reason = "self-test failed; it stays, as this board cannot go back"
+    assert (verdict.status, verdict.reason) == ("FAILED", reason)
+    assert running(scene) == "1.1.0"
+    assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
+
+
+def test_boot_loader_that_does_not_take_the_image_is_told_of(staged):
+    scene = staged()
+    board = scene.power_on()
+    job = scene.deploy(new("1.1.0"))
+    board.wait_for("agent ACTIVATING ready", 60)
+    board.stop()
+    area = board.table.labelled("app_ota")
+    board.flash[area.offset + 5_000] &= 0  # a bit lost between the proof and the copy
+    board.start()
+    verdict = scene.verdict(job)
+    assert (verdict.status, verdict.reason) == (
+        "FAILED",
+        "the boot loader did not take the image",
+    )
+    assert running(scene) == "1.0.0"
+
+
+def test_job_that_requires_a_rollback_is_rejected_and_nothing_is_written(staged):
+    scene = staged()
+    board = scene.power_on()
+    demanding = scene.document(new("1.1.0")) | {"rollback": "required"}
+    for document in (demanding, {"operation": "rollback", "size": 1, "sha256": "0" * 64}):
+        before = board.meter.erases(board.table.labelled("app_ota").offset + SECTOR)
+        verdict = scene.verdict(scene.job(document))
+        assert (verdict.status, verdict.reason) == ("REJECTED", "this board cannot roll back")
+        assert board.meter.erases(board.table.labelled("app_ota").offset + SECTOR) == before
+    assert scene.verdict(scene.deploy(new("1.1.0"))).status == "SUCCEEDED"
+
+
+def test_job_that_requires_a_rollback_is_done_where_there_is_one(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    demanding = scene.document(image("1.1.0", SMALL)) | {"rollback": "required"}
+    assert scene.verdict(scene.job(demanding)).status == "SUCCEEDED"
