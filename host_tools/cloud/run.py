@@ -228,9 +228,9 @@ def run(
     lock = state.lock()
     if lock is None:
         raise SluiceError(f"a cloud runs in {root} already")
-    ended = threading.Event()
+    ended: list[int] = []  # no Event: setting one within its own wait waits for ever
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda number, _: ended.append(number))
     state.ready.unlink(missing_ok=True)
     with lock, opened(state) as things:
         cloud = Cloud(state, things, Faults(faults), listen)
@@ -238,7 +238,8 @@ def run(
             cloud.start(port, http_port)
             where = f"mqtts://localhost:{cloud.broker.port} and {cloud.endpoint}"
             print(f"cloud ready at {where}, state in {root}", flush=True)
-            while not ended.wait(TICK_S):
+            while not ended:
                 cloud.tick()
+                time.sleep(TICK_S)
         finally:
             cloud.stop()
