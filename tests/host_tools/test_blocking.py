@@ -1,0 +1,32 @@
+"""What firmware/DESIGN.md promises of the time between two awaits, in instructions."""
+
+import pytest
+
+from bench import blocking, callgrind
+from host_tools.compile import FIRMWARE
+
+pytestmark = pytest.mark.skipif(not callgrind.available(), reason=callgrind.MISSING)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The device code and what the stretches work on."""
+    made = tmp_path_factory.mktemp("blocking")
+    blocking.prepare(made)
+    return made
+
+
+@pytest.mark.parametrize("name", blocking.STRETCHES)
+def test_stretch_between_two_awaits_keeps_within_its_instructions(folder, name):
+    assert 1_000 < blocking.instructions(folder, name) <= blocking.LIMIT
+
+
+def test_turn_of_the_link_keeps_within_its_instructions_where_blocks_are_smallest(folder):
+    assert 1_000_000 < blocking.turn(folder, 256) <= blocking.LIMIT
+
+
+def test_limit_is_the_one_that_is_promised():
+    assert (
+        f"{blocking.LIMIT // 1_000_000} million instructions"
+        in (FIRMWARE / "DESIGN.md").read_text()
+    )
