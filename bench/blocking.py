@@ -37,6 +37,8 @@ STRETCHES = {
     "loading the largest module":  ("from ota.loading import *",
                                     "plug_in('ota.p256', 'steps'); let_go('ota.p256')"),
     "collecting a heap of 80 KB":  ("keep = [bytearray(64) for _ in range(800)]", "gc.collect()"),
+    "the digest of 16 sectors":    ("import hashlib; sha, buffer = hashlib.sha256(), bytes(4096)",
+                                    "for sector in range(16): sha.update(buffer)"),
     "a record of the journal":     ("journal = noted()", "journal.write(written=bytes(48))"),
 }
 # fmt: on
