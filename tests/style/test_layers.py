@@ -33,7 +33,7 @@ LAYERS = (
         "ota.update",
     ),
     ("ota.paths", "ota.staging", "ota.files"),
-    ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations."),
+    ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.relay"),
     ("ota.table", "ota.states."),
     ("ota.agent",),
     (

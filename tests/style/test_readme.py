@@ -213,6 +213,18 @@ def test_jobs_that_the_board_knows_are_documented():
         assert f'{{"operation": "{name}"' in documents, name
 
 
+def test_orders_are_documented_step_by_step():
+    words = literal(FIRMWARE / "ota/dialects/product_words.py", "STATUS")
+    stated = {row[0]: row[1:] for row in rows("Orders by thing/product")}
+    assert stated.keys() == words.keys() and told() <= words.keys()
+    for step, (status, share, upgrading) in words.items():
+        assert stated[step][0] == f"`{status}`", step
+        if status in ("failed", "rejected"):
+            continue
+        assert int(stated[step][1].split()[0]) == share, step
+        assert stated[step][2] == ("upgrade_firmware" if upgrading else "download_firmware"), step
+
+
 def test_reports_are_documented_with_their_status():
     stated = {row[0]: row for row in rows("What is reported, and when")}
     assert told() and told() <= wire().keys()

@@ -88,7 +88,8 @@ def _take(product, tid, bid, body):
     """The order is the open one, and in flash. Raises Refuse for one that makes no sense."""
     entries = field(field(body, "data", dict), "devices", list, 1, _DEVICES)
     devices = [_device(entry) for entry in entries]
-    devices.sort(key=lambda device: device["sn"] == product.gateway)
+    others = [device for device in devices if device["sn"] != product.gateway]
+    devices = others + [device for device in devices if device["sn"] == product.gateway]
     sns = [device["sn"] for device in devices]
     if len(set(sns)) < len(sns):
         raise Refuse("job document names a device twice")

@@ -9,6 +9,7 @@ import pytest
 
 from host_tools.cloud import orders
 from host_tools.cloud.product import ATTEMPTS, BAD_PARAMETERS, REPLY_S, Products
+from host_tools.image.seal import unsealed
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/004_product.json").read_text())
 SAID = {message["name"]: json.loads(message["payload"]) for message in VECTORS["messages"]}
@@ -251,6 +252,8 @@ def test_order_by_the_command_reaches_the_gateway_with_a_file_that_can_be_had(
     with urllib.request.urlopen(own["file_url"]) as answer:
         data = answer.read()
     assert (hashlib.md5(data).hexdigest(), len(data)) == (own["md5"], own["file_size"])
+    size, algorithm, _ = unsealed(data)
+    assert (data[:size], algorithm) == (image.read_bytes(), "ECDSA")
     assert (own["sn"], own["file_name"]) == ("gateway1", "gate.bin")
     assert own["file_url"].startswith("http://127.0.0.1:")
 
