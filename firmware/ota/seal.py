@@ -6,14 +6,37 @@ The seal is the end of the file and is counted in its size; what is signed is al
 follows an app image is not looked at by the boot loader. host_tools/image/seal.py makes it.
 """
 
+from binascii import hexlify
 from struct import unpack_from
 
 from micropython import const
+
+from ota.errors import Fail
+from ota.loading import let_go, plug_in
 
 _FOOT = const(12)  # bytes: length, algorithm, zero, magic
 _SIGNATURE = const(512)  # bytes at most: RSA-4096
 _MAGIC = b"sluicesg"
 _ALGORITHMS = {1: "ecdsa", 2: "rsa"}
+
+
+async def unseal(file, slot, buffer, settings, pause):
+    """How many bytes of the file are signed; its own signature, if it has one, becomes its.
+
+    raises   Fail when the slot does not hold what was ordered, or no signature where one must be
+    """
+    if file.md5:
+        found = await plug_in("ota.digest", "md5")(slot, file.size, buffer, pause)
+        let_go("ota.digest")
+        if hexlify(found).decode() != file.md5:
+            raise Fail("md5 is not the one ordered")
+    found = find(slot, file.size, buffer) if file.sealed else None
+    if not found and file.sealed and not settings["allow_unsigned"]:
+        raise Fail("no signature, neither in the order nor in the image")
+    if not found or settings["allow_unsigned"] and not settings["signers"]:
+        return file.size
+    size, file.signature, file.algorithm = found
+    return size
 
 
 def find(slot, size, buffer):
