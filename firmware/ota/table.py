@@ -32,7 +32,7 @@ TRANSITIONS = {
     OPERATING:    {"done": REPORTING, "genuine": ACTIVATING, "reboot": RESETTING,
                    "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
     DOWNLOADING: {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
-    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING},
+    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING, "lost": CONNECTING},
     ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
     TRYING:       {"healthy": REPORTING, "settled": REPORTING,
                    "sick": RESETTING},  # unconfirmed: rolls back

@@ -851,5 +851,6 @@ def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
         assert meaning("DOWNLOADING", MemoryError(), starved) == "lost"
     assert meaning("DOWNLOADING", MemoryError(), 3) == "failed"
     assert meaning("IDLE", MemoryError(), 99) == "lost"
-    assert meaning("VERIFYING", MemoryError(), 0) == "failed"
+    assert meaning("VERIFYING", MemoryError(), 0) == "lost"
+    assert meaning("VERIFYING", MemoryError(), 3) == "failed"
     assert meaning("BOOTING", MemoryError(), 0) is None

@@ -11,6 +11,9 @@ from host_tools.compile import FIRMWARE
 NEVER = {  # (state, event) that the tree allows and the code does not, and why
     ("CONNECTING", "lost"): "without a deadline, reach tries for ever",
 }
+STARVED = {"VERIFYING"}  # "lost" there is a full heap, tried again: ota.table.meaning
+    "VERIFYING"
+}  # lose nothing but a full heap, which is tried again: see ota.table.meaning
 RAISING = Raising()
 
 
@@ -92,6 +95,9 @@ def test_state_every_event_has_a_row_and_every_row_its_event(state, table):
     errors = raised(state, table)
     if "failed" in rows:
         errors.add("failed")  # an exception that nobody foresaw
+    if state in STARVED:
+        assert "lost" not in errors, "strike it from STARVED"
+        errors.add("lost")
     impossible = {event for at, event in NEVER if at == state}
     happens = returned(state, table) | errors - impossible
     assert happens - rows == set(), "without a row"

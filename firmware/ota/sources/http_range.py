@@ -72,8 +72,11 @@ class HTTPRange:
         return int(total)
 
     async def close(self):
-        """Drop the connection."""
-        self._http.close()
+        """Drop the connection, and what it was made of: a stale reference to this is not to keep
+        that in the heap, too, when the signature needs the room."""
+        http, self._http = self._http, None
+        if http:
+            http.close()
 
     def _last(self, image, first):
         """The last byte of the span to ask for: up to what is there already."""
