@@ -12,8 +12,6 @@ NEVER = {  # (state, event) that the tree allows and the code does not, and why
     ("CONNECTING", "lost"): "without a deadline, reach tries for ever",
 }
 STARVED = {"VERIFYING"}  # "lost" there is a full heap, tried again: ota.table.meaning
-    "VERIFYING"
-}  # lose nothing but a full heap, which is tried again: see ota.table.meaning
 RAISING = Raising()
 
 
