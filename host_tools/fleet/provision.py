@@ -136,16 +136,17 @@ def remove(iot, name: str) -> None:
     """Delete a thing, the certificates that speak for it alone, and our policy if it is unused."""
     thing = iot.describe_thing(thingName=name)["thingArn"]
     policies: set[str] = set()
+    gone: set[str] = set()  # AWS may list for a while what was taken away
     for arn in listed(iot, "list_thing_principals", "principals", thingName=name):
         iot.detach_thing_principal(thingName=name, principal=arn)
-        if not list(listed(iot, "list_principal_things", "things", principal=arn)):
+        if not set(listed(iot, "list_principal_things", "things", principal=arn)) - {name}:
             policies |= retire(iot, arn)
+            gone.add(arn)
     patiently(lambda: iot.delete_thing(thingName=name))
     for policy in sorted(policies):
-        if is_ours(iot, policy, thing) and not list(
-            listed(iot, "list_targets_for_policy", "targets", policyName=policy)
-        ):
-            iot.delete_policy(policyName=policy)
+        left = set(listed(iot, "list_targets_for_policy", "targets", policyName=policy)) - gone
+        if is_ours(iot, policy, thing) and not left:
+            patiently(lambda policy=policy: iot.delete_policy(policyName=policy))
 
 
 def retire(iot, arn: str) -> set[str]:
