@@ -60,7 +60,7 @@ def test_agent_that_cannot_link_shows_its_last_lines_and_a_second_run_copies_not
     assert complaint == ("sluice: the agent was not ready within 12 s; its last lines tell why\n")
     assert "attempt failed" in said
     assert "copied " in said and " 0 were right" in said
-    operations = rested.meter.operations
+    operations = rested.meter.operations  # it has been running for a while: its port is free
     code, said, _ = flash("--endpoint", "127.0.0.1:1", "--wait", "0")
     assert code == 0
     assert "nothing to copy: all" in said
@@ -185,9 +185,11 @@ def test_board_that_loses_its_power_meanwhile_goes_on_where_it_was(flash: Flash,
     complaint = refused(flash("--wait", "0"))
     assert "fell silent" in complaint or "left its raw REPL" in complaint
     rested.wait_for("power: cut")
+    seen = len(rested.lines)
     code, said, _ = flash("--wait", "0")
     assert code == 0
     assert "were there from a run before, 0 were right" in said
+    rested.wait_for("agent BOOTING", after=seen)  # it is started by this process, port and all
     assert "nothing to copy" in flash("--wait", "0")[1]
 
 
