@@ -1,9 +1,11 @@
 """The application beside the agent: it shares the session, holds back resets, judges images."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-from stage import Cloud, Stage, image, soon
+from stage import Cloud, Stage, image, sluice, soon
 
 from host_tools.image.modules import EXAMPLE
 
@@ -133,3 +135,18 @@ def test_example_runs_beside_an_update_of_full_size_with_a_heap_of_80_kb(cloud, 
     assert scene.verdict(job).status == "SUCCEEDED", scene.tail
     assert any("app reading" in line for line in board.lines[index(scene, " trial") :])
     assert not any("MemoryError" in line for line in board.lines)
+
+
+def test_new_board_runs_an_application_and_a_flashed_one_keeps_its_own(cloud, stage, tmp_path):
+    scene = stage(cloud)
+    line = ("device", "run", scene.name, "--state", scene.root, "--app")
+    code, _, error = sluice(*line, tmp_path / "none.py")
+    assert (code, error.count("\n")) == (1, 1) and "no such file" in error
+    command = [sys.executable, "-m", "host_tools.cli", *map(str, line), str(EXAMPLE)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as board:
+        try:
+            assert any("app reading 1" in text for text in board.stdout)
+        finally:
+            board.terminate()
+    code, _, error = sluice(*line, EXAMPLE)
+    assert (code, error.count("\n")) == (1, 1) and "has an image already" in error
