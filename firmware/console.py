@@ -1,6 +1,6 @@
 """The board's REPL: what a person may do by hand, once Ctrl-C has stopped the agent.
 
-main.py gives these verbs to the prompt then, and not before: while the agent runs they cost no
+prompt.py gives these verbs to the REPL then, and not before: while the agent runs they cost no
 RAM. `from console import *` does it by hand. The agent is started by a soft reset, so that heap
 and sockets are as at any other start. A password that is asked for is not shown; none is printed.
 """

@@ -69,12 +69,7 @@ def main():
         let_go("starting")
         agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
         let_go("wiring", "net.tls")
-        try:
-            asyncio.run(start(agent, link, app, watchdog))
-        finally:  # Ctrl-C: what holds the agent is let go
-            link.close()
-            asyncio.new_event_loop()
-            asyncio.core.cur_task = None
+        asyncio.run(start(agent, link, app, watchdog))
     except Fail as error:
         log.e("cannot start:", error)
         if not (slots and slots.trial):
@@ -90,5 +85,4 @@ if __name__ in ("__main__", "main"):
     try:
         main()
     finally:  # Ctrl-C, or a board that cannot start: someone is at the prompt
-        del buffer
-        plug_in("console", "greet")()
+        import prompt  # noqa: F401

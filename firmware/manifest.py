@@ -9,6 +9,7 @@ for name in (
     "config.py",
     "console.py",
     "console_net.py",
+    "prompt.py",
     "hardware.py",
     "main.py",
     "starting.py",

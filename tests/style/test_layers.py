@@ -51,6 +51,7 @@ LAYERS = (
     ("config", "hardware"),
     ("wiring", "console_net", "starting"),
     ("console",),
+    ("prompt",),
     ("main",),
 )
 PLUGGED = ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.states.")
@@ -60,7 +61,8 @@ LISTS = "ota.plugins"  # names every plug-in and imports none
 ONLY = {
     "machine": ("hardware",), "network": ("hardware",), "esp32": (), "w800": (), "ntptime": (),
     "socket": ("net.",), "tls": ("net.",), "ssl": ("net.",), "select": ("net.",),
-    "umqtt.simple": ("net.",), "asyncio": ("net.", "main", "wiring", "console", "console_net"),
+    "umqtt.simple": ("net.",),
+    "asyncio": ("net.", "main", "wiring", "console", "console_net", "prompt"),
     "board": ("main", "wiring", "console", "console_net"), "app": ("starting",),
 }  # fmt: skip
 TREES = trees()
