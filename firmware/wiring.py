@@ -35,7 +35,7 @@ def build(settings, slots, app, buffer):
     )
     agent = Agent(
         slots,
-        Journal((File("/journal.0"), File("/journal.1"))),
+        Journal(_cells()),
         _built("DIALECTS", settings["dialect"], link, thing, clock, slots.version, settings),
         _reach(settings, link, clock),
         _source(settings, link, clock, context),
@@ -52,9 +52,25 @@ def build(settings, slots, app, buffer):
         agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
     _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("build", "_credentials", "_reach", "_shadow", "_source", "_healthy", "_hold"):
+    for name in (
+        "build",
+        "_cells",
+        "_credentials",
+        "_reach",
+        "_shadow",
+        "_source",
+        "_healthy",
+        "_hold",
+    ):
         globals().pop(name)
     return agent, link
+
+
+def _cells():
+    """Where the journal is kept: in two files, unless the board has a better place."""
+    if hasattr(board, "cells"):
+        return board.cells()
+    return File("/journal.0"), File("/journal.1")
 
 
 def _reach(settings, link, clock):

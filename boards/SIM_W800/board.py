@@ -3,7 +3,7 @@
 import w800
 
 from hardware import set_time, wifi  # noqa: F401
-from ota.oneslot import OneSlot
+from ota.oneslot import Cell, OneSlot
 
 NAME = "SIM_W800"
 
@@ -11,6 +11,11 @@ NAME = "SIM_W800"
 def slots():
     """The slot and its staging area. Raises Fail when the partition table has not got them."""
     return OneSlot(w800)
+
+
+def cells():
+    """Where the journal is kept: the key-value store, which outlives the file system."""
+    return Cell(w800, "journal.0"), Cell(w800, "journal.1")
 
 
 def reset():

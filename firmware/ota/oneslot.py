@@ -7,7 +7,7 @@ A header at the start of the staging area is all that the boot loader needs to t
 the image's first sector waits in another place until all the rest is there and proven. The last
 sector is the boot loader's own; it is erased, as the vendor's SDK erases it, before it is to look.
 
-flash    part_find, flash_read, flash_write, flash_erase: see boards/W800/README.md
+flash    part_find, flash_read, flash_write, flash_erase, kv_get, kv_set: see boards/W800/README.md
 source   WinnerMicro wm_iot_sdk: partition table, ota
 """
 
@@ -71,6 +71,20 @@ class OneSlot:
 
     def confirm(self):
         """Nothing to end."""
+
+
+class Cell:
+    """A record of the journal in the key-value store: see ota.journal.Journal."""
+
+    def __init__(self, flash, key):
+        self._flash = flash
+        self._key = key
+
+    def load(self):
+        return self._flash.kv_get(self._key) or b""
+
+    def save(self, data):
+        self._flash.kv_set(self._key, data)
 
 
 class Area:

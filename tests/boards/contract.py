@@ -62,6 +62,19 @@ def slots():
     told("size", found.size)
 
 
+def journal():
+    """Records as long as the journal's outlive one another, and are whole."""
+    if not hasattr(board, "cells"):
+        return
+    first, second = board.cells()
+    assert first.load() == second.load() == b""
+    for size in (10, 1_024, 0, 600):
+        first.save(bytes([size % 251]) * size)
+        second.save(b"second")
+        assert first.load() == bytes([size % 251]) * size and second.load() == b"second"
+    told("cells", 2)
+
+
 def rest():
     assert board.watchdog(0) is None
     board.watchdog(60_000).feed()
@@ -79,6 +92,7 @@ def rest():
 told("name", board.NAME)
 assert not {"socket", "tls", "asyncio"} & set(sys.modules)
 slots()
+journal()
 rest()
 told("end", "reset follows")
 board.reset()

@@ -10,7 +10,7 @@ from spy import Spy
 from stage import CHECKPOINT, Cloud, Stage, image
 
 PARTS = ("nothing", "front", "back", "whole")  # of the operation at which the power fails
-SIZE = 100_000  # bytes: a checkpoint of the journal lies in mid-download
+SIZE = 120_000  # bytes: a checkpoint of the journal lies in mid-download
 BLOCK, WINDOW = 4096, 8  # bytes; blocks asked for at once
 NOT_CONFIRMED = "rolled back: not confirmed in its trial"
 
