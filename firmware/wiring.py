@@ -52,16 +52,8 @@ def build(settings, slots, app, buffer):
         agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
     _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in (
-        "build",
-        "_cells",
-        "_credentials",
-        "_reach",
-        "_shadow",
-        "_source",
-        "_healthy",
-        "_hold",
-    ):
+    made = "build _cells _credentials _reach _shadow _source _healthy _hold"
+    for name in made.split():
         globals().pop(name)
     return agent, link
 
