@@ -18,12 +18,20 @@ from host_tools.fleet.update import File, by_signer, offer, own_signature, uploa
 from host_tools.signing import digest, load_key
 
 BUCKET = "sluice-images"
+FILES = 10  # of a job; a board takes no more
 ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role for anything
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     parser.add_argument("image", type=Path, metavar="IMAGE")
+    parser.add_argument(
+        "--file",
+        action="append",
+        default=[],
+        metavar="SRC=DEST",
+        help="goes with it",
+    )
     targets.arguments(parser)
     parser.add_argument("--key", type=Path, help="signs the image; default: DIR/signer.key")
     parser.add_argument("--signer", default="signer.crt", help="its certificate, on the board")
@@ -50,17 +58,29 @@ def run(args: argparse.Namespace) -> int:
     job = settings.settings(args)
     cloud = reach(args, wanted)
     bucket, role = args.bucket or BUCKET, args.role or ROLE
-    signing = signature(args, bucket)
+    parts = [(args.image, None), *map(part, args.file)]
+    signed = [(path, place, signature(args, path, bucket)) for path, place in parts]
     with plainly():
         arns = targets.arns(cloud.iot, wanted)
-        file = File(args.image, upload(cloud, args.image, bucket, args.new_bucket), signing)
-        name = offer(cloud, [file], arns, args.protocol, role, job)
+        files = [
+            File(path, upload(cloud, path, bucket, args.new_bucket), signing, place)
+            for path, place, signing in signed
+        ]
+        name = offer(cloud, files, arns, args.protocol, role, job)
     if cloud.rehearsal:
         return 0
     print(name, flush=True)
     if not args.wait:
         return 0
     return watch.wait(cloud, name, wanted.things if not wanted.groups else None, args.timeout)
+
+
+def part(text: str) -> tuple[Path, str]:
+    """(file, path on the board) of an option SRC=DEST; the board's rules for paths are its own."""
+    source, _, place = text.rpartition("=")
+    if not source or not place:
+        raise SluiceError(f"--file {text}: SRC=DEST is wanted")
+    return Path(source), place
 
 
 def check(args: argparse.Namespace) -> None:
@@ -72,6 +92,8 @@ def check(args: argparse.Namespace) -> None:
         raise SluiceError("--endpoint-url is for --aws")
     if args.key and args.signer_profile:
         raise SluiceError("either --key signs, or --signer-profile has AWS Signer sign")
+    if len(args.file) > FILES - 1:
+        raise SluiceError(f"a job brings {FILES} files at most, the image among them")
     if args.wait and args.continuous:
         raise SluiceError("a --continuous job has no end to --wait for")
 
@@ -84,10 +106,10 @@ def reach(args: argparse.Namespace, wanted: targets.Targets) -> Clients:
     return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
 
 
-def signature(args: argparse.Namespace, bucket: str) -> dict:
-    """`codeSigning` of the image, by whoever signs it."""
+def signature(args: argparse.Namespace, path: Path, bucket: str) -> dict:
+    """`codeSigning` of a file, by whoever signs it."""
     if args.signer_profile:
-        digest(args.image)  # it must be there, and not empty
+        digest(path)  # it must be there, and not empty
         return by_signer(args.signer_profile, bucket)
     key = load_key(args.key or State(args.state).signer_key)
-    return own_signature(args.image, key, args.signer)
+    return own_signature(path, key, args.signer)

@@ -33,11 +33,18 @@ class File:
 
     where     bucket, key, version
     signing   `codeSigning` of CreateOTAUpdate
+    place     path on the board's file system; None for the app image
     """
 
     path: Path
     where: dict[str, str]
     signing: Parameters
+    place: str | None = None
+
+    @property
+    def naming(self) -> tuple[str, Parameters]:
+        """(name on the board, the member that tells its type); an image's type is 0, unsaid."""
+        return (self.place, {"fileType": 1}) if self.place else (self.path.name, {})
 
 
 def upload(cloud: Clients, image: Path, bucket: str, new: bool = False) -> dict[str, str]:
@@ -124,10 +131,11 @@ def _update(
     """By CreateOTAUpdate; its job's id, once AWS has made that."""
     entries = [
         {
-            "fileName": file.path.name,
+            "fileName": file.naming[0],
             "fileLocation": {"s3Location": file.where},
             "codeSigning": file.signing,
         }
+        | file.naming[1]
         for file in files
     ]
     cloud.iot.create_ota_update(
@@ -154,12 +162,12 @@ def _entry(cloud: Clients, number: int, file: File, protocol: str) -> Parameters
     custom = file.signing["customCodeSigning"]
     kind = f"sig-sha256-{custom['signatureAlgorithm'].lower()}"
     entry = {
-        "filepath": file.path.name,
+        "filepath": file.naming[0],
         "filesize": file.path.stat().st_size,
         "fileid": number,
         "certfile": custom["certificateChain"]["certificateName"],
         kind: base64.b64encode(custom["signature"]["inlineDocument"]).decode(),
-    }
+    } | file.naming[1]
     if protocol == "http":
         host = f"s3.{cloud.region}.amazonaws.com"
         address = f"https://{host}/{file.where['bucket']}/{file.where['key']}"

@@ -7,8 +7,7 @@ async def downloading(agent):
     """Every byte is in the slot."""
     await agent.dialect.report(agent.job, "downloading", agent.info())
     if agent.job.files[1:]:
-        await plug_in("ota.files", "fetch")(agent)
-        let_go("ota.files", "ota.staging")
+        await _fetch_files(agent)
     update, file = agent.update, agent.job.files[0]
     image = update.open(agent.job)
     source = agent.source(file, agent.settings["block"])
@@ -32,3 +31,15 @@ async def downloading(agent):
         let_go(*plug_in("ota.plugins", "SOURCES")[file.source][1:], "ota.plugins")
     update.note()
     return "complete"
+
+
+async def _fetch_files(agent):
+    """What comes with the image comes first; the code for one makes room for that of the other."""
+    agent.drop()
+    try:
+        await plug_in("ota.files", "fetch")(agent)
+    finally:
+        let_go("ota.files", "ota.staging", "ota.image")
+    from ota.update import Update
+
+    agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
