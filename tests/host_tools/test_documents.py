@@ -109,6 +109,12 @@ def test_document_that_keeps_the_rules_passes(document, shape):
 BAD = [
     ({}, "unknown shape"),
     ({"action": "reboot"}, "unknown shape"),
+    (of_file(fileType=1), "'filepath' is a required"),
+    (of_file(fileType=1, filepath="../a"), "afr_ota.files[0].filepath:"),
+    (of_file(fileType=1, filepath="a/"), "afr_ota.files[0].filepath:"),
+    (afr(files=[FILE, FILE]), "afr_ota.files:"),
+    ({"operation": "download", "url": HTTP, "path": "a/../../b"}, "path:"),
+    (INSTALL | {"files": ENTRY | {"fileName": "\u00e4"}}, "files.fileName:"),
     ({"afr_ota": []}, "afr_ota:"),
     (afr(protocols=None), "'protocols' is a required"),
     (afr(protocols=["FTP"]), "afr_ota.protocols[0]:"),

@@ -9,6 +9,7 @@ from stage import Cloud, Stage, good, image, soon
 from test_kinds import stored, template
 
 from host_tools.commands import deploy
+from host_tools.commands.image import SELF_TESTS
 from host_tools.device import provision
 
 SMALL = 131_072  # bytes
@@ -73,8 +74,7 @@ def create(scene: Stage, document: dict) -> str:
 
 @pytest.mark.parametrize("protocol", ["mqtt", "http"])
 def test_files_of_an_image_arrive_and_stay_with_it(scene, protocol):
-    if protocol == "mqtt":  # its document is shorter, without addresses
-        scene.board.heap = "80k"  # with all code loaded into it
+    scene.board.heap = {"mqtt": "88k", "http": "96k"}[protocol]  # with all code loaded into it
     scene.power_on()
     verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL), protocol))
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
@@ -83,7 +83,7 @@ def test_files_of_an_image_arrive_and_stay_with_it(scene, protocol):
 
 def test_files_of_an_image_that_fails_its_trial_are_as_they_were(scene):
     scene.power_on()
-    verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL, self_test="fail")))
+    verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL, app=SELF_TESTS["fail"])))
     assert verdict.status == "FAILED" and verdict.reason.startswith("rolled back"), scene.tail
     assert any("placed /app.txt" in line for line in scene.board.lines)
     assert new(scene) == OLD
