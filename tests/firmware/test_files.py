@@ -502,7 +502,7 @@ def test_files_with_a_bad_signature_keep_their_image_from_running():
     with board:
         world.boot()
         assert world.verdict() == ("failed", "no signer ecdsa")
-        assert tree() == BEFORE and world.slots.next is None
+        assert tree() == BEFORE and world.slots.chosen is None
 
 
 def test_files_of_an_image_refused_by_the_boot_loader_are_not_put_in_place():
@@ -538,7 +538,7 @@ def test_image_with_files_and_the_power_cut_anywhere_ends_with_both_or_neither()
                     ends.append("Cut")
             if ends[-1] == "Cut":
                 board.cut_after(None)
-            going = world.slots.trial or world.slots.next
+            going = world.slots.trial or world.slots.chosen
             told = world.reports and world.verdict()[0] in ("succeeded", "failed")
             world.jobs = [] if going or told else [asked(both(), queued=False)]
             assert len(ends) < 8, ends
