@@ -28,7 +28,7 @@ from host_tools.errors import SluiceError
 
 Case = tuple[int, str]  # bytes of a block, and the format that it comes in
 
-JSON, CBOR = "blockparser", "cborparser"  # the device's modules that read them
+JSON, CBOR = "json", "cbor"  # forms of a stream
 CASES: tuple[Case, ...] = (
     *((block, JSON) for block in (256, 1_024, 4_096, 16_384, 98_304)),
     *((block, CBOR) for block in (1_024, 4_096, 16_384, 98_304)),
@@ -97,8 +97,7 @@ def run(packets, size, block, form):
     image = Image(Slot(), size, block)
     with open(packets, "rb") as file:
         words = Link(file), Clock(), "THING", what, block, 8
-        parser = __import__("ota." + form, None, None, ("BlockParser",)).BlockParser
-        stream = mqtt_stream.MQTTStream(*words, parser, ["", 0])
+        stream = mqtt_stream.MQTTStream(*words, form, ["", 0])
         try:
             stream.fetch(image, pause).send(None)
         except StopIteration:

@@ -108,7 +108,7 @@ def _shadow(agent, name, key):
 def _source(settings, link, clock, context):
     thing, ca = settings["thing"], settings.pop("http_ca")
     http_first = settings.pop("protocol") == "http"
-    parser = "ota.cborparser" if settings["stream_format"] == "cbor" else "ota.blockparser"
+    form = settings.pop("stream_format")
     history = ["", 0]
 
     def source(file, block):
@@ -119,7 +119,7 @@ def _source(settings, link, clock, context):
             let_go("net.http", "net.address")  # its code stays for as long as what was made
             return _built("SOURCES", file.source, http, file, history)
         words = link, clock, thing, file, block, settings["window"]
-        return _built("SOURCES", file.source, *words, plug_in(parser, "BlockParser"), history)
+        return _built("SOURCES", file.source, *words, form, history)
 
     return source
 

@@ -81,6 +81,10 @@ class Agent:
         try:
             return await plug_in(path, self.state.lower())(self)
         except Exception as error:
+            if isinstance(error, MemoryError):
+                self.starved += 1
+                self.drop()  # first of all: to go on takes room
+                let_go(path)
             event = plug_in("ota.table", "meaning")(self.state, error, self.starved)
             if event is None:
                 raise
@@ -89,9 +93,7 @@ class Agent:
             if not isinstance(error, OTAError):
                 sys.print_exception(error)
                 fault = Fail("internal error: " + repr(error))
-            if isinstance(error, MemoryError):
-                self.starved += 1
-            if event in ("failed", "gone") or isinstance(error, MemoryError):
+            if event in ("failed", "gone"):
                 self.drop()
             if event == "failed":
                 self.journal.owe("failed", str(fault), self.job)

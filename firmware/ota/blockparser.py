@@ -34,14 +34,7 @@ class BlockParser:
                decoded bytes in order when `wanted` said True
     token      bytes; file, index, length: int, as the message says; None when it does not;
     decoded    bytes of payload so far, when it was wanted
-
-    `form`, `dumps` and `loads` are for the small messages of such a stream: the last part of its
-    topics, a dict → text or bytes, and back; `loads` raises ValueError.
     """
-
-    form = "json"
-    dumps = staticmethod(json.dumps)
-    loads = staticmethod(json.loads)
 
     def __init__(self, receiver):
         self._receiver = receiver

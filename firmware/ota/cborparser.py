@@ -30,9 +30,10 @@ _ITEM, _NUMBER, _PASSING, _GATHERING, _PAYLOAD, _WHOLE, _BAD = range(7)  # what 
 
 
 class BlockParser:
-    """Parses one message at a time for a receiver; see ota.blockparser, whose twin it is."""
+    """Parses one message at a time for a receiver; see ota.blockparser, whose twin it is.
 
-    form = "cbor"
+    `dumps` and `loads` are for the small messages of such a stream, as json has them.
+    """
 
     def __init__(self, receiver):
         self._receiver = receiver

@@ -56,7 +56,7 @@ def meaning(state, fault, starved=0):
     hiccup, where the state has a row for one, but for the fourth time in the same job.
     """
     rows = TRANSITIONS[state]
-    if isinstance(fault, MemoryError) and "lost" in rows and (starved < 3 or "failed" not in rows):
+    if isinstance(fault, MemoryError) and "lost" in rows and (starved < 4 or "failed" not in rows):
         return "lost"
     for kind, event in ERRORS:
         if isinstance(fault, kind):

@@ -847,10 +847,10 @@ def test_refusal_after_the_start_is_said_as_failed():
 def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
     from ota.table import meaning
 
-    for starved in range(3):
+    for starved in (1, 2, 3):
         assert meaning("DOWNLOADING", MemoryError(), starved) == "lost"
-    assert meaning("DOWNLOADING", MemoryError(), 3) == "failed"
+    assert meaning("DOWNLOADING", MemoryError(), 4) == "failed"
     assert meaning("IDLE", MemoryError(), 99) == "lost"
-    assert meaning("VERIFYING", MemoryError(), 0) == "lost"
-    assert meaning("VERIFYING", MemoryError(), 3) == "failed"
-    assert meaning("BOOTING", MemoryError(), 0) is None
+    assert meaning("VERIFYING", MemoryError(), 1) == "lost"
+    assert meaning("VERIFYING", MemoryError(), 4) == "failed"
+    assert meaning("BOOTING", MemoryError(), 1) is None

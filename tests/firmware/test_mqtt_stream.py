@@ -8,7 +8,6 @@ from doubles import SECTOR, Flash, Link, pattern, raised, run
 from test_cborparser import head
 
 from ota import log
-from ota.blockparser import BlockParser
 from ota.cborparser import BlockParser as CBORParser
 from ota.errors import Fail, Gone, Retry
 from ota.image import Image
@@ -24,7 +23,7 @@ PREFIX = "$aws/things/%s/streams/%s/" % (THING, STREAM)
 class Server:
     """A stream of one file. `order` is that of the keys; `fault` changes what is sent."""
 
-    parser = BlockParser
+    form = "json"
 
     def __init__(self, data, file=0, order="cfilp", fault=None):
         self.data = data
@@ -36,7 +35,7 @@ class Server:
         self.description = {"s": 1, "d": "d", "r": [{"f": file, "z": len(data)}]}
 
     def __call__(self, topic, message):
-        assert topic.startswith(PREFIX) and topic.endswith("/" + self.parser.form)
+        assert topic.startswith(PREFIX) and topic.endswith("/" + self.form)
         request = self.read(message)
         self.token = request["c"]
         if "/describe/" in topic:
@@ -71,7 +70,7 @@ class Server:
 class CBORServer(Server):
     """The same in CBOR, in maps of indefinite length as AWS has them."""
 
-    parser = CBORParser
+    form = "cbor"
 
     def describe(self):
         self.description["c"] = self.token
@@ -115,7 +114,7 @@ def made(server, block=SECTOR, window=8, check=None, written=None, size=None, hi
     flash = Flash(-(-size // SECTOR))
     image = Image(flash, size, block, check, written)
     link = Link(server)
-    words = (link, link.clock, THING, file, block, window, server.parser, history or ["", 0])
+    words = (link, link.clock, THING, file, block, window, server.form, history or ["", 0])
     stream = MQTTStream(*words)
     return stream, image, flash, link
 
@@ -558,7 +557,7 @@ def test_stream_whose_topics_are_over_256_bytes_fails_by_name():
     file = File(4_096, "mqtt_stream")
     file.stream = STREAM + "s"
     try:
-        MQTTStream(None, None, THING, file, 4_096, 8, BlockParser, ["", 0])
+        MQTTStream(None, None, THING, file, 4_096, 8, "json", ["", 0])
         raise AssertionError("taken")
     except Fail as error:
         assert "256 bytes" in str(error)

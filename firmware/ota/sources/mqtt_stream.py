@@ -11,6 +11,7 @@ memory   under 1 KiB, whatever the block and the window
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"
 """
 
+import json
 from random import getrandbits
 
 from micropython import const
@@ -28,6 +29,7 @@ _FRUITLESS = const(6)  # times in a row that nothing came, before the link is gi
 _RUNS = const(2)  # requests out at a time
 
 _DESCRIPTION = "ota.sources.description"  # needed once in a download
+_BLOCKS, _CBOR = "ota.blockparser", "ota.cborparser"
 _PASSING = ("InternalError", "RequestThrottled")  # worth another try
 
 log = Log("stream")
@@ -42,15 +44,15 @@ class MQTTStream:
     file     ota.job.File
     block    bytes of a block: 256, 512, 1,024, 2,048 or a multiple of 4,096
     window   blocks asked for at once, at most
-    parser   the class that reads its messages, of ota.blockparser or ota.cborparser
+    form     of its messages, "json" or "cbor"
     history  list of two, kept by the caller between downloads, for ota.sources.description
     """
 
-    def __init__(self, link, clock, thing, file, block, window, parser, history):
+    def __init__(self, link, clock, thing, file, block, window, form, history):
         self._link = link
         self._clock = clock
         self._prefix = "$aws/things/%s/streams/%s/" % (thing, file.stream)
-        self._parser = parser
+        self._form = form
         self._history = history
         if len(self._prefix) + len("description/json") > _TOPIC:
             raise Fail("stream's topic longer than 256 bytes")
@@ -69,7 +71,7 @@ class MQTTStream:
         raises   Retry when the stream is silent, Fail when it cannot give the file
         """
         blocks = self._blocks = _Blocks(
-            image, self._file.id, self._block, self._token, self._clock, self._parser
+            image, self._file.id, self._block, self._token, self._clock
         )
         await self._open()
         patience_ms, fruitless = _PATIENCE_MS, 0
@@ -97,14 +99,21 @@ class MQTTStream:
     # -- describing --------------------------------------------------------------------------
 
     async def _open(self):
-        """Subscribe to what comes, then have the stream say what it holds, where it will."""
+        """Have the stream say what it holds, where it will; then load what reads its blocks."""
         await self._link.subscribe(self.topic("rejected"), self._on_rejected)
-        await self._link.subscribe(self.topic("data"), self._blocks)
         try:
             describe = plug_in(_DESCRIPTION, "describe")
             self._version = await describe(self, self._link, self._file, self._history)
         finally:
             describe = let_go(_DESCRIPTION)
+        path = _BLOCKS if self._form == "json" else _CBOR
+        self._blocks.parser = plug_in(path, "BlockParser")(self._blocks)
+        await self._link.subscribe(self.topic("data"), self._blocks)
+
+    @property
+    def _codec(self):
+        """What has `dumps` and `loads` for the small messages."""
+        return json if self._form == "json" else plug_in(_CBOR, "BlockParser")
 
     @property
     def error(self):
@@ -113,12 +122,12 @@ class MQTTStream:
 
     def topic(self, what):
         """The topic of this kind of message."""
-        return self._prefix + what + "/" + self._parser.form
+        return self._prefix + what + "/" + self._form
 
     def publish(self, request, members):
         """Send a request with our token."""
         members["c"] = self._token
-        self._link.publish(self.topic(request), self._parser.dumps(members))
+        self._link.publish(self.topic(request), self._codec.dumps(members))
 
     def _on_rejected(self, topic, payload):
         """Both spellings of an error: `o m c` and `code message clientToken`."""
@@ -132,7 +141,7 @@ class MQTTStream:
     def answer(self, payload):
         """The members of a message, unless it is none or answers somebody else: then None."""
         try:
-            value = self._parser.loads(payload or b"")
+            value = self._codec.loads(payload or b"")
         except ValueError:
             return None
         if not isinstance(value, dict):
@@ -187,13 +196,13 @@ class MQTTStream:
 class _Blocks:
     """The link's sink for the data topic: parses each block and hands its bytes to the image."""
 
-    def __init__(self, image, file_id, block, token, clock, parser):
+    def __init__(self, image, file_id, block, token, clock):
         self._image = image
         self._file = file_id
         self._block = block
         self._token = token.encode()
         self._clock = clock
-        self._parser = parser(self)
+        self.parser = None  # set before the first block
         self._index = None  # of the block that is being taken
         self._late_index = False
         self._heard = clock.ticks_ms()
@@ -237,18 +246,18 @@ class _Blocks:
     # -- called by the link ------------------------------------------------------------------
 
     def begin(self, topic, size):
-        self._parser.reset()
+        self.parser.reset()
         self._index = None
         return not self.error
 
     def feed(self, buf, at, end):
         self._heard = self._clock.ticks_ms()
         if not self.error:
-            self._parser.feed(buf, at, end)
+            self.parser.feed(buf, at, end)
 
     def end(self):
         """Count the block when it is the one that was expected, whole and right."""
-        parser, index = self._parser, self._index
+        parser, index = self.parser, self._index
         if index is None or self.error:
             return
         good = (

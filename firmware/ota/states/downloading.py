@@ -11,6 +11,8 @@ async def downloading(agent):
     update, file = agent.update, agent.job.files[0]
     image = update.open(agent.job)
     source = agent.source(file, agent.settings["block"])
+    code = plug_in("ota.plugins", "SOURCES")[file.source][1:]  # now: later there may be no room
+    let_go("ota.plugins")
     reported = agent.clock.ticks_ms()
 
     async def watch():
@@ -26,9 +28,11 @@ async def downloading(agent):
     try:
         await source.fetch(image, watch)
     finally:
-        await source.close()
-        source = None
-        let_go(*plug_in("ota.plugins", "SOURCES")[file.source][1:], "ota.plugins")
+        try:
+            await source.close()
+        finally:
+            source = None
+            let_go(*code)
     update.note()
     return "complete"
 
