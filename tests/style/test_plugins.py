@@ -5,7 +5,7 @@ import ast
 import pytest
 from sources import trees
 
-from host_tools.compile import FIRMWARE
+from host_tools.compile import FIRMWARE, firmware_sources
 
 TREES = trees()
 LISTED_IN = "ota.plugins"
@@ -85,3 +85,13 @@ def test_states_are_modules_with_a_coroutine_of_their_name():
     assert states
     for module in states:
         assert module.rsplit(".", 1)[1] in defined(module)
+
+
+def test_jobs_cannot_replace_a_module_of_the_firmware():
+    kept = next(
+        ast.literal_eval(node.value)
+        for node in TREES["ota.paths"].body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_OURS"
+    )
+    own = {path.split("/")[0].removesuffix(".py") for path in firmware_sources()} | {"board"}
+    assert own <= set(kept.split())
