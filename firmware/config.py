@@ -40,6 +40,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "keepalive_s":        (60, 30, 1200),   # AWS takes less for 30
     "poll_s":             (900, 30, 86_400),  # asking for jobs, should a notice be lost
     "report_s":           (5, 1, 3600),     # between two reports of progress
+    "step_timeout_min":   (0, -1, 10_080),  # of a step, kept by the cloud; 0: none set
     "trial_s":            (300, 10, 3600),  # for a new image to connect and be found healthy
     "hold_s":             (60, 0, 3600),    # for the application to let an ordered reset be
     "watchdog_s":         (0, 0, 300),      # 0: none, as while developing

@@ -32,6 +32,7 @@ Example: {"drop_blocks": {"every": 7, "times": 1}, "reject": {"topic": "/update"
 "RequestThrottled", "times": 2}}
 """
 
+import contextlib
 import json
 import time
 from collections import Counter
@@ -39,6 +40,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from host_tools.cloud import cbor
 from host_tools.cloud.executions import Message, compact
 from host_tools.cloud.jobs import owner
 from host_tools.errors import SluiceError
@@ -203,11 +205,12 @@ def read_rules(file: Path) -> dict[str, Rule]:
 
 
 def token(payload: bytes) -> dict[str, str]:
-    """The client token of a request in JSON, by its key, to be said again in the answer."""
-    try:
-        request = json.loads(payload)
-    except ValueError:
-        return {}
+    """The client token of a request, by its key, to be said again in the answer."""
+    request = None
+    for read in (json.loads, cbor.loads):
+        with contextlib.suppress(ValueError, RecursionError):
+            request = read(payload)
+            break
     found = request if isinstance(request, dict) else {}
     return {key: found[key] for key in ("c", "clientToken") if isinstance(found.get(key), str)}
 
@@ -222,7 +225,8 @@ def refusal(topic: str, code: str | int | None, echo: dict[str, str]) -> list[Me
         head, _, form = topic.rpartition("/")
         code = code or "InternalError"
         body = {"o": code, "m": text, "code": code, "message": text} | echo
-        return [Message(f"{head.rpartition('/')[0]}/rejected/{form}", compact(body))]
+        write = cbor.dumps if form == "cbor" else compact
+        return [Message(f"{head.rpartition('/')[0]}/rejected/{form}", write(body))]
     code = code or (500 if found[1] == "shadow" else "InternalError")
     body = {"code": code, "message": text, "timestamp": int(time.time())} | echo
     return [Message(f"{topic}/rejected", compact(body))]

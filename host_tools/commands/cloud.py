@@ -1,4 +1,4 @@
-"""Run a local cloud: an MQTT broker, AWS IoT Jobs, streams, a bucket, and AWS's calls to them.
+"""Run a local cloud: broker, AWS IoT Jobs, streams, shadows, bucket, products, and their calls.
 
 `sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there; that
 file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that

@@ -5,6 +5,7 @@ import json
 from doubles import Link, raised, run
 
 from ota.dialects.aws_jobs import AWSJobs
+from ota.dialects.aws_pending import describe_job, pending_jobs
 from ota.errors import Gone, Retry
 from ota.job import Job
 
@@ -571,3 +572,94 @@ def test_answers_whose_members_are_of_the_wrong_type_raise_nothing_else():
         jobs, link, cloud, job = at_work(("j1/get", True, {"execution": wrong}))
         link.bring(*notice({"timestamp": 1}))
         raised(Gone, jobs.still, job)
+
+
+# -- the step timer ------------------------------------------------------------------------------
+
+
+def test_step_timer_goes_with_every_report_that_keeps_the_job_going():
+    for minutes, wanted in ((30, [30, 30, None]), (-1, [-1, -1, None]), (0, [None] * 3)):
+        cloud = Cloud(*[("j1/update", True, {})] * 3)
+        link = Link(cloud)
+        jobs = AWSJobs(link, THING, {"step_timeout_min": minutes})
+        run(link.subscribe(PREFIX + "+/update/+", jobs._on_answer))
+        for step in ("downloading", "applying", "succeeded"):
+            run(jobs.report(started(), step, INFO))
+        told = [request.get("stepTimeoutInMinutes") for _, request in cloud.requests]
+        assert told == wanted
+
+
+# -- versions as the service counts them ---------------------------------------------------------
+
+
+def test_report_goes_on_with_the_version_that_the_service_tells():
+    for version, wanted in ((7, 7), (None, 3), ("7", 3), ([], 3)):
+        state = {"executionState": {"status": "IN_PROGRESS", "versionNumber": version}}
+        jobs, link, cloud, job = at_work(("j1/update", True, state))
+        run(jobs.report(job, "downloading", INFO))
+        assert job.version == wanted
+        ((_, request),) = cloud.requests
+        assert request["includeJobExecutionState"] is True
+        assert request["expectedVersion"] == 2 and request["executionNumber"] == 1
+
+
+# -- looking at jobs -----------------------------------------------------------------------------
+
+
+def summary(id, number=1):
+    return {"jobId": id, "queuedAt": 1, "lastUpdatedAt": 1, "versionNumber": 1,
+            "executionNumber": number}  # fmt: skip
+
+
+def test_pending_jobs_are_listed_running_before_queued():
+    answer = {"inProgressJobs": [summary("a")], "queuedJobs": [summary("b"), summary("c", 2)]}
+    link = Link(Cloud(("get", True, answer)))
+    found = run(pending_jobs(link, THING))
+    assert found == [("a", 1, "IN_PROGRESS"), ("b", 1, "QUEUED"), ("c", 2, "QUEUED")]
+    assert not link.sinks
+
+
+def test_pending_jobs_that_are_none_or_nonsense_are_none():
+    for answer in ({"inProgressJobs": [], "queuedJobs": []}, {}, {"queuedJobs": 5},
+                   {"inProgressJobs": [5, None]}):  # fmt: skip
+        assert run(pending_jobs(Link(Cloud(("get", True, answer))), THING)) == []
+
+
+def test_pending_jobs_refused_or_unanswered_say_so():
+    link = Link(Cloud(("get", False, refusal("InvalidJson"))))
+    assert "InvalidJson" in str(raised(Retry, pending_jobs, link, THING))
+    for answer in (None, {"clientToken": "theirs"}, b"junk", b"[]"):
+        link = Link(Cloud(("get", True, answer)))
+        assert str(raised(Retry, pending_jobs, link, THING)) == "no answer get"
+        assert not link.sinks
+
+
+def test_job_is_described_with_or_without_its_document_and_by_number():
+    answer = execution("j9")
+    for words, wanted in (
+        ((), {"includeJobDocument": True}),
+        ((False,), {"includeJobDocument": False}),
+        ((False, 3), {"includeJobDocument": False, "executionNumber": 3}),
+    ):
+        jobs, link, cloud = speaker(("j9/get", True, answer))
+        assert run(describe_job(link, jobs, "j9", *words)) == answer["execution"]
+        ((_, request),) = cloud.requests
+        request.pop("clientToken")
+        assert request == wanted
+
+
+def test_job_is_described_after_the_agents_own_request():
+    jobs, link, cloud = speaker(("j9/get", True, execution("j9")))
+    jobs.token = "sluice-1"
+    assert str(raised(Retry, describe_job, link, jobs, "j9")) == "busy get"
+    assert not cloud.requests
+    jobs.token = None
+    assert run(describe_job(link, jobs, "j9"))["jobId"] == "j9"
+
+
+def test_job_described_that_there_is_none_of_says_so():
+    jobs, link, cloud = speaker(("$next/get", True, {}))
+    assert run(describe_job(link, jobs, "$next")) == {}
+    for code in ("ResourceNotFound", "TerminalStateReached", "RequestThrottled"):
+        jobs, link, cloud = speaker(("j9/get", False, refusal(code)))
+        assert code in str(raised(Retry, describe_job, link, jobs, "j9"))

@@ -42,10 +42,11 @@ class AWSJobs:
         self._stirred = False  # something changed that could not be read: ask
         self._doubted = False  # the job at hand may have been withdrawn
         self._job = None  # the job at hand
-        self._token = None  # of the request that is out
+        self.token = None  # of the request that is out
         self._answer = None  # (accepted, dict), when it came
         self._serial = getrandbits(24) << 8
         self._subscribed = False
+        self.timer = others[-1].pop("step_timeout_min") if others else 0  # minutes
 
     # -- what the agent asks -----------------------------------------------------------------
 
@@ -156,25 +157,25 @@ class AWSJobs:
     async def request(self, name, payload):
         """(accepted, answer) for one request. Raises Retry after 15 s without one."""
         self._serial += 1
-        self._token = payload["clientToken"] = "sluice-%x" % self._serial
+        self.token = payload["clientToken"] = "sluice-%x" % self._serial
         self._answer = None
         self._link.publish(self._prefix + name, json.dumps(payload), qos=1)
         if not await self._link.wait(lambda: self._answer, _ANSWER_MS):
             raise Retry("no answer", name)
-        self._token = None
+        self.token = None
         return self._answer
 
     def _on_answer(self, topic, payload):
         accepted = topic.endswith(b"/accepted")
         if payload is None:
-            if self._token and not self._answer:
+            if self.token and not self._answer:
                 self._answer = (False, {"code": "too large"})
             return
         answer = _object(payload)
         token = answer.get("clientToken")
         if token == "progress":
             self._on_progress(accepted, answer)
-        elif token and token == self._token:
+        elif token and token == self.token:
             self._answer = (accepted, answer)
 
     def _on_progress(self, accepted, answer):

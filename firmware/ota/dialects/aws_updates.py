@@ -39,19 +39,21 @@ async def report(jobs, job, step, info):
     """Tell a step or an outcome until it is accepted; see AWSJobs.report."""
     status = WIRE[step][0]
     for _ in range(_TRIES):
-        accepted, answer = await jobs.request(
-            job.id + "/update",
-            {
-                "status": status,
-                "statusDetails": details(step, info),
-                "expectedVersion": job.version,
-                "executionNumber": job.number,
-            },
-        )
+        request = {
+            "status": status,
+            "statusDetails": details(step, info),
+            "expectedVersion": job.version,
+            "executionNumber": job.number,
+            "includeJobExecutionState": True,
+        }
+        if status in OPEN and jobs.timer:
+            request["stepTimeoutInMinutes"] = jobs.timer
+        accepted, answer = await jobs.request(job.id + "/update", request)
         if not accepted:
             status = _overtaken(jobs, job, status, answer)
         else:
-            job.version += 1
+            state = member(answer, "executionState")
+            job.version = number(state.get("versionNumber"), job.version + 1)
             job.queued = False
         if accepted or not status:
             if WIRE[step][0] not in OPEN:
