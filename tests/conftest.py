@@ -20,7 +20,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     into = tmp_path_factory.mktemp("mpy")
     sources = firmware_sources()
     sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
-    compile_tree(sources, into)
+    compile_tree(sources, into, short=False)
     return into
 
 

@@ -111,6 +111,6 @@ def _compiled(session: pytest.Session) -> Path:
         into = session.config._tmp_path_factory.mktemp("device")
         sources = firmware_sources()
         sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
-        compile_tree(sources, into)
+        compile_tree(sources, into, short=False)
         session.device_code = into
     return session.device_code

@@ -8,7 +8,6 @@ from doubles import SECTOR, Flash, pattern, run
 from test_link import THING, linked, publish, quiet
 from test_mqtt_stream import STREAM, Server
 
-from ota.blockparser import BlockParser
 from ota.digest import sha256
 from ota.image import Image
 from ota.job import File
@@ -67,7 +66,7 @@ def downloaded(block, window, size=SIZE):
     file = File(size, "mqtt_stream")
     file.stream, file.id = STREAM, 0
     image = Image(slot, size, block)
-    words = link, link._clock, THING, file, block, window, BlockParser, ["", 0]
+    words = link, link._clock, THING, file, block, window, "json", ["", 0]
     counted = Counted(
         erases=lambda: sum(slot.erases), programs=lambda: slot.programs, bytes=lambda: taken[0]
     )

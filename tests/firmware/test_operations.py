@@ -352,7 +352,7 @@ def test_reboot_with_the_power_cut_at_any_save_is_ordered_once_and_told():
 def test_reboot_into_a_new_image_confirms_it_and_is_told():
     world = World(asked("reboot"))
     assert world.boot() == "Reset"
-    world.slots.next = "ota_1"  # as someone may have set on the console
+    world.slots.chosen = "ota_1"  # as someone may have set on the console
     assert world.boot() == "Waits"
     assert names(world.walked()[-3:]) == ["BOOTING", "TRYING", "REPORTING"]
     assert not world.slots.trial and outcome(world) == ("succeeded", "rebooted")
@@ -514,7 +514,7 @@ def test_rollback_with_the_power_cut_at_any_save_ends_in_one_verdict():
         while world.boot() != "Waits":
             runs += 1
             assert runs < 6
-            going = world.slots.trial or world.slots.next
+            going = world.slots.trial or world.slots.chosen
             world.jobs = [] if going else [job("back", queued=False, document=document)]
         Cell.cuts = None
         verdicts = {step for _, step, _ in world.reports if step in ("succeeded", "failed")}
