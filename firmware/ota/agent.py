@@ -64,6 +64,7 @@ class Agent:
         self.update = None  # ota.update.Update, while the job brings an image
         self.state = "BOOTING"
         self.starved = 0  # times the heap was full in this job
+        self.vain = 0  # attempts at it in a row that brought nothing
         self.chore = None  # awaited between jobs, when `seen` is not the journal's last record
         self.seen = None
 

@@ -132,9 +132,12 @@ def _watch(agent, image, staged, noted):
     """What is awaited between blocks: note, tell, and see whether the job is still ours."""
     clock, block = agent.clock, agent.settings["block"]
     told, kept = clock.ticks_ms(), image.received
+    had = kept
 
     async def watch():
         nonlocal told, kept
+        if image.received > had:
+            agent.vain = 0
         if image.received - kept >= _CHECKPOINT:
             kept = image.received
             staged.flush()  # first the medium, then the record

@@ -131,6 +131,7 @@ class World:
         self.begun = []  # reports of downloads that begin, which are not among the others
         self.data = data or pattern(SIZE)
         self.fetched = []  # blocks that were brought
+        self.silences = []  # errors that fetch raises before it brings anything
         self.links = []  # errors that reach raises before it works
         self.verdicts = [True]
         self.buffer = bytearray(SECTOR)
@@ -185,6 +186,7 @@ class World:
 
     async def fetch(self, image, watch):
         block = self.settings["block"]
+        self._or_raise(self.silences.pop(0) if self.silences else None)
         while image.missing() >= 0:
             at = image.missing() // block * block
             part = self.data[at : at + block]
@@ -842,6 +844,22 @@ def test_refusal_after_the_start_is_said_as_failed():
     world.accepted = [job(queued=False, document=order(size=33 * SECTOR))]
     world.boot()
     assert world.reports[0][1] == "failed"
+
+
+def test_download_that_gets_nowhere_has_failed_after_16_attempts():
+    world = World(*[job(queued=False) for _ in range(16)])
+    world.silences = [Retry("untrusted server")] * 16
+    assert world.boot() == "Waits"
+    assert world.reports == [("j1", "failed", "download gets nowhere: untrusted server")]
+
+
+def test_download_that_gets_on_now_and_then_is_tried_for_ever():
+    world = World(*[job(queued=False) for _ in range(41)])
+    silence, lost = Retry("stream is silent"), Retry("not linked")
+    world.silences = [silence] * 15 + [None] + [silence] * 14 + [None] + [silence] * 9
+    world.watches = [None, None, lost, None, None, lost]
+    assert world.boot() == "Reset"
+    assert world.fetched == list(range(24))
 
 
 def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():

@@ -237,6 +237,14 @@ def test_own_operation_that_raises_is_a_verdict():
         assert world.reports == [("j1", "failed", reason)]
 
 
+def test_own_operation_that_gets_nowhere_has_failed_after_16_attempts():
+    silent = (
+        "from ota.errors import Retry\nasync def run(job, device):\n    raise Retry('no answer')\n"
+    )
+    world = own(silent, times=16)
+    assert world.reports == [("j1", "failed", "operation gets nowhere: no answer")]
+
+
 def test_own_operation_that_loses_the_link_is_run_again():
     world = own(
         "from ota.errors import Retry\n"

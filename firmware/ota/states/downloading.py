@@ -1,10 +1,25 @@
 """Fetch what is missing of the image, wherever an earlier attempt left off."""
 
+from micropython import const
+
+from ota.errors import Fail, Retry
 from ota.loading import let_go, plug_in
+
+_VAIN = const(16)  # attempts in a row that bring nothing, though the cloud is in reach
 
 
 async def downloading(agent):
     """Every byte is in the slot."""
+    try:
+        return await _bring(agent)
+    except Retry as error:
+        agent.vain += 1
+        if agent.vain == _VAIN:
+            raise Fail("download gets nowhere:", error)
+        raise
+
+
+async def _bring(agent):
     await agent.dialect.report(agent.job, "downloading", agent.info())
     if agent.job.files[1:]:
         await _fetch_files(agent)
@@ -13,11 +28,13 @@ async def downloading(agent):
     source = agent.source(file, agent.settings["block"])
     code = plug_in("ota.plugins", "SOURCES")[file.source][1:]  # now: later there may be no room
     let_go("ota.plugins")
-    reported = agent.clock.ticks_ms()
+    reported, had = agent.clock.ticks_ms(), image.received
 
     async def watch():
         """Between blocks: note, tell, and see whether the job is still ours."""
         nonlocal reported
+        if image.received > had:
+            agent.vain = 0
         now = agent.clock.ticks_ms()
         update.checkpoint()
         if agent.clock.ticks_diff(now, reported) >= agent.settings["report_s"] * 1000:

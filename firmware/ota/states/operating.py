@@ -6,6 +6,7 @@ from ota.errors import Fail, Refuse, Retry
 from ota.journal import DOWNLOADING, OPERATING, REBOOTING
 from ota.loading import let_go, plug_in
 
+_VAIN = const(16)  # attempts in a row that get nowhere, though the cloud is in reach
 _RUNS = const(3)  # cut off by a reset so often, an operation has failed
 
 
@@ -20,8 +21,11 @@ async def operating(agent):
         reason = await plug_in(job.paths[0], "run")(job, agent)
     except Refuse as error:  # too late for that: the job is started
         raise Fail(str(error))
-    except Retry:
+    except Retry as error:
         journal.write(runs=runs)  # with the link, not by a reset
+        agent.vain += 1
+        if agent.vain == _VAIN:
+            raise Fail("operation gets nowhere:", error)
         raise
     finally:
         let_go(*job.paths)

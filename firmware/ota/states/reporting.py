@@ -23,5 +23,5 @@ async def reporting(agent):
         plug_in("ota.staging", "drop")()
         let_go("ota.staging")
     agent.drop()
-    agent.starved = 0
+    agent.starved = agent.vain = 0
     return "reported"
