@@ -28,6 +28,7 @@ from host_tools.errors import SluiceError
 
 Case = tuple[int, str]  # bytes of a block, and the format that it comes in
 
+BUFFER = 512  # bytes that the device reads at a time
 JSON, CBOR = "json", "cbor"  # forms of a stream
 CASES: tuple[Case, ...] = (
     *((block, JSON) for block in (256, 1_024, 4_096, 16_384, 98_304)),
@@ -113,7 +114,7 @@ def packets(size: int, case: Case) -> Iterator[bytes]:
     suffix = "cbor" if form == CBOR else "json"
     prefix = f"$aws/things/{THING}/streams/{STREAM}/"
     about = {"c": TOKEN, "s": 1, "r": [{"f": 0, "z": size}]}
-    yield publish(f"{prefix}description/{suffix}", about)
+    yield padded(f"{prefix}description/{suffix}", about)
     noise = random.Random(block)
     for index in range(size // block):
         data: bytes | str = noise.randbytes(block)
@@ -121,6 +122,12 @@ def packets(size: int, case: Case) -> Iterator[bytes]:
             data = base64.b64encode(data).decode()
         message = {"c": TOKEN, "f": 0, "i": index, "l": block, "p": data}
         yield publish(f"{prefix}data/{suffix}", message)
+
+
+def padded(topic: str, message: dict) -> bytes:
+    """The packet, so long that a read of the device's buffer ends with it: blocks come later."""
+    lengths = (publish(topic, message | {"d": "-" * count}) for count in range(2 * BUFFER))
+    return next(packet for packet in lengths if len(packet) % BUFFER == 0)
 
 
 def publish(topic: str, message: dict) -> bytes:

@@ -108,7 +108,7 @@ def _shadow(agent, name, key):
 def _source(settings, link, clock, context):
     thing, ca = settings["thing"], settings.pop("http_ca")
     http_first = settings.pop("protocol") == "http"
-    form = settings.pop("stream_format")
+    form = settings["stream_format"]
     history = ["", 0]
 
     def source(file, block):

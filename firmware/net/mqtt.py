@@ -75,7 +75,7 @@ class Link(MQTTClient):
         self.close()
         self._reader.reset()
         self._session += 1
-        self.connack = self._pinged = None
+        self.connack = self.pinged = None
         self._out = self._behind = b""
         self._sent = self._heard = self._clock.ticks_ms()
         try:
@@ -243,11 +243,11 @@ class Link(MQTTClient):
         """A ping after half the keep-alive time of silence either way; its answer in 15 s."""
         now, half_ms = self._clock.ticks_ms(), self.keepalive * 500
         age_ms = self._clock.ticks_diff
-        if self._pinged is not None:
-            if age_ms(now, self._pinged) > _ANSWER_MS:
+        if self.pinged is not None:
+            if age_ms(now, self.pinged) > _ANSWER_MS:
                 raise Retry("no PINGRESP")
         elif age_ms(now, self._sent) > half_ms or age_ms(now, self._heard) > half_ms:
-            self._pinged = now
+            self.pinged = now
             self.send(packet(0xC0))
 
     def send(self, data):
@@ -283,7 +283,7 @@ class Link(MQTTClient):
         elif kind == 0x20:
             self.connack = head[1]
         elif kind == 0xD0:
-            self._pinged = None
+            self.pinged = None
         elif number in self._awaited:
             self._awaited[number] = head[2] if kind == 0x90 else 0
 

@@ -47,7 +47,7 @@ SHOWN = (  # a line of the board → who acts, and what the user is told
     (re.compile(r"mqtt linked (\S+)"),           "board", "linked to {0} over mutual TLS"),
     (re.compile(r"attempt failed: (.+)"),        "board", "[yellow]cannot link yet: {0}[/]"),
     (re.compile(r"agent job (\S+)"),             "board", "hears of job {0}"),
-    (re.compile(r"agent signed by (\S+)"),       "board", "the image is genuine: signed by {0}"),
+    (re.compile(r"verify signed by (\S+)"),       "board", "the image is genuine: signed by {0}"),
     (re.compile(r"agent ACTIVATING ready"),      "board", "has the new image tried at its reset"),
     (re.compile(r"agent TRYING healthy"),        "board", "[green]is healthy: confirmed[/]"),
     (re.compile(r"agent sick (.+)"),             "board", "[yellow]{0}: left unconfirmed[/]"),

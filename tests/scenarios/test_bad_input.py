@@ -174,7 +174,7 @@ DOCUMENTS = {  # changes to the only file of the document → word of the reason
     "size_true":     ({"filesize": True},         "filesize"),
     "size_huge":     ({"filesize": 10**18},       "filesize"),
     "file_id":       ({"fileid": 256},            "fileid"),
-    "file_type":     ({"fileType": 202},          "file type"),
+    "file_type":     ({"fileType": 256},          "fileType"),
 }
 # fmt: on
 

@@ -36,9 +36,9 @@ async def main(link):
 
     link.send = watched
     while True:
-        while link._pinged is None:
+        while link.pinged is None:
             await asyncio.sleep_ms(10)
-        while link._pinged is not None:
+        while link.pinged is not None:
             await asyncio.sleep_ms(10)
         print("PINGRESP")
 """
