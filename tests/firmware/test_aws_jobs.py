@@ -589,6 +589,17 @@ def test_step_timer_goes_with_every_report_that_keeps_the_job_going():
         assert told == wanted
 
 
+def test_step_timer_begins_with_the_start_where_it_sets_a_limit():
+    for minutes, wanted in ((30, 30), (-1, None), (0, None)):
+        cloud = Cloud(("start-next", True, execution("j1", "IN_PROGRESS", 2)))
+        link = Link(cloud)
+        jobs = AWSJobs(link, THING, {"step_timeout_min": minutes})
+        run(link.subscribe(PREFIX + "start-next/+", jobs._on_answer))
+        run(jobs.accept(Job("j1", 1)))
+        ((_, request),) = cloud.requests
+        assert request.get("stepTimeoutInMinutes") == wanted
+
+
 # -- versions as the service counts them ---------------------------------------------------------
 
 

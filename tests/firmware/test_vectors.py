@@ -201,7 +201,7 @@ def test_document_003_job_is_started_with_fields_that_it_names():
     assert topic == said["start"]["topic"]
     for key in request:
         assert '"%s"' % key in said["start"]["text"], key
-    assert sorted(request) == ["clientToken", "statusDetails"]
+    assert sorted(request) == ["clientToken", "statusDetails", "stepTimeoutInMinutes"]
 
 
 def test_document_003_update_is_told_with_fields_that_it_names():

@@ -84,9 +84,10 @@ class AWSJobs:
         raises   Gone when nothing is pending any more
         """
         if job.queued:
-            accepted, answer = await self.request(
-                "start-next", {"statusDetails": {"step": "accepted"}}
-            )
+            request = {"statusDetails": {"step": "accepted"}}
+            if self.timer > 0:  # -1, which takes a limit away, is for updates only
+                request["stepTimeoutInMinutes"] = self.timer
+            accepted, answer = await self.request("start-next", request)
             if not accepted:
                 raise Retry("start-next refused", answer.get("code"))
             job = _job(answer.get("execution"))
