@@ -11,12 +11,13 @@ _VAIN = const(16)  # attempts in a row that bring nothing, though the cloud is i
 async def downloading(agent):
     """Every byte is in the slot."""
     try:
-        return await _bring(agent)
+        await _bring(agent)
     except Retry as error:
         agent.vain += 1
         if agent.vain == _VAIN:
             raise Fail("download gets nowhere:", error)
         raise
+    return "complete"
 
 
 async def _bring(agent):
@@ -51,7 +52,6 @@ async def _bring(agent):
             source = None
             let_go(*code)
     update.note()
-    return "complete"
 
 
 async def _fetch_files(agent):
