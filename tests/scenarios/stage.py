@@ -263,6 +263,17 @@ class Stage:
             time.sleep(0.1)
         raise AssertionError(f"{job} is still {state}:\n{self.tail}")
 
+    def settled(self, job: str) -> Verdict:
+        """How the job ended, once the board has heard that the cloud knows, and is idle again."""
+        verdict = self.verdict(job)
+        soon(lambda: "agent idle" in self._since("agent REPORTING reported"))
+        return verdict
+
+    def _since(self, words: str) -> str:
+        """What the board said after it last said these words; "" if it did not."""
+        _, found, after = "\n".join(self.board.lines).rpartition(words)
+        return after if found else ""
+
     # --- what is to be seen afterwards ----------------------------------------------------------
 
     @property

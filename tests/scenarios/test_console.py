@@ -73,7 +73,7 @@ def test_ctrl_c_gives_the_verbs_and_start_gives_the_agent_back(console):
     assert f"pending: {echo} queued operation text" in desk.say("aws_job.pending()")
     assert desk.scene.now(echo).status == "QUEUED"
     desk.start()
-    assert desk.scene.verdict(echo).status == "SUCCEEDED"
+    assert desk.scene.settled(echo).status == "SUCCEEDED"
     desk.take_over()
     assert "nothing pending" in desk.say("aws_job.pending()")
     assert f"idle, {echo} succeeded" in desk.say("aws_job.status()")
@@ -136,8 +136,7 @@ def test_rollback_goes_back_only_to_what_ran_before_and_only_when_meant(console)
     desk.take_over()
     assert desk.say("rollback(really=True)") == "ota_1 does not hold what ran before\n"
     desk.start()
-    assert desk.scene.verdict(desk.scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED"
-    desk.board.wait_for("agent idle", after=len(desk.board.lines) - 3)
+    assert desk.scene.settled(desk.scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED"
     desk.take_over()
     asked = desk.say("rollback()")
     assert asked == "ota_0 1.0.0 ran before\nrollback(really=True) resets the board into it\n"
