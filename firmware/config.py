@@ -35,7 +35,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "stream_format":      ("json", 4, 4),   # of streams: "json" or "cbor"
     "protocol":           ("mqtt", 4, 4),   # of a file that comes by "mqtt" and "http"
     "http_ca":            ("", 0, 255),     # path of the file servers' CA; "": the broker's
-    "report_version":     ("", 0, 64),      # key that the shadow gets it as; "": none
+    "report_version":     ("nrf_cloud_app_fw_version", 0, 64),  # of document 001; "": none
     "shadow":             ("", 0, 64),      # "": none; "classic", or the name of a shadow
     "keepalive_s":        (60, 30, 1200),   # AWS takes less for 30
     "poll_s":             (900, 30, 86_400),  # asking for jobs, should a notice be lost
@@ -169,6 +169,10 @@ def check(values):
             raise ConfigError("config lacks " + key)
     if len(values["thing"]) > _NAME_MAX or not _plain(values["thing"]):
         raise ConfigError("config: thing is no thing name")
+    if values.get("report_version") is None and values.get("shadow"):
+        values["report_version"] = "version"
+    if values.get("report_version") is None and values.get("dialect") == "product":
+        values["report_version"] = ""  # a platform that has no shadow
     for key, (default, _, _) in OPTIONAL.items():
         if values.get(key) is None:
             values[key] = default.copy() if isinstance(default, (list, dict)) else default

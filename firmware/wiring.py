@@ -19,6 +19,7 @@ from net.clock import Clock
 from net.mqtt import Link
 
 _HEALTHY_S = 60  # for the application's verdict
+_LOST = 2  # sessions that telling the shadow may cost, before the agent goes on without
 
 
 def build(settings, slots, app, buffer):
@@ -66,24 +67,27 @@ def _cells():
 
 
 def _reach(settings, link, clock):
-    wifi, servers = board.wifi(settings.pop("wifi"), clock), settings.pop("ntp")
+    network, servers = settings.pop("wifi"), settings.pop("ntp")
     history = [0, None, False]
 
     async def reach(start, deadline_ms):
+        wifi = board.wifi(network, clock)
         uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history)
         try:
             await uplink.reach(start, deadline_ms)
         finally:
-            uplink = let_go("net.uplink")
+            wifi = uplink = let_go("net.uplink", "net.wifi")
 
     return reach
 
 
 def _shadow(agent, name, key):
-    """Where it is configured, the shadow is told before anything else; see aws_shadow."""
+    """The shadow is told before anything else: the version, once, at boot; or where a shadow is
+    configured, what the board is, at every connect. See aws_shadow."""
     if not (name or key):
         return
     start, words = agent.dialect.start, [None, name, key or "version", board.NAME, "config"]
+    lost = 0  # times in a row that the session ended over it, as where a policy forbids it
 
     def ring(topic, payload):
         agent.seen = None
@@ -96,8 +100,14 @@ def _shadow(agent, name, key):
             let_go(path)
 
     async def start_told():
+        nonlocal lost
         words[0] = words[0] and 1
-        await tell()
+        if lost < _LOST:
+            lost += 1
+            await tell()
+            lost = 0
+        if not name:
+            agent.dialect.start = start
         await start()
 
     agent.dialect.start = start_told

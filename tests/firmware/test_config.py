@@ -57,6 +57,15 @@ def test_config_null_is_as_good_as_absent():
     assert config.check(values(port=None, wifi=None))["port"] == 8883
 
 
+def test_config_version_is_told_by_the_key_of_whoever_asks_for_it():
+    key = lambda **changes: config.check(values(**changes))["report_version"]  # noqa: E731
+    assert key() == key(report_version=None) == "nrf_cloud_app_fw_version"
+    assert key(shadow="classic") == "version"
+    assert key(dialect="product") == ""
+    assert key(report_version="") == key(report_version="", shadow="classic") == ""
+    assert key(report_version="fw", shadow="site", dialect="product") == "fw"
+
+
 def test_config_that_lacks_a_key_says_which():
     for key in config.REQUIRED:
         for wrong in (None, "", 5, [], "x" * 256):

@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
-from stage import Cloud, Stage, image, soon, target
+from stage import HEAP, Cloud, Stage, image, soon, target
 
 from host_tools.cloud.ca import Authority
 from host_tools.commands import deploy
+from host_tools.device.supervisor import Board
 
 SMALL = 200_000  # bytes: four requests
 KEY = "nrf_cloud_app_fw_version"
@@ -90,7 +91,7 @@ def place(heard: list, topic: str, **words) -> int:
 
 
 def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stage, spy):
-    scene = stage(cloud, report_version=KEY)
+    scene = stage(cloud)
     ears = spy(scene)
     scene.power_on()
     new = image("1.1.0", SMALL)
@@ -119,8 +120,35 @@ def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stag
     assert lines.index("boot: ota_1 1.1.0 trial") < verdict
 
 
-def test_shadow_is_not_told_unless_configured(cloud, stage, spy):
+FORBIDDEN = """
+from ota.errors import Retry
+
+async def main(link):
+    deliver = link.deliver
+
+    async def judged(topic, *words):
+        if topic.endswith("shadow/update"):
+            print("forbidden")
+            link.close()
+            raise Retry("disconnected")
+        await deliver(topic, *words)
+
+    link.deliver = judged
+"""
+
+
+def test_policy_that_forbids_the_shadow_costs_two_sessions_and_no_more(cloud, stage):
+    """AWS disconnects who publishes without the right to; the broker here does not."""
     scene = stage(cloud)
+    scene.board = Board(scene.root, scene.name, heap=HEAP, factory=image("1.0.0", app=FORBIDDEN))
+    board = scene.power_on()
+    assert scene.settled(scene.job({"operation": "echo", "text": "hello"})).status == "SUCCEEDED"
+    assert sum("forbidden" in line for line in board.lines) == 2
+    assert sum("mqtt linked" in line for line in board.lines) == 3
+
+
+def test_shadow_is_not_told_where_it_is_not_wanted(cloud, stage, spy):
+    scene = stage(cloud, report_version="")
     ears = spy(scene)
     scene.power_on()
     ears.say("jobs/notify-next", {"timestamp": 1})
