@@ -18,7 +18,7 @@ def settle(slots):
     try:
         return plug_in("ota.staging", "settle")(slots)
     finally:
-        let_go("ota.staging")
+        let_go("ota.staging", "ota.staged")
 
 
 def application(trial):

@@ -10,7 +10,7 @@ import sys
 
 from ota.errors import Fail, OTAError
 from ota.job import Job
-from ota.loading import let_go, plug_in
+from ota.loading import let_go, plug_in, unused
 from ota.log import Log
 
 log = Log("agent")
@@ -65,11 +65,14 @@ class Agent:
         self.state = "BOOTING"
         self.starved = 0  # times the heap was full in this job
         self.vain = 0  # attempts at it in a row that brought nothing
+        self.used = ()  # names of the modules that stay
+        self.begun = False  # since the reset an operation was begun, and noted as such
         self.chore = None  # awaited between jobs, when `seen` is not the journal's last record
         self.seen = None
 
     async def run(self):
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""
+        self.used = tuple(sys.modules)
         while self.state:
             event = await self.step()
             log.i(self.state, event)
@@ -84,8 +87,8 @@ class Agent:
         except Exception as error:
             if isinstance(error, MemoryError):
                 self.starved += 1
-                self.drop()  # first of all: to go on takes room
-                let_go(path)
+                self.update = None  # first of all: to go on takes room
+                unused(self.used)
             event = plug_in("ota.table", "meaning")(self.state, error, self.starved)
             if event is None:
                 raise

@@ -14,12 +14,12 @@ from binascii import hexlify
 
 from micropython import const
 
-from ota import staging
 from ota.errors import Fail, Gone
 from ota.image import Image
 from ota.journal import ACTIVATED, DOWNLOADING, REBOOTING
 from ota.loading import let_go, plug_in
 from ota.log import Log
+from ota.staged import name, record, tight
 
 _SECTOR = const(4096)  # bytes
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
@@ -74,14 +74,14 @@ async def fetch(agent):
     """
     job = agent.job
     files, identity = brought(job), _identity(job)
-    noted = staging.record()
+    noted = record()
     if not noted.about(job) or noted["image"] != identity or noted.phase != DOWNLOADING:
-        noted = staging.begin(job, identity)
+        noted = _staging("begin", job, identity)
     try:
         for number in range(noted["file"], len(files)):
             await _fetch(agent, files[number], number, noted)
     except Gone:
-        staging.drop()
+        _staging("drop")
         raise
     finally:
         let_go(*plug_in("ota.plugins", "SOURCES")[files[0].source][1:], "ota.plugins")
@@ -97,9 +97,11 @@ async def _fetch(agent, file, number, noted):
             if not 0 < file.size <= _FILE_MAX:
                 raise Fail("size of the file", file.size)
         if noted["size"] != file.size:
-            _room(file.size)
+            short = tight(file.size)  # of a size that may not have been known before
+            if short:
+                raise Fail(short)
             noted.write(size=file.size, written=b"")
-        staged = _opened(staging.name(number), file.size, not noted["written"])
+        staged = _opened(name(number), file.size, not noted["written"])
         gc.collect()
         block = agent.settings["block"]
         image = Image(staged, file.size, block, None, noted.written, agent.buffer)
@@ -111,14 +113,6 @@ async def _fetch(agent, file, number, noted):
             staged.close()
         await source.close()
     noted.write(file=number + 1, size=None, written=b"")
-
-
-def _room(size):
-    """Raises Fail when a file does not fit; its size may not have been known before."""
-    short = plug_in("ota.paths", "tight")(size)
-    let_go("ota.paths")
-    if short:
-        raise Fail(short)
 
 
 def _opened(path, size, fresh):
@@ -160,7 +154,7 @@ async def check(agent):
     raises   Fail with the reason
     """
     for number, file in enumerate(brought(agent.job)):
-        path = staging.name(number)
+        path = name(number)
         file.size = os.stat(path)[6]  # as the job said, or the server
         staged = _opened(path, file.size, False)
         try:
@@ -170,31 +164,39 @@ async def check(agent):
     let_go("ota.verify")
 
 
-async def install(agent, restart=False):
-    """Bring the files of the job and put them in place; how it went, in words.
+async def run(job, agent):
+    """The operation of a job that brings files and nothing else: have them in place, and say so
+    in words; or leave that to a reset, which is their trial: see ota.staging.
 
-    restart  leave it to a reset, which is their trial: see ota.staging
     raises   Retry, Fail or Gone, with nothing changed
     """
-    job, noted = agent.job, staging.record()
+    noted = record()
     if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
-        staging.confirm(noted)
-    if not staging.placed(job):
+        _staging("confirm", noted)
+    if not _staging("placed", job):
         await fetch(agent)
         await check(agent)
-        if restart:
+        if job.restart:
             await _ours(agent.dialect.report(job, "rebooting", agent.info()))
             await agent.hold()
             await _ours(agent.dialect.still(job))
-            staging.activate(job, trial=True)
+            _staging("activate", job, None, True)
             agent.journal.take(job, phase=REBOOTING, files=1)
             return None
         await _ours(agent.dialect.still(job))
-        staging.activate(job)
-        noted = staging.record()
-        staging.put(noted)
-        staging.confirm(noted)
+        _staging("activate", job)
+        noted = record()
+        _staging("put", noted)
+        _staging("confirm", noted)
     return "files in place: %d" % len(brought(job))
+
+
+def _staging(step, *words):
+    """Have ota.staging do this: loaded for it, as a download has no room for it."""
+    try:
+        return plug_in("ota.staging", step)(*words)
+    finally:
+        let_go("ota.staging")
 
 
 async def _ours(asking):
@@ -202,7 +204,7 @@ async def _ours(asking):
     try:
         await asking
     except Gone:
-        staging.drop()
+        _staging("drop")
         raise
 
 

@@ -21,7 +21,10 @@ class Job:
     kind      "image" or "operation", once read
     files     list of File; of an image the first, which has no path
     paths     the modules of the operation, `run` in the first; `order` is what it is asked, a dict
+    restart   True where a restart is to start what its files hold, and is their trial
     """
+
+    restart = False
 
     def __init__(self, id, number, version=1, queued=True, document=None, details=None, stamp=0):
         self.id = id

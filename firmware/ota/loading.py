@@ -29,6 +29,12 @@ def let_go(*paths):
     gc.collect()
 
 
+def unused(used):
+    """Let go of all modules of the agent's but those of these names: whatever a full heap kept
+    from being let go of, half imported ones among them."""
+    let_go(*[path for path in sys.modules if path[:4] in ("ota.", "net.") and path not in used])
+
+
 def there(path):
     """True when the board has such a file or folder."""
     try:

@@ -14,10 +14,9 @@ from micropython import const
 from ota.errors import Refuse
 from ota.fields import field
 from ota.loading import plug_in
+from ota.staged import FOLDER, blocks, lacking
 
 _PATH_MAX = const(128)  # characters of a path, folder and all
-_RESERVE = const(6)  # blocks that stay free, for the journals
-_BLOCK = const(4096)  # bytes
 _HEX = const(64)  # characters of a SHA-256
 _FOLDER = const(0x4000)  # bit of a mode
 _CONFIG = "/config.json"
@@ -81,43 +80,21 @@ def judge(files, settings, load):
             if other.startswith(path + "/") or paths.count(path) > 1:
                 raise Refuse("two files at", path)
         _look(path)
-    short = lacking(sum(_blocks(file.size or 0) for file in files), _staged())
+    short = lacking(sum(blocks(file.size or 0) for file in files), _staged())
     if short:
         raise Refuse(short)
 
 
-def lacking(needed, more=0):
-    """None, or what to say when the file system has no room for so many blocks.
-
-    more     blocks that will be free, beside those that are
-    """
-    stat = os.statvfs("/")
-    free = stat[3] * stat[0] // _BLOCK + more
-    if needed + _RESERVE <= free:
-        return None
-    return "file system too small: %d blocks of 4096 needed, %d free" % (needed + _RESERVE, free)
-
-
-def tight(size):
-    """None, or what to say when a file of that size does not fit."""
-    return lacking(_blocks(size))
-
-
-def _blocks(size):
-    """Blocks that a file takes: LittleFS keeps pointers in them, and an entry."""
-    return -(-size // (_BLOCK - 32)) + 1
-
-
 def _staged():
     """Blocks that files of a job which were brought already take; they are replaced or used."""
-    blocks = 0
+    found = 0
     try:
-        for name, kind, _, size in os.ilistdir("/staged"):
+        for name, kind, _, size in os.ilistdir(FOLDER):
             if kind != _FOLDER and name.isdigit():
-                blocks += _blocks(size)
+                found += blocks(size)
     except OSError:  # there is none
         pass
-    return blocks
+    return found
 
 
 def _look(path):

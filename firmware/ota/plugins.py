@@ -26,7 +26,8 @@ A document, how a job is written down, has
 An operation, what a job asks other than an image, has
     check(job)                     may be missing; raises Refuse for what it will not do; fills
                                    in `job.files`, where it brings files
-    async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again
+    async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again;
+                                   none where all it does is to bring files
 `job.order` is the document. `device` is the ota.agent.Agent: its slots, journal, dialect, clock,
 settings, load, pause, link, buffer and source; ota.files fetches and places what is in job.files.
 An operation that is cut off, by a reset or its link, is run again; one that has ended is not.
@@ -57,10 +58,12 @@ DOCUMENTS = (  # a key that only this shape has → its function, its module, wh
 )
 
 OPERATIONS = {  # name that a document gives it → its function, its module, what that needs
-    "download": ("run", "ota.operations.download", "ota.paths", "ota.fields"),
+    "download": ("check", "ota.operations.download", "ota.paths", "ota.fields", "ota.staged"),
     "echo": ("run", "ota.operations.echo", "ota.fields"),
-    "install": ("run", "ota.operations.install", "ota.paths", "ota.fields"),
+    "install": ("check", "ota.operations.install", "ota.paths", "ota.fields", "ota.staged"),
     "reboot": ("run", "ota.operations.reboot"),
     "rollback": ("run", "ota.operations.rollback", "ota.fields"),
 }
+
+FILES = ("ota.files", "ota.staged", "ota.image", "ota.verify")  # what runs one that has no `run`
 # fmt: on

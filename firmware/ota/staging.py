@@ -23,25 +23,15 @@ import os
 from micropython import const
 
 from ota.errors import Fail
-from ota.journal import ACTIVATED, DOWNLOADING, IDLE, File, Journal
+from ota.journal import ACTIVATED, DOWNLOADING, IDLE
 from ota.loading import there
 from ota.log import Log
+from ota.staged import FOLDER, name, record
 
-FOLDER = "/staged"
 _PROMISED = FOLDER + "/promised"  # there while this module is needed at a start
 _FOLDER = const(0x4000)  # bit of a mode
 
 log = Log("staging")
-
-
-def record():
-    """The record, as the medium has it."""
-    return Journal((File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")))
-
-
-def name(number):
-    """The path that a file of a job has until it is put in place."""
-    return "%s/%d" % (FOLDER, number)
 
 
 def begin(job, identity):

@@ -11,7 +11,7 @@ import sys
 from ota.errors import Refuse
 from ota.fields import field
 from ota.loading import let_go, plug_in
-from ota.plugins import OPERATIONS
+from ota.plugins import FILES, OPERATIONS
 
 _NAME_MAX = 32  # characters
 _FOLDER = "operations"  # of the user's own, on the board's file system
@@ -21,22 +21,24 @@ def read(document, job):
     """Fill in the job. Raises Refuse."""
     name = field(document, "operation", str, 1, _NAME_MAX)
     if name in OPERATIONS:
-        paths = OPERATIONS[name][1:]
+        function, *paths = OPERATIONS[name]
     elif _plain(name):
-        paths = (_FOLDER + "." + name, _FOLDER)
+        function, *paths = "run", _FOLDER + "." + name, _FOLDER
     else:
         raise Refuse("not the name of an operation")
     job.kind = "operation"
     job.paths = paths
     job.order = document
-    _check(job, name)
+    _check(job, name, function)
+    if function == "check":
+        job.order, job.paths = None, FILES
 
 
-def _check(job, name):
+def _check(job, name, function):
     """Raises Refuse when there is no such operation, or it refuses."""
     path = job.paths[0]
     try:
-        plug_in(path, "run")
+        plug_in(path, function)
         check = getattr(sys.modules[path], "check", None)
         if check:
             check(job)

@@ -11,7 +11,6 @@ from micropython import const
 
 from ota.fields import address, field, signed
 from ota.job import File
-from ota.loading import let_go, plug_in
 from ota.paths import checksum, confined
 
 _FILE_MAX = const(24 * 1024 * 1024)  # bytes
@@ -27,11 +26,3 @@ def check(job):
     checksum(order, file)
     signed(order, file)
     job.files = [file]
-
-
-async def run(job, device):
-    """The file is in place."""
-    try:
-        return await plug_in("ota.files", "install")(device)
-    finally:
-        let_go("ota.files", "ota.staging", "ota.image", "ota.verify")

@@ -18,7 +18,6 @@ from micropython import const
 from ota.errors import Refuse
 from ota.fields import address, field, signed
 from ota.job import File
-from ota.loading import let_go, plug_in
 from ota.paths import checksum, confined
 
 _FILES_MAX = const(10)
@@ -38,6 +37,7 @@ def check(job):
     if order.get("autoStart") not in (None, True, False, "true", "false", ""):
         raise Refuse("job document lacks or misstates", "autoStart")
     job.files = [_file(entry, "/" + folder) for entry in entries]
+    job.restart = order.get("autoStart") in (True, "true")
 
 
 def _file(entry, folder):
@@ -50,12 +50,3 @@ def _file(entry, folder):
     checksum(entry, file)
     signed(entry, file)
     return file
-
-
-async def run(job, device):
-    """The files are in place; or a restart is to come that is their trial."""
-    restart = job.order.get("autoStart") in (True, "true")
-    try:
-        return await plug_in("ota.files", "install")(device, restart)
-    finally:
-        let_go("ota.files", "ota.staging", "ota.image", "ota.verify")

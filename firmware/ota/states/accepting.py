@@ -44,7 +44,7 @@ def _judge(agent, job):
         agent.update.judge(job.files[0])
     if job.files and job.files[-1].path:
         plug_in("ota.paths", "judge")(job.files, agent.settings, agent.load)
-        let_go("ota.paths", "ota.policy")
+        let_go("ota.paths", "ota.staged", "ota.policy")
 
 
 def _needs_trial(job, document):

@@ -14,7 +14,7 @@ async def activating(agent):
     following = slots.inactive if slots.trial is not None else slots.next()
     if agent.job.files[1:]:
         plug_in("ota.staging", "activate")(agent.job, following)
-        let_go("ota.staging")
+        let_go("ota.staging", "ota.staged")
     agent.journal.write(next=following)
     slots.activate()
     agent.journal.write(phase=ACTIVATED)

@@ -26,7 +26,7 @@ async def booting(agent):
         verdict = "succeeded", "rebooted"
         if journal["files"]:
             verdict = plug_in("ota.staging", "rebooted")()
-            let_go("ota.staging")
+            let_go("ota.staging", "ota.staged")
         journal.owe(*verdict)
     return event
 

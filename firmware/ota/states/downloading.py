@@ -60,7 +60,7 @@ async def _fetch_files(agent):
     try:
         await plug_in("ota.files", "fetch")(agent)
     finally:
-        let_go("ota.files", "ota.staging", "ota.image")
+        let_go("ota.files", "ota.staged", "ota.image")
     from ota.update import Update
 
     agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)

@@ -21,7 +21,7 @@ async def reporting(agent):
         journal.settle()
     if there("/staged/0"):  # of a job that failed
         plug_in("ota.staging", "drop")()
-        let_go("ota.staging")
+        let_go("ota.staging", "ota.staged")
     agent.drop()
     agent.starved = agent.vain = 0
     return "reported"

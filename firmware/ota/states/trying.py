@@ -26,7 +26,7 @@ async def trying(agent):
     agent.slots.confirm()
     if there("/staged/promised"):
         plug_in("ota.staging", "confirm")()
-        let_go("ota.staging")
+        let_go("ota.staging", "ota.staged")
     if journal.phase == ACTIVATED:
         agent.succeed()
     return "healthy"

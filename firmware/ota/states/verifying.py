@@ -20,5 +20,5 @@ async def verifying(agent):
             await plug_in("ota.files", "check")(agent)
     finally:
         let_go("ota.seal", "ota.digest", "ota.verify", "ota.x509", "ota.p256", "ota.rsa")
-        let_go("ota.files", "ota.staging", "ota.image")
+        let_go("ota.files", "ota.staged", "ota.image")
     return "genuine"
