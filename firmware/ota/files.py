@@ -76,12 +76,13 @@ async def fetch(agent):
     files, identity = brought(job), _identity(job)
     noted = record()
     if not noted.about(job) or noted["image"] != identity or noted.phase != DOWNLOADING:
-        noted = _staging("begin", job, identity)
+        noted = plug_in("ota.staging", "begin")(job, identity)
+        let_go("ota.staging")
     try:
         for number in range(noted["file"], len(files)):
             await _fetch(agent, files[number], number, noted)
     except Gone:
-        _staging("drop")
+        plug_in("ota.staging", "drop")()
         raise
     finally:
         let_go(*plug_in("ota.plugins", "SOURCES")[files[0].source][1:], "ota.plugins")
@@ -172,31 +173,25 @@ async def run(job, agent):
     """
     noted = record()
     if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
-        _staging("confirm", noted)
-    if not _staging("placed", job):
+        plug_in("ota.staging", "confirm")(noted)
+    placed = plug_in("ota.staging", "placed")(job)
+    let_go("ota.staging")  # a download has no room for it
+    if not placed:
         await fetch(agent)
         await check(agent)
         if job.restart:
             await _ours(agent.dialect.report(job, "rebooting", agent.info()))
             await agent.hold()
             await _ours(agent.dialect.still(job))
-            _staging("activate", job, None, True)
+            plug_in("ota.staging", "activate")(job, None, True)
             agent.journal.take(job, phase=REBOOTING, files=1)
             return None
         await _ours(agent.dialect.still(job))
-        _staging("activate", job)
+        plug_in("ota.staging", "activate")(job)
         noted = record()
-        _staging("put", noted)
-        _staging("confirm", noted)
+        plug_in("ota.staging", "put")(noted)
+        plug_in("ota.staging", "confirm")(noted)
     return "files in place: %d" % len(brought(job))
-
-
-def _staging(step, *words):
-    """Have ota.staging do this: loaded for it, as a download has no room for it."""
-    try:
-        return plug_in("ota.staging", step)(*words)
-    finally:
-        let_go("ota.staging")
 
 
 async def _ours(asking):
@@ -204,7 +199,7 @@ async def _ours(asking):
     try:
         await asking
     except Gone:
-        _staging("drop")
+        plug_in("ota.staging", "drop")()
         raise
 
 

@@ -27,7 +27,7 @@ An operation, what a job asks other than an image, has
     check(job)                     may be missing; raises Refuse for what it will not do; fills
                                    in `job.files`, where it brings files
     async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again;
-                                   none where all it does is to bring files
+                                   missing in one that only brings files: ota.files has it
 `job.order` is the document. `device` is the ota.agent.Agent: its slots, journal, dialect, clock,
 settings, load, pause, link, buffer and source; ota.files fetches and places what is in job.files.
 An operation that is cut off, by a reset or its link, is run again; one that has ended is not.
@@ -64,6 +64,4 @@ OPERATIONS = {  # name that a document gives it → its function, its module, wh
     "reboot": ("run", "ota.operations.reboot"),
     "rollback": ("run", "ota.operations.rollback", "ota.fields"),
 }
-
-FILES = ("ota.files", "ota.staged", "ota.image", "ota.verify")  # what runs one that has no `run`
 # fmt: on

@@ -93,7 +93,8 @@ def test_steps_of_the_download_template_are_the_download_operation_with_its_word
         steps.read(document, one)
     except Refuse as error:  # a board without it says so
         assert str(error) == "unknown operation download"
-    assert one.order == {"operation": "download", "url": "https://h/f", "path": "/f"}
+    [file] = one.files
+    assert (file.url, file.path) == ("https://h/f", "/f") and one.paths[0] == "ota.files"
     for args in ([], ["https://h/f"], ["a", "b", "c"], "ab"):
         document["steps"][0]["action"]["input"]["args"] = args
         error = raised(Refuse, steps.read, document, Job("j", 1))
@@ -256,6 +257,23 @@ def test_own_operation_that_loses_the_link_is_run_again():
     )
     assert names(world.walked()).count("OPERATING") == 3
     assert world.reports == [("j1", "succeeded", "done")]
+
+
+def test_own_operation_that_finds_the_heap_full_is_run_again_and_says_so_in_the_end():
+    """It was not cut off by a reset; and what it had loaded of the agent's does not stay."""
+    source = (
+        "async def run(job, device):\n"
+        "    import ota.staged\n"
+        "    device.settings['runs'] = device.settings.get('runs', 0) + 1\n"
+        "    if device.settings['runs'] < %d:\n"
+        "        raise MemoryError('full')\n"
+    )
+    world = own(source % 9, times=4)
+    assert world.reports == [("j1", "failed", "internal error: MemoryError('full',)")]
+    assert "ota.staged" not in sys.modules
+    world = own(source % 4, times=4)
+    assert world.reports == [("j1", "succeeded", "done")]
+    assert world.journal["runs"] == 1
 
 
 def test_own_operation_that_cannot_be_loaded_is_rejected_with_the_cause():

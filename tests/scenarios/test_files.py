@@ -90,6 +90,7 @@ def test_files_of_an_image_that_fails_its_trial_are_as_they_were(scene):
 
 
 def test_files_without_an_image_are_in_place_without_a_restart(scene):
+    scene.board.heap = "88k"  # with all code loaded into it
     scene.power_on()
     verdict = scene.verdict(create(scene, install(scene)))
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "files in place: 2"), scene.tail

@@ -132,5 +132,6 @@ class Raising:
         if module == "ota.job":
             return set().union(*(self.function(doc, "read") for doc in _package("ota.documents")))
         if module == "ota.states.operating":
-            return set().union(*(self.function(one, "run") for one in _package("ota.operations")))
+            known = [*_package("ota.operations"), "ota.files"]
+            return set().union(*(self.function(one, "run") for one in known))
         return set()

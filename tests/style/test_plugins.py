@@ -16,7 +16,7 @@ REGISTRIES = {  # name of the list → the package it lists, what each plug-in o
     ),
     "SOURCES": ("ota.sources", {"fetch", "close"}),
     "DOCUMENTS": ("ota.documents", {"read"}),
-    "OPERATIONS": ("ota.operations", {"run"}),
+    "OPERATIONS": ("ota.operations", set()),  # as its row says: `run`, or `check` and no `run`
 }
 
 
@@ -68,6 +68,12 @@ def test_plug_in_is_written_as_its_list_says(name):
     wanted = REGISTRIES[name][1]
     for _, module, *_ in rows(name):
         assert wanted <= defined(module), f"{module} lacks {wanted - defined(module)}"
+
+
+def test_operations_run_or_only_check_and_bring_files():
+    for what, module, *_ in rows("OPERATIONS"):
+        assert what == ("run" if "run" in defined(module) else "check"), module
+    assert "run" in defined("ota.files")
 
 
 @pytest.mark.parametrize("name", sorted(literals()))

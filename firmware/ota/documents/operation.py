@@ -11,10 +11,11 @@ import sys
 from ota.errors import Refuse
 from ota.fields import field
 from ota.loading import let_go, plug_in
-from ota.plugins import FILES, OPERATIONS
+from ota.plugins import OPERATIONS
 
 _NAME_MAX = 32  # characters
 _FOLDER = "operations"  # of the user's own, on the board's file system
+_FILES = ("ota.files", "ota.staging", "ota.staged", "ota.image", "ota.verify")  # has a `run`
 
 
 def read(document, job):
@@ -31,7 +32,7 @@ def read(document, job):
     job.order = document
     _check(job, name, function)
     if function == "check":
-        job.order, job.paths = None, FILES
+        job.order, job.paths = None, _FILES
 
 
 def _check(job, name, function):
