@@ -24,7 +24,6 @@ sluice() {{
     case "$1 $2" in
         "cloud run") exec {python} -m host_tools.cli "$@" --port 0 --http-port 0 > cloud.log 2>&1;;
         "device run") exec {python} -m host_tools.cli "$@" > "$3.log" 2>&1;;
-        "cloud env") ready "cloud ready" cloud.log;;
         "deploy "*)
             for log in pump.log valve.log; do [ ! -e $log ] || ready "agent idle" $log; done;;
     esac
