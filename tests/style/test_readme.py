@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pages import PATIENCE_S, blocks
+from pages import BEGINNING, PATIENCE_S, blocks
 
 from bench import size as bench_size
 from bench import stream as bench_stream
@@ -120,6 +120,12 @@ def test_command_in_a_shell_block_is_understood(text):
             parser().parse_args([word for word in words[1:] if word != "&"])
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("*.md")), ids=lambda file: file.name)
+def test_page_with_commands_begins_with_the_installation(file):
+    found = shell(file.read_text())
+    assert not found or found[0] == BEGINNING
+
+
 def test_make_targets_of_the_readme_exist_and_ci_runs_the_tests():
     targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     wanted = set(
@@ -143,6 +149,7 @@ def inline() -> list[str]:
 
 def test_session_by_hand_ends_in_an_update_that_succeeded(reader):
     printed = {}
+    reader.begins()
     for line in block("sluice cloud run"):
         printed[line.split()[1]] = reader.does(line)
     assert "SUCCEEDED" in printed["deploy"]
@@ -153,6 +160,7 @@ def test_session_by_hand_ends_in_an_update_that_succeeded(reader):
 
 
 def test_image_and_signature_can_be_made_as_documented(reader, tmp_path):
+    reader.begins()
     reader.does("sluice image make app.bin --version 1.1.0 --size 147457 --self-test fail")
     assert (tmp_path / "app.bin").stat().st_size == 147_457
     assert json.loads(reader.does("sluice image show app.bin --json"))["version"] == "1.1.0"
