@@ -272,6 +272,29 @@ def test_measurement_of_streaming_streams_a_whole_image(tmp_path, case):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def answered() -> dict[str, set[str]]:
+    """The operations of each of boto3's clients that the local cloud has a handler for."""
+    clients = {"device_api": "iot-jobs-data", "shadow_api": "iot-data", "publish_api": "iot-data"}
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "host_tools/cloud").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name == "operations":
+                keys = [key for table in ast.walk(node) for key in getattr(table, "keys", ())]
+                names = found.setdefault(clients.get(file.stem, "iot"), set())
+                names |= {key.value for key in keys}
+    return found
+
+
+def test_calls_of_the_local_cloud_are_those_that_it_answers():
+    text = README.split("\n| client | calls |\n")[1].split("\n\n")[0]
+    stated = {}
+    for line in text.splitlines()[1:]:
+        client, *names = re.findall(r"`([^`]+)`", line)
+        stated[client] = set(names)
+    assert stated.pop("s3") == set()
+    assert stated == answered()
+
+
 # --- documents -----------------------------------------------------------------------------------
 
 
