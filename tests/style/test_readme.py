@@ -305,6 +305,18 @@ def test_document_links_to_what_is_there(file):
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_table_of_a_document_is_one(file):
+    """A blank line would end it: what follows has no heading then, and is no table."""
+    text = re.sub(r"^```.*?^```", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text + "\n", re.MULTILINE):
+        heading, *rest = table.splitlines()
+        assert rest and re.fullmatch(r"\|(:?-+:?\|)+", rest[0]), heading
+        for line in rest:
+            columns = [len(re.findall(r"(?<!\\)\|", one)) for one in (heading, line)]
+            assert columns[0] == columns[1], line
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_document_names_nothing_of_one_machine(file):
     for pattern in FORBIDDEN:
         found = re.search(pattern, file.read_text())
