@@ -1,5 +1,6 @@
 """Someone who does what a page of documentation says, word for word."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -8,7 +9,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from host_tools.compile import ROOT
+
 PATIENCE_S = 90
+BEGINNING = """make setup
+export PATH="$PWD/.venv/bin:$PATH"
+"""  # of every page with commands
+CHECKOUT = ("Makefile", "pyproject.toml", "requirements.txt", "firmware", "boards", "docs")
 _READY = {"cloud": "ready", "device": "idle free"}  # what a command left running says first
 
 
@@ -23,33 +30,84 @@ def lines(text: str) -> list[str]:
     return [line for line in joined if line.strip() and not line.startswith("#")]
 
 
+def checkout(folder: Path) -> dict[str, str]:
+    """Make a folder look like a checkout whose environment is the one that runs the tests.
+
+    Returns the variables of a shell there: nothing of AWS or of an outer make, and no environment
+    on the path, as that is what a page's first lines are for.
+    """
+    for name in CHECKOUT:
+        (folder / name).symlink_to(ROOT / name)
+    environment = folder / ".venv"
+    environment.mkdir()
+    for entry in Path(sys.prefix).iterdir():
+        if entry.name != ".ready":
+            (environment / entry.name).symlink_to(entry)
+    (environment / ".ready").touch()  # newer than the requirements: there is nothing to install
+    hidden = ("AWS_", "SLUICE_", "MAKE", "MFLAGS", "PYTHONPATH")
+    variables = {key: text for key, text in os.environ.items() if not key.startswith(hidden)}
+    mine = str(Path(sys.prefix) / "bin")
+    path = [part for part in variables["PATH"].split(os.pathsep) if part != mine]
+    return variables | {"PATH": os.pathsep.join(path)}
+
+
 class Reader:
-    """Runs `sluice` and `mpremote` lines in a folder of its own; the cloud takes free ports."""
+    """Runs a page's lines in a checkout of its own, as a shell would; a cloud takes free ports."""
 
     def __init__(self, folder: Path):
         self.folder = folder
+        self._variables = checkout(folder)
         self._running: list[subprocess.Popen] = []
+
+    def begins(self) -> None:
+        """Do what every page begins with."""
+        for line in lines(BEGINNING):
+            self.does(line)
 
     def does(self, line: str) -> str:
         """What a line prints. One with & is left running, once it says that it is ready."""
         words = shlex.split(line, comments=True)
-        module = {"sluice": "host_tools.cli", "mpremote": "mpremote"}[words[0]]
-        command = [sys.executable, "-m", module, *(word for word in words[1:] if word != "&")]
         if words[1:3] == ["cloud", "run"]:
-            command += ["--port", "0", "--http-port", "0"]
-        if words[-1] == "&":
-            self._leaves(command, words[1])
+            line = line.replace(" run ", " run --port 0 --http-port 0 ", 1)
+        if words[0] == "export":
+            self._exports(line, words[1].partition("=")[0])
             return ""
-        done = subprocess.run(
-            command, cwd=self.folder, text=True, capture_output=True, timeout=PATIENCE_S
-        )
+        if words[-1] == "&":
+            self._leaves(line.rpartition("&")[0], words[1])
+            return ""
+        done = self._shell(line)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         return done.stdout
 
-    def _leaves(self, command: list[str], name: str) -> None:
+    def sets(self, **variables: str) -> None:
+        """Variables of the shell."""
+        self._variables |= variables
+
+    def _shell(self, line: str) -> subprocess.CompletedProcess:
+        return subprocess.run(
+            ["bash", "-c", line],
+            cwd=self.folder,
+            env=self._variables,
+            text=True,
+            capture_output=True,
+            timeout=PATIENCE_S,
+        )
+
+    def _exports(self, line: str, name: str) -> None:
+        done = self._shell(f'{line}\nprintf %s "${name}"')
+        assert done.returncode == 0, (line, done.stderr)
+        self.sets(**{name: done.stdout})
+
+    def _leaves(self, line: str, name: str) -> None:
         log = self.folder / f"{name}.log"
         with log.open("wb") as file:
-            process = subprocess.Popen(command, cwd=self.folder, stdout=file, stderr=file)
+            process = subprocess.Popen(
+                ["bash", "-c", f"exec {line}"],
+                cwd=self.folder,
+                env=self._variables,
+                stdout=file,
+                stderr=file,
+            )
         self._running.append(process)
         self.waits_for(lambda: _READY[name] in log.read_text(errors="replace"), log)
 

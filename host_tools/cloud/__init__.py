@@ -10,7 +10,7 @@
     rest        boto3's calls, by botocore's own models        ota_updates  stream and job in one
     store       everything, in SQLite                          ca           keys and certificates
     faults      what goes wrong on purpose, http_faults too    clients      boto3, for here or AWS
-    presign     placeholders of documents, presigned URLs
+    presign     placeholders of documents, presigned URLs      paging       lists, page by page
 
 Protocol code (executions, jobs, streams, shadows, product) does no I/O beyond the store and the
 bucket: a request goes in, messages come out, the time is handed in.

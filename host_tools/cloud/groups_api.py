@@ -1,5 +1,5 @@
 """The control plane's calls for thing groups. Dynamic groups, which take a search service, are
-not known here. Lists come whole; this cloud has no second page.
+not known here.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The control plane's calls for policies.
 
 They are kept and not obeyed: what a certificate may do follows from the things it is attached to
-(see `things`). A policy has one version here. Lists come whole; this cloud has no second page.
+(see `things`). A policy has one version here.
 """
 
 import json

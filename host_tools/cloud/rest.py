@@ -3,7 +3,8 @@
 An operation is found by its HTTP method and requestUri in the service's model, its parameters are
 taken from the path, the query, the headers and the JSON body as the model places them and checked
 against the model's constraints; a handler gets them as a dict and returns a dict of the output
-shape. A Refusal becomes the error of the model. Nothing here knows any operation by name.
+shape, lists whole: they are cut into pages here. A Refusal becomes the error of the model. Nothing
+here knows any operation by name.
 
 Source: botocore's service-2.json files and the AWS restJson1 protocol.
 """
@@ -20,6 +21,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 from botocore.validate import ParamValidator
 
+from host_tools.cloud.paging import Pages
 from host_tools.cloud.refusal import Refusal, invalid
 from host_tools.cloud.web import HTTPAnswer, HTTPRequest
 
@@ -50,6 +52,7 @@ class REST:
         model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
         self.signing_name = model.metadata.get("signingName", model.metadata["endpointPrefix"])
         self._operations = operations
+        self._pages = Pages(service)
         rows = [Route(model.operation_model(name)) for name in model.operation_names]
         self._routes = sorted(rows, key=lambda route: route.vagueness)
 
@@ -70,7 +73,8 @@ class REST:
         try:
             parameters = parse(model.input_shape, request, labels)
             check(model.input_shape, parameters)
-            return serialise(model, handler(parameters) or {})
+            result = handler(parameters) or {}
+            return serialise(model, self._pages.cut(model, parameters, result))
         except Refusal as refusal:
             return refused(model, refusal)
 

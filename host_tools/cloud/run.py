@@ -27,6 +27,7 @@ from host_tools.cloud.names import ACCOUNT, REGION
 from host_tools.cloud.ota_updates import UpdateCalls
 from host_tools.cloud.policies_api import PolicyCalls
 from host_tools.cloud.product import Products
+from host_tools.cloud.publish_api import PublishCalls
 from host_tools.cloud.rest import REST
 from host_tools.cloud.rollout import Rollouts
 from host_tools.cloud.s3 import S3
@@ -125,10 +126,11 @@ class Cloud:
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)
+        publishing = PublishCalls(self.service.forward)
         services = (
             REST("iot", control),
             REST("iot-jobs-data", device.operations()),
-            REST("iot-data", shadows.operations()),
+            REST("iot-data", shadows.operations() | publishing.operations()),
         )
         handlers = {service.signing_name: service for service in services}
         try:

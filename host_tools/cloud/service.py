@@ -128,6 +128,12 @@ class Service:
                 if self._client is not None:
                     self._client.publish(message.topic, message.payload, message.qos)
 
+    def forward(self, message: Message) -> None:
+        """Publish for someone without a session, and handle it like a thing's publication."""
+        with self._lock:
+            self.publish([message])
+            self.receive(message.topic, message.payload)
+
     def kick(self, thing: str) -> None:
         """End a thing's sessions, by taking over each one with a certificate of the same name."""
         for row in self._things.principals(thing):

@@ -1,7 +1,6 @@
 """The control plane's calls for streams.
 
-A file's ETag is kept when the stream is made, so that an object replaced later is noticed. Lists
-come whole; this cloud has no second page.
+A file's ETag is kept when the stream is made, so that an object replaced later is noticed.
 """
 
 import json

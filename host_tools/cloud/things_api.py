@@ -1,6 +1,4 @@
-"""The control plane's calls for things and certificates. Lists come whole; this cloud has no
-second page.
-"""
+"""The control plane's calls for things and certificates."""
 
 import json
 from collections.abc import Callable

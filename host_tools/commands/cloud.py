@@ -5,16 +5,22 @@ file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows
 it may be stopped, or killed, and started again. It is for this machine alone; with --listen, an
 address of this machine, boards on the network reach its MQTT. `sluice cloud env` prints what puts
 it into AWS's place for boto3 and for commands with --aws: eval "$(sluice cloud env --state DIR)"
+It waits for a cloud that was started just before; when there is none, what it prints is `false`.
 """
 
 import argparse
 import shlex
+import time
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.run import HTTP_PORT, MQTT_PORT, run
 from host_tools.cloud.state import State
+from host_tools.errors import SluiceError
+
+READY_S = 15  # a cloud is ready some seconds after it was started
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,8 +58,15 @@ def serve(args: argparse.Namespace) -> None:
 
 
 def environment(args: argparse.Namespace) -> None:
-    """`cloud env`; the credentials are placeholders that everybody may know."""
-    about = State(args.state).running()
+    """`cloud env`; the credentials are placeholders that everybody may know.
+
+    Without a cloud it must not be nothing that the shell evaluates: what follows would go to AWS.
+    """
+    try:
+        about = awaited(State(args.state))
+    except SluiceError:
+        print("false")
+        raise
     variables = {
         "AWS_ENDPOINT_URL": about["http_endpoint"],
         "AWS_DEFAULT_REGION": about["region"],
@@ -64,3 +77,13 @@ def environment(args: argparse.Namespace) -> None:
     }
     for name, value in variables.items():
         print(f"export {name}={shlex.quote(value)}")
+
+
+def awaited(state: State) -> dict[str, Any]:
+    """What cloud.json says once it is there; SluiceError when it is not within READY_S."""
+    deadline = time.monotonic() + READY_S
+    while not state.ready.exists() or not state.alive:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return state.running()

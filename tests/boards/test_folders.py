@@ -13,7 +13,7 @@ NAMES = sorted(file.name for file in boards.BOARDS.iterdir() if file.is_dir())
 ESP32 = [name for name in NAMES if boards.chip(name) in CHIPS]
 BUILT = [name for name in ESP32 if not name.startswith("SIM_")]
 MIB = 1024 * 1024
-SIZES = {"ESP32_GENERIC_S3": 8 * MIB}  # bytes of flash; of the others 4 MiB
+SIZES = {n * MIB for n in (4, 8, 16, 32)}  # bytes of flash, of modules that there are
 MCUS = {"esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "w800"}
 FEATURES = {"BLE", "Dual-core", "Ethernet", "External Flash", "External RAM", "USB-C", "WiFi"}
 REQUIRED = {
@@ -59,9 +59,8 @@ def test_flash_offset_is_where_the_chip_looks_for_its_boot_loader(name):
 @pytest.mark.parametrize("name", ESP32)
 def test_layout_is_within_the_flash_and_has_two_equal_slots(name):
     layout = table(name)
-    size = SIZES.get(name, 4 * MIB)
-    assert layout.flash_size == size
-    assert max(row.offset + row.size for row in layout.rows) == size
+    assert layout.flash_size in SIZES
+    assert max(row.offset + row.size for row in layout.rows) == layout.flash_size
     assert [slot.label for slot in layout.slots] == ["ota_0", "ota_1"]
     assert len({slot.size for slot in layout.slots}) == 1
     for slot in layout.slots:
@@ -114,7 +113,7 @@ def test_sdkconfig_has_the_flash_of_the_layout_and_rollback(name):
         line.split("=", 1) for line in text.splitlines() if line and not line.startswith("#")
     )
     sizes = [key for key, value in rows.items() if "FLASHSIZE" in key and value == "y"]
-    assert sizes == [f"CONFIG_ESPTOOLPY_FLASHSIZE_{SIZES.get(name, 4 * MIB) // MIB}MB"]
+    assert sizes == [f"CONFIG_ESPTOOLPY_FLASHSIZE_{table(name).flash_size // MIB}MB"]
     assert rows["CONFIG_BOOTLOADER_APP_ROLLBACK_ENABLE"] == "y"
     assert all(key.startswith("CONFIG_") and value in ("", "y") for key, value in rows.items())
 

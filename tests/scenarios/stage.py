@@ -21,6 +21,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+
 from host_tools import cli
 from host_tools.cloud.clients import Clients, clients
 from host_tools.cloud.names import arn
@@ -114,9 +116,40 @@ class Cloud:
 
     def kill_broker(self) -> None:
         """End Mosquitto alone; the cloud starts it again."""
+        self._signal_broker(signal.SIGKILL)
+
+    def _signal_broker(self, number: int) -> None:
         children = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
         [broker] = Path(children).read_text().split()
-        os.kill(int(broker), signal.SIGKILL)
+        os.kill(int(broker), number)
+
+    def overhear(self) -> None:
+        """From now on Mosquitto notes every packet, for `packets`."""
+        settings, log = self.state.broker / "mosquitto.conf", self._packets
+        settings.write_text(f"log_type debug\n{settings.read_text()}")
+        before = len(log.read_text())
+        self._signal_broker(signal.SIGHUP)
+        soon(lambda: "message_size_limit" in log.read_text()[before:])  # it remarks on it
+
+    @property
+    def _packets(self) -> Path:
+        return self.state.broker / "mosquitto.log"
+
+    def packets(self, thing: str) -> dict[str, set[str]]:
+        """What a thing did: {action of AWS's policies: topics or topic filters}."""
+        pem = (self.state.thing(thing) / "certificate.pem.crt").read_bytes()
+        (name,) = x509.load_pem_x509_certificate(pem).subject  # which is the id here
+        lines = self._packets.read_text(errors="replace").splitlines()
+        found: dict[str, set[str]] = {"Publish": set(), "Receive": set(), "Subscribe": set()}
+        for line, after in zip(lines, lines[1:], strict=False):
+            topic = line.partition(", '")[2].partition("',")[0]
+            if f"Received PUBLISH from {name.value} " in line:
+                found["Publish"].add(topic)
+            elif f"Sending PUBLISH to {name.value} " in line:
+                found["Receive"].add(topic)
+            elif line.endswith(f"Received SUBSCRIBE from {name.value}"):
+                found["Subscribe"].add(after.partition("\t")[2].partition(" (QoS")[0])
+        return found
 
     @cached_property
     def calls(self) -> Clients:

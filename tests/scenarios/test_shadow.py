@@ -11,9 +11,9 @@ from awscrt import mqtt_request_response
 from awsiot import iotshadow, mqtt_connection_builder
 from botocore.exceptions import ClientError
 from stage import Cloud, Stage, image, soon
+from thing_policy import allows
 
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
-from host_tools.compile import ROOT
 
 SMALL = 131_072  # bytes
 WAIT_S = 20
@@ -63,7 +63,9 @@ def settled(scene: Stage, key: str, value: object, name: str = "") -> dict:
 
 
 def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):
+    """Beside it: the policy on the page allows all that a board does meanwhile."""
     scene = stage(cloud, shadow="classic")
+    cloud.overhear()
     scene.power_on()
     first = reported(scene)
     assert 1_000 < first.pop("free") < 120_000
@@ -85,6 +87,9 @@ def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):
     soon(lambda: reported(scene)["job"]["id"] == refused, WAIT_S)
     assert reported(scene)["job"]["status"] == "REJECTED"
     assert reported(scene)["job"]["reason"] == "unknown operation none_of_ours"
+    for action, topics in cloud.packets(scene.name).items():
+        assert topics, action
+        assert not [topic for topic in topics if not allows(action, topic, scene.name)], action
 
 
 def test_shadow_with_a_name_leaves_the_classic_one_alone(cloud, stage):
@@ -256,22 +261,3 @@ def test_sdk_desires_settings_and_reads_what_the_board_made_of_them(cloud, stage
     assert got.reported["refused"] == ["window is out of bounds (1 to 512)"]
     assert got.delta == {"settings": {"window": 0}}
     assert got.reported["settings"]["report_s"] == 30
-
-
-# -- the policy ------------------------------------------------------------------
-
-
-TOPICS = {  # what a board does with its shadow, as tests/firmware/test_shadow.py sees it
-    "iot:Publish": {"get", "update"},
-    "iot:Subscribe": {"get/accepted", "get/rejected", "update/delta"},
-    "iot:Receive": {"get/accepted", "get/rejected", "update/delta"},
-}
-
-
-@pytest.mark.parametrize("action", TOPICS)
-def test_policy_allows_what_a_board_does_with_its_shadow_and_no_more(action):
-    text = (ROOT / "docs/thing-policy.json").read_text()
-    rows = [row for row in json.loads(text)["Statement"] if row["Action"] == action]
-    allowed = {resource for row in rows for resource in row["Resource"] if "/shadow/" in resource}
-    ends = {resource.partition("ThingName}/shadow/")[2] for resource in allowed}
-    assert ends == {f"*{end}" for end in TOPICS[action]}  # "*" is "", or "name/<a name>/"

@@ -4,25 +4,36 @@ import ast
 import re
 from collections.abc import Iterator
 
+from botocore.session import get_session
 from sources import device_files, parsed, where
 
-from host_tools.compile import ROOT
+from host_tools.compile import FIRMWARE, ROOT
 
 PAGE = (ROOT / "docs/failures.md").read_text()
+WIRE = next(  # the AWS dialect's steps: what a board says itself
+    ast.literal_eval(node.value)
+    for node in ast.parse((FIRMWARE / "ota/dialects/aws_updates.py").read_text()).body
+    if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "WIRE"
+)
 FINAL = ("Refuse", "Fail")  # what a job ends with; ConfigError and Retry it never hears of
 
 
-def rows() -> Iterator[str]:
-    """The first cell of every row, without its mark-up."""
-    for line in PAGE.splitlines():
-        cell = line.removeprefix("| ").partition(" |")[0]
-        if line.startswith("| ") and cell not in ("reason", "log") and "`" in cell:
-            yield cell
+def rows(*headers: str) -> Iterator[list[str]]:
+    """The cells of every row of the tables whose first column is called so."""
+    for table in re.findall(r"^\| (.+?) \|.*\n\|[-|]+\n((?:\|.*\n)+)", PAGE, re.MULTILINE):
+        if table[0] in headers:
+            for line in table[1].splitlines():
+                yield line.strip("| ").split(" | ")
+
+
+def quoted(text: str) -> list[str]:
+    """What a cell has in backticks."""
+    return re.findall(r"`([^`]+)`", text)
 
 
 def stated() -> set[str]:
     """The reasons of the page, as the code begins them."""
-    return {text for cell in rows() for text in re.findall(r"`([^`]+)`", cell)}
+    return {text for cells in rows("reason", "log") for text in quoted(cells[0])}
 
 
 def raised() -> dict[str, str]:
@@ -51,6 +62,33 @@ def test_reasons_of_the_page_are_in_the_code():
 
 
 def test_page_says_what_to_do_about_each():
-    for line in PAGE.splitlines():
-        if line.startswith("| ") and line.count(" | ") < 2:
-            raise AssertionError(f"not three cells: {line}")
+    told = list(rows("reason", "log", "status", "result", "it says"))
+    lines = [line for line in PAGE.splitlines() if line.startswith("|")]
+    tables = [line for line in lines if line.startswith("|--")]
+    assert len(told) == len(lines) - 2 * len(tables), "a table of another kind, or a row outside"
+    for cells in told:
+        assert len(cells) == 3 and all(cells), cells
+
+
+def test_statuses_that_the_cloud_ends_with_are_on_the_page():
+    model = get_session().get_service_model("iot").shape_for("JobExecutionStatus")
+    cloud = set(model.enum) - {status for status, _ in WIRE.values()} - {"QUEUED"}
+    assert {text for cells in rows("status") for text in quoted(cells[0])} == cloud
+
+
+def test_results_of_orders_are_on_the_page():
+    sent = set()
+    for name in ("product_words.py", "product_orders.py"):
+        tree = ast.parse((FIRMWARE / "ota/dialects" / name).read_text())
+        numbers = (getattr(node, "value", None) for node in ast.walk(tree))
+        sent |= {str(number) for number in numbers if number in range(312_000, 313_000)}
+    assert {text for cells in rows("result") for text in quoted(cells[0])} == sent
+
+
+def test_what_deploy_says_on_the_page_is_said_by_it_or_by_aws():
+    fleet = "\n".join(file.read_text() for file in (ROOT / "host_tools/fleet").glob("*.py"))
+    for said, why, _ in rows("it says"):
+        for text in quoted(said):
+            assert text.strip(": ") in fleet or re.search(r"AWS's `[A-Z]\w+`", why), text
+    for name in ("CREATE_FAILED", "AccessDenied", "BucketAlreadyExists", "not versioned"):
+        assert name in PAGE

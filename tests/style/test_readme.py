@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pages import PATIENCE_S, blocks
+from pages import BEGINNING, PATIENCE_S, blocks
 
 from bench import size as bench_size
 from bench import stream as bench_stream
@@ -120,6 +120,12 @@ def test_command_in_a_shell_block_is_understood(text):
             parser().parse_args([word for word in words[1:] if word != "&"])
 
 
+@pytest.mark.parametrize("file", sorted((ROOT / "docs").glob("*.md")), ids=lambda file: file.name)
+def test_page_with_commands_begins_with_the_installation(file):
+    found = shell(file.read_text())
+    assert not found or found[0] == BEGINNING
+
+
 def test_make_targets_of_the_readme_exist_and_ci_runs_the_tests():
     targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     wanted = set(
@@ -143,6 +149,7 @@ def inline() -> list[str]:
 
 def test_session_by_hand_ends_in_an_update_that_succeeded(reader):
     printed = {}
+    reader.begins()
     for line in block("sluice cloud run"):
         printed[line.split()[1]] = reader.does(line)
     assert "SUCCEEDED" in printed["deploy"]
@@ -153,6 +160,7 @@ def test_session_by_hand_ends_in_an_update_that_succeeded(reader):
 
 
 def test_image_and_signature_can_be_made_as_documented(reader, tmp_path):
+    reader.begins()
     reader.does("sluice image make app.bin --version 1.1.0 --size 147457 --self-test fail")
     assert (tmp_path / "app.bin").stat().st_size == 147_457
     assert json.loads(reader.does("sluice image show app.bin --json"))["version"] == "1.1.0"
@@ -264,6 +272,29 @@ def test_measurement_of_streaming_streams_a_whole_image(tmp_path, case):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def answered() -> dict[str, set[str]]:
+    """The operations of each of boto3's clients that the local cloud has a handler for."""
+    clients = {"device_api": "iot-jobs-data", "shadow_api": "iot-data", "publish_api": "iot-data"}
+    found: dict[str, set[str]] = {}
+    for file in (ROOT / "host_tools/cloud").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.FunctionDef) and node.name == "operations":
+                keys = [key for table in ast.walk(node) for key in getattr(table, "keys", ())]
+                names = found.setdefault(clients.get(file.stem, "iot"), set())
+                names |= {key.value for key in keys}
+    return found
+
+
+def test_calls_of_the_local_cloud_are_those_that_it_answers():
+    text = README.split("\n| client | calls |\n")[1].split("\n\n")[0]
+    stated = {}
+    for line in text.splitlines()[1:]:
+        client, *names = re.findall(r"`([^`]+)`", line)
+        stated[client] = set(names)
+    assert stated.pop("s3") == set()
+    assert stated == answered()
+
+
 # --- documents -----------------------------------------------------------------------------------
 
 
@@ -271,6 +302,18 @@ def test_measurement_of_streaming_streams_a_whole_image(tmp_path, case):
 def test_document_links_to_what_is_there(file):
     for target in re.findall(r"\]\(([^)]+)\)", file.read_text()):
         assert "://" in target or (file.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: f"{file.parent.name}/{file.name}")
+def test_table_of_a_document_is_one(file):
+    """A blank line would end it: what follows has no heading then, and is no table."""
+    text = re.sub(r"^```.*?^```", "", file.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for table in re.findall(r"(?:^\|.*\n)+", text + "\n", re.MULTILINE):
+        heading, *rest = table.splitlines()
+        assert rest and re.fullmatch(r"\|(:?-+:?\|)+", rest[0]), heading
+        for line in rest:
+            columns = [len(re.findall(r"(?<!\\)\|", one)) for one in (heading, line)]
+            assert columns[0] == columns[1], line
 
 
 @pytest.mark.parametrize("file", DOCUMENTS, ids=lambda file: f"{file.parent.name}/{file.name}")

@@ -14,6 +14,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from host_tools.cli import main
+from host_tools.commands import cloud as cloud_command
+
 DATA = bytes(n % 251 for n in range(9000))
 
 
@@ -104,6 +107,16 @@ def test_thing_list_shows_names_also_as_json(tmp_path, command):
     listed = json.loads(good(command("thing", "list", "--json", "--state", tmp_path)))
     assert listed == [{"thing": "pump", "certificates": 1}]
     assert "no cloud has been" in refused(command("thing", "list", "--state", tmp_path / "no"))
+
+
+def test_cloud_env_without_a_cloud_fails_what_evaluates_it(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cloud_command, "READY_S", 0)
+    assert main(["cloud", "env", "--state", str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1 and "no cloud runs" in printed.err
+    script = f"set -e; eval '{printed.out}'; echo went on"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 def test_sign_new_key_makes_a_key_a_certificate_and_a_good_signature(tmp_path, image, command):

@@ -481,3 +481,100 @@ def test_every_pattern_of_the_models_is_one_of_pythons(service):
     for text in patterns:
         assert "\\p" not in pattern(text)
         re.compile(pattern(text))
+
+
+# --- pages ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def several(iot, world):
+    """Three of everything; gives {operation: parameters}."""
+    for name in ("a", "b"):
+        iot.create_thing(thingName=name)
+    group = iot.create_thing_group(thingGroupName="north")
+    for name in ("south", "west"):
+        iot.create_thing_group(thingGroupName=name)
+    made = [iot.create_keys_and_certificate(setAsActive=True) for _ in range(3)]
+    principals = [one["certificateArn"] for one in made]
+    for name in ("pump", "a", "b"):
+        iot.attach_thing_principal(thingName=name, principal=principals[0])
+        iot.add_thing_to_thing_group(thingGroupName="north", thingName=name)
+        policy = {"policyName": name, "policyDocument": "{}"}
+        iot.create_policy(**policy)
+        iot.attach_policy(policyName=name, target=principals[0])
+    for principal in principals[1:]:
+        iot.attach_thing_principal(thingName="pump", principal=principal)
+        iot.attach_policy(policyName="pump", target=principal)
+    for group_name in ("south", "west"):
+        iot.add_thing_to_thing_group(thingGroupName=group_name, thingName="pump")
+    world.put(b"x" * 300)
+    where = {"s3Location": {"bucket": "images", "key": "image.bin"}}
+    for name in ("j1", "j2", "j3"):
+        file = {"fileName": "f", "fileLocation": where}
+        given = {"targets": [group["thingGroupArn"]], "files": [file], "roleArn": ROLE}
+        iot.create_ota_update(otaUpdateId=name, **given)
+    return {
+        "list_things": {},
+        "list_certificates": {},
+        "list_policies": {},
+        "list_thing_groups": {},
+        "list_jobs": {},
+        "list_streams": {},
+        "list_ota_updates": {},
+        "list_thing_principals": {"thingName": "pump"},
+        "list_principal_things": {"principal": principals[0]},
+        "list_attached_policies": {"target": principals[0]},
+        "list_targets_for_policy": {"policyName": "pump"},
+        "list_things_in_thing_group": {"thingGroupName": "north"},
+        "list_thing_groups_for_thing": {"thingName": "pump"},
+        "list_job_executions_for_job": {"jobId": "AFR_OTA-j1"},
+        "list_job_executions_for_thing": {"thingName": "pump"},
+    }
+
+
+def test_every_list_comes_in_pages_of_one_and_as_the_same_whole(iot, several, world):
+    known = {name.lower() for name in world.implemented["iot"] if name.startswith("List")}
+    assert {name.replace("_", "") for name in several} == known
+    for operation, given in several.items():
+        paginator = iot.get_paginator(operation)
+        (key,) = [part.expression for part in paginator.result_keys]
+        whole = getattr(iot, operation)(**given)[key]
+        pages = list(paginator.paginate(**given, PaginationConfig={"PageSize": 1}))
+        assert [len(page[key]) for page in pages] == [1, 1, 1], operation
+        assert [page[key][0] for page in pages] == whole, operation
+
+
+def test_list_has_250_items_when_nobody_asks_for_fewer(iot, world):
+    for number in range(250):
+        world.things.create(f"t{number:03}")
+    page = iot.list_things()
+    assert len(page["things"]) == 250
+    rest = iot.list_things(nextToken=page["nextToken"])
+    assert [thing["thingName"] for thing in rest["things"]] == ["t249"]
+    assert "nextToken" not in rest
+
+
+def test_list_read_while_its_items_are_deleted_skips_none(iot):
+    for name in ("a", "b", "c"):
+        iot.create_thing(thingName=name)
+    seen = []
+    for page in iot.get_paginator("list_things").paginate(PaginationConfig={"PageSize": 1}):
+        (thing,) = page["things"]
+        seen.append(thing["thingName"])
+        iot.delete_thing(thingName=seen[-1])
+    assert seen == ["a", "b", "c", "pump"]
+
+
+@pytest.mark.parametrize("token", ["", "x", "AAAA", "e30=", "WzEsMiwzXQ==", "[" * 5000])
+def test_token_that_was_not_given_is_an_invalid_request(iot, token):
+    assert code_of(iot.list_things, nextToken=token) == "InvalidRequestException"
+
+
+def test_token_of_another_list_is_an_invalid_request(iot, world):
+    iot.create_thing(thingName="a")
+    token = iot.list_things(maxResults=1)["nextToken"]
+    assert code_of(iot.list_jobs, nextToken=token) == "InvalidRequestException"
+    other = {"attributeName": "a", "attributeValue": "b", "nextToken": token}
+    assert code_of(iot.list_things, **other) == "InvalidRequestException"
+    assert code_of(iot.list_things, maxResults=0) == "InvalidRequestException"
+    assert code_of(iot.list_things, maxResults=251) == "InvalidRequestException"

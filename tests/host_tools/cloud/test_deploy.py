@@ -6,7 +6,6 @@ import json
 import subprocess
 import threading
 from datetime import UTC, datetime
-from fnmatch import fnmatchcase
 
 import pytest
 from conftest import Device, sluice
@@ -331,31 +330,6 @@ def test_calls_of_waiting_are_those_that_the_policy_allows(cloud, device, image,
     assert watch.wait(found, job, ("watched",), 40) == 0
     allowed = {name.partition(":")[2] for name in statement("Deploy")}
     assert made and made <= allowed
-
-
-def test_policy_of_things_covers_the_topics_of_the_agent_and_no_other_things():
-    policy = json.loads((ROOT / "docs/thing-policy.json").read_text())
-    allowed: dict[str, list[str]] = {}
-    for one in policy["Statement"]:
-        resources = [one["Resource"]] if isinstance(one["Resource"], str) else one["Resource"]
-        allowed.setdefault(one["Action"], []).extend(resources)
-    me = "$aws/things/${iot:Connection.Thing.ThingName}"
-
-    def may(action: str, kind: str, topic: str) -> bool:
-        arn = f"arn:aws:iot:YOUR-REGION:YOUR-ACCOUNT:{kind}/{topic}"
-        texts = (text.replace("[", "[[]") for text in allowed[f"iot:{action}"])
-        return any(fnmatchcase(arn, text) for text in texts)
-
-    for path in ("jobs/start-next", "jobs/j/update", "jobs/$next/get", "streams/s/get/json"):
-        assert may("Publish", "topic", f"{me}/{path}"), path
-        assert not may("Publish", "topic", f"$aws/things/other/{path}")
-    for path in ("jobs/notify-next", "jobs/+/get/accepted", "streams/s/data/cbor"):
-        assert may("Subscribe", "topicfilter", f"{me}/{path}"), path
-        assert may("Receive", "topic", f"{me}/{path}"), path
-        assert not may("Subscribe", "topicfilter", f"$aws/things/other/{path}")
-    assert allowed["iot:Connect"] == [
-        "arn:aws:iot:YOUR-REGION:YOUR-ACCOUNT:client/${iot:Connection.Thing.ThingName}"
-    ]
 
 
 def test_job_for_a_group_takes_the_options_of_a_rollout(cloud, tmp_path, group):

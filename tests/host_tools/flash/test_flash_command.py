@@ -1,12 +1,14 @@
 """`sluice flash` as it is typed, with the real mpremote transport on a simulated board's port."""
 
 import json
+import re
 import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from sessions import opened
+from stage import Cloud, good
 
 from host_tools import cli
 from host_tools.device.norflash import WATCHDOG_MS
@@ -65,6 +67,23 @@ def test_agent_that_cannot_link_shows_its_last_lines_and_a_second_run_copies_not
     assert code == 0
     assert "nothing to copy: all" in said
     assert rested.meter.operations - operations < 10, "nothing but what the agent writes"
+
+
+def test_thing_made_with_aws_is_flashed_from_its_folder_and_links(
+    flash: Flash, rested: Board, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As docs/getting-started-aws.md says, with the local cloud in AWS's place."""
+    cloud, fleet = Cloud(tmp_path / "state").start(), tmp_path / "fleet"
+    try:
+        printed = good("cloud", "env", "--state", cloud.state.root)
+        for name, value in re.findall(r"^export (\w+)=(.*)$", printed, re.MULTILINE):
+            monkeypatch.setenv(name, value)
+        good("thing", "create", "lamp", "--aws", "--out", fleet)
+        code, said, complaint = flash("--state", fleet)
+    finally:
+        cloud.stop()
+    assert code == 0, complaint
+    assert "lamp is ready: its agent waits for jobs" in said
 
 
 def test_dry_run_says_what_and_copies_nothing(flash: Flash, rested: Board):

@@ -1,0 +1,41 @@
+"""docs/comparison.md: what it says of others has a source, and every source a version or date."""
+
+import re
+
+from host_tools.compile import ROOT
+
+TEXT, _, LIST = (ROOT / "docs/comparison.md").read_text().partition("\n## Sources\n")
+SOURCES = dict(re.findall(r"^(\d+)\. ((?:.+\n?(?:   .+\n)*))", LIST, re.MULTILINE))
+CITED = re.compile(r"\[(\d+)\](?!\()")
+ISSUE = re.compile(r"[\w.-]+/[\w.-]+#\d+")
+
+
+def blocks() -> list[str]:
+    """The paragraphs, items of lists and tables of the text; headings are none."""
+    parts = re.split(r"\n\n|\n(?=- )", TEXT)
+    return [part.strip() for part in parts if part.strip() and not part.strip().startswith("#")]
+
+
+def test_every_paragraph_names_its_sources():
+    for block in blocks():
+        if not block.startswith("|"):
+            assert CITED.search(block), block
+
+
+def test_every_column_and_every_trouble_names_its_sources():
+    agents, troubles = [block.splitlines() for block in blocks() if block.startswith("|")]
+    columns = agents[0].strip("| ").split(" | ")
+    assert columns[0].startswith("Sluice") and len(columns) > 5
+    assert all(CITED.search(column) for column in columns[1:]), columns
+    for row in troubles[2:]:
+        assert ISSUE.search(row.split("|")[2]), row
+
+
+def test_sources_are_those_that_are_cited():
+    assert set(CITED.findall(TEXT)) == SOURCES.keys()
+    assert list(SOURCES) == [str(number) for number in range(1, len(SOURCES) + 1)]
+
+
+def test_every_source_has_a_version_or_a_date():
+    for number, source in SOURCES.items():
+        assert re.search(r" \d+\.\d+|\b20\d\d\b", source), (number, source)
