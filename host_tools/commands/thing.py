@@ -3,7 +3,9 @@
 `sluice thing create NAME` makes DIR/things/NAME with all that a board needs: config.json, its
 certificate and key, the root CA, and the certificate of the key that images are signed with.
 With --aws, thing, certificate and policy are made through boto3 with your own AWS settings; the
-private key is made here and stays here, unless AWS is asked to make it with --aws-keys.
+private key is made here and stays here, unless AWS is asked to make it with --aws-keys. With --csr
+the key is where it is, and the certificate is made for it: `sluice flash` wants it as
+DIR/things/NAME/private.pem.key.
 """
 
 import argparse
@@ -39,6 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--port", type=int, help="MQTT, with --aws; default: 8883")
     row.add_argument("--signer", type=Path, metavar="FILE", help="certificate of the signing key")
     row.add_argument("--aws-keys", action="store_true", help="AWS makes the private key")
+    row.add_argument("--csr", type=Path, metavar="FILE", help="signing request, PEM, of your key")
     row.set_defaults(run=create)
     row = rows.add_parser("list", help="show all things")
     row.add_argument("--state", type=Path, required=True, metavar="DIR")
@@ -63,9 +66,17 @@ def _where(row: argparse.ArgumentParser, state: str, out: str) -> None:
 def create(args: argparse.Namespace) -> None:
     """`thing create`: of the local cloud, whether or not that runs."""
     name = check_thing(args.name)
+    if args.csr and args.aws_keys:
+        raise SluiceError("either --csr is of your key, or --aws-keys has AWS make it")
+    request = provision.given_request(args.csr) if args.csr else None
     if args.aws:
-        create_at_aws(args, name)
-        return
+        create_at_aws(args, name, request)
+    else:
+        create_here(args, name, request)
+
+
+def create_here(args: argparse.Namespace, name: str, request: str | None) -> None:
+    """`thing create --state`."""
     only_aws(args)
     state = State(args.state)
     with opened(state) as things:
@@ -74,11 +85,11 @@ def create(args: argparse.Namespace) -> None:
                 raise SluiceError(f"thing {name} exists already, nothing was overwritten")
             things.create(name)
             join(Groups(things.store), name, args.group)
-            made = things.issue(name)
+            made = things.issue(name, request=request)
             things.attach(name, made.id)
             port = int(things.store.setting("mqtt_port") or MQTT_PORT)
             ca, signer = state.root_ca.read_bytes(), state.signer_certificate.read_bytes()
-            pair = (made.pem.encode(), made.key.encode())
+            pair = (made.pem.encode(), made.key.encode() or None)
             write_board(state.thing(name), Board(name, "localhost", port, ca, signer, *pair))
         common_name = things.certificate(made.id)["common_name"]
     wait_known(state, common_name)
@@ -100,20 +111,21 @@ def only_aws(args: argparse.Namespace) -> None:
         raise SluiceError("--dry-run and --endpoint-url are for --aws")
 
 
-def create_at_aws(args: argparse.Namespace, name: str) -> None:
+def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> None:
     """`thing create --aws`."""
     folder = State(args.out).thing(name)
     if folder.exists():
         raise SluiceError(f"{folder} exists already, nothing was overwritten")
     cloud = at_aws(args, exists=False)
+    wanted = (name, args.policy, args.aws_keys, args.group, request)
     with plainly():
         endpoint = provision.broker(cloud.iot)
         ca = root_ca(endpoint, args.ca)  # before anything is made
         if args.dry_run:
-            provision.provision(cloud.iot, name, args.policy, args.aws_keys, args.group)
+            provision.provision(cloud.iot, *wanted)
             return
         signer = signer_certificate(args.out, args.signer)
-        pair = provision.provision(cloud.iot, name, args.policy, args.aws_keys, args.group)
+        pair = provision.provision(cloud.iot, *wanted)
         board = Board(name, endpoint, args.port or broker_port(), ca, signer, *pair)
         try:
             write_board(folder, board)

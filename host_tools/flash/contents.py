@@ -26,15 +26,18 @@ def mpy_version(files: dict[str, bytes]) -> int:
 def identity(state: Path, thing: str) -> tuple[dict, dict[str, bytes]]:
     """(config.json, the other files) of a thing, as `sluice thing create` made them.
 
-    raises  SluiceError: no such thing, no JSON, or a file that config.json names is missing
+    raises  SluiceError: no such thing, no JSON, or a file that config.json names is missing; the
+            key is, of a thing made with --csr
     """
     files = {f"/{name}": content for name, content in thing_files(state, thing).items()}
     config = json.loads(files.pop(CONFIG))
     for key in ("ca", "certificate", "private_key", "signers", "http_ca"):
         named = config.get(key) or []
         for name in [named] if isinstance(named, str) else named:
-            if f"/{str(name).lstrip('/')}" not in files:
+            path = str(name).lstrip("/")
+            if f"/{path}" not in files:
+                place = state / "things" / thing / path
                 raise SluiceError(
-                    f"config.json of {thing} names {name} as {key}, and there is no such file"
+                    f"config.json of {thing} names {name} as {key}: put it into {place}"
                 )
     return config, files

@@ -13,7 +13,7 @@ from host_tools.signing import new_key, write_new
 
 @dataclass(frozen=True)
 class Board:
-    """The contents: names and ports, and everything that is PEM."""
+    """The contents: names and ports, and everything that is PEM; no key when that is elsewhere."""
 
     thing: str
     endpoint: str
@@ -21,7 +21,7 @@ class Board:
     root_ca: bytes
     signer: bytes
     certificate: bytes
-    key: bytes
+    key: bytes | None
 
 
 def write_board(folder: Path, board: Board) -> None:
@@ -54,7 +54,8 @@ def _write(folder: Path, board: Board) -> None:
     }
     write_new(folder / config["ca"], board.root_ca)
     write_new(folder / config["certificate"], board.certificate)
-    write_new(folder / config["private_key"], board.key, 0o600)
+    if board.key:
+        write_new(folder / config["private_key"], board.key, 0o600)
     write_new(folder / "signer.crt", board.signer)
     write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
 

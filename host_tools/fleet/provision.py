@@ -9,9 +9,11 @@ import json
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
@@ -28,13 +30,19 @@ DELETE_S = 30  # for AWS to notice that nothing is attached any more
 
 
 def provision(
-    iot, name: str, policy: str, keys_by_aws: bool = False, groups: Sequence[str] = ()
-) -> tuple[bytes, bytes]:
+    iot,
+    name: str,
+    policy: str,
+    keys_by_aws: bool = False,
+    groups: Sequence[str] = (),
+    request: str | None = None,
+) -> tuple[bytes, bytes | None]:
     """Make a thing, its certificate and its right to its own topics; (certificate, key), PEM.
 
     policy        name of the policy, made if it is missing
     keys_by_aws   the private key is made there and sent here; else it never leaves this machine
     groups        names of thing groups to put the thing into, made if they are missing
+    request       a signing request, PEM, of a key that is elsewhere: then there is no key here
     Raises SluiceError for a thing or another policy of that name, ClientError of boto3.
     """
     if found(lambda: iot.describe_thing(thingName=name)):
@@ -45,7 +53,7 @@ def provision(
         for group in groups:
             join(iot, name, group, undo)
         allow(iot, policy, policy_text(thing), undo)
-        made, key = certify(iot, keys_by_aws)
+        made, key = certify(iot, keys_by_aws, request)
         identity, arn = made["certificateId"], made["certificateArn"]
         undo.callback(quietly, iot.delete_certificate, certificateId=identity)
         undo.callback(
@@ -119,17 +127,37 @@ def allow(iot, name: str, text: str, undo: ExitStack) -> None:
         raise SluiceError(f"policy {name} exists and says something else: --policy another name")
 
 
-def certify(iot, keys_by_aws: bool) -> tuple[dict, bytes]:
-    """An active certificate as boto3 returns it, and its private key, PEM."""
+def certify(iot, keys_by_aws: bool, request: str | None = None) -> tuple[dict, bytes | None]:
+    """An active certificate as boto3 returns it, and its private key, PEM, unless that is
+    elsewhere."""
     if keys_by_aws:
         made = iot.create_keys_and_certificate(setAsActive=True)
         return made, made["keyPair"]["PrivateKey"].encode()
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = None if request else ec.generate_private_key(ec.SECP256R1())
+    pem = request or signing_request(key)
+    made = iot.create_certificate_from_csr(certificateSigningRequest=pem, setAsActive=True)
+    return made, key and key_pem(key)
+
+
+def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
+    """A request for a certificate of that key, PEM."""
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sluice")])  # AWS keeps its own
     request = x509.CertificateSigningRequestBuilder().subject_name(subject)
-    pem = request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
-    made = iot.create_certificate_from_csr(certificateSigningRequest=pem, setAsActive=True)
-    return made, key_pem(key)
+    return request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def given_request(file: Path) -> str:
+    """The user's signing request; what kind of key may be certified is the service's matter."""
+    try:
+        text = file.read_text("ascii")
+        genuine = x509.load_pem_x509_csr(text.encode()).is_signature_valid
+    except OSError as error:
+        raise SluiceError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, UnsupportedAlgorithm):
+        raise SluiceError(f"{file} is not a PEM signing request") from None
+    if not genuine:
+        raise SluiceError(f"{file} is not signed by its own key")
+    return text
 
 
 def remove(iot, name: str) -> None:

@@ -1,5 +1,6 @@
 """`sluice thing … --aws`: the very calls for AWS, made to the local cloud by AWS_ENDPOINT_URL."""
 
+import base64
 import json
 import queue
 import re
@@ -12,8 +13,12 @@ from botocore.exceptions import ClientError
 from conftest import Device, sluice
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from host_tools.compile import ROOT
+from host_tools.errors import SluiceError
+from host_tools.flash import contents
 from host_tools.fleet import provision
 from host_tools.fleet.root_ca import amazon
 
@@ -92,6 +97,52 @@ def test_key_may_be_made_by_aws(account, tmp_path):
     key = serialization.load_pem_private_key((folder / "private.pem.key").read_bytes(), None)
     certificate = x509.load_pem_x509_certificate((folder / "certificate.pem.crt").read_bytes())
     assert certificate.public_key() == key.public_key()
+
+
+@pytest.fixture
+def request_file(tmp_path):
+    """A signing request whose key is elsewhere, as in a secure element; and its public key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    file = tmp_path / "pump.csr"
+    file.write_text(provision.signing_request(key))
+    return file, key.public_key()
+
+
+@pytest.mark.parametrize("where", ["aws", "here"])
+def test_key_may_stay_elsewhere_and_only_its_request_be_given(
+    account, cloud, tmp_path, request_file, where
+):
+    file, public = request_file
+    name, root = f"sealed-{where}", {"aws": tmp_path, "here": cloud.state.root}[where]
+    words = {"aws": ("--aws", "--out", root), "here": ("--state", root)}[where]
+    line = ("thing", "create", name, *words, "--csr", file)
+    good(sluice(*line))
+    folder = root / "things" / name
+    certificate = x509.load_pem_x509_certificate((folder / "certificate.pem.crt").read_bytes())
+    assert certificate.public_key() == public
+    assert not (folder / "private.pem.key").exists()
+    with pytest.raises(SluiceError, match=f"put it into {folder}/private.pem.key$"):
+        contents.identity(root, name)
+
+
+def test_rehearsal_shows_the_request_that_was_given(request_file):
+    line = ("thing", "create", "ghost", "--aws", "--dry-run", "--csr", request_file[0])
+    [given] = [given for name, given in calls(good(sluice(*line))) if "Csr" in name]
+    assert given["certificateSigningRequest"] == request_file[0].read_text()
+
+
+@pytest.mark.parametrize("where", [("--aws", "--dry-run"), ("--state", "lab")])
+def test_request_that_is_none_is_refused_in_one_line(tmp_path, request_file, where):
+    file, bad = request_file[0], tmp_path / "bad.csr"
+    line = ("thing", "create", "ghost", *where, "--csr")
+    assert "--aws-keys" in refused(sluice(*line, file, "--aws-keys"))
+    assert "cannot read" in refused(sluice(*line, bad))
+    flipped = bytearray(base64.b64decode("".join(file.read_text().splitlines()[1:-1])))
+    flipped[-1] ^= 1
+    bad.write_text(x509.load_der_x509_csr(bytes(flipped)).public_bytes(Encoding.PEM).decode())
+    assert "its own key" in refused(sluice(*line, bad))
+    bad.write_bytes(b"\xff none")
+    assert "signing request" in refused(sluice(*line, bad))
 
 
 def test_thing_is_deleted_with_certificate_files_and_the_last_ones_policy(account, tmp_path):
