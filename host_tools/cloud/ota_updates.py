@@ -1,7 +1,8 @@
 """CreateOTAUpdate and its kin: one call that makes a stream and a job with an `afr_ota` document.
 
-The stream is AFR_OTA-<uuid>, the job AFR_OTA-<update id>, as AWS names them. Custom code signing
-with an inline signature is what works here; AWS Signer is refused.
+The stream is AFR_OTA-<uuid>, the job AFR_OTA-<update id>, as AWS names them. A file brings its
+signature inline (custom code signing), or has it made. Standing in for AWS Signer there is the
+cloud's own signing key, whatever profile is named, and nothing is written to the destination.
 """
 
 import base64
@@ -20,12 +21,16 @@ from host_tools.cloud.streams_api import StreamCalls
 
 Parameters = dict[str, Any]
 
+CERTIFICATE = "signer.crt"  # on the board, where a signing job names no other
 EXPIRES_S = 1800  # of a presigned URL in an update's document
 SIGNATURES = ("sig-sha256-ecdsa", "sig-sha256-rsa", "sig-sha1-rsa", "sig-sha1-ecdsa")
 
 
 class UpdateCalls:
-    """OTA updates, over the calls for streams and jobs."""
+    """OTA updates, over the calls for streams and jobs.
+
+    signed  (bucket, key, version) → base64 of that object's ECDSA signature; None: no such object
+    """
 
     def __init__(
         self,
@@ -34,7 +39,9 @@ class UpdateCalls:
         streams: StreamCalls,
         jobs: JobCalls,
         now: Callable[[], float],
+        signed: Callable[[str, str, str | None], str | None],
     ) -> None:
+        self._signed = signed
         self._store = store
         self._bucket = bucket
         self._streams = streams
@@ -112,7 +119,7 @@ class UpdateCalls:
         if found is None:
             raise not_found("object", f"{where['bucket']}/{where['key']}")
         shape = {"filepath": entry.get("fileName", "/"), "filesize": found.size, "fileid": index}
-        shape |= signing(entry.get("codeSigning", {}))
+        shape |= self._signing(entry.get("codeSigning", {}), where)
         if "fileType" in entry:
             shape["fileType"] = entry["fileType"]
         if http:
@@ -122,6 +129,16 @@ class UpdateCalls:
             shape["update_data_url"] = f"${{aws:iot:s3-presigned-url:{address}}}"
             shape["auth_scheme"] = "aws.s3.presigned"
         return shape
+
+    def _signing(self, code: Parameters, where: Parameters) -> Parameters:
+        job = code.get("startSigningJobParameter")
+        if job is None:
+            return inline(code)
+        certificate = signing_job(job)
+        made = self._signed(where["bucket"], where["key"], where.get("version"))
+        if made is None:
+            raise invalid(f"{where['bucket']}/{where['key']} is empty: nothing to sign")
+        return {"certfile": certificate, "sig-sha256-ecdsa": made}
 
     def _get(self, name: str) -> Row:
         row = self._store.row("SELECT * FROM ota_updates WHERE id = ?", name)
@@ -183,13 +200,22 @@ def s3_location(entry: Parameters) -> Parameters:
     return where
 
 
-def signing(code: Parameters) -> Parameters:
+def signing_job(job: Parameters) -> str:
+    """The path of the signer's certificate on the board, of a job for AWS Signer that is whole."""
+    if not job.get("signingProfileName"):
+        raise invalid("startSigningJobParameter needs a signingProfileName: none is made here")
+    if not job.get("destination", {}).get("s3Destination", {}).get("bucket"):
+        raise invalid("startSigningJobParameter needs a destination with the bucket of S3")
+    return job.get("signingProfileParameter", {}).get("certificatePathOnDevice") or CERTIFICATE
+
+
+def inline(code: Parameters) -> Parameters:
     """The document's members for a signature; none for an update that is not signed."""
     if not code:
         return {"certfile": "/"}
     custom = code.get("customCodeSigning")
     if custom is None:
-        raise invalid("AWS Signer is not simulated: use customCodeSigning with inlineDocument")
+        raise invalid("no signing job of AWS Signer is known here: have one started")
     raw = custom.get("signature", {}).get("inlineDocument")
     if not raw:
         raise invalid("customCodeSigning.signature needs an inlineDocument")

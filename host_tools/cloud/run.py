@@ -117,7 +117,7 @@ class Cloud:
         streams = StreamCalls(self.store, self.bucket)
         jobs = JobCalls(self.executions, self.bucket, self.service.publish)
         executions = ExecutionCalls(self.executions, self.service.publish)
-        updates = UpdateCalls(self.store, self.bucket, streams, jobs, time.time)
+        updates = UpdateCalls(self.store, self.bucket, streams, jobs, time.time, self._signature)
         things = ThingCalls(self.things, self.broker.refresh, self._endpoint)
         policies = PolicyCalls(self.things, time.time)
         groups = GroupCalls(Groups(self.store), self.things, time.time)

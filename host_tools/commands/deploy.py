@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     targets.arguments(parser)
     parser.add_argument("--key", type=Path, help="signs the image; default: DIR/signer.key")
-    parser.add_argument("--signer", default="signer.crt", help="its certificate, on the board")
+    parser.add_argument("--signer", help="its certificate, on the board; default: signer.crt")
     parser.add_argument("--signer-profile", metavar="NAME", help="AWS Signer's, in place of --key")
     where = parser.add_mutually_exclusive_group(required=True)
     where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
@@ -92,6 +92,10 @@ def check(args: argparse.Namespace) -> None:
         raise SluiceError("--endpoint-url is for --aws")
     if args.key and args.signer_profile:
         raise SluiceError("either --key signs, or --signer-profile has AWS Signer sign")
+    if args.signer and args.signer_profile:
+        raise SluiceError("--signer is for --key: a profile has the certificate's path in it")
+    if args.signer_profile and (args.schedule or args.retries):
+        raise SluiceError("AWS Signer signs updates only: not with --schedule or --retries")
     if len(args.file) > FILES - 1:
         raise SluiceError(f"a job brings {FILES} files at most, the image among them")
     if args.wait and args.continuous:
@@ -112,4 +116,4 @@ def signature(args: argparse.Namespace, path: Path, bucket: str) -> dict:
         digest(path)  # it must be there, and not empty
         return by_signer(args.signer_profile, bucket)
     key = load_key(args.key or State(args.state).signer_key)
-    return own_signature(path, key, args.signer)
+    return own_signature(path, key, args.signer or "signer.crt")

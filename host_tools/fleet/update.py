@@ -98,12 +98,11 @@ def offer(
     role: str,
     job: Parameters,
 ) -> str:
-    """Make the job; returns its id. `job` is what `settings` made of the options."""
+    """Make the job; returns its id. `job` is what `settings` made of the options; with those of
+    ONLY_JOB the files must have been signed here."""
     name = f"sluice-{uuid.uuid4().hex[:12]}"
     if not any(key in job for key in ONLY_JOB):
         return _update(cloud, name, files, targets, protocol, role, job)
-    if any("customCodeSigning" not in file.signing for file in files):
-        raise SluiceError("AWS Signer signs updates only: not with --schedule or --retries")
     stream = f"{name}-files"
     parts = [{"fileId": n, "s3Location": file.where} for n, file in enumerate(files)]
     cloud.iot.create_stream(streamId=stream, files=parts, roleArn=role)

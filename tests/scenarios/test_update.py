@@ -1,7 +1,7 @@
 """An update from the job to SUCCEEDED, at all sizes of blocks, windows and images."""
 
 import pytest
-from stage import SIZE, SLOT, Stage, image
+from stage import SIZE, SLOT, Stage, good, image
 
 SMALL = 147_457  # bytes: 36 sectors and one byte
 
@@ -58,11 +58,22 @@ def test_update_at_a_window_arrives_byte_for_byte(cloud, stage, block, window):
     update(scene, image("1.1.0", SMALL))
 
 
-def test_updates_one_after_the_other_change_slots(cloud, stage):
+# fmt: off
+WAYS = {  # version → slot, and how it is deployed, in the order of the updates
+    "1.1.0": ("ota_1", ("--signer-profile", "any")),  # signed by the cloud
+    "1.2.0": ("ota_0", ("--retries", 1)),  # stream and document made by the command
+    "1.3.0": ("ota_1", ("--retries", 1, "--protocol", "http")),
+}
+# fmt: on
+
+
+def test_updates_one_after_the_other_change_slots_in_whatever_way_they_come(cloud, stage):
     scene = stage(cloud)
     scene.power_on()
-    for version, slot in (("1.1.0", "ota_1"), ("1.2.0", "ota_0"), ("1.3.0", "ota_1")):
-        assert scene.verdict(scene.deploy(image(version, SMALL))).status == "SUCCEEDED"
+    for version, (slot, words) in WAYS.items():
+        line = ("--thing", scene.name, "--state", scene.root, "--wait", *words)
+        printed = good("deploy", scene.file(image(version, SMALL)), *line)
+        assert printed.splitlines()[1:] == [f"SUCCEEDED accepted v{version}"]
         assert scene.running == (slot, version)
 
 

@@ -54,7 +54,12 @@ class World:
         self.groups = Groups(self.store)
         self.stream_calls = StreamCalls(self.store, self.bucket, lambda: self.now)
         self.updates = UpdateCalls(
-            self.store, self.bucket, self.stream_calls, self.job_calls, lambda: self.now
+            self.store,
+            self.bucket,
+            self.stream_calls,
+            self.job_calls,
+            lambda: self.now,
+            lambda bucket, key, version: f"signature of {bucket}/{key}@{version}",
         )
         self.things = Things(self.store, None)
         self.things.create("pump")

@@ -437,6 +437,28 @@ def test_ota_update_is_listed_and_deleted_with_its_job_and_stream(iot, world):
     assert iot.list_jobs()["jobs"] == []
 
 
+BUCKET = {"s3Destination": {"bucket": "images", "prefix": "signed/"}}
+
+
+def signed(code: dict) -> dict:
+    """The member `files` of an update whose only file is signed so."""
+    where = {"s3Location": {"bucket": "images", "key": "image.bin"}}
+    return {"files": [{"fileName": "app", "fileLocation": where, "codeSigning": code}]}
+
+
+@pytest.mark.parametrize("path", [None, "certs/of-signer.crt"])
+def test_ota_update_may_start_a_signing_job(iot, world, path):
+    world.put(b"x")
+    job = {"signingProfileName": "any", "destination": BUCKET}
+    if path:
+        job["signingProfileParameter"] = {"certificatePathOnDevice": path}
+    update(iot, **signed({"startSigningJobParameter": job}))
+    document = json.loads(iot.get_job_document(jobId="AFR_OTA-u1")["document"])
+    [file] = document["afr_ota"]["files"]
+    assert file["certfile"] == (path or "signer.crt")
+    assert file["sig-sha256-ecdsa"] == "signature of images/image.bin@None"
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -444,17 +466,9 @@ def test_ota_update_is_listed_and_deleted_with_its_job_and_stream(iot, world):
         ({"files": [{"fileName": "a"}]}, "s3Location"),
         ({"files": [{"fileLocation": {"s3Location": {"bucket": "no", "key": "no"}}}]}, "no/no"),
         ({"targets": [arn("thing", "nobody")]}, "nobody"),
-        (
-            {
-                "files": [
-                    {
-                        "fileLocation": {"s3Location": {"bucket": "images", "key": "image.bin"}},
-                        "codeSigning": {"awsSignerJobId": "x"},
-                    }
-                ]
-            },
-            "AWS Signer",
-        ),
+        (signed({"awsSignerJobId": "x"}), "AWS Signer"),
+        (signed({"startSigningJobParameter": {"destination": BUCKET}}), "signingProfileName"),
+        (signed({"startSigningJobParameter": {"signingProfileName": "p"}}), "destination"),
     ],
 )
 def test_ota_update_that_cannot_be_made_leaves_nothing(iot, world, given, words):

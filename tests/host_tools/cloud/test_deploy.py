@@ -179,6 +179,8 @@ def test_deploy_may_be_continuous_and_follows_the_group(cloud, device, image, gr
         (("--thing", "some", "--rate", 5000), "1000"),
         (("--thing", "some", "--continuous", "--wait"), "no end"),
         (("--thing", "some", "--endpoint-url", "http://x"), "for --aws"),
+        (("--thing", "nobody", "--signer-profile", "p", "--retries", 1), "signs updates only"),
+        (("--thing", "nobody", "--signer-profile", "p", "--signer", "p.crt"), "for --key"),
     ],
 )
 def test_deploy_of_no_sense_is_refused_in_one_line(cloud, image, words, said):
