@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as Unreachable
 from rich.console import Console
 from rich.live import Live
 from rich.markup import escape
@@ -24,6 +26,7 @@ from host_tools.fleet.update import POLL_S
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 SHOWN = 20  # devices in the table, and those whose details are asked for at a time
 ORDER = ("IN_PROGRESS", "FAILED", "TIMED_OUT", "REJECTED", "QUEUED", "CANCELED", "REMOVED")
+THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
 
 
@@ -106,11 +109,26 @@ class Watch:
         """How many of the targets that are known by name never heard of the job."""
         return len(set(self._things or ()) - self.devices.keys())
 
+    @property
+    def known(self) -> bool:
+        """Whether all targets are known by name."""
+        return self._things is not None
+
+    @property
+    def alone(self) -> bool:
+        """Whether the job is for one thing, known by its name."""
+        return len(self._things or ()) == 1
+
+    @property
+    def headline(self) -> str:
+        """The job, and how many devices stand where."""
+        counts = Counter(one.status for one in self.devices.values())
+        text = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
+        return f"{self.job}: {text or self.status}"
+
     def table(self) -> Table:
         """The devices, those first that something happens to."""
-        counts = Counter(one.status for one in self.devices.values())
-        title = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-        table = Table(title=f"{self.job}: {title or self.status}", box=None, title_justify="left")
+        table = Table(title=self.headline, box=None, title_justify="left")
         for column in ("thing", "status", "progress", ""):
             table.add_column(column)
         place = {status: n for n, status in enumerate(ORDER)}
@@ -137,21 +155,54 @@ def progress(device: Device) -> tuple[Any, str]:
 def wait(cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: int) -> int:
     """Show the devices until all have ended; 0 only if all of them succeeded.
 
-    Raises SluiceError that says what went wrong: with one thing its verdict and reason.
+    Raises SluiceError that says what went wrong: with one thing its verdict and reason. When time
+    is up, or the user ends it, the summary is that of the moment.
     """
-    watch, deadline = Watch(cloud, job, things), time.monotonic() + timeout_s
-    console = Console(stderr=True)
+    watch = Watch(cloud, job, things)
+    try:
+        over = follow(watch, time.monotonic() + timeout_s, POLL_S[cloud.near])
+    except KeyboardInterrupt:
+        tell(watch)
+        raise
+    if not over:
+        tell(watch)
+        raise SluiceError(f"{job}: {still(watch)} after {timeout_s} s")
+    return summarise(watch)
+
+
+def follow(watch: Watch, deadline: float, poll_s: float) -> bool:
+    """Show the devices, without a terminal a line for each change; False at the deadline."""
+    console, said = Console(stderr=True), ""
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:
-            with plainly():
-                over = watch.look()
+            over, trouble = asked(watch)
             live.update(watch.table(), refresh=True)
-            if over:
-                break
-            if time.monotonic() > deadline:
-                raise SluiceError(f"{job}: {still(watch)} after {timeout_s} s")
-            time.sleep(POLL_S[cloud.near])
-    return summarise(watch)
+            line = trouble or watch.headline
+            if line != said and (trouble or not console.is_terminal):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+            said = line
+            if over or time.monotonic() > deadline:
+                return over
+            time.sleep(poll_s)
+
+
+def asked(watch: Watch) -> tuple[bool, str]:
+    """(whether it is all over, what kept the answer from coming, for now)."""
+    with plainly():
+        try:
+            return watch.look(), ""
+        except (BotoCoreError, ClientError) as error:
+            if not passing(error):
+                raise
+            return False, f"{watch.job}: will ask again: {error}"
+
+
+def passing(error: BotoCoreError | ClientError) -> bool:
+    """Whether the same call may go well later: the network, a service that is down or busy."""
+    if not isinstance(error, ClientError):
+        return isinstance(error, Unreachable | HTTPClientError)
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return status >= 500 or error.response["Error"].get("Code") in THROTTLED
 
 
 def still(watch: Watch) -> str:
@@ -166,16 +217,17 @@ def summarise(watch: Watch) -> int:
     """Say how many succeeded and failed, and why; 0 if all succeeded, else SluiceError."""
     devices = list(watch.devices.values())
     bad = [one for one in devices if one.status != "SUCCEEDED"]
-    if len(devices) == 1 and not watch.missed:
+    if watch.alone and devices and watch.status != "CANCELED":
         [one] = devices
         said = f"{one.status}{': ' + one.reason if one.reason and bad else ''}"
         if bad:
             raise SluiceError(f"{watch.job}: {said}")
         print(f"SUCCEEDED {one.reason}".strip())
         return 0
-    for line in report(watch):
-        print(line)
-    if bad or watch.missed or not devices or watch.status == "CANCELED":
+    tell(watch)
+    if not devices and not watch.missed and watch.status != "CANCELED":
+        raise SluiceError(f"{watch.job}: no thing is in its groups")
+    if bad or watch.missed or watch.status == "CANCELED":
         why = f" ({watch.comment})" if watch.comment else ""
         number, total = len(bad) + watch.missed, len(devices) + watch.missed
         raise SluiceError(
@@ -184,20 +236,28 @@ def summarise(watch: Watch) -> int:
     return 0
 
 
+def tell(watch: Watch) -> None:
+    """Print the summary as it stands."""
+    for line in report(watch):
+        print(line, flush=True)
+
+
 def report(watch: Watch) -> list[str]:
     """The summary: a line for each status, and for each reason with whom it is of."""
     alike: dict[tuple[str, str], list[str]] = {}
     for one in watch.devices.values():
         alike.setdefault((one.status, one.reason), []).append(one.thing)
     lines = []
-    for status in FINAL:
+    for status in (*FINAL, "IN_PROGRESS", "QUEUED"):
         groups = [(reason, names) for (of, reason), names in alike.items() if of == status]
         number = sum(len(names) for _, names in groups)
         if number:
             lines.append(f"{number} {status}")
-        for reason, names in groups if status != "SUCCEEDED" else ():
+        for reason, names in groups if status in FINAL[1:] else ():
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             lines.append(f"  {reason or 'no reason given'}: {', '.join(sorted(names)[:5])}{more}")
     if watch.missed:
         lines.append(f"{watch.missed} not notified")
+    if watch.status == "CANCELED" and not watch.known:
+        lines.append("the job is CANCELED; whom it never notified in its groups is not counted")
     return lines

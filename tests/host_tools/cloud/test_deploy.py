@@ -4,19 +4,26 @@ import argparse
 import ast
 import base64
 import json
+import os
+import pty
+import select
 import subprocess
+import sys
 import threading
+import time
 from datetime import UTC, datetime
 
 import pytest
 from botocore import xform_name
+from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.session import get_session
 from conftest import Device, sluice
 from test_provision import calls, good, refused
 
+from host_tools.cloud import clients
 from host_tools.compile import ROOT
 from host_tools.errors import SluiceError
-from host_tools.fleet import settings
+from host_tools.fleet import settings, watch
 
 ROLE = "arn:aws:iam::123456789012:role/any"
 PATIENCE_S = 60
@@ -123,6 +130,115 @@ def test_deploy_that_is_aborted_says_so_and_counts_whom_it_never_reached(
         "2 not notified",
     ]
     assert "3 of 3 did not succeed, job CANCELED (aborted: 1 of 1 things FAILED)" in done.stderr
+
+
+def test_deploy_to_a_group_that_is_aborted_says_so(cloud, device, image, group):
+    name, things = group(3)
+    behave(device(cloud, things[0]), ("FAILED", "no room"))
+    abort = ("--abort-percent", 50, "--abort-on", "FAILED", "--rate", 1)
+    done = deploy(cloud, image, "--group", name, *abort, "--wait", "--timeout", 50)
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[1:] == [
+        "1 FAILED",
+        f"  no room: {things[0]}",
+        "the job is CANCELED; whom it never notified in its groups is not counted",
+    ]
+    assert "1 of 1 did not succeed, job CANCELED (aborted: 1 of 1 things FAILED)" in done.stderr
+
+
+def test_deploy_to_an_empty_group_says_that_nobody_is_in_it(cloud, image, group):
+    name, _ = group(0)
+    done = deploy(cloud, image, "--group", name, "--wait", "--timeout", 20)
+    assert (done.returncode, "no thing is in its groups" in done.stderr) == (1, True), done
+
+
+def told(text: str) -> list[str]:
+    """What --wait says without a terminal: the lines about the job."""
+    return [line.partition(": ")[2] for line in text.splitlines()]
+
+
+@pytest.fixture
+def waiting(cloud, device, image):
+    """A function: (thing, verdict) → its clients, and its job whose verdict is in the cloud."""
+
+    def begin(name: str, *verdict: Verdict) -> tuple[clients.Clients, str]:
+        behave(device(cloud, name), *verdict)
+        job = good(deploy(cloud, image, "--thing", name, "--thing", cloud.thing("idler"))).strip()
+        found, over = clients.clients(cloud.state), time.monotonic() + PATIENCE_S
+        while time.monotonic() < over:
+            about = found.iot.describe_job(jobId=job)["job"]["jobProcessDetails"]
+            if about.get("numberOfFailedThings") or about.get("numberOfSucceededThings"):
+                return found, job
+            time.sleep(0.05)
+        raise AssertionError(f"{job} has no verdict")
+
+    return begin
+
+
+def fail(found: clients.Clients, *errors: BaseException | None) -> None:
+    """Have the next polls raise these."""
+    left = list(errors)
+
+    def hook(**_) -> None:
+        if left and (error := left.pop(0)):
+            raise error
+
+    found.iot.meta.events.register("before-call.iot.DescribeJob", hook)
+
+
+def answer(code: str, status: int) -> ClientError:
+    about = {
+        "Error": {"Code": code, "Message": "no"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    return ClientError(about, "DescribeJob")
+
+
+def test_waiting_outlives_polls_that_fail_and_a_summary_is_told_when_time_is_up(waiting, capsys):
+    found, job = waiting("outlived", ("FAILED", "no room"))
+    troubles = (
+        EndpointConnectionError(endpoint_url="http://there"),
+        answer("ThrottlingException", 400),
+        answer("InternalFailure", 500),
+    )
+    fail(found, *troubles)
+    with pytest.raises(SluiceError, match="IN_PROGRESS, 1 of 2 devices still not done after 2 s"):
+        watch.wait(found, job, ("outlived", "idler"), 2)
+    printed = capsys.readouterr()
+    *again, last = told(printed.err)
+    assert [line.partition(": ")[0] for line in again] == 3 * ["will ask again"]
+    assert last == "1 FAILED, 1 QUEUED"  # once, however often it was asked
+    summary = ["1 FAILED", "  no room: outlived", "1 QUEUED"]
+    assert printed.out.splitlines() == summary
+    fail(found, None, KeyboardInterrupt())
+    with pytest.raises(KeyboardInterrupt):
+        watch.wait(found, job, ("outlived", "idler"), 20)
+    assert capsys.readouterr().out.splitlines() == summary
+    fail(found, answer("AccessDeniedException", 403))
+    with pytest.raises(SluiceError, match="^no$"):
+        watch.wait(found, job, ("outlived", "idler"), 20)
+
+
+def test_waiting_at_a_terminal_shows_a_bar_and_counts(cloud, device, image):
+    board = device(cloud, "shown")
+    ours, its = pty.openpty()
+    words = [sys.executable, "-m", "host_tools.cli", "deploy", image, "--thing", "shown"]
+    words += ["--state", cloud.state.root, "--wait", "--timeout", "50"]
+    looks = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=its, env=looks, text=True)
+    os.close(its)
+    board.patience_s = PATIENCE_S
+    path = f"jobs/{heard(board)}/update"
+    details = {"receive": "1/3", "step": "downloading"}
+    board.publish(path, {"status": "IN_PROGRESS", "statusDetails": details})
+    seen = ""
+    while "1/3 blocks" not in seen:
+        assert select.select([ours], [], [], PATIENCE_S)[0], seen
+        seen += os.read(ours, 4096).decode(errors="replace")
+    assert "1 IN_PROGRESS" in seen and "━" in seen
+    board.publish(path, {"status": "SUCCEEDED", "statusDetails": {"reason": "accepted v2"}})
+    assert process.communicate(timeout=PATIENCE_S)[0].splitlines()[1:] == ["SUCCEEDED accepted v2"]
+    os.close(ours)
 
 
 def test_deploy_with_retries_ends_well_when_the_last_one_succeeds(cloud, device, image):
@@ -252,7 +368,6 @@ def rehearsal(cloud, image, *more: object) -> list[tuple[str, dict]]:
 
 
 def test_rehearsal_is_what_is_called_in_earnest(cloud, image, monkeypatch):
-    from host_tools.cloud import clients
     from host_tools.commands import deploy as command
 
     cloud.thing("some")
@@ -361,12 +476,9 @@ def test_policy_for_the_user_is_wide_only_where_aws_knows_no_resource():
 
 
 def test_calls_of_waiting_are_those_that_the_policy_allows(cloud, device, image, monkeypatch):
-    from host_tools.cloud.clients import clients
-    from host_tools.fleet import watch
-
     behave(device(cloud, "watched"), ("SUCCEEDED", "accepted v2"))
     job = good(deploy(cloud, image, "--thing", "watched")).strip()
-    found, made = clients(cloud.state), set()
+    found, made = clients.clients(cloud.state), set()
     found.iot.meta.events.register("before-call", lambda model, **_: made.add(model.name))
     assert watch.wait(found, job, ("watched",), 40) == 0
     allowed = {name.partition(":")[2] for name in statement("Deploy")}
