@@ -1,4 +1,4 @@
-"""Create, list, show and cancel jobs of a local cloud.
+"""Create jobs of a local cloud; list, show and cancel those of a local cloud or of AWS.
 
 A job's document is checked against host_tools/documents/job.schema.json, the standard of what
 boards understand; with --any it is not, and what a board makes of it is the board's matter.
@@ -16,12 +16,15 @@ from host_tools.cloud.state import State
 from host_tools.documents import check
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets
+from host_tools.fleet.provision import listed
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
-    row = _action(rows, "create", create, "give things something to do; prints the job's id")
+    row = rows.add_parser("create", help="give things something to do; prints the job's id")
+    row.set_defaults(run=create)
+    row.add_argument("--state", type=Path, required=True, metavar="DIR")
     targets.arguments(row)
     row.add_argument("--document", type=Path, required=True, metavar="FILE", help="JSON")
     row.add_argument("--id", help="default: one of its own")
@@ -29,21 +32,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--any", action="store_true", help="any JSON object: do not check the document"
     )
     settings.arguments(row)
-    row = _action(rows, "list", show_all, "show all jobs")
+    row = _anywhere(rows, "list", show_all, "show all jobs")
     row.add_argument("--json", action="store_true", help="as JSON")
-    row = _action(rows, "show", show, "show a job and its executions")
+    row = _anywhere(rows, "show", show, "show a job and its executions")
     row.add_argument("id", metavar="ID")
     row.add_argument("--json", action="store_true", help="as JSON")
-    row = _action(rows, "cancel", cancel, "cancel what is queued, with --force what runs too")
+    row = _anywhere(rows, "cancel", cancel, "cancel what is queued, with --force what runs too")
     row.add_argument("id", metavar="ID")
     row.add_argument("--force", action="store_true")
 
 
-def _action(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
+def _anywhere(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     row = rows.add_parser(name, help=text)
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    where = row.add_mutually_exclusive_group(required=True)
+    where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
+    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
+    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
     row.set_defaults(run=run)
     return row
+
+
+def reach(args: argparse.Namespace) -> Clients:
+    """The clients of whichever cloud is meant."""
+    if args.endpoint_url and not args.aws:
+        raise SluiceError("--endpoint-url is for --aws")
+    return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
 
 
 def create(args: argparse.Namespace) -> None:
@@ -84,13 +97,11 @@ def check_document(file: Path, text: str) -> None:
 
 def show_all(args: argparse.Namespace) -> None:
     """`job list`."""
-    cloud = clients(State(args.state))
     with plainly():
-        jobs = cloud.iot.list_jobs()["jobs"]
-    rows = [
-        {"job": job["jobId"], "status": job["status"], "created": job["createdAt"].isoformat()}
-        for job in jobs
-    ]
+        rows = [
+            {"job": job["jobId"], "status": job["status"], "created": job["createdAt"].isoformat()}
+            for job in listed(reach(args).iot, "list_jobs", "jobs")
+        ]
     if args.json:
         print(json.dumps(rows))
     for row in () if args.json else rows:
@@ -100,7 +111,7 @@ def show_all(args: argparse.Namespace) -> None:
 def show(args: argparse.Namespace) -> None:
     """`job show`."""
     with plainly():
-        about = describe(clients(State(args.state)), check_job(args.id))
+        about = describe(reach(args), check_job(args.id))
     if args.json:
         print(json.dumps(about))
         return
@@ -113,7 +124,7 @@ def describe(cloud: Clients, name: str) -> dict[str, Any]:
     """A job, its document and its executions, as plain data."""
     job = cloud.iot.describe_job(jobId=name)["job"]
     document = cloud.iot.get_job_document(jobId=name)["document"]
-    found = cloud.iot.list_job_executions_for_job(jobId=name)["executionSummaries"]
+    found = listed(cloud.iot, "list_job_executions_for_job", "executionSummaries", jobId=name)
     rows = [_execution(cloud, name, row) for row in found]
     shape = {"job": name, "status": job["status"], "document": json.loads(document)}
     return shape | {"executions": rows}
@@ -135,6 +146,6 @@ def _execution(cloud: Clients, job: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def cancel(args: argparse.Namespace) -> None:
     """`job cancel`."""
-    cloud = clients(State(args.state))
+    cloud = reach(args)
     with plainly():
         cloud.iot.cancel_job(jobId=check_job(args.id), force=args.force)

@@ -20,7 +20,9 @@ from botocore.session import get_session
 from conftest import Device, sluice
 from test_provision import calls, good, refused
 
+from host_tools.cli import main
 from host_tools.cloud import clients
+from host_tools.commands import job as job_command
 from host_tools.compile import ROOT
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, watch
@@ -440,12 +442,7 @@ def test_policy_for_the_user_has_exactly_what_is_called(cloud, image):
     assert statement("Provision") | statement("ProvisionWithoutResource") == actions(provisioned)
 
 
-COMMANDS = ROOT / "host_tools/commands"
-SOURCES = (
-    *(ROOT / "host_tools/fleet").glob("*.py"),
-    COMMANDS / "deploy.py",
-    COMMANDS / "thing.py",
-)
+SOURCES = [*(ROOT / "host_tools").glob("fleet/*.py"), *(ROOT / "host_tools").glob("commands/*.py")]
 
 
 def named(service: str) -> set[str]:
@@ -472,7 +469,33 @@ def test_policy_for_the_user_has_every_call_that_the_source_names():
 def test_policy_for_the_user_is_wide_only_where_aws_knows_no_resource():
     policy = json.loads((ROOT / "docs/iam-policy.json").read_text())
     wide = {one["Sid"] for one in policy["Statement"] if one["Resource"] == "*"}
-    assert wide == {"ProvisionWithoutResource", "SignByAWSSigner"}
+    assert wide == {"ProvisionWithoutResource", "ListJobs", "SignByAWSSigner"}
+
+
+def test_jobs_of_aws_are_listed_shown_and_canceled_with_the_rights_of_the_policy(
+    cloud, image, monkeypatch, capsys
+):
+    """By endpoint_url; on AWS these would be the calls."""
+    cloud.thing("called-back")
+    job = good(deploy(cloud, image, "--thing", "called-back")).strip()
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    made: set[str] = set()
+
+    def listening(*given):
+        found = clients.clients(*given)
+        found.iot.meta.events.register("before-call", lambda model, **_: made.add(model.name))
+        return found
+
+    monkeypatch.setattr(job_command, "clients", listening)
+    there = ["--aws", "--endpoint-url", cloud.client("iot").meta.endpoint_url]
+    for words in (["list"], ["cancel", job, "--force"], ["show", job]):
+        assert main(["job", *words, *there]) == 0
+    printed = capsys.readouterr().out
+    assert f"{job} " in printed and f"{job}: CANCELED\n  called-back #1: CANCELED" in printed
+    assert {f"iot:{name}" for name in made} == statement("Jobs") | statement("ListJobs")
+    assert main(["job", "list", "--state", str(cloud.state.root), *there[1:]]) == 1
 
 
 def test_calls_of_waiting_are_those_that_the_policy_allows(cloud, device, image, monkeypatch):
