@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from host_tools.cloud.clients import Clients
 from host_tools.errors import SluiceError
 from host_tools.fleet.settings import of_update
@@ -67,7 +69,12 @@ def make_bucket(cloud: Clients, bucket: str) -> None:
     given: Parameters = {"Bucket": bucket}
     if cloud.region != "us-east-1":  # the one region that must not be named
         given["CreateBucketConfiguration"] = {"LocationConstraint": cloud.region}
-    cloud.s3.create_bucket(**given)
+    try:
+        cloud.s3.create_bucket(**given)
+    except ClientError as error:  # us-east-1 says nothing of one's own bucket
+        if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
+            raise
+        return
     enabled = {"Status": "Enabled"}
     cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
 

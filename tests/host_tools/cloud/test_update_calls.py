@@ -1,0 +1,68 @@
+"""The calls of an update where the local cloud does not answer as AWS may: told what to say."""
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import Stubber
+
+from host_tools.cloud.clients import Clients
+from host_tools.errors import SluiceError
+from host_tools.fleet import update
+
+REGION = "eu-west-1"
+MADE = {"Bucket": "mine", "CreateBucketConfiguration": {"LocationConstraint": REGION}}
+ROLE = "arn:aws:iam::123456789012:role/any"
+TARGETS = ["arn:aws:iot:eu-west-1:123456789012:thing/pump"]
+
+
+@pytest.fixture
+def account(monkeypatch):
+    """(clients, stub of S3, stub of iot), which expect what they were told, in that order."""
+    monkeypatch.setitem(update.POLL_S, True, 0)
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "thing"}
+    iot, s3 = (boto3.client(name, region_name=REGION, **keys) for name in ("iot", "s3"))
+    with Stubber(s3) as of_s3, Stubber(iot) as of_iot:
+        yield Clients(iot, s3, REGION, local=False, near=True), of_s3, of_iot
+        of_s3.assert_no_pending_responses()
+        of_iot.assert_no_pending_responses()
+
+
+def test_bucket_that_is_ones_own_already_is_left_as_it_is(account):
+    cloud, s3, _ = account
+    s3.add_client_error("create_bucket", "BucketAlreadyOwnedByYou", expected_params=MADE)
+    update.make_bucket(cloud, "mine")
+
+
+def test_bucket_of_somebody_else_is_refused(account):
+    cloud, s3, _ = account
+    s3.add_client_error("create_bucket", "BucketAlreadyExists", expected_params=MADE)
+    with pytest.raises(ClientError, match="BucketAlreadyExists"):
+        update.make_bucket(cloud, "mine")
+
+
+def offered(cloud: Clients, tmp_path) -> str:
+    where = {"bucket": "mine", "key": "app.bin", "version": "1"}
+    file = update.File(tmp_path / "app.bin", where, update.by_signer("profile", "mine"))
+    return update.offer(cloud, [file], TARGETS, "mqtt", ROLE, {})
+
+
+def status(iot: Stubber, text: str, **more: object) -> None:
+    """Have GetOTAUpdate answer so, once."""
+    iot.add_response("get_ota_update", {"otaUpdateInfo": {"otaUpdateStatus": text, **more}})
+
+
+def test_update_is_waited_for_until_its_job_is_there(account, tmp_path):
+    cloud, _, iot = account
+    iot.add_response("create_ota_update", {"otaUpdateStatus": "CREATE_PENDING"})
+    status(iot, "CREATE_PENDING")
+    status(iot, "CREATE_IN_PROGRESS")
+    status(iot, "CREATE_COMPLETE", awsIotJobId="AFR_OTA-x")
+    assert offered(cloud, tmp_path) == "AFR_OTA-x"
+
+
+def test_update_that_cannot_be_made_says_why(account, tmp_path):
+    cloud, _, iot = account
+    iot.add_response("create_ota_update", {"otaUpdateStatus": "CREATE_PENDING"})
+    status(iot, "CREATE_FAILED", errorInfo={"code": "400", "message": "no such profile"})
+    with pytest.raises(SluiceError, match="^OTA update sluice-[0-9a-f]{12}: no such profile$"):
+        offered(cloud, tmp_path)
