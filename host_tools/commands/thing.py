@@ -23,8 +23,10 @@ from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import provision
 from host_tools.fleet.folder import Board, signer_certificate, write_board
-from host_tools.fleet.root_ca import root_ca
+from host_tools.fleet.root_ca import from_file, root_ca
 
+ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
+PORTS = range(1, 65_536)
 KNOWN_S = 5  # for a running cloud to let the new thing in
 
 
@@ -33,14 +35,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = rows.add_parser("create", help="make a thing and its files")
     row.add_argument("name", metavar="NAME")
-    _where(row, "made if missing", "where things/NAME goes; default: here")
+    _where(row, "made if missing", "with --aws: where things/NAME goes; default: here")
     row.add_argument(
         "--group", action="append", default=[], metavar="NAME", help="made if missing"
     )
-    row.add_argument("--ca", type=Path, metavar="FILE", help="root of a broker that is not AWS's")
-    row.add_argument("--port", type=int, help="MQTT, with --aws; default: 8883")
+    row.add_argument("--ca", type=Path, metavar="FILE", help="with --aws: root of another broker")
+    row.add_argument("--port", type=int, help="with --aws: of MQTT; default: 8883")
     row.add_argument("--signer", type=Path, metavar="FILE", help="certificate of the signing key")
-    row.add_argument("--aws-keys", action="store_true", help="AWS makes the private key")
+    row.add_argument("--aws-keys", action="store_true", help="with --aws: it makes the key")
+    row.add_argument("--policy", metavar="NAME", help=f"with --aws; {provision.POLICY_NAME}")
     row.add_argument("--csr", type=Path, metavar="FILE", help="signing request, PEM, of your key")
     row.set_defaults(run=create)
     row = rows.add_parser("list", help="show all things")
@@ -49,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.set_defaults(run=show)
     row = rows.add_parser("delete", help="remove a thing, its certificates and its files")
     row.add_argument("name", metavar="NAME")
-    _where(row, "of the local cloud", "where things/NAME is; default: here")
+    _where(row, "of the local cloud", "with --aws: where things/NAME is; default: here")
     row.set_defaults(run=delete)
 
 
@@ -57,9 +60,8 @@ def _where(row: argparse.ArgumentParser, state: str, out: str) -> None:
     where = row.add_mutually_exclusive_group(required=True)
     where.add_argument("--state", type=Path, metavar="DIR", help=state)
     where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    row.add_argument("--out", type=Path, default=Path(), metavar="DIR", help=out)
+    row.add_argument("--out", type=Path, metavar="DIR", help=out)
     row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
-    row.add_argument("--policy", default=provision.POLICY_NAME, metavar="NAME", help="with --aws")
     row.add_argument("--dry-run", action="store_true", help="print AWS's calls, make none")
 
 
@@ -79,6 +81,7 @@ def create_here(args: argparse.Namespace, name: str, request: str | None) -> Non
     """`thing create --state`."""
     only_aws(args)
     state = State(args.state)
+    given = from_file(args.signer) if args.signer else None
     with opened(state) as things:
         with things.store.transaction():
             if things.find(name):
@@ -88,7 +91,7 @@ def create_here(args: argparse.Namespace, name: str, request: str | None) -> Non
             made = things.issue(name, request=request)
             things.attach(name, made.id)
             port = int(things.store.setting("mqtt_port") or MQTT_PORT)
-            ca, signer = state.root_ca.read_bytes(), state.signer_certificate.read_bytes()
+            ca, signer = state.root_ca.read_bytes(), given or state.signer_certificate.read_bytes()
             pair = (made.pem.encode(), made.key.encode() or None)
             write_board(state.thing(name), Board(name, "localhost", port, ca, signer, *pair))
         common_name = things.certificate(made.id)["common_name"]
@@ -107,24 +110,28 @@ def join(groups: Groups, thing: str, names: list[str]) -> None:
 
 def only_aws(args: argparse.Namespace) -> None:
     """Refuse what has no meaning for a local cloud's things, which are made without calls."""
-    if args.dry_run or args.endpoint_url:
-        raise SluiceError("--dry-run and --endpoint-url are for --aws")
+    given = [name for name in ONLY_AWS if getattr(args, name, None) not in (None, False)]
+    if given:
+        raise SluiceError(f"only for --aws: --{', --'.join(given).replace('_', '-')}")
 
 
 def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> None:
     """`thing create --aws`."""
-    folder = State(args.out).thing(name)
+    if args.port is not None and args.port not in PORTS:
+        raise SluiceError(f"--port must be 1 to {PORTS[-1]}")
+    out = args.out or Path()
+    folder = State(out).thing(name)
     if folder.exists():
         raise SluiceError(f"{folder} exists already, nothing was overwritten")
     cloud = at_aws(args, exists=False)
-    wanted = (name, args.policy, args.aws_keys, args.group, request)
+    wanted = (name, args.policy or provision.POLICY_NAME, args.aws_keys, args.group, request)
     with plainly():
         endpoint = provision.broker(cloud.iot)
         ca = root_ca(endpoint, args.ca)  # before anything is made
         if args.dry_run:
             provision.provision(cloud.iot, *wanted)
             return
-        signer = signer_certificate(args.out, args.signer)
+        signer = signer_certificate(out, args.signer)
         pair = provision.provision(cloud.iot, *wanted)
         board = Board(name, endpoint, args.port or broker_port(), ca, signer, *pair)
         try:
@@ -183,7 +190,7 @@ def delete(args: argparse.Namespace) -> None:
         only_aws(args)
         delete_here(State(args.state), name)
     if not args.dry_run:
-        shutil.rmtree(State(args.out if args.aws else args.state).thing(name), ignore_errors=True)
+        shutil.rmtree(State(args.state or args.out or Path()).thing(name), ignore_errors=True)
 
 
 def delete_here(state: State, name: str) -> None:

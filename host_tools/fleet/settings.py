@@ -2,7 +2,7 @@
 of them.
 
 The numbers are checked where they are understood, by the service; here only what would make no
-request at all. Source of the members: botocore's model of iot.
+request at all, or one that means nothing. Source of the members: botocore's model of iot.
 """
 
 import argparse
@@ -15,6 +15,7 @@ from host_tools.errors import SluiceError
 Parameters = dict[str, Any]
 
 FAILURES = ("FAILED", "REJECTED", "TIMED_OUT", "ALL")
+BOUNDS = {"minutes": range(1, 10_081), "retries": range(1, 11)}  # the guide's page on limits
 ENDS = ("STOP_ROLLOUT", "CANCEL", "FORCE_CANCEL")
 
 
@@ -38,6 +39,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def settings(args: argparse.Namespace, now: datetime | None = None) -> Parameters:
     """The members of CreateJob that were asked for, and none else."""
+    for name, bounds in BOUNDS.items():
+        number = getattr(args, name)
+        if number is not None and number not in bounds:
+            raise SluiceError(f"--{name} must be {bounds[0]} to {bounds[-1]}")
     members = {
         "jobExecutionsRolloutConfig": rollout(args),
         "abortConfig": abort(args),
@@ -66,7 +71,7 @@ def rollout(args: argparse.Namespace) -> Parameters:
         raise SluiceError("--rate-base needs --rate-after or --rate-succeeded: when to grow")
     config["exponentialRate"] = {
         "baseRatePerMinute": args.rate_base,
-        "incrementFactor": args.rate_factor or 2.0,
+        "incrementFactor": 2.0 if args.rate_factor is None else args.rate_factor,
         "rateIncreaseCriteria": criteria,
     }
     return config
@@ -82,7 +87,7 @@ def abort(args: argparse.Namespace) -> Parameters:
         "failureType": args.abort_on or "ALL",
         "action": "CANCEL",
         "thresholdPercentage": args.abort_percent,
-        "minNumberOfExecutedThings": args.abort_after or 1,
+        "minNumberOfExecutedThings": 1 if args.abort_after is None else args.abort_after,
     }
     return {"criteriaList": [rule]}
 

@@ -354,6 +354,19 @@ def test_schedule_is_a_time_or_hours_from_now(text, start, end):
     assert (config.get("startTime"), config.get("endTime")) == (start, end)
 
 
+@pytest.mark.parametrize("words", [("--minutes", "0"), ("--minutes", "10081"), ("--retries", "0")])
+def test_number_that_would_be_dropped_is_refused(words):
+    with pytest.raises(SluiceError, match=f"^{words[0]} must be 1 to 10"):
+        asked(*words)
+
+
+def test_number_of_zero_is_for_the_service_to_refuse():
+    [rule] = asked("--abort-percent", "5", "--abort-after", "0")["abortConfig"]["criteriaList"]
+    assert rule["minNumberOfExecutedThings"] == 0
+    growth = asked("--rate-base", "5", "--rate-factor", "0", "--rate-after", "1")
+    assert growth["jobExecutionsRolloutConfig"]["exponentialRate"]["incrementFactor"] == 0
+
+
 @pytest.mark.parametrize("text", ["", "/", "+1", "now", "2026-13-01T00:00", "+01:75"])
 def test_schedule_of_no_sense_is_refused(text):
     with pytest.raises(SluiceError):

@@ -16,11 +16,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
+from host_tools.cli import main
 from host_tools.compile import ROOT
 from host_tools.errors import SluiceError
 from host_tools.flash import contents
 from host_tools.fleet import provision
 from host_tools.fleet.root_ca import amazon
+from host_tools.signing import new_key
 
 KEYS = {"AWS_ENDPOINT_URL", "SLUICE_CA", "SLUICE_MQTT_PORT"}
 
@@ -279,7 +281,29 @@ def test_thing_of_a_local_cloud_is_deleted_whether_or_not_that_runs(tmp_path, co
     assert "unknown thing" in refused(command("thing", "delete", "pump", *state))
     good(command("thing", "create", "pump", *state))
     assert "for --aws" in refused(command("thing", "delete", "pump", "--dry-run", *state))
+    assert "for --aws" in refused(command("thing", "delete", "pump", "--out", tmp_path, *state))
     assert (tmp_path / "things/pump").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--aws-keys",), ("--ca", "f"), ("--port", 1), ("--policy", "p"), ("--out", "o")],
+    ids=lambda words: words[0],
+)
+def test_thing_of_a_local_cloud_takes_no_options_of_aws(tmp_path, capsys, words):
+    line = ("thing", "create", "pump", "--state", tmp_path / "lab", *words)
+    assert main([str(word) for word in line]) == 1
+    assert capsys.readouterr().err == f"sluice: only for --aws: {words[0]}\n"
+    assert not (tmp_path / "lab").exists()
+
+
+def test_thing_of_a_local_cloud_may_trust_another_signer(tmp_path, capsys):
+    mine = new_key(tmp_path / "mine.key")
+    line = ["thing", "create", "pump", "--state", str(tmp_path / "lab"), "--signer", str(mine)]
+    assert main(line) == 0
+    assert (tmp_path / "lab/things/pump/signer.crt").read_bytes() == mine.read_bytes()
+    assert main([*line[:-1], str(tmp_path / "mine.key")]) == 1
+    assert "not a PEM certificate" in capsys.readouterr().err
 
 
 def test_thing_deleted_while_the_cloud_runs_cannot_publish_any_more(cloud, device):
