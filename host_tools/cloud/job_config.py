@@ -73,8 +73,8 @@ def _schedule(schedule: Parameters, now: float) -> None:
         raise invalid("endBehavior needs an endTime")
     if start is not None and not AHEAD_S <= start - now <= START_WITHIN_S:
         raise invalid("startTime must be 30 minutes to a year from now")
-    if end is not None and not AHEAD_S <= end - max(now, start or 0) <= END_WITHIN_S:
-        raise invalid("endTime must be 30 minutes to two years after the start")
+    if end is not None and not AHEAD_S <= end - max(now, start or 0) <= end - now <= END_WITHIN_S:
+        raise invalid("endTime must be 30 minutes after the start, and two years from now at most")
 
 
 def digits(number: float) -> int:

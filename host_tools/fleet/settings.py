@@ -30,6 +30,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row("--abort-percent", type=float, metavar="P", help="cancel when P %% of the devices failed")
     row("--abort-after", type=int, metavar="N", help="but not before N were notified; default: 1")
     row("--abort-on", choices=FAILURES, help="what counts as failed; default: ALL")
+    row("--abort", action="append", default=[], metavar="WHAT:P:N", help="all three; repeatable")
     row("--minutes", type=int, metavar="N", help="of each device, from accepting to its verdict")
     row("--retries", type=int, metavar="N", help="of a device that failed or timed out")
     row("--schedule", metavar="START[/END]", help="UTC, such as 2030-01-31T02:00; or +HH:MM")
@@ -78,18 +79,36 @@ def rollout(args: argparse.Namespace) -> Parameters:
 
 
 def abort(args: argparse.Namespace) -> Parameters:
-    """The criterion that ends a job, {} without one."""
-    if args.abort_percent is None:
-        if args.abort_after is not None or args.abort_on is not None:
-            raise SluiceError("--abort-after and --abort-on need --abort-percent")
-        return {}
-    rule = {
-        "failureType": args.abort_on or "ALL",
+    """The criteria each of which ends a job, {} without any."""
+    rules = [written(text) for text in args.abort]
+    if args.abort_percent is not None:
+        after = 1 if args.abort_after is None else args.abort_after
+        rules.append(criterion(args.abort_on or "ALL", args.abort_percent, after))
+    elif args.abort_after is not None or args.abort_on is not None:
+        raise SluiceError("--abort-after and --abort-on need --abort-percent")
+    return {"criteriaList": rules} if rules else {}
+
+
+def written(text: str) -> Parameters:
+    """The criterion of one --abort: what failed, percent, and of how many at least."""
+    kind, *numbers = text.split(":")
+    try:
+        percent, after = numbers
+        if kind in FAILURES:
+            return criterion(kind, float(percent), int(after))
+    except ValueError:  # no numbers, or not two of them
+        pass
+    raise SluiceError(f"--abort {text}: WHAT:PERCENT:NUMBER is wanted, as in FAILED:10:5")
+
+
+def criterion(kind: str, percent: float, after: int) -> Parameters:
+    """One of the criteria of CreateJob."""
+    return {
+        "failureType": kind,
         "action": "CANCEL",
-        "thresholdPercentage": args.abort_percent,
-        "minNumberOfExecutedThings": 1 if args.abort_after is None else args.abort_after,
+        "thresholdPercentage": percent,
+        "minNumberOfExecutedThings": after,
     }
-    return {"criteriaList": [rule]}
 
 
 def retries(args: argparse.Namespace) -> Parameters:

@@ -15,12 +15,13 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from host_tools.cloud.ca import Authority
+from host_tools.cloud.constraints import pattern
 from host_tools.cloud.device_api import DeviceCalls
 from host_tools.cloud.groups import Groups
 from host_tools.cloud.groups_api import GroupCalls
 from host_tools.cloud.names import arn
 from host_tools.cloud.policies_api import PolicyCalls
-from host_tools.cloud.rest import REST, pattern
+from host_tools.cloud.rest import REST
 from host_tools.cloud.s3 import S3
 from host_tools.cloud.things import Things
 from host_tools.cloud.things_api import ThingCalls
@@ -487,7 +488,7 @@ def test_times_in_answers_are_seconds_since_1970(iot):
     assert world_time == 1_700_000_000 < before
 
 
-@pytest.mark.parametrize("service", ["iot", "iot-jobs-data"])
+@pytest.mark.parametrize("service", ["iot", "iot-jobs-data", "s3"])
 def test_every_pattern_of_the_models_is_one_of_pythons(service):
     shapes = Loader().load_service_model(service, "service-2")["shapes"].values()
     patterns = {shape["pattern"] for shape in shapes if "pattern" in shape}

@@ -336,6 +336,9 @@ def test_continuous_job_with_an_end_is_complete_when_all_have_ended_after_it(fle
 # --- what is refused, and what may be changed ----------------------------------------------------
 
 
+LATE = {"startTime": "2024-05-01 00:00", "endTime": "2025-12-01 00:00"}  # 19 months after it
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
@@ -349,6 +352,7 @@ def test_continuous_job_with_an_end_is_complete_when_all_have_ended_after_it(fle
         ({"schedulingConfig": {"startTime": "2023-11-14 22:20"}}, "30 minutes"),
         ({"schedulingConfig": {"startTime": "2025-11-14 22:20"}}, "a year"),
         ({"schedulingConfig": {"endTime": "2023-11-14 22:20"}}, "endTime"),
+        ({"schedulingConfig": LATE}, "two years from now"),
         ({"schedulingConfig": {"endBehavior": "CANCEL"}}, "needs an endTime"),
         ({"schedulingConfig": {"maintenanceWindows": [{}]}}, "maintenanceWindows"),
         ({"jobTemplateArn": "arn"}, "jobTemplateArn"),

@@ -334,6 +334,12 @@ def test_options_become_members_of_createjob():
         "thresholdPercentage": 12.5,
         "minNumberOfExecutedThings": 1,
     }
+    rules = asked("--abort", "FAILED:12.5:3", "--abort", "TIMED_OUT:50:1", "--abort-percent", "90")
+    assert [list(rule.values()) for rule in rules["abortConfig"]["criteriaList"]] == [
+        ["FAILED", "CANCEL", 12.5, 3],
+        ["TIMED_OUT", "CANCEL", 50, 1],
+        ["ALL", "CANCEL", 90, 1],
+    ]
     assert asked("--minutes", "30") == {"timeoutConfig": {"inProgressTimeoutInMinutes": 30}}
     [rule] = asked("--minutes", "3", "--retries", "2")["jobExecutionsRetryConfig"]["criteriaList"]
     assert rule == {"failureType": "ALL", "numberOfRetries": 2}
@@ -358,6 +364,12 @@ def test_schedule_is_a_time_or_hours_from_now(text, start, end):
 def test_number_that_would_be_dropped_is_refused(words):
     with pytest.raises(SluiceError, match=f"^{words[0]} must be 1 to 10"):
         asked(*words)
+
+
+@pytest.mark.parametrize("text", ["", "FAILED", "FAILED:5", "LOST:5:1", "FAILED:x:1", "ALL:5:1.5"])
+def test_criterion_of_no_sense_is_refused(text):
+    with pytest.raises(SluiceError, match="WHAT:PERCENT:NUMBER"):
+        asked("--abort", text)
 
 
 def test_number_of_zero_is_for_the_service_to_refuse():
@@ -422,6 +434,26 @@ def test_rehearsal_shows_no_image_and_checks_by_the_model(cloud, image):
     assert "needs --bucket" in refused(sluice(*line, *key, "--dry-run"))
     line = ("deploy", image, "--thing", "some", "--aws", "--bucket", "some", "--role", "short")
     assert "roleArn" in refused(sluice(*line, *key, "--dry-run"))
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--retries", 1, "--abort-percent", 101), "at most 100"),
+        (("--role", "r" * 2049), "length"),
+        (("--new-bucket", "--thing", "x" * 128), None),  # without a region none is told
+    ],
+)
+def test_rehearsal_checks_what_botocore_leaves_to_the_service(
+    cloud, image, monkeypatch, tmp_path, capsys, words, said
+):
+    monkeypatch.delenv("AWS_DEFAULT_REGION", raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    line = ["deploy", image, "--thing", "some", "--aws", "--bucket", "some", "--role", ROLE]
+    line += ["--key", cloud.state.signer_key, *words, "--dry-run"]
+    assert main([str(word) for word in line]) == (1 if said else 0)
+    printed = capsys.readouterr()
+    assert (said or "") in printed.err and (said or "YOUR-REGION") in printed.err + printed.out
 
 
 def actions(names: set[str]) -> set[str]:
