@@ -18,6 +18,7 @@ from host_tools.errors import SluiceError
 from host_tools.fleet.rehearsal import Rehearsal
 
 TIMEOUT_S = 30
+UNTRIED = "What --aws calls was never tried against AWS from here, only against the local cloud."
 
 
 @dataclass(frozen=True)

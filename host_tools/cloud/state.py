@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from host_tools.errors import SluiceError
 
+IGNORED = "*\n"  # all of a folder
+
 
 @dataclass(frozen=True)
 class State:
@@ -90,11 +92,20 @@ class State:
 
 
 def make_folder(folder: Path) -> None:
-    """A folder, made if it is missing; SluiceError when that cannot be."""
+    """A folder, made if it is missing, whose private keys git does not take; SluiceError when it
+    cannot be made."""
+    if folder.is_dir():
+        return
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        ignoring(folder).write_text(IGNORED)
     except OSError as error:
         raise SluiceError(f"cannot make the folder {folder}: {error.strerror}") from None
+
+
+def ignoring(folder: Path) -> Path:
+    """The file that tells git what to leave alone in a folder."""
+    return folder / ".gitignore"
 
 
 def write_atomically(path: Path, data: str | bytes, mode: int = 0o644) -> None:

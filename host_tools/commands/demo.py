@@ -23,6 +23,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from host_tools.cloud.broker import die_with_parent
+from host_tools.cloud.state import make_folder
 from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
@@ -79,10 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _demo(state: Path) -> int:
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SluiceError(f"cannot make {state}: {error.strerror}") from None
+    make_folder(state)
     story = Story(Console(highlight=False))
     with _cloud(state) as cloud:
         broker = f"{cloud['endpoint']}:{cloud['mqtt_port']}"

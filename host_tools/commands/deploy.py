@@ -9,7 +9,7 @@ it. A --schedule and --retries are beyond an OTA update: then a stream and a job
 import argparse
 from pathlib import Path
 
-from host_tools.cloud.clients import Clients, clients, plainly, rehearsed
+from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
@@ -49,6 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="print the calls, make none")
     settings.arguments(parser)
     parser.set_defaults(run=run)
+    parser.epilog = f"{UNTRIED}\nAWS Signer is a stand-in there."
 
 
 def run(args: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.clients import Clients, clients, plainly
+from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly
 from host_tools.cloud.names import check_job
 from host_tools.cloud.state import State
 from host_tools.documents import check
@@ -43,7 +43,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _anywhere(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
-    row = rows.add_parser(name, help=text)
+    row = rows.add_parser(name, help=text, epilog=UNTRIED)
     where = row.add_mutually_exclusive_group(required=True)
     where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
     where.add_argument("--aws", action="store_true", help="with your own AWS settings")

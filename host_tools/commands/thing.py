@@ -15,7 +15,7 @@ import shutil
 import time
 from pathlib import Path
 
-from host_tools.cloud.clients import Clients, clients, plainly, rehearsed
+from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
 from host_tools.cloud.groups import Groups
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.run import MQTT_PORT, opened
@@ -33,7 +33,7 @@ KNOWN_S = 5  # for a running cloud to let the new thing in
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
-    row = rows.add_parser("create", help="make a thing and its files")
+    row = rows.add_parser("create", help="make a thing and its files", epilog=UNTRIED)
     row.add_argument("name", metavar="NAME")
     _where(row, "made if missing", "with --aws: where things/NAME goes; default: here")
     row.add_argument(
@@ -50,7 +50,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--state", type=Path, required=True, metavar="DIR")
     row.add_argument("--json", action="store_true", help="as JSON")
     row.set_defaults(run=show)
-    row = rows.add_parser("delete", help="remove a thing, its certificates and its files")
+    text = "remove a thing, its certificates and its files"
+    row = rows.add_parser("delete", help=text, epilog=UNTRIED)
     row.add_argument("name", metavar="NAME")
     _where(row, "of the local cloud", "with --aws: where things/NAME is; default: here")
     row.set_defaults(run=delete)

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.cloud.state import State, write_atomically
+from host_tools.cloud.state import IGNORED, State, ignoring, make_folder, write_atomically
 from host_tools.errors import SluiceError
 from host_tools.fleet.root_ca import from_file
 from host_tools.signing import new_key, write_new
@@ -26,6 +26,11 @@ class Board:
 
 def write_board(folder: Path, board: Board) -> None:
     """All files, or none; the private key is readable by the owner only."""
+    things, root = folder.parents[:2]
+    make_folder(root)
+    ignored = ignoring(root)
+    if not ignored.is_file() or ignored.read_text() != IGNORED:  # a folder of the user's own
+        make_folder(things)
     try:
         folder.mkdir(parents=True)
     except OSError as error:
@@ -67,6 +72,6 @@ def signer_certificate(root: Path, file: Path | None) -> bytes:
         return from_file(file)
     state = State(root)
     if not state.signer_certificate.exists():
-        state.root.mkdir(parents=True, exist_ok=True)
+        make_folder(state.root)
         new_key(state.signer_key)
     return from_file(state.signer_certificate)

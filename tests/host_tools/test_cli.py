@@ -86,6 +86,13 @@ def test_command_takes_what_other_programs_rely_on(command, words, capsys):
     assert [word for word in words if word not in shown] == []
 
 
+@pytest.mark.parametrize("command", ["deploy", "thing create", "thing delete", "job cancel"])
+def test_help_says_what_was_not_tried(command, capsys):
+    with pytest.raises(SystemExit):
+        cli.main([*command.split(), "--help"])
+    assert "never tried against AWS" in " ".join(capsys.readouterr().out.split())
+
+
 def test_version_is_told(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])

@@ -7,6 +7,7 @@ import re
 import stat
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
@@ -295,6 +296,23 @@ def test_thing_of_a_local_cloud_takes_no_options_of_aws(tmp_path, capsys, words)
     assert main([str(word) for word in line]) == 1
     assert capsys.readouterr().err == f"sluice: only for --aws: {words[0]}\n"
     assert not (tmp_path / "lab").exists()
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_git_takes_no_private_key(account, tmp_path, monkeypatch, capsys, there):
+    """Nothing of a folder that was made; of one that was there, no thing's files."""
+    monkeypatch.chdir(tmp_path)
+    git = ["git", "-c", "init.defaultBranch=main"]
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    if there:
+        Path("fleet").mkdir()
+    aws = ["--aws", "--out", "fleet"]
+    for where in (["--state", "lab"], aws):
+        assert main(["thing", "create", f"kept-{there}", *where]) == 0, capsys.readouterr().err
+    listed = ["status", "--porcelain", "--untracked-files=all"]
+    seen = subprocess.run([*git, *listed], check=True, capture_output=True, text=True).stdout
+    assert seen.split()[1::2] == (["fleet/signer.crt", "fleet/signer.key"] if there else [])
+    assert Path(f"fleet/things/kept-{there}/private.pem.key").exists()
 
 
 def test_thing_of_a_local_cloud_may_trust_another_signer(tmp_path, capsys):
