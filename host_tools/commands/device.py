@@ -33,6 +33,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--blank", action="store_true", help="a new board with MicroPython and nothing else on it"
     )
     row.add_argument(
+        "--download",
+        action="store_true",
+        help="with --pty: held in its ROM loader until esptool has written its flash",
+    )
+    row.add_argument(
         "--app", type=Path, metavar="FILE", help="a new board's application, as app.py"
     )
     row.add_argument("--pty", type=Path, metavar="LINK", help="a serial port for mpremote")
@@ -60,6 +65,7 @@ def run(args: argparse.Namespace) -> int:
         frozen=args.frozen,
         factory=factory,
         blank=args.blank,
+        download=args.download,
         on_line=_show,
     )
     for number in (signal.SIGTERM, signal.SIGINT):

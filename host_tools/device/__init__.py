@@ -6,6 +6,7 @@ image/appimage   what ESP-IDF checks of an image, here and on the device
 partitions       partitions.csv, and the table in flash
 meter            operations counted, wear, the fuse
 provision        factory flashing, LittleFS
+rom_loader       what esptool talks to, when BOOT is held
 bootloader       chooses a slot by ESP-IDF's rules
 romfs            modules that run in place
 linker           makes shims/ small: on a chip they would take no heap

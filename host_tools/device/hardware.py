@@ -2,16 +2,19 @@
 
 import fcntl
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 from host_tools import boards
-from host_tools.device import families, provision
+from host_tools.device import families, partitions, provision
 from host_tools.device.meter import Meter
+from host_tools.device.rom_loader import ROMS, RomLoader, serve
+from host_tools.device.terminal import Terminal
 from host_tools.errors import SluiceError
 from host_tools.image import make_image, pack_image
+from host_tools.image.appimage import MAGIC
 
 FACTORY_VERSION = "1.0.0"
 
@@ -64,6 +67,34 @@ class Hardware:
             elif blank and not self._mark.exists():
                 raise SluiceError(f"{self.name} is not blank any more: remove {self.home} first")
             provision.write_files(chip, self.table, self.home, files)
+
+    def download(self, terminal: Terminal, powered: Callable[[], bool]) -> dict[int, int]:
+        """Held in the ROM loader: esptool writes the flash, all of which is its own from then on.
+
+        returns  {offset: bytes written there}
+        raises   SluiceError: another family's, or nothing that would start was written
+        """
+        rom = ROMS.get(self._chip_name)
+        if rom is None:
+            raise SluiceError(f"{self.board} has no ROM loader that esptool knows")
+        chip = self.chip
+        with self._locked():
+            loader = RomLoader(rom, provision.workbench(chip), len(chip.memory))
+            self._mark.touch()
+            provision.forget_files(self.home)
+            serve(loader, terminal, powered)
+            if loader.written:
+                self._check_written(rom.boot)
+                with provision.mounted(chip, self.table):
+                    pass
+        return loader.written
+
+    def _check_written(self, boot: int) -> None:
+        """What stands before the app slots; of those the boot loader speaks."""
+        if self.flash[boot] != MAGIC:
+            raise SluiceError(f"no boot loader at 0x{boot:x} of flash: this board resets for ever")
+        if partitions.read_flash(provision.workbench(self.chip)) != self.table:
+            raise SluiceError(f"the partitions in flash are not those of {self.board}")
 
     @property
     def _mark(self) -> Path:

@@ -7,6 +7,8 @@ Output is lines. Those of the supervisor itself, in a fixed form that others may
     boot: skipped <slot>: <reason>                    an image that would not boot
     boot: copying app_ota <version>                   a W800 takes what is staged
     reset: <machine.reset|soft|watchdog|panic>        why it starts again
+    download: waits for esptool                       held in its ROM loader
+    download: <n> bytes at <offset>                   written there; now it starts
     power: cut                                        the fuse blew, or cut_power() was called
     end: <main returned|main raised|exit N|signal N>  MicroPython ended and nothing restarts it
     flash: <n> operations                             erases and programs since this power-on
@@ -57,6 +59,8 @@ class Board(Hardware):
     frozen   run the image's modules in place, as a board does that has them frozen into its
              image; otherwise they are loaded into the heap, as from a file system
     arch     of MicroPython: i386, or amd64
+    download powered on with BOOT held: it waits in its ROM loader at `link` until esptool has
+             written its flash, and starts what that holds. No thing's files are put there
     """
 
     def __init__(
@@ -73,8 +77,12 @@ class Board(Hardware):
         link: Path | None = None,
         frozen: bool = False,
         blank: bool = False,
+        download: bool = False,
     ):
         super().__init__(state, name, board, factory, blank)
+        if download and not link:
+            raise SluiceError("a board in its ROM loader needs a serial port")
+        self._held = download
         if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", heap):
             raise SluiceError(f"not a heap size: {heap!r}; for example 80k")
         if cut_at is not None and cut_at < 1:
@@ -172,7 +180,10 @@ class Board(Hardware):
     def _power_on(self) -> Terminal | None:
         if self.alive:
             raise SluiceError(f"{self.name} is running already")
-        self.make()
+        if self._held:
+            self.home.mkdir(parents=True, exist_ok=True)
+        else:
+            self.make()
         self._install(linker.board_modules(self._family.native))
         self._program = toolchain.micropython(self._arch)
         terminal = Terminal(self.link) if self.link else None
@@ -189,6 +200,8 @@ class Board(Hardware):
     def _live(self, terminal: Terminal | None) -> None:
         """From reset to reset, until MicroPython ends or stop()."""
         try:
+            if self._held:
+                self._download(terminal)
             with self._locked():
                 cause: int | None = POWER_ON
                 while cause is not None and self._process.powered:
@@ -201,6 +214,12 @@ class Board(Hardware):
             if terminal:
                 terminal.close()
             self._output.wake()
+
+    def _download(self, terminal: Terminal) -> None:
+        self._output.say("download: waits for esptool")
+        for offset, size in self.download(terminal, lambda: self._process.powered).items():
+            self._output.say(f"download: {size} bytes at 0x{offset:x}")
+            self._held = False
 
     def _life(self, cause: int) -> int:
         """From one reset to the next; how it ended, as an exit code of MicroPython."""

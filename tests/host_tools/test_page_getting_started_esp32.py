@@ -9,16 +9,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from merged import merged
 from pages import Reader, blocks, lines
 
 from host_tools.compile import ROOT
 from host_tools.device.supervisor import Board
+from host_tools.flash import boards
 from host_tools.image import pack_image
 from host_tools.toolchain import umqtt
 
 PAGE = (ROOT / "docs/getting-started-esp32.md").read_text()
 PORT, ADDRESS = "/dev/ttyUSB0", "192.168.1.20"
-IMAGE = "ESP32_GENERIC-OTA.app-bin"
+IMAGE, MERGED = "ESP32_GENERIC-OTA.app-bin", "ESP32_GENERIC-OTA.bin"
 COMPILING = "512k"  # heap of a board that compiles the firmware's sources itself
 PASSWORD = "a good secret"
 HEAP = "100k"  # an ESP32 begins with less and takes more when it needs it; Wi-Fi is Python here
@@ -26,10 +28,11 @@ HEAP = "100k"  # an ESP32 begins with less and takes more when it needs it; Wi-F
 
 @pytest.fixture
 def board(tmp_path: Path, reader: Reader) -> Iterator[Board]:
-    """What step 2 leaves: MicroPython alone, at the port."""
+    """As from the box, at the port: BOOT held, and something else in its flash."""
     (tmp_path / "lab").mkdir()
-    made = Board(tmp_path / "lab", "pump", blank=True, link=tmp_path / "port", heap=HEAP).start()
-    yield made
+    made = Board(tmp_path / "lab", "pump", download=True, link=tmp_path / "port", heap=HEAP)
+    made.flash[:] = b"another" * (len(made.flash) // 7) + bytes(len(made.flash) % 7)
+    yield made.start()
     made.stop()
 
 
@@ -44,13 +47,21 @@ def test_page_followed_word_for_word_ends_in_an_update(
     reader: Reader, board: Board, tmp_path: Path
 ):
     reader.sets(SLUICE_WIFI_PASSWORD=PASSWORD)
-    (tmp_path / IMAGE).write_bytes(pack_image("", {}, 300_000))  # as MicroPython's: no firmware
-    said = []
-    for title in ("1.", "3.", "4.", "5."):
-        for line in section(title):
-            said.append(
-                reader.does(line.replace(PORT, str(board.link)).replace(ADDRESS, "127.0.0.2"))
-            )
+    app = pack_image("", {}, 300_000)  # as MicroPython's: no firmware
+    content = merged(boards.named("ESP32_GENERIC_OTA"), app=app)
+    (tmp_path / IMAGE).write_bytes(app)
+    (tmp_path / MERGED).write_bytes(content)
+
+    def does(title: str) -> list[str]:
+        told = [line.replace(PORT, str(board.link)) for line in section(title)]
+        return [reader.does(line.replace(ADDRESS, "127.0.0.2")) for line in told]
+
+    said = does("1.") + does("2.")
+    assert "Hash of data verified" in said[-1]
+    assert board.flash[0x1000:0x9000] == content[:0x8000]
+    assert board.slot_bytes("ota_0", len(app)) == app
+    board.wait_for("simulated ESP32")
+    said += does("3.") + does("4.") + does("5.")
     first, second, deployed = said[-3:]
     assert "pump is ready: its agent waits for jobs" in first
     assert "board ESP32_GENERIC_OTA" in first

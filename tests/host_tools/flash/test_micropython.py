@@ -6,8 +6,8 @@ There is no chip here: esptool's command line is run as far as it goes without a
 from pathlib import Path
 
 import pytest
+from merged import merged
 
-from host_tools import boards as folders
 from host_tools import cli
 from host_tools.device import partitions
 from host_tools.errors import SluiceError
@@ -16,15 +16,6 @@ from host_tools.image import make_image
 
 OTA = boards.named("ESP32_GENERIC_OTA")
 C3 = boards.named("ESP32_GENERIC_C3")
-
-
-def merged(kind: boards.Kind, table: partitions.Table | None = None, chip: int | None = None):
-    """A file like firmware.bin: a boot loader's header, the table at 0x8000 of flash, an app."""
-    csv = folders.folder(kind.name) / "partitions.csv"
-    packed = partitions.pack(table or partitions.read_csv(csv))
-    number = kind.chip if chip is None else chip
-    head = bytes([0xE9, 3, 2, 0x20]) + bytes(8) + number.to_bytes(2, "little")
-    return head.ljust(partitions.TABLE - kind.offset, b"\xff") + packed + bytes(4096)
 
 
 @pytest.fixture
