@@ -70,7 +70,7 @@ def _write_micropython(args: argparse.Namespace) -> None:
     if args.dry_run:
         print(shlex.join(["esptool", *words[3:]]))
     else:
-        micropython.write(words)
+        micropython.write(words, args.port)
 
 
 class Flashing:

@@ -12,12 +12,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+from host_tools.board_port import connect
 from host_tools.device import norflash, partitions
 from host_tools.errors import SluiceError
 from host_tools.flash.boards import Kind
 from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, MAGIC
 
 IMAGE_MAX = 16 * 1024 * 1024  # bytes
+_NO_ANSWER, _FATAL = "Failed to connect", "A fatal error occurred: "  # in what esptool says
 WRITE_S = 900  # 4 MiB at 115,200 bits a second take six minutes
 
 
@@ -65,12 +67,26 @@ def _table(raw: bytes, offset: int) -> partitions.Table:
     raise SluiceError("the partition table in the file is damaged")
 
 
-def write(words: list[str]) -> None:
-    """Run esptool, whose output is shown as it comes."""
+def write(words: list[str], port: str) -> None:
+    """Run esptool, whose progress is shown as it comes.
+
+    raises  SluiceError: no such port, busy, no answer, or what esptool says
+    """
+    connect(port).close()  # says in a line what esptool says in five
     print(shlex.join(["esptool", *words[3:]]), flush=True)
     try:
-        done = subprocess.run(words, timeout=WRITE_S)
+        done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=WRITE_S)
     except subprocess.TimeoutExpired:
         raise SluiceError(f"esptool did not end within {WRITE_S} s") from None
     if done.returncode:
-        raise SluiceError("esptool could not write; its last lines tell why")
+        raise SluiceError(_reason(done.stderr, port))
+    sys.stderr.write(done.stderr)  # warnings: a board that has to be reset by hand, for one
+
+
+def _reason(complaint: str, port: str) -> str:
+    """Why it did not write, of all that it said."""
+    if _NO_ANSWER in complaint:
+        return f"{port} does not answer esptool: hold BOOT, press reset, run again"
+    lines = [line.strip() for line in complaint.splitlines() if line.strip()]
+    told = [line.partition(_FATAL)[2] for line in lines if _FATAL in line] or lines[-1:]
+    return f"esptool could not write: {told[0] if told else 'it does not say why'}"

@@ -1,14 +1,21 @@
 """Writing MicroPython itself: what esptool is told, and what it never gets to write.
 
-There is no chip here: esptool's command line is run as far as it goes without a port.
+There is no chip here. docs/getting-started-esp32.md's test has esptool write the model of one.
 """
 
+import contextlib
+import os
+import pty
+import sys
+import tty
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from merged import merged
 
 from host_tools import cli
+from host_tools.board_port import connect
 from host_tools.device import partitions
 from host_tools.errors import SluiceError
 from host_tools.flash import boards, micropython
@@ -35,13 +42,56 @@ def test_esptool_is_told_the_offset_of_the_board(image: Path, kind, offset):
     assert "--erase-all" not in micropython.command("/dev/ttyUSB0", kind, image, erase=False)
 
 
-def test_esptool_understands_what_it_is_told(image: Path, tmp_path: Path, capfd):
-    words = micropython.command(str(tmp_path / "no-port"), OTA, image, erase=True)
-    with pytest.raises(SluiceError, match="could not write; its last lines"):
-        micropython.write(words)
-    said = "".join(capfd.readouterr())
-    assert "no-port" in said
-    assert "Usage" not in said and "Invalid" not in said
+@pytest.fixture
+def dead_port(tmp_path: Path) -> Iterator[Path]:
+    """One that nothing answers at."""
+    ours, theirs = pty.openpty()
+    tty.setraw(theirs)
+    (tmp_path / "dead").symlink_to(os.ttyname(theirs))
+    yield tmp_path / "dead"
+    os.close(ours)
+    os.close(theirs)
+
+
+def refused(port: Path, image: Path, capfd: pytest.CaptureFixture) -> str:
+    """The line that `sluice flash --firmware` ends with."""
+    line = ["flash", "--port", str(port), "--board", OTA.name, "--firmware", str(image)]
+    assert cli.main(line) == 1
+    complaint = capfd.readouterr().err
+    assert complaint.startswith("sluice: ") and complaint.count("\n") == 1, complaint
+    return complaint
+
+
+def test_port_that_does_not_answer_is_told_with_what_to_do(
+    image: Path, dead_port: Path, monkeypatch, capfd
+):
+    monkeypatch.setenv("ESPTOOL_CONNECT_ATTEMPTS", "1")
+    said = refused(dead_port, image, capfd)
+    assert f"{dead_port} does not answer esptool: hold BOOT, press reset, run again" in said
+
+
+def test_port_that_is_not_there_or_busy_is_told_before_esptool_runs(
+    image: Path, dead_port: Path, tmp_path: Path, capfd
+):
+    assert "no such port: " in refused(tmp_path / "no-port", image, capfd)
+    with contextlib.closing(connect(str(dead_port))):
+        assert "is busy: another program has it open" in refused(dead_port, image, capfd)
+
+
+@pytest.mark.parametrize(
+    ("complaint", "said"),
+    [
+        ("WARNING: x\nERROR: A fatal error occurred: This chip is ESP32-C3, not ESP32. Wrong\n",
+         "esptool could not write: This chip is ESP32-C3, not ESP32. Wrong"),
+        ("Traceback\nOSError: [Errno 5]\n", "esptool could not write: OSError: [Errno 5]"),
+        ("", "esptool could not write: it does not say why"),
+    ],
+)  # fmt: skip
+def test_what_esptool_says_is_told_in_a_line(complaint: str, said: str, dead_port: Path, capfd):
+    words = [sys.executable, "-c", f"import sys; sys.exit({complaint!r})"]
+    with pytest.raises(SluiceError) as told:
+        micropython.write(words, str(dead_port))
+    assert str(told.value) == said
 
 
 def test_merged_image_with_slots_is_taken(image: Path, tmp_path: Path):
