@@ -3,8 +3,9 @@
 import hashlib
 import json
 import re
+import shlex
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -36,6 +37,16 @@ def board(tmp_path: Path, reader: Reader) -> Iterator[Board]:
     made.stop()
 
 
+def make_flash(line: str) -> str:
+    """The `make` that does what this `sluice flash` says; test_readme.py shows that it does."""
+    words = shlex.split(line)
+    assert words[:2] == ["sluice", "flash"]
+    given = dict(zip(words[2::2], words[3::2], strict=True))
+    target = [f"{key[2:].upper()}={given.pop(key)}" for key in ("--port", "--thing", "--state")]
+    flags = " ".join(word for pair in given.items() for word in pair)
+    return shlex.join(["make", "flash", *target, f"FLAGS={flags}"])
+
+
 def section(title: str) -> list[str]:
     """The commands of a section."""
     text = PAGE.split(f"\n## {title}")[1].split("\n## ")[0]
@@ -52,16 +63,16 @@ def test_page_followed_word_for_word_ends_in_an_update(
     (tmp_path / IMAGE).write_bytes(app)
     (tmp_path / MERGED).write_bytes(content)
 
-    def does(title: str) -> list[str]:
-        told = [line.replace(PORT, str(board.link)) for line in section(title)]
-        return [reader.does(line.replace(ADDRESS, "127.0.0.2")) for line in told]
+    def does(title: str, told: Callable[[str], str] = str) -> list[str]:
+        here = [line.replace(PORT, str(board.link)) for line in section(title)]
+        return [reader.does(told(line.replace(ADDRESS, "127.0.0.2"))) for line in here]
 
     said = does("1.") + does("2.")
     assert "Hash of data verified" in said[-1]
     assert board.flash[0x1000:0x9000] == content[:0x8000]
     assert board.slot_bytes("ota_0", len(app)) == app
     board.wait_for("simulated ESP32")
-    said += does("3.") + does("4.") + does("5.")
+    said += does("3.") + does("4.", make_flash) + does("5.")
     first, second, deployed = said[-3:]
     assert "pump is ready: its agent waits for jobs" in first
     assert "board ESP32_GENERIC_OTA" in first
