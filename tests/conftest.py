@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from pages import Reader
+from ports import dead
 
 from host_tools import toolchain
 from host_tools.compile import ROOT, compile_tree, firmware_sources
@@ -63,6 +64,13 @@ def micropython(compiled: Path, tmp_path: Path) -> MicroPython:
 def root() -> Path:
     """The checkout."""
     return ROOT
+
+
+@pytest.fixture
+def dead_port(tmp_path: Path) -> Iterator[tuple[Path, int]]:
+    """A serial port without a board; (its name, the file that is its far end)."""
+    with dead(tmp_path / "dead") as far:
+        yield tmp_path / "dead", far
 
 
 @pytest.fixture

@@ -1,13 +1,9 @@
 """A board at a serial port, as other commands drive it."""
 
-import contextlib
-import os
-import pty
-import threading
-import tty
 from pathlib import Path
 
 import pytest
+from ports import talking
 
 from host_tools.board_port import BoardRaised, board_at, connect
 from host_tools.device.supervisor import Board
@@ -34,36 +30,6 @@ def board(tmp_path: Path):
     board.wait_for("tick 2")
     yield board
     board.stop()
-
-
-@pytest.fixture
-def dead_port(tmp_path: Path):
-    """A serial port; (its name, the file that is its far end)."""
-    ours, theirs = pty.openpty()
-    tty.setraw(theirs)
-    link = tmp_path / "dead"
-    link.symlink_to(os.ttyname(theirs))
-    yield link, ours
-    os.close(ours)
-    os.close(theirs)
-
-
-@contextlib.contextmanager
-def talking(far: int):
-    """The far end says `login: ` again and again."""
-    over = threading.Event()
-
-    def talk() -> None:
-        while not over.wait(0.02):
-            os.write(far, b"login: ")
-
-    thread = threading.Thread(target=talk)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def test_board_runs_code_in_a_fresh_heap_and_then_its_main_again(board: Board):

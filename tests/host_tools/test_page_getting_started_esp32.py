@@ -1,5 +1,6 @@
 """docs/getting-started-esp32.md, followed word for word with a simulated board at the port."""
 
+import ast
 import hashlib
 import json
 import re
@@ -146,13 +147,50 @@ def test_page_copies_files_that_there_are():
                 assert (ROOT / word).is_file(), word
 
 
-def test_page_explains_messages_that_there_are():
+def explained() -> list[list[str]]:
+    """Of each message in the page's table, the parts that are the same whatever the board is."""
     table = PAGE.split("\n## When it does not work")[1]
-    messages = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()[4:] if row]
-    files = [ROOT / "host_tools/board_port.py", *(ROOT / "host_tools/flash").glob("*.py")]
-    files.append(ROOT / "host_tools/commands/flash.py")
-    said = "".join(file.read_text() for file in files)
-    assert len(messages) > 10
-    for message in messages:
-        for part in re.split(r"\d+\.\d+\.\d+|\b90\b", message):
-            assert part.strip() in said, message
+    rows = [row.split(" | ")[0].removeprefix("| ") for row in table.splitlines()[4:] if row]
+    changing = r"\d+\.\d+\.\d+|\b90\b|circuitpython"
+    messages = [message for row in rows for message in row.split("; ")]
+    return [[part.strip() for part in re.split(changing, message)] for message in messages]
+
+
+def said(file: Path) -> set[str]:
+    """The messages of SluiceErrors in a module, with * for what is put in."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        name = getattr(getattr(node, "func", None), "id", "")
+        if isinstance(node, ast.Call) and name in ("SluiceError", "_NoPromptError"):
+            found.add(plain(node.args[0]))
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.JoinedStr):
+            found.add(plain(node.value))  # the reason, where another function raises it
+    return found
+
+
+def plain(node: ast.expr) -> str:
+    """An f-string's text."""
+    if isinstance(node, ast.JoinedStr):
+        return "".join(plain(part) for part in node.values)
+    return node.value if isinstance(node, ast.Constant) else "*"
+
+
+FLASH = ROOT / "host_tools/flash"
+ABOUT_BOARDS = [ROOT / "host_tools/board_port.py"]
+ABOUT_BOARDS += [FLASH / f"{name}.py" for name in ("boards", "inspection", "watching", "writing")]
+ABOUT_LINE = [FLASH / "micropython.py", ROOT / "host_tools/commands/flash.py"]
+
+
+def test_page_explains_messages_that_there_are():
+    known = {message for file in ABOUT_BOARDS + ABOUT_LINE for message in said(file)}
+    assert len(explained()) > 20
+    for parts in explained():
+        assert any(all(part in message for part in parts) for message in known), parts
+
+
+def test_page_explains_every_message_about_a_board_or_its_port():
+    """What is wrong with the command line or a file is in the message itself."""
+    messages = {message for file in ABOUT_BOARDS for message in said(file)}
+    assert len(messages) > 20
+    for message in messages - {"*", "*: *"}:
+        assert any(all(part in message for part in parts) for parts in explained()), message

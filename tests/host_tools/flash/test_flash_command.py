@@ -1,20 +1,28 @@
 """`sluice flash` as it is typed, with the real mpremote transport on a simulated board's port."""
 
+import functools
 import json
 import re
 import struct
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from ports import talking
 from sessions import opened
 from stage import Cloud, good
 
 from host_tools import cli
+from host_tools.board_port import BoardPort, board_at
+from host_tools.commands import flash as command
+from host_tools.device import partitions
 from host_tools.device.norflash import WATCHDOG_MS
 from host_tools.device.supervisor import Board
 from host_tools.image import pack_image
 
+LATER = (2031, 3, 17, 0, 17, 46, 40, 0)  # a Monday, as machine.RTC.datetime() has it
 Flash = Callable[..., tuple[int, str, str]]
 
 
@@ -146,6 +154,55 @@ def test_port_that_is_busy_is_told(flash: Flash, rested: Board):
         assert "is busy: another program has it open" in refused(flash())
 
 
+def test_port_without_a_board_is_told(flash: Flash, dead_port, monkeypatch):
+    port, far = dead_port
+    monkeypatch.setattr(command, "board_at", functools.partial(board_at, answer_s=0.3))
+    assert "is silent: no board there, or one without power" in refused(flash("--port", port))
+    with talking(far):
+        said = refused(flash("--port", port))
+    assert "answers, but not as MicroPython's REPL does" in said
+
+
+OTHER = """
+import sys
+class Implementation:
+    name, version, _mpy = {name!r}, {version!r}, {mpy!r}
+class System:
+    implementation, real = Implementation, sys
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+sys.modules["sys"] = System()
+"""
+
+
+# fmt: off
+@pytest.mark.parametrize(
+    ("name", "version", "mpy", "said"),
+    [
+        ("circuitpython", (9, 2, 1),  6, "this board runs circuitpython, not MicroPython"),
+        ("micropython",   (1, 23, 0), 6, "has MicroPython 1.23.0; 1.24 or later is needed: docs/"),
+        ("micropython",   (1, 40, 0), 7, "takes .mpy version 7, ours have 6: it needs a release"),
+    ],
+)
+# fmt: on
+def test_board_with_another_python_is_told(flash: Flash, rested: Board, name, version, mpy, said):
+    with opened(rested) as port:
+        port.put("/boot.py", OTHER.format(name=name, version=version, mpy=mpy).encode())
+    assert said in refused(flash())
+
+
+def test_board_without_ota_partitions_is_told(flash: Flash, rested: Board):
+    """As with MicroPython's plain builds, but for the label: the model started it from a slot."""
+    one = partitions.Partition("ota_0", partitions.APP, 0, 0x10000, 0x1F0000)
+    files = rested.table.labelled("vfs")
+    table = slice(partitions.TABLE, partitions.TABLE + partitions.TABLE_SIZE)
+    before = bytes(rested.flash[table])
+    rested.flash[table] = partitions.pack(partitions.Table((one, files)))
+    said = refused(flash())
+    rested.flash[table] = before
+    assert "no OTA partitions on this board (its app partitions: ota_0): it needs" in said
+
+
 def test_line_without_a_thing_is_told(capsys: pytest.CaptureFixture):
     for words in ([], ["--thing", "lamp"], ["--state", "x"]):
         assert cli.main(["flash", "--port", "/dev/ttyNONE", *words]) == 1
@@ -185,9 +242,18 @@ def test_board_on_trial_is_left_alone(flash: Flash, rested: Board, tmp_path: Pat
     rested.wait_for("simulated ESP32", after=seen)
 
 
-def test_image_that_brings_its_firmware_gets_the_things_files_alone(
-    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+def test_image_that_brings_its_firmware_gets_the_clock_and_the_things_files_alone(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ):
+    clock: list[tuple] = []  # as the board has it when it is restarted
+
+    def reset(port: BoardPort) -> None:
+        clock.append(port.value("__import__('machine').RTC().datetime()"))
+        restart(port)
+
+    restart = BoardPort.reset
+    monkeypatch.setattr(BoardPort, "reset", reset)
+    monkeypatch.setattr(command, "_now", lambda: LATER)
     with Board(state, "lamp", link=tmp_path / "port") as board:
         board.wait_for("agent BOOTING")
         line = ["flash", "--port", tmp_path / "port", "--thing", "lamp", "--state", state]
@@ -196,7 +262,17 @@ def test_image_that_brings_its_firmware_gets_the_things_files_alone(
         said = capsys.readouterr().out
     assert "brings its own firmware" in said
     assert "copied 1 files" in said
+    assert clock == [LATER]
     assert json.loads(board.read_file("/config.json"))["endpoint"] == "cloud.invalid"
+
+
+def test_clock_is_set_to_the_time_in_utc():
+    """As machine.RTC.datetime() has it: the day of the week, Monday 0, before the hour."""
+    before = time.time()
+    year, month, day, weekday, *moment, subseconds = command._now()
+    told = datetime(year, month, day, *moment, tzinfo=UTC)
+    assert int(before) <= told.timestamp() <= time.time()
+    assert (weekday, subseconds) == (told.weekday(), 0)
 
 
 def test_board_that_loses_its_power_meanwhile_goes_on_where_it_was(flash: Flash, rested: Board):

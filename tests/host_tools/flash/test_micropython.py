@@ -4,11 +4,7 @@ There is no chip here. docs/getting-started-esp32.md's test has esptool write th
 """
 
 import contextlib
-import os
-import pty
 import sys
-import tty
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -42,17 +38,6 @@ def test_esptool_is_told_the_offset_of_the_board(image: Path, kind, offset):
     assert "--erase-all" not in micropython.command("/dev/ttyUSB0", kind, image, erase=False)
 
 
-@pytest.fixture
-def dead_port(tmp_path: Path) -> Iterator[Path]:
-    """One that nothing answers at."""
-    ours, theirs = pty.openpty()
-    tty.setraw(theirs)
-    (tmp_path / "dead").symlink_to(os.ttyname(theirs))
-    yield tmp_path / "dead"
-    os.close(ours)
-    os.close(theirs)
-
-
 def refused(port: Path, image: Path, capfd: pytest.CaptureFixture) -> str:
     """The line that `sluice flash --firmware` ends with."""
     line = ["flash", "--port", str(port), "--board", OTA.name, "--firmware", str(image)]
@@ -63,19 +48,19 @@ def refused(port: Path, image: Path, capfd: pytest.CaptureFixture) -> str:
 
 
 def test_port_that_does_not_answer_is_told_with_what_to_do(
-    image: Path, dead_port: Path, monkeypatch, capfd
+    image: Path, dead_port, monkeypatch, capfd
 ):
     monkeypatch.setenv("ESPTOOL_CONNECT_ATTEMPTS", "1")
-    said = refused(dead_port, image, capfd)
-    assert f"{dead_port} does not answer esptool: hold BOOT, press reset, run again" in said
+    said = refused(dead_port[0], image, capfd)
+    assert f"{dead_port[0]} does not answer esptool: hold BOOT, press reset, run again" in said
 
 
 def test_port_that_is_not_there_or_busy_is_told_before_esptool_runs(
-    image: Path, dead_port: Path, tmp_path: Path, capfd
+    image: Path, dead_port, tmp_path: Path, capfd
 ):
     assert "no such port: " in refused(tmp_path / "no-port", image, capfd)
-    with contextlib.closing(connect(str(dead_port))):
-        assert "is busy: another program has it open" in refused(dead_port, image, capfd)
+    with contextlib.closing(connect(str(dead_port[0]))):
+        assert "is busy: another program has it open" in refused(dead_port[0], image, capfd)
 
 
 @pytest.mark.parametrize(
@@ -87,10 +72,12 @@ def test_port_that_is_not_there_or_busy_is_told_before_esptool_runs(
         ("", "esptool could not write: it does not say why"),
     ],
 )  # fmt: skip
-def test_what_esptool_says_is_told_in_a_line(complaint: str, said: str, dead_port: Path, capfd):
+def test_what_esptool_says_is_told_in_a_line(
+    complaint: str, said: str, dead_port: tuple[Path, int]
+):
     words = [sys.executable, "-c", f"import sys; sys.exit({complaint!r})"]
     with pytest.raises(SluiceError) as told:
-        micropython.write(words, str(dead_port))
+        micropython.write(words, str(dead_port[0]))
     assert str(told.value) == said
 
 
