@@ -5,8 +5,9 @@
 if(EXISTS ${CMAKE_SOURCE_DIR}/boards/mpconfigboard_${IDF_TARGET}_common.cmake)
     include(boards/mpconfigboard_${IDF_TARGET}_common.cmake)  # 1.29 and later
 else()
-    set(SDKCONFIG_DEFAULTS ${SDKCONFIG_IDF_VERSION_SPECIFIC})  # some versions have one
-    set(PARTS base ble)
+    # Later ones win; some versions of MicroPython have one for the version of ESP-IDF.
+    set(SDKCONFIG_DEFAULTS boards/sdkconfig.base ${SDKCONFIG_IDF_VERSION_SPECIFIC})
+    set(PARTS ble)
     if(IDF_TARGET STREQUAL esp32s3)
         list(APPEND PARTS usb spiram_sx)
     elseif(IDF_TARGET STREQUAL esp32c3)

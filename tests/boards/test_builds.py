@@ -1,7 +1,7 @@
 """What MicroPython's build would make of a board's files: its cmake, run."""
 
-import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,7 @@ BUILT = sorted(
     for file in boards.BOARDS.iterdir()
     if file.is_dir() and not file.name.startswith("SIM_") and boards.chip(file.name) in CHIPS
 )
+OF_IDF = "boards/sdkconfig.idf52"
 SDKCONFIGS = ("base", "ble", "usb", "spiram_sx", "riscv", "c3")
 
 
@@ -40,8 +41,12 @@ def configured(name: str, port: Path, style: str) -> dict[str, str]:
         "include(${MICROPY_BOARD_DIR}/mpconfigboard.cmake)\n"
         + "".join(f'message("{key} ${{{key}}}")\n' for key in names)
     )
+    defined = [f"-DMICROPY_BOARD_DIR={boards.folder(name)}"]
+    if style == "defaults of an IDF":
+        defined.append(f"-DSDKCONFIG_IDF_VERSION_SPECIFIC={OF_IDF}")
+        (port / OF_IDF).write_text("CONFIG_OF_idf=y\n")
     done = subprocess.run(
-        ["cmake", f"-DMICROPY_BOARD_DIR={boards.folder(name)}", "-P", script],
+        [sys.executable, "-m", "cmake", *defined, "-P", script],
         cwd=port,
         capture_output=True,
         text=True,
@@ -51,8 +56,7 @@ def configured(name: str, port: Path, style: str) -> dict[str, str]:
     return dict(line.split(" ", 1) for line in done.stderr.splitlines() if " " in line)
 
 
-@pytest.mark.skipif(not shutil.which("cmake"), reason="no cmake on this machine")
-@pytest.mark.parametrize("style", ["defaults", "common"])
+@pytest.mark.parametrize("style", ["defaults", "defaults of an IDF", "common"])
 @pytest.mark.parametrize("name", BUILT)
 def test_cmake_of_a_board_runs_in_both_styles_of_the_port(name, style, port):
     found = configured(name, port, style)
@@ -60,7 +64,9 @@ def test_cmake_of_a_board_runs_in_both_styles_of_the_port(name, style, port):
     assert found["IDF_TARGET"] == boards.chip(name)
     assert found["MICROPY_FROZEN_MANIFEST"] == str(folder / "manifest.py")
     parts = found["SDKCONFIG_DEFAULTS"].split(";")
-    assert parts[0] == "boards/sdkconfig.base" and str(folder / "sdkconfig.board") in parts
+    assert parts[0] == "boards/sdkconfig.base"
+    assert (parts.index(OF_IDF) if OF_IDF in parts else 0) == ("IDF" in style)
+    assert str(folder / "sdkconfig.board") in parts
     assert ("boards/sdkconfig.ble" in parts) is ("BLE" in boards.facts(name)["features"])
     texts = [Path(port, part).read_text() for part in parts]  # as the port joins them
     table = f'CONFIG_PARTITION_TABLE_CUSTOM_FILENAME="{folder / "partitions.csv"}"'

@@ -1,5 +1,7 @@
 """The files of every folder of boards/: layouts that add up, words that MicroPython knows."""
 
+import re
+
 import esptool.targets as targets
 import pytest
 
@@ -16,6 +18,10 @@ MIB = 1024 * 1024
 SIZES = {n * MIB for n in (4, 8, 16, 32)}  # bytes of flash, of modules that there are
 MCUS = {"esp32", "esp32s2", "esp32s3", "esp32c2", "esp32c3", "esp32c5", "esp32c6", "w800"}
 FEATURES = {"BLE", "Dual-core", "Ethernet", "External Flash", "External RAM", "USB-C", "WiFi"}
+FILES = (  # that MicroPython's builds look for in a board of the ESP32 port
+    *("board.json", "board.md", "mpconfigboard.cmake", "mpconfigboard.h"),
+    *("sdkconfig.board", "partitions.csv", "manifest.py"),
+)
 REQUIRED = {
     "deploy": list,
     "docs": str,
@@ -104,6 +110,17 @@ def test_layout_of_a_w800_that_does_not_add_up_is_refused(tmp_path, row, fault):
         file.write_text("".join(line for line in text.splitlines(True) if label not in line))
         with pytest.raises(SluiceError, match=label):
             wmtable.read_csv(file)
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_folder_holds_what_micropython_asks_of_a_board_and_a_word_about_it(name):
+    folder = boards.folder(name)
+    for file in FILES:
+        assert (folder / file).is_file(), file
+    (mib,) = re.findall(r"(\d+) MiB of flash", (folder / "board.md").read_text())
+    assert int(mib) * MIB == SIZES.get(name, 4 * MIB)
+    (slot,) = re.findall(r"two slots of ([\d.]+) MiB", (folder / "board.md").read_text())
+    assert abs(float(slot) * MIB - table(name).slots[0].size) < 0.05 * MIB
 
 
 @pytest.mark.parametrize("name", BUILT)
