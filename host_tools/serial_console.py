@@ -103,6 +103,8 @@ class SerialConsole:
         before = termios.tcgetattr(self._keys)
         try:
             tty.setraw(self._keys)
+            said = f"{self._name} at {self._port.baudrate}; Ctrl-] or Ctrl-x leaves\r\n"
+            self._show(said.encode())  # only now: keys before this are lost
             while self._turn():
                 pass
         except (serial.SerialException, OSError) as error:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pages import Reader
 from ports import dead
+from seat import Seat
 
 from host_tools import toolchain
 from host_tools.compile import ROOT, compile_tree, firmware_sources
@@ -71,6 +72,20 @@ def dead_port(tmp_path: Path) -> Iterator[tuple[Path, int]]:
     """A serial port without a board; (its name, the file that is its far end)."""
     with dead(tmp_path / "dead") as far:
         yield tmp_path / "dead", far
+
+
+@pytest.fixture
+def seat() -> Iterator[Callable[..., Seat]]:
+    """A function: (port, *words) → a Seat."""
+    made: list[Seat] = []
+
+    def make(port: Path, *words: str) -> Seat:
+        made.append(Seat(port, *words))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.close()
 
 
 @pytest.fixture

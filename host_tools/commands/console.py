@@ -23,8 +23,6 @@ def run(args: argparse.Namespace) -> None:
     """`console`."""
     transport = connect(args.port, args.baud)
     try:
-        console = SerialConsole(transport.serial, args.port, args.plain)
-        print(f"{args.port} at {args.baud}; Ctrl-] or Ctrl-x leaves")
-        console.run()
+        SerialConsole(transport.serial, args.port, args.plain).run()
     finally:
         transport.close()

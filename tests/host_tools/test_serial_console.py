@@ -1,18 +1,17 @@
 """`sluice console`: driven as a person would, on a terminal, against a simulated board."""
 
-import contextlib
 import os
 import pty
 import re
 import subprocess
 import sys
-import time
 import tty
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from seat import GREEN, PLAIN, RED
 
 from host_tools.board_port import connect
 from host_tools.device.supervisor import Board
@@ -29,73 +28,7 @@ while True:
     print("nothing of the log")
     time.sleep_ms(50)
 """
-RED, GREEN, PLAIN = b"\x1b[1;31m", b"\x1b[32m", b"\x1b[0m"
 CODES = re.compile(rb"\x1b\[[0-9;]*m")
-
-
-class Seat:
-    """`sluice console` on a terminal of its own."""
-
-    def __init__(self, port: Path, *words: str) -> None:
-        self._screen, theirs = pty.openpty()
-        command = [sys.executable, "-m", "host_tools.cli", "console", "--port", str(port), *words]
-        environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")}
-        self.process = subprocess.Popen(
-            command,
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-            env=environment | {"TERM": "xterm"},
-            start_new_session=True,
-        )
-        os.close(theirs)
-        os.set_blocking(self._screen, False)
-        self._shown = b""  # and not asked for yet
-
-    def type(self, keys: bytes) -> None:
-        os.write(self._screen, keys)
-
-    def read_until(self, wanted: bytes, deadline_s: float = 20) -> bytes:
-        """All that was shown, up to and with `wanted`."""
-        limit = time.monotonic() + deadline_s
-        while wanted not in self._shown:
-            assert time.monotonic() < limit, self._shown
-            try:
-                self._shown += os.read(self._screen, 4096)
-            except BlockingIOError:
-                time.sleep(0.005)
-            except OSError:
-                raise AssertionError(f"ended: {self._shown!r}") from None
-        seen, found, self._shown = self._shown.partition(wanted)
-        return seen + found
-
-    def end(self) -> int:
-        """Its exit code; what it still shows is not looked at."""
-        limit = time.monotonic() + 20
-        while self.process.poll() is None and time.monotonic() < limit:
-            with contextlib.suppress(OSError):
-                os.read(self._screen, 4096)
-            time.sleep(0.005)
-        return self.process.wait(timeout=1)
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._screen)
-
-
-@pytest.fixture
-def seat():
-    """A function: (port, *words) → a Seat."""
-    made: list[Seat] = []
-
-    def make(port: Path, *words: str) -> Seat:
-        made.append(Seat(port, *words))
-        return made[-1]
-
-    yield make
-    for one in made:
-        one.close()
 
 
 @pytest.fixture

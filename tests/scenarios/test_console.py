@@ -1,10 +1,12 @@
 """The board's REPL after Ctrl-C: the verbs, and that the agent goes on where it was."""
 
 import json
+import re
 import time
 
 import pytest
 from person import Person
+from seat import GREEN, GREY
 from sntp import packet, server
 from stage import HEAP, SIZE, Stage, image, soon
 
@@ -177,17 +179,35 @@ def test_ntp_asks_the_configured_servers_and_says_the_time(console):
     assert time.strftime("time      %Y-%m-%d", time.gmtime()) in said
 
 
-def test_log_level_is_kept_for_the_agent(console):
-    desk = console()
-    desk.take_over()
-    assert desk.say("log()") == "I\n"
-    assert "one of E W I D" in desk.say('log("X")') + desk.say("log(5)")
-    assert "kept in /config.json" in desk.say('log("E")')
+def test_console_command_shows_the_agent_in_colour_and_its_verbs_set_the_log_level(console, seat):
+    """As it is typed: `sluice console`, on a terminal."""
+    with server(lambda request: [packet(request, int(time.time()))]) as address:
+        desk = console(ntp=["127.0.0.1:ntp", address])
+        person = seat(desk.board.link)
+        person.read_until(b"leaves")
+        person.type(b"\x03")
+        assert b"aws_job.start()" in person.read_until(b">>> ")
+        assert f"thing     {desk.scene.name} at localhost" in person.say("status()")
+        assert "I\r\n" in person.say("log()")
+        assert "one of E W I D" in person.say('log("X")') + person.say("log(5)")
+        assert "kept in /config.json" in person.say('log("D")')
+        shown = person.say("ntp.start()").encode()
+    assert re.search(re.escape(GREY) + rb"D \d+ clock 127.0.0.1:ntp [^\r]+\x1b\[0m\r", shown), (
+        shown
+    )
+    shown = person.say("aws_job.start()", b"agent idle").encode()
+    assert re.search(re.escape(GREEN) + rb"I \d+ agent boot [^\r]+\x1b\[0m\r", shown), shown
+
+    person.type(b"\x03")
+    person.read_until(b">>> ")
+    assert "kept in /config.json" in person.say('log("E")')
     seen = len(desk.board.lines)
-    desk.say("aws_job.start()", b"soft reboot")
+    person.say("aws_job.start()", b"soft reboot")
     echo = desk.scene.job({"operation": "echo", "text": "hello"})
     assert desk.scene.verdict(echo).status == "SUCCEEDED"
-    assert not [line for line in desk.board.lines[seen:] if line.startswith("I ")]
+    assert not [line for line in desk.board.lines[seen:] if line[:2] in ("I ", "D ")]
+    person.type(b"\x1d")
+    assert person.end() == 0
 
 
 def test_board_that_cannot_start_stands_at_the_console_and_says_why(cloud, stage):
