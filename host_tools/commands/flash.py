@@ -24,6 +24,7 @@ from host_tools.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
 from host_tools.flash.writing import KEPT, Plan, carry_out, plan
 
 READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
+RESTART_S = 2  # for a chip that was just written: a port that is part of it goes and comes
 WATCHDOG_MS = 600_000  # for the copying, on a board whose watchdog runs already
 
 
@@ -58,6 +59,7 @@ def run(args: argparse.Namespace) -> None:
     if args.firmware:
         _write_micropython(args)
     if args.thing and not (args.firmware and args.dry_run):
+        time.sleep(RESTART_S if args.firmware else 0)
         Flashing(args, Console(highlight=False, soft_wrap=True)).run()
 
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from merged import merged
 from ports import talking
 from sessions import opened
 from stage import Cloud, good
@@ -20,7 +21,8 @@ from host_tools.commands import flash as command
 from host_tools.device import partitions
 from host_tools.device.norflash import WATCHDOG_MS
 from host_tools.device.supervisor import Board
-from host_tools.image import pack_image
+from host_tools.flash import boards
+from host_tools.image import make_image, pack_image
 
 LATER = (2031, 3, 17, 0, 17, 46, 40, 0)  # a Monday, as machine.RTC.datetime() has it
 Flash = Callable[..., tuple[int, str, str]]
@@ -264,6 +266,21 @@ def test_image_that_brings_its_firmware_gets_the_clock_and_the_things_files_alon
     assert "copied 1 files" in said
     assert clock == [LATER]
     assert json.loads(board.read_file("/config.json"))["endpoint"] == "cloud.invalid"
+
+
+def test_micropython_and_then_the_thing_are_written_by_one_line(
+    state: Path, tmp_path: Path, capfd: pytest.CaptureFixture
+):
+    file = tmp_path / "firmware.bin"
+    file.write_bytes(merged(boards.named("ESP32_GENERIC_OTA"), app=make_image("1.2.3")))
+    with Board(tmp_path, "new", link=tmp_path / "port", download=True) as board:
+        line = ["flash", "--port", board.link, "--board", "ESP32_GENERIC_OTA"]
+        line += ["--firmware", file, "--thing", "lamp", "--state", state, "--wait", "0"]
+        assert cli.main([str(word) for word in line]) == 0
+        said = capfd.readouterr().out
+        board.wait_for("agent boot ota_0 1.2.3")
+    assert "Hash of data verified" in said
+    assert "brings its own firmware" in said
 
 
 def test_clock_is_set_to_the_time_in_utc():
