@@ -5,12 +5,14 @@ new image, which is the only one that can know.
 """
 
 import json
+import re
 import ssl
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from stage import HEAP, Cloud, Stage, image, soon, target
@@ -19,6 +21,7 @@ from host_tools.cloud.ca import Authority
 from host_tools.commands import deploy
 from host_tools.device.supervisor import Board
 
+VECTORS = Path(__file__).parents[1] / "vectors/001_http_update.json"
 SMALL = 200_000  # bytes: four requests
 KEY = "nrf_cloud_app_fw_version"
 REREAD_S = 0.3  # for the cloud to see that its faults are others
@@ -78,46 +81,167 @@ def succeeded(scene: Stage, job: str, new: bytes) -> None:
     assert scene.trials == 1
 
 
+# -- file servers ---------------------------------------------------------------------------------
+
+
+class Files(BaseHTTPRequestHandler):
+    """Gives ranges of `server.data`."""
+
+    protocol_version = "HTTP/1.1"
+    server: "FileServer"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
+    def do_GET(self) -> None:
+        self.server.before()
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        part = self.server.data[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.server.data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+        self.server.paths.append(self.path)
+
+    def log_message(self, *words: object) -> None:
+        """Nothing."""
+
+
+class FileServer(ThreadingHTTPServer):
+    """A file server that is not the cloud's; with the cloud's certificate, if it has one.
+
+    before       called at each request
+    paths        asked for so far
+    connections  taken so far
+    """
+
+    daemon_threads = True
+
+    def __init__(self, certificate: Path | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Files)
+        self.data = b""
+        self.before: Callable[[], None] = lambda: None
+        self.paths: list[str] = []
+        self.connections = 0
+        self.host = f"{'localhost' if certificate else '127.0.0.1'}:{self.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )  # a handshake is for the connection's own thread, not for who accepts them
+
+    def __enter__(self) -> "FileServer":
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *words: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+@pytest.fixture
+def files() -> Iterator[FileServer]:
+    """One that speaks HTTP."""
+    with FileServer() as server:
+        yield server
+
+
+@pytest.fixture
+def https(cloud, tmp_path) -> Iterator[FileServer]:
+    """One with a certificate of the cloud's CA."""
+    key, certificate = Authority(cloud.state).server()
+    (tmp_path / "server.pem").write_bytes(key + certificate)
+    with FileServer(tmp_path / "server.pem") as server:
+        yield server
+
+
 # -- the conversation ----------------------------------------------------------------------------
 
 
-def place(heard: list, topic: str, **words) -> int:
-    """Where in what was heard the first message of that topic with those statusDetails stands."""
-    for at, (name, body) in enumerate(heard):
-        details = body.get("statusDetails") or {}
-        if name == topic and words.items() <= ({"status": body.get("status")} | details).items():
-            return at
-    raise AssertionError(f"nobody said {topic} {words}: {heard}")
+SENDS = """
+async def main(link):
+    send = link.send
+
+    def watched(data):
+        print("SENT", bytes(data))
+        return send(data)
+
+    link.send = watched
+"""
+# fmt: off
+OURS = {  # the document's messages in the order in which ours come, as the board's lines show them
+    "connack":   r"mqtt linked",
+    "version":   r"^SENT b'2.*shadow/update.*1\.0\.0",
+    "subscribe": r"^SENT b'\\x82.*jobs/notify-next\\x01",
+    "answers":   r"^SENT b'\\x82.*jobs/\+/update/\+",
+    "puback":    r"^SENT b'@\\x02",
+    "job":       r"agent IDLE job",
+    "download":  r"^SENT b'2.*jobs/<jobId>/update.*download_firmware",
+    "request":   "",  # as the file server has it
+    "apply":     r"^SENT b'2.*jobs/<jobId>/update.*apply_firmware",
+    "reboot":    r"^reset: machine.reset",
+    "again":     r"^SENT b'2.*shadow/update.*1\.1\.0",
+    "succeeded": r'^SENT b.2.*jobs/<jobId>/update.*"nextState": "none"',
+}
+OTHERWISE = {  # those that are seen elsewhere, or never
+    "connect":     "it is out before the application runs; CONNACK answers it",
+    "accepted":    "what the spy hears: one for each update, and the board waits for it",
+    "response":    "the file server's; a wrong Content-Range is among the faults below",
+    "unsubscribe": "notify-next stays subscribed: it tells that a job was withdrawn",
+}
+# fmt: on
 
 
-def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stage, spy):
+def test_every_message_of_the_document_is_judged_or_accounted_for():
+    said = json.loads(VECTORS.read_text())["messages"]
+    assert {message["name"] for message in said} == {*OURS, *OTHERWISE} - {"again"}
+
+
+def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stage, spy, files):
+    """The device's side as an application on the board sees it sent; the rest as it is heard."""
     scene = stage(cloud)
+    scene.board.make()
+    scene.board.write_file("/app.py", SENDS.encode())
     ears = spy(scene)
-    scene.power_on()
-    new = image("1.1.0", SMALL)
-    job = ordered(scene, nrf(scene, new))
+    board = scene.power_on()
+    files.data = new = image("1.1.0", SMALL)
+    asked: list[int] = []  # how many lines the board had said at each request
+
+    def request() -> None:
+        board.wait_for(r"nextState.*download_firmware")
+        asked.append(len(board.lines))
+
+    files.before = request
+    location = {"protocol": "http:", "host": files.host, "path": "images/app.bin"}
+    job = ordered(scene, nrf(scene, new, location=location))
     succeeded(scene, job, new)
     assert ears.accepted("SUCCEEDED") == 1
-    update = f"jobs/{job}/update"
+    assert set(files.paths) == {"/images/app.bin"}
+    assert (len(files.paths), files.connections) == (4, 1), "one connection is kept for all"
+
+    lines, at = board.lines, -1
+    for name, pattern in OURS.items():
+        if name == "request":
+            assert at < asked[0]
+            at = asked[-1] - 1
+            continue
+        pattern = pattern.replace("<jobId>", job)
+        found = [n for n in range(at + 1, len(lines)) if re.search(pattern, lines[n])]
+        assert found, (name, lines[max(at, 0) :])
+        at = found[0]
+
     heard = list(ears.heard)
+    told = [body["clientToken"] for topic, body in heard if topic == f"jobs/{job}/update"]
+    accepted = [
+        body.get("clientToken") for topic, body in heard if topic == f"jobs/{job}/update/accepted"
+    ]
+    assert accepted == told, "each update is awaited, and accepted"
     versions = [body for topic, body in heard if topic == "shadow/update"]
     assert versions == [{"state": {"reported": {KEY: text}}} for text in ("1.0.0", "1.1.0")]
-    order = [
-        place(heard, "shadow/update"),
-        place(heard, "jobs/notify-next"),
-        place(heard, update, status="IN_PROGRESS", nextState="download_firmware"),
-        place(heard, update, status="IN_PROGRESS", nextState="apply_firmware"),
-        heard.index(("shadow/update", versions[1])),
-        place(heard, update, status="SUCCEEDED", nextState="none"),
-    ]
-    assert order == sorted(order)
-    told = [body["clientToken"] for topic, body in heard if topic == update]
-    accepted = [body.get("clientToken") for topic, body in heard if topic == f"{update}/accepted"]
-    assert accepted == told, "each update is awaited, and accepted"
     assert not ears.blocks
-    lines = scene.board.lines
-    [verdict] = [at for at, line in enumerate(lines) if "agent report succeeded" in line]
-    assert lines.index("boot: ota_1 1.1.0 trial") < verdict
 
 
 FORBIDDEN = """
@@ -263,50 +387,11 @@ def test_document_that_will_not_do_is_rejected(cloud, stage, changes, reason):
 # -- HTTPS ---------------------------------------------------------------------------------------
 
 
-class Files(BaseHTTPRequestHandler):
-    """Gives ranges of `server.data`."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-        part = self.server.data[first : last + 1]
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.server.data)}")
-        self.send_header("Content-Length", str(len(part)))
-        self.end_headers()
-        self.wfile.write(part)
-        self.server.paths.append(self.path)
-
-    def log_message(self, *words: object) -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def https(cloud, tmp_path) -> Iterator[ThreadingHTTPServer]:
-    """A file server with a certificate of the cloud's CA."""
-    key, certificate = Authority(cloud.state).server()
-    (tmp_path / "server.pem").write_bytes(key + certificate)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "server.pem")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    server.daemon_threads = True
-    server.paths = []
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )  # a handshake is for the connection's own thread, not for who accepts them
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
 def test_image_arrives_by_https_from_an_address_in_parts(cloud, stage, https):
     scene = stage(cloud)
     scene.power_on()
     https.data = new = image("1.1.0", SMALL)
-    host = f"localhost:{https.server_port}"
-    location = {"protocol": "https:", "host": host, "path": "images/app.bin"}
+    location = {"protocol": "https:", "host": https.host, "path": "images/app.bin"}
     succeeded(scene, ordered(scene, nrf(scene, new, location=location)), new)
     assert set(https.paths) == {"/images/app.bin"} and len(https.paths) == 4
 
@@ -317,7 +402,7 @@ def test_image_arrives_by_https_from_a_long_address_with_a_heap_of_88_kb(cloud, 
     scene.board.heap = "88k"
     scene.power_on()
     https.data = new = image("1.1.0", SMALL)
-    address = f"https://localhost:{https.server_port}/app.bin?X-Amz-Security-Token="
+    address = f"https://{https.host}/app.bin?X-Amz-Security-Token="
     location = {"url": address.ljust(1_500, "t")}
     succeeded(scene, ordered(scene, nrf(scene, new, location=location)), new)
     assert len(https.paths) == 4 and not any("MemoryError" in line for line in scene.board.lines)
@@ -328,7 +413,7 @@ def test_server_whose_certificate_is_not_trusted_gets_no_request(cloud, stage, h
     scene = stage(cloud, http_ca="signer.crt")
     board = scene.power_on()
     https.data = new = image("1.1.0", SMALL)
-    location = {"url": f"https://localhost:{https.server_port}/app.bin"}
+    location = {"url": f"https://{https.host}/app.bin"}
     job = ordered(scene, nrf(scene, new, location=location))
     board.wait_for("untrusted server", 30)
     assert scene.now(job).status == "IN_PROGRESS" and not https.paths
