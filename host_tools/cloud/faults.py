@@ -12,7 +12,7 @@ FILE is a JSON object, read again whenever it changes. Each key is a fault, each
     "silence":          TOPIC    the request is not looked at, and not answered
     "drop_accepted":    TOPIC    the request is obeyed, and its accepted answer lost
     "delay":            TOPIC    the answers come "ms" milliseconds later
-    "expire_url":       PATH     a board that fetches a file is told 403, its URL has expired
+    "age_url":          PATH     a board's presigned URL is judged as it will be in "s" seconds
     "fail_http":        PATH     it gets the status "code", else 503
     "redirect":         PATH     it gets 307, or "code", and is sent to the same file; "to" names
                                  another host, such as "http://example.com"
@@ -87,7 +87,7 @@ KEYS = {  # fault → the keys of its rule
     "silence":        {"topic", "times"},
     "drop_accepted":  {"topic", "times"},
     "delay":          {"topic", "times", "ms"},
-    "expire_url":     {"path", "times"},
+    "age_url":        {"path", "times", "s"},
     "fail_http":      {"path", "times", "code"},
     "redirect":       {"path", "times", "code", "to"},
     "ignore_range":   {"path", "times"},

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from sqlite3 import Row
 from urllib.parse import quote, unquote, urlsplit
 
 from host_tools.cloud.names import REGION
@@ -26,6 +27,7 @@ CODE_SIGNATURE = re.compile(
 )
 PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url:(https://[^}]+)\}")
 STAMP = "%Y%m%dT%H%M%SZ"
+Signed = Callable[[str, str, str | None], str | None]
 
 
 def presign(endpoint: str, path: str, expires_s: int, now: float, version: str = "") -> str:
@@ -115,7 +117,7 @@ def expand(
     endpoint: str,
     expires_s: int,
     now: float,
-    signed: Callable[[str, str, str | None], str | None] = lambda bucket, key, version: None,
+    signed: Signed = lambda bucket, key, version: None,
 ) -> str:
     """A job document's text with each placeholder replaced by a URL, or signature, of this moment.
 
@@ -148,3 +150,27 @@ def expand(
 def expiry_s(request: Mapping) -> int:
     """The lifetime that a job's request gives its URLs."""
     return request.get("presignedUrlConfig", {}).get("expiresInSec") or DEFAULT_S
+
+
+class Expander:
+    """Expands texts for the request of this moment.
+
+    endpoint  gives where boards reach the bucket, as http://host:port
+    now       gives the time, seconds since 1970
+    signed    as for `expand`
+    """
+
+    def __init__(
+        self, endpoint: Callable[[], str], now: Callable[[], float], signed: Signed
+    ) -> None:
+        self._endpoint = endpoint
+        self._now = now
+        self._signed = signed
+
+    def document(self, job: Row) -> str:
+        """A job's document, its URLs of the lifetime that the job's request gives them."""
+        return self.text(job["document"], expiry_s(json.loads(job["request"])))
+
+    def text(self, text: str, expires_s: int) -> str:
+        """A text of JSON, its URLs valid for that many seconds."""
+        return expand(text, self._endpoint(), expires_s, self._now(), self._signed)

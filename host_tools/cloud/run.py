@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import Row
 
 from host_tools.cloud import presign
 from host_tools.cloud.broker import Broker, port_is_free
@@ -78,12 +77,13 @@ class Cloud:
         self.broker = Broker(state, things, things.authority, listen)
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
-        self.executions = Executions(self.store, time.time, self._expand)
+        expander = presign.Expander(lambda: self.endpoint, time.time, self._signature)
+        self.executions = Executions(self.store, time.time, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
         self.shadows = Shadows(self.store, time.time)
-        self.products = Products(self.store, time.time, self._presigned)
+        self.products = Products(self.store, time.time, expander.text)
         self.web: WebServer | None = None
         self._restarts = 0
         self._version = None
@@ -161,13 +161,6 @@ class Cloud:
 
     def _endpoint(self, kind: str) -> str:
         return "localhost" if kind.startswith("iot:Data") else f"127.0.0.1:{self.web.server_port}"
-
-    def _expand(self, job: Row) -> str:
-        expires_s = presign.expiry_s(json.loads(job["request"]))
-        return self._presigned(job["document"], expires_s)
-
-    def _presigned(self, text: str, expires_s: int) -> str:
-        return presign.expand(text, self.endpoint, expires_s, time.time(), self._signature)
 
     def _signature(self, bucket: str, key: str, version: str | None) -> str | None:
         """The signature of an object by the cloud's own signing key, base64 of DER."""

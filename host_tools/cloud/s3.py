@@ -83,7 +83,8 @@ class S3:
         query = dict(request.query)
         if "X-Amz-Signature" in query or "Signature" in query:
             headers = request.headers
-            found = fault(request.method, request.raw_path, query, headers, self._now())
+            now = self._now() + request.later_s
+            found = fault(request.method, request.raw_path, query, headers, now)
             if found:
                 code, _, text = found.partition(" ")
                 raise S3Error(code, text)

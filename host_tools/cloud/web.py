@@ -25,6 +25,7 @@ class HTTPRequest:
     query: list[tuple[str, str]]
     headers: dict[str, str]  # names in lower case
     body: Iterator[bytes]
+    later_s: int = 0  # seconds from now at which it is judged; a fault makes it more
 
     def argument(self, name: str) -> str | None:
         """The first value of a query argument, or None."""

@@ -24,6 +24,7 @@ from host_tools.device.supervisor import Board
 VECTORS = Path(__file__).parents[1] / "vectors/001_http_update.json"
 SMALL = 200_000  # bytes: four requests
 KEY = "nrf_cloud_app_fw_version"
+LIFETIME_S = 60  # of a presigned address, the shortest that CreateJob takes
 REREAD_S = 0.3  # for the cloud to see that its faults are others
 
 
@@ -68,7 +69,7 @@ def ordered(scene: Stage, document: dict) -> str:
         jobId=job,
         targets=[target(scene.name)],
         document=json.dumps(document),
-        presignedUrlConfig={"roleArn": deploy.ROLE, "expiresInSec": 60},
+        presignedUrlConfig={"roleArn": deploy.ROLE, "expiresInSec": LIFETIME_S},
     )
     return job
 
@@ -313,14 +314,15 @@ PASSING = {
     "server_busy":             {"fail_http": {"times": 2, "code": 503}},
     "redirects_on_the_host":   {"redirect": {}},
     "no_ranges":               {"ignore_range": {}},
-    "address_expired":         {"expire_url": {"times": 2}},
+    "address_expired":         {"age_url": {"s": LIFETIME_S, "times": 2}},
 }
 FINAL = {
     "range_of_other_bytes":    ({"shift_range": {}}, "wrong Content-Range"),
     "redirect_to_elsewhere":   ({"redirect": {"to": "http://example.com"}},
                                 "redirected to another host"),
     "file_not_there":          ({"fail_http": {"code": 404}}, "http 404"),
-    "address_always_expired":  ({"expire_url": {}}, "address of the file refused: http 403"),
+    "address_always_expired":  ({"age_url": {"s": LIFETIME_S}},
+                                "address of the file refused: http 403"),
     "no_ranges_when_resuming": ({"ignore_range": {}, "cut_body": {"times": 1, "after": 100_000}},
                                 "file server gives no ranges"),
 }
@@ -333,6 +335,8 @@ def test_download_survives(faulty, stage, fault):
     scene.power_on()
     new = image("1.1.0", SMALL)
     succeeded(scene, ordered(scene, nrf(scene, new)), new)
+    refused = sum("DOWNLOADING Retry http 403" in line for line in scene.board.lines)
+    assert refused == (2 if fault == "address_expired" else 0)
 
 
 @pytest.mark.parametrize("fault", FINAL)
