@@ -199,11 +199,11 @@ def own_cloud(tmp_path: Path):
     made.stop()
 
 
-@pytest.fixture
-def listening_cloud(tmp_path: Path):
-    """A cloud that listens at one address more."""
+@pytest.fixture(scope="session")
+def listening_cloud(tmp_path_factory: pytest.TempPathFactory):
+    """A cloud that listens at one address more, which nobody ends."""
     words = ("--port=0", "--http-port=0", "--listen=127.0.0.2")
-    made = RunningCloud(tmp_path / "state", *words)
+    made = RunningCloud(tmp_path_factory.mktemp("listening") / "state", *words)
     made.start()
     yield made
     made.stop()
