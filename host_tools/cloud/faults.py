@@ -16,6 +16,7 @@ FILE is a JSON object, read again whenever it changes. Each key is a fault, each
     "fail_http":        PATH     it gets the status "code", else 503
     "redirect":         PATH     it gets 307, or "code", and is sent to the same file; "to" names
                                  another host, such as "http://example.com"
+    "redirect_again":   PATH     the same for an address that it was redirected to
     "ignore_range":     PATH     it gets 200 and the whole file where it asked for a range
     "shift_range":      PATH     Content-Range is one byte off
     "cut_body":         PATH     the connection ends half-way, or "after" so many bytes
@@ -90,6 +91,7 @@ KEYS = {  # fault → the keys of its rule
     "age_url":        {"path", "times", "s"},
     "fail_http":      {"path", "times", "code"},
     "redirect":       {"path", "times", "code", "to"},
+    "redirect_again": {"path", "times", "code", "to"},
     "ignore_range":   {"path", "times"},
     "shift_range":    {"path", "times"},
     "cut_body":       {"path", "times", "after"},

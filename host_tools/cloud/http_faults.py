@@ -38,9 +38,8 @@ class HTTPFaults:
         """What to answer without looking for the file; None to look."""
         if (rule := self._hit("fail_http", request)) is not None:
             return HTTPAnswer(rule.get("code", 503), body=b"failed by a fault of the local cloud")
-        if request.argument(REDIRECTED) is not None:
-            return None
-        if (rule := self._hit("redirect", request)) is not None:
+        name = "redirect" if request.argument(REDIRECTED) is None else "redirect_again"
+        if (rule := self._hit(name, request)) is not None:
             return HTTPAnswer(rule.get("code", REDIRECT), {"Location": elsewhere(request, rule)})
         return None
 

@@ -8,14 +8,13 @@ import json
 import re
 import ssl
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from stage import HEAP, Cloud, Stage, image, soon, target
+from stage import HEAP, Stage, image, soon, target
 
 from host_tools.cloud.ca import Authority
 from host_tools.commands import deploy
@@ -25,21 +24,6 @@ VECTORS = Path(__file__).parents[1] / "vectors/001_http_update.json"
 SMALL = 200_000  # bytes: four requests
 KEY = "nrf_cloud_app_fw_version"
 LIFETIME_S = 60  # of a presigned address, the shortest that CreateJob takes
-REREAD_S = 0.3  # for the cloud to see that its faults are others
-
-
-@pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cloud]]:
-    """A function: (rules of host_tools/cloud/faults.py) → the module's cloud, which has them."""
-    cloud = Cloud(tmp_path_factory.mktemp("faulty") / "state").start({})
-
-    def made(**rules) -> Cloud:
-        cloud.faults.write_text(json.dumps(rules))
-        time.sleep(REREAD_S)
-        return cloud
-
-    yield made
-    cloud.stop()
 
 
 def placeholder(scene: Stage, new: bytes) -> str:
@@ -313,6 +297,7 @@ PASSING = {
     "bodies_cut_off":          {"cut_body": {"times": 2, "after": 20_000}},
     "server_busy":             {"fail_http": {"times": 2, "code": 503}},
     "redirects_on_the_host":   {"redirect": {}},
+    "update_rejected":         {"reject": {"topic": "/update", "code": "RequestThrottled", "times": 1}},  # noqa: E501
     "no_ranges":               {"ignore_range": {}},
     "address_expired":         {"age_url": {"s": LIFETIME_S, "times": 2}},
 }
@@ -320,6 +305,8 @@ FINAL = {
     "range_of_other_bytes":    ({"shift_range": {}}, "wrong Content-Range"),
     "redirect_to_elsewhere":   ({"redirect": {"to": "http://example.com"}},
                                 "redirected to another host"),
+    "redirects_without_end":   ({"redirect": {}, "redirect_again": {}}, "too many redirects"),
+    "file_too_short":          ({"fail_http": {"code": 416}}, "file is shorter than the job says"),
     "file_not_there":          ({"fail_http": {"code": 404}}, "http 404"),
     "address_always_expired":  ({"age_url": {"s": LIFETIME_S}},
                                 "address of the file refused: http 403"),
@@ -361,31 +348,45 @@ def test_download_with_a_fresh_address_goes_on_where_it_was(faulty, stage):
     assert scene.had == [0, 65_536]
 
 
-def test_size_that_is_not_the_files_is_found_before_anything_is_written(cloud, stage):
-    for more in (-1, 1):
-        scene = stage(cloud)
-        scene.power_on()
-        new = image("1.1.0", SMALL)
-        verdict = scene.verdict(ordered(scene, nrf(scene, new, size=SMALL + more)))
-        assert (verdict.status, verdict.reason) == ("FAILED", "file size is not the server's")
-        scene.board.stop()
+def test_file_that_is_not_what_the_document_says_is_not_taken(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    before = scene.board.slot_bytes("ota_1")
+    for changes, reason in (
+        ({"size": SMALL - 1}, "file size is not the server's"),
+        ({"size": SMALL + 1}, "file size is not the server's"),
+        ({"sig-sha256-ecdsa": scene.signature(b"another")}, "bad signature"),  # the last: it comes
+    ):
+        assert scene.board.slot_bytes("ota_1") == before, "found before anything is written"
+        verdict = scene.verdict(ordered(scene, nrf(scene, new, **changes)))
+        assert (verdict.status, verdict.reason) == ("FAILED", reason)
+    assert scene.running[0] == "ota_0" and not scene.trials
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
+def test_file_that_is_longer_than_the_document_says_is_not_taken(faulty, stage):
+    """From a server that knows neither ranges nor its length."""
+    scene = stage(faulty(ignore_range={}, chunk_body={}))
+    scene.power_on()
+    verdict = scene.verdict(ordered(scene, nrf(scene, image("1.1.0", SMALL), size=SMALL - 1)))
+    assert (verdict.status, verdict.reason) == ("FAILED", "file is longer than the job says")
+
+
+def test_document_that_will_not_do_is_rejected(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    for changes, reason in (
         ({"sig-sha256-ecdsa": None}, "no signature"),
         ({"size": None}, "job document lacks or misstates size"),
         ({"size": 1_572_865}, "image larger than the slot 1572865 1572864"),
         ({"operation": "modem_fw_update"}, "unknown operation modem_fw_update"),
         ({"location": {"url": "ftp://files/app.bin"}}, "not an address of a file at url"),
-    ],
-)
-def test_document_that_will_not_do_is_rejected(cloud, stage, changes, reason):
-    scene = stage(cloud)
-    scene.power_on()
-    verdict = scene.verdict(ordered(scene, nrf(scene, image("1.1.0", SMALL), **changes)))
-    assert (verdict.status, verdict.reason) == ("REJECTED", reason)
+        ({"location": {"protocol": "http:", "host": "h"}}, "job document lacks or misstates path"),
+        ({"location": {"protocol": "http:", "path": "p"}}, "job document lacks or misstates host"),
+    ):
+        verdict = scene.verdict(ordered(scene, nrf(scene, new, **changes)))
+        assert (verdict.status, verdict.reason) == ("REJECTED", reason)
 
 
 # -- HTTPS ---------------------------------------------------------------------------------------

@@ -124,6 +124,16 @@ def test_redirect_leads_to_the_same_file_once(server):
     assert (answer.status, answer.read()) == (206, DATA[4096:8192])
 
 
+def test_redirect_again_is_of_what_was_redirected_to_alone(server):
+    server.rules(redirect={}, redirect_again={"times": 2})
+    url = ""
+    for status in (307, 307, 307, 206):
+        answer = server.get(url, **SPAN)
+        answer.read()
+        assert answer.status == status
+        url = answer.getheader("Location")
+
+
 def test_redirect_to_another_host_names_it(server):
     server.rules(redirect={"to": "http://example.com", "code": 302})
     answer = server.get()
