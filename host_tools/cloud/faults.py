@@ -12,10 +12,11 @@ FILE is a JSON object, read again whenever it changes. Each key is a fault, each
     "silence":          TOPIC    the request is not looked at, and not answered
     "drop_accepted":    TOPIC    the request is obeyed, and its accepted answer lost
     "delay":            TOPIC    the answers come "ms" milliseconds later
-    "expire_url":       PATH     a board that fetches a file is told 403, its URL has expired
+    "age_url":          PATH     a board's presigned URL is judged as it will be in "s" seconds
     "fail_http":        PATH     it gets the status "code", else 503
     "redirect":         PATH     it gets 307, or "code", and is sent to the same file; "to" names
                                  another host, such as "http://example.com"
+    "redirect_again":   PATH     the same for an address that it was redirected to
     "ignore_range":     PATH     it gets 200 and the whole file where it asked for a range
     "shift_range":      PATH     Content-Range is one byte off
     "cut_body":         PATH     the connection ends half-way, or "after" so many bytes
@@ -87,9 +88,10 @@ KEYS = {  # fault → the keys of its rule
     "silence":        {"topic", "times"},
     "drop_accepted":  {"topic", "times"},
     "delay":          {"topic", "times", "ms"},
-    "expire_url":     {"path", "times"},
+    "age_url":        {"path", "times", "s"},
     "fail_http":      {"path", "times", "code"},
     "redirect":       {"path", "times", "code", "to"},
+    "redirect_again": {"path", "times", "code", "to"},
     "ignore_range":   {"path", "times"},
     "shift_range":    {"path", "times"},
     "cut_body":       {"path", "times", "after"},

@@ -9,7 +9,6 @@ from threading import Lock
 from urllib.parse import quote, urlencode
 
 from host_tools.cloud.faults import Faults, Rule
-from host_tools.cloud.s3_text import S3Error, refusal
 from host_tools.cloud.web import Handler, HTTPAnswer, HTTPRequest
 
 REDIRECTED = "sluice-redirected"  # query argument of an address that was redirected to
@@ -37,19 +36,18 @@ class HTTPFaults:
 
     def _instead(self, request: HTTPRequest) -> HTTPAnswer | None:
         """What to answer without looking for the file; None to look."""
-        if self._hit("expire_url", request) is not None:
-            return refusal(S3Error("AccessDenied", "Request has expired"))
         if (rule := self._hit("fail_http", request)) is not None:
             return HTTPAnswer(rule.get("code", 503), body=b"failed by a fault of the local cloud")
-        if request.argument(REDIRECTED) is not None:
-            return None
-        if (rule := self._hit("redirect", request)) is not None:
+        name = "redirect" if request.argument(REDIRECTED) is None else "redirect_again"
+        if (rule := self._hit(name, request)) is not None:
             return HTTPAnswer(rule.get("code", REDIRECT), {"Location": elsewhere(request, rule)})
         return None
 
     def _spoilt(self, request: HTTPRequest) -> HTTPAnswer:
         query = [pair for pair in request.query if pair[0] != REDIRECTED]
         wanted = replace(request, query=query)
+        if (rule := self._hit("age_url", request)) is not None:
+            wanted = replace(wanted, later_s=rule.get("s", 0))
         if self._hit("ignore_range", request) is not None:
             kept = {name: text for name, text in request.headers.items() if name != "range"}
             wanted = replace(wanted, headers=kept)

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from sqlite3 import Row
 
 from host_tools.cloud import presign
+from host_tools.cloud.boards import ForBoards, board_key
 from host_tools.cloud.broker import Broker, port_is_free
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.ca import Authority
@@ -40,7 +40,7 @@ from host_tools.cloud.streams import Streams
 from host_tools.cloud.streams_api import StreamCalls
 from host_tools.cloud.things import Things
 from host_tools.cloud.things_api import ThingCalls
-from host_tools.cloud.web import WebServer
+from host_tools.cloud.web import Handler, WebServer
 from host_tools.errors import SluiceError
 from host_tools.signing import load_key, new_key, sign_base64
 
@@ -75,16 +75,20 @@ class Cloud:
         self.store = things.store
         self.things = things
         self.faults = faults
+        self.listen = listen
         self.broker = Broker(state, things, things.authority, listen)
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
-        self.executions = Executions(self.store, time.time, self._expand)
+        self._key = board_key(self.store) if listen else presign.PUBLIC
+        expander = presign.Expander(self._for_boards, time.time, self._signature, self._key)
+        self.executions = Executions(self.store, time.time, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
         self.shadows = Shadows(self.store, time.time)
-        self.products = Products(self.store, time.time, self._presigned)
+        self.products = Products(self.store, time.time, expander.text)
         self.web: WebServer | None = None
+        self.boards: WebServer | None = None  # the same bucket, for who is on the network
         self._restarts = 0
         self._version = None
 
@@ -102,6 +106,10 @@ class Cloud:
             }
         )
         self.web = self._serve(self._port("http_port", http_port, HTTP_PORT))
+        if self.listen:
+            s3 = HTTPFaults(self.faults, S3(self.bucket, key=self._key))
+            handlers = {"s3": ForBoards(s3, self._key)}
+            self.boards = serving(self.web.server_port, handlers, self.listen)
         self._announce()
 
     def _port(self, name: str, chosen: int | None, default: int) -> int:
@@ -133,12 +141,7 @@ class Cloud:
             REST("iot-data", shadows.operations() | publishing.operations()),
         )
         handlers = {service.signing_name: service for service in services}
-        try:
-            web = WebServer(port, {"s3": HTTPFaults(self.faults, S3(self.bucket)), **handlers})
-        except OSError as error:
-            raise SluiceError(f"cannot listen on port {port}: {error.strerror}") from None
-        threading.Thread(target=web.serve_forever, args=(TICK_S,), daemon=True).start()
-        return web
+        return serving(port, {"s3": HTTPFaults(self.faults, S3(self.bucket)), **handlers})
 
     def _announce(self) -> None:
         self.store.remember("mqtt_port", str(self.broker.port))
@@ -156,18 +159,14 @@ class Cloud:
 
     @property
     def endpoint(self) -> str:
-        """What boto3 gets as endpoint_url: an address, so that buckets stay in the path."""
-        return f"http://127.0.0.1:{self.web.server_port}"
+        """What boto3 gets as endpoint_url."""
+        return self.web.endpoint
+
+    def _for_boards(self) -> str:
+        return (self.boards or self.web).endpoint
 
     def _endpoint(self, kind: str) -> str:
         return "localhost" if kind.startswith("iot:Data") else f"127.0.0.1:{self.web.server_port}"
-
-    def _expand(self, job: Row) -> str:
-        expires_s = presign.expiry_s(json.loads(job["request"]))
-        return self._presigned(job["document"], expires_s)
-
-    def _presigned(self, text: str, expires_s: int) -> str:
-        return presign.expand(text, self.endpoint, expires_s, time.time(), self._signature)
 
     def _signature(self, bucket: str, key: str, version: str | None) -> str | None:
         """The signature of an object by the cloud's own signing key, base64 of DER."""
@@ -199,11 +198,23 @@ class Cloud:
     def stop(self) -> None:
         """End all parts, in the order in which nobody misses the others."""
         self.state.ready.unlink(missing_ok=True)
-        if self.web is not None:
-            self.web.shutdown()
-            self.web.server_close()
+        for web in (self.boards, self.web):
+            if web is not None:
+                web.shutdown()
+                web.server_close()
         self.service.stop()
         self.broker.stop()
+
+
+def serving(port: int, handlers: dict[str, Handler], address: str = "127.0.0.1") -> WebServer:
+    """A web server that serves. SluiceError when the port is not to be had there."""
+    try:
+        web = WebServer(port, handlers, address)
+    except OSError as error:
+        where = f"port {port} of {address}"
+        raise SluiceError(f"cannot listen on {where}: {error.strerror}") from None
+    threading.Thread(target=web.serve_forever, args=(TICK_S,), daemon=True).start()
+    return web
 
 
 def point_at(state: State, port: int) -> None:

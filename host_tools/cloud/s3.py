@@ -11,7 +11,7 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.presign import fault
+from host_tools.cloud.presign import PUBLIC, Key, fault
 from host_tools.cloud.s3_text import (
     S3Error,
     address,
@@ -56,11 +56,14 @@ SIGNATURE = [
 
 
 class S3:
-    """Answers requests from the bucket."""
+    """Answers requests from the bucket; `key` is the one whose presigned URLs it can prove."""
 
-    def __init__(self, bucket: Bucket, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self, bucket: Bucket, now: Callable[[], float] = time.time, key: Key = PUBLIC
+    ) -> None:
         self._bucket = bucket
         self._now = now
+        self._key = key
 
     def __call__(self, request: HTTPRequest) -> HTTPAnswer:
         """The one entry."""
@@ -83,7 +86,8 @@ class S3:
         query = dict(request.query)
         if "X-Amz-Signature" in query or "Signature" in query:
             headers = request.headers
-            found = fault(request.method, request.raw_path, query, headers, self._now())
+            now = self._now() + request.later_s
+            found = fault(request.method, request.raw_path, query, headers, now, self._key)
             if found:
                 code, _, text = found.partition(" ")
                 raise S3Error(code, text)

@@ -1,11 +1,13 @@
 """The HTTP server: reads a request, hands it to the S3 face or the REST face, writes the answer.
 
-Bound to this machine only. Which service is meant is in the signature's scope, since two of AWS's
-services share paths; what is not signed, or signed in its query, is for the bucket.
+Bound to this machine only, unless it is for boards (see `boards`). Which service is meant is in
+the signature's scope, since two of AWS's services share paths; what is not signed, or signed in
+its query, is for the bucket.
 """
 
 import logging
 import re
+import socket
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +27,7 @@ class HTTPRequest:
     query: list[tuple[str, str]]
     headers: dict[str, str]  # names in lower case
     body: Iterator[bytes]
+    later_s: int = 0  # seconds from now at which it is judged; a fault makes it more
 
     def argument(self, name: str) -> str | None:
         """The first value of a query argument, or None."""
@@ -61,9 +64,18 @@ class WebServer(ThreadingHTTPServer):
     allow_reuse_address = True
     request_queue_size = 64
 
-    def __init__(self, port: int, handlers: dict[str, Handler]) -> None:
+    def __init__(
+        self, port: int, handlers: dict[str, Handler], address: str = "127.0.0.1"
+    ) -> None:
         self.handlers = handlers
-        super().__init__(("127.0.0.1", port), Exchange)
+        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        super().__init__((address, port), Exchange)
+
+    @property
+    def endpoint(self) -> str:
+        """Where it is: an address, so that buckets stay in the path."""
+        address, port = self.server_address[:2]
+        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that went away is none of our business."""

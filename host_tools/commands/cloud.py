@@ -3,8 +3,9 @@
 `sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there; that
 file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
 it may be stopped, or killed, and started again. It is for this machine alone; with --listen, an
-address of this machine, boards on the network reach its MQTT. `sluice cloud env` prints what puts
-it into AWS's place for boto3 and for commands with --aws: eval "$(sluice cloud env --state DIR)"
+address of this machine, boards on the network reach its MQTT, and by HTTP the files whose URLs it
+presigned for them. `sluice cloud env` prints what puts it into AWS's place for boto3 and for
+commands with --aws: eval "$(sluice cloud env --state DIR)"
 It waits for a cloud that was started just before; when there is none, what it prints is `false`.
 """
 
@@ -31,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     usual = "default: that of the last run, else {}; 0: a free one"
     row.add_argument("--port", type=port, help=f"MQTT; {usual.format(MQTT_PORT)}")
     row.add_argument("--http-port", type=port, help=f"HTTP; {usual.format(HTTP_PORT)}")
-    row.add_argument("--listen", type=address, metavar="IP", help="MQTT there, too, for boards")
+    row.add_argument("--listen", type=address, metavar="IP", help="serve boards there, too")
     row.add_argument("--faults", type=Path, metavar="FILE", help="see host_tools/cloud/faults.py")
     row.set_defaults(run=serve)
     row = rows.add_parser("env", help="print shell exports that put it in AWS's place")

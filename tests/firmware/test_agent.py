@@ -138,6 +138,7 @@ class World:
         self.settings = dict(SETTINGS, **(settings or {}))
         self.lines = []
         self.asked = []  # jobs that pending was asked for
+        self.held = []  # what the cloud had been told last when the application was asked
 
     # -- as the dialect
 
@@ -203,6 +204,9 @@ class World:
     async def healthy(self):
         return self._or_raise(self.verdicts.pop(0))
 
+    async def hold(self):
+        self.held.append(self.reports[-1][1])
+
     def load(self, path):
         raise OSError(2)
 
@@ -224,6 +228,7 @@ class World:
             self.slots, self.journal, self, self.reach, self.source, self.clock, self.settings,
             self.load, self.healthy, self.reset, self.buffer,
         )  # fmt: skip
+        agent.hold = self.hold
         log.to(self.lines.append)
         try:
             run(agent.run())

@@ -388,6 +388,7 @@ def test_install_with_auto_start_restarts_once_and_succeeds_after_it():
         with board:
             assert world.boot() == "Reset"
             assert world.reports == [("j1", "rebooting", "")] and content(tree()) == BEFORE
+            assert world.held == ["rebooting"]
             world.jobs = [asked(order(autoStart=value), queued=False)]
             assert world.boot() == "Waits"
             assert world.on_trial and tree() == AFTER

@@ -393,6 +393,7 @@ def changed():
     assert world.boot() == "Waits" and world.slots.running == "ota_1"
     world.walked()
     world.reports.clear()
+    world.held.clear()
     world.verdicts = [True] * 3
     return world
 
@@ -410,6 +411,7 @@ def test_rollback_goes_to_the_other_slot_on_trial_and_succeeds():
     assert world.boot() == "Waits"
     assert names(world.walked()) == ["BOOTING", "TRYING", "REPORTING"]
     assert world.slots.running == "ota_0" and not world.slots.trial
+    assert world.held == ["applying"]  # once, before the reset that was ordered
     assert [step for _, step, _ in world.reports] == ["applying", "trying", "succeeded"]
     assert len(world.fetched) == fetched
 

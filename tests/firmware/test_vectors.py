@@ -1,4 +1,4 @@
-"""The device is judged by the recorded messages of source documents 000, 002 and 003.
+"""The device is judged by the recorded messages of source documents 000 to 003.
 
 What the cloud said there is given to the device's own code, word for word but for the token, which
 is the device's; what the device sends is compared with what was sent there.
@@ -10,13 +10,16 @@ from binascii import a2b_base64
 
 from doubles import Flash, Link, run
 
-from net.packets import PUBLISH, packet, text
+from net.packets import PUBLISH, matches, packet, text
+from ota.dialects import aws_shadow
 from ota.dialects.aws_jobs import AWSJobs
 from ota.dialects.aws_pending import describe_job, pending_jobs
 from ota.image import Image
+from ota.job import Job
 from ota.sources.mqtt_stream import MQTTStream
 
 OURS = "sluice-"
+INFO = {"reason": "done", "running": "1.0.0", "received": 0, "total": 1, "free": 1}
 
 
 def vectors(name):
@@ -57,6 +60,18 @@ def started(said, thing, asked, name):
     jobs = AWSJobs(link, thing)
     run(jobs.start())
     return jobs, link, cloud
+
+
+def obliging(told):
+    """A cloud that notes each request and accepts it."""
+
+    def cloud(topic, message):
+        request = json.loads(message)
+        told.append((topic, request))
+        answer = {"clientToken": request.get("clientToken"), "timestamp": 1}
+        return [(topic + "/accepted", json.dumps(answer).encode())]
+
+    return cloud
 
 
 # -- document 000 --------------------------------------------------------------------------------
@@ -113,6 +128,63 @@ def test_document_000_stream_is_described_and_streamed_as_recorded():
         assert request.pop("c").startswith(OURS) and wanted.pop("c")
         assert request == wanted
     assert len(cloud.sent) == 2
+
+
+# -- document 001 --------------------------------------------------------------------------------
+
+# Its topics are spelt with <thingName> and <jobId>, which are the names here. The order, and what
+# only a session can show, is in tests/scenarios/test_document_001.py.
+NRF_THING, NRF_JOB = "<thingName>", "<jobId>"
+
+
+def test_document_001_version_goes_to_the_shadow_under_its_key():
+    said = vectors("001_http_update.json")["version"]
+    key, _, version = said["text"].strip("{}").partition(": ")
+    told = []
+
+    class Agent:
+        link = Link(obliging(told))
+        settings = {"thing": NRF_THING}
+
+        class slots:
+            version = "1.0.0"
+
+    run(aws_shadow.report(Agent, [None, "", key, "board", "config"], None))
+    assert told == [(said["topic"], {"state": {"reported": {key: version.lstrip("v")}}})]
+
+
+def test_document_001_topics_are_subscribed():
+    said = vectors("001_http_update.json")
+    link = Link(obliging([]))
+    run(AWSJobs(link, NRF_THING).start())
+    assert said["subscribe"]["topic"] in link.sinks
+    assert said["job"]["topic"] == said["subscribe"]["topic"]
+    answers = said["answers"]["text"].split("\\n")
+    assert len(answers) == 2
+    for topic in answers:
+        assert any(matches(pattern, topic.encode()) for pattern in link.sinks), topic
+
+
+def test_document_001_steps_are_told_in_its_words():
+    said = vectors("001_http_update.json")
+    told = []
+    link = Link(obliging(told))
+    jobs = AWSJobs(link, NRF_THING)
+    run(jobs.start())
+    job = Job(NRF_JOB, 1)
+    for step, name in (
+        ("downloading", "download"),
+        ("applying", "apply"),
+        ("succeeded", "succeeded"),
+    ):
+        run(jobs.report(job, step, INFO))
+        topic, request = told[-1]
+        assert topic == said["download"]["topic"]
+        words = request["statusDetails"]
+        words["status"] = request["status"]
+        for line in said[name]["text"].replace("frimware", "firmware").split("\\n"):
+            key, _, value = line.partition(": ")
+            assert words[key] == value, line
 
 
 # -- document 002 --------------------------------------------------------------------------------
@@ -207,21 +279,13 @@ def test_document_003_job_is_started_with_fields_that_it_names():
 def test_document_003_update_is_told_with_fields_that_it_names():
     said = vectors("003_jobs.json")
     told = []
-
-    def cloud(topic, message):
-        request = json.loads(message)
-        told.append((topic, request))
-        answer = {"clientToken": request["clientToken"], "timestamp": 1}
-        return [(topic + "/accepted", json.dumps(answer).encode())]
-
-    link = Link(cloud)
+    link = Link(obliging(told))
     jobs = AWSJobs(link, "deviceID", {"step_timeout_min": 10})
     run(link.subscribe("$aws/things/deviceID/jobs/+/update/+", jobs._on_answer))
     (queued, _, _) = started(said, "deviceID", "next", "described")
     job = run(queued.next_job(1_000))
     job.id = "jobID"
-    info = {"reason": "", "running": "1.0.0", "received": 0, "total": 1, "free": 1}
-    run(jobs.report(job, "downloading", info))
+    run(jobs.report(job, "downloading", INFO))
     ((topic, request),) = told
     assert topic == said["update"]["topic"]
     for key in request:

@@ -80,6 +80,9 @@ def test_page_followed_word_for_word_ends_in_an_update(
     assert "nothing to copy: all" in second
     assert "SUCCEEDED" in deployed
     assert any(line == "boot: ota_1 - trial" for line in board.lines)
+    [line] = [line for line in section("5.") if line.startswith("sluice deploy")]
+    assert "SUCCEEDED" in reader.does(f"{line} --protocol http")  # from there, too
+    assert any(line == "boot: ota_0 - trial" for line in board.lines)
     assert PASSWORD not in "\n".join([*said, *board.lines])
     board.stop()
     config = json.loads(board.read_file("/config.json"))

@@ -1,11 +1,15 @@
 """One cloud for all tests that leave it alone, and stages on it that clean up after themselves."""
 
+import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from spy import Spy
 from stage import Cloud, Stage
+
+REREAD_S = 0.3  # for a cloud to see that its faults are others
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,20 @@ def own_cloud(tmp_path: Path) -> Iterator[Cloud]:
     made = Cloud(tmp_path / "state")
     yield made
     made.stop()
+
+
+@pytest.fixture(scope="session")
+def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cloud]]:
+    """A function: (rules of host_tools/cloud/faults.py) → the session's cloud that has them."""
+    cloud = Cloud(tmp_path_factory.mktemp("faulty") / "state").start({})
+
+    def made(**rules) -> Cloud:
+        cloud.faults.write_text(json.dumps(rules))
+        time.sleep(REREAD_S)
+        return cloud
+
+    yield made
+    cloud.stop()
 
 
 @pytest.fixture

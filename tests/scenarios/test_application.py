@@ -23,6 +23,11 @@ async def before_reset():
     Log("app").i("lets go")
 """
 
+FAILS = """
+async def main(link):
+    raise ValueError("pump")
+"""
+
 
 def powered(stage, cloud: Cloud, app: str | Path, **config) -> Stage:
     """A board whose first image carries that application."""
@@ -87,8 +92,9 @@ def test_update_cancelled_while_it_is_held_back_is_not_applied(cloud, stage):
     assert scene.running[0] == "ota_0"
 
 
-def test_update_asks_nobody_where_hold_s_is_none(cloud, stage):
-    scene = powered(stage, cloud, holding(60_000), hold_s=0)
+def test_update_asks_nobody_where_hold_s_is_none_and_needs_no_application_that_runs(cloud, stage):
+    scene = powered(stage, cloud, holding(60_000) + FAILS, hold_s=0)
+    scene.board.wait_for("main application failed ValueError", 1)
     assert scene.verdict(scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED", scene.tail
     assert not any("app asked" in line for line in scene.board.lines)
 
@@ -121,6 +127,7 @@ def test_example_tells_readings_and_obeys_commands(cloud, stage, spy):
     counts = [body["count"] for body in readings()]
     assert counts == list(range(counts[0], counts[0] + len(counts)))
     assert all(0 < body["free"] < 160_000 for body in readings())
+    assert sum("mqtt linked" in line for line in scene.board.lines) == 1  # one TLS session
     scene.board.stop()
 
 

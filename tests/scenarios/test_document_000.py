@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from spy import Spy
-from stage import Cloud, Stage, image, soon
+from stage import Stage, image, soon
 
 VECTORS = Path(__file__).parents[1] / "vectors/000_jobs_and_streams.json"
 SAID = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}
@@ -192,6 +192,23 @@ def test_board_says_why_the_stream_cannot_be_had(cloud, stage, form):
     assert scene.verdict(scene.job(right)).status == "SUCCEEDED", scene.tail
 
 
+def test_board_rejects_files_that_cannot_be_taken_together(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    document = scene.document(image("1.1.0", SMALL))
+    [new] = document["afr_ota"]["files"]
+    other = new | {"fileType": 1, "filesize": 4}
+    for files, reason in (
+        ([new, new], "more than one image"),
+        ([new, other | {"filepath": "/a/../../b"}], "path leaves its folder"),
+        ([new, *[other | {"filepath": "/data/a"}] * 2], "two files at /data/a"),
+        ([new, *(other | {"filepath": f"/{n}"} for n in range(10))], "out of bounds at files"),
+    ):
+        document["afr_ota"]["files"] = files
+        verdict = scene.verdict(scene.job(document))
+        assert verdict.status == "REJECTED" and reason in verdict.reason, (verdict, scene.tail)
+
+
 @pytest.mark.parametrize(
     ("rule", "status", "reason"),
     [
@@ -202,21 +219,29 @@ def test_board_says_why_the_stream_cannot_be_had(cloud, stage, form):
         ),
         ({"topic": "/get/cbor", "code": "InternalError", "times": 2}, "SUCCEEDED", "accepted v"),
         ({"topic": "/describe/", "code": "Unauthorized"}, "FAILED", "stream rejected: Unauth"),
+        (
+            {"topic": "/get/cbor", "code": "VersionMismatch"},
+            "FAILED",
+            "stream rejected: VersionMismatch",
+        ),
+        (
+            {"topic": "/get/cbor", "code": "BlockSizeOutOfBounds"},
+            "FAILED",
+            "stream rejected: BlockSizeOutOfBounds",
+        ),
     ],
 )
 def test_board_hears_on_the_rejected_topic_and_tells_or_tries_again(
-    own_cloud: Cloud, stage, rule, status, reason
+    faulty, stage, rule, status, reason
 ):
-    cloud = own_cloud.start({"reject": rule})
-    scene = stage(cloud, stream_format="cbor")
+    scene = stage(faulty(reject=rule), stream_format="cbor")
     scene.power_on()
     verdict = scene.verdict(scene.job(scene.document(image("1.1.0", SMALL))))
     assert verdict.status == status and verdict.reason.startswith(reason), scene.tail
 
 
-def test_stream_that_does_not_describe_itself_is_had_all_the_same(own_cloud: Cloud, stage):
-    cloud = own_cloud.start({"silence": {"topic": "/describe/"}})
-    scene = stage(cloud)
+def test_stream_that_does_not_describe_itself_is_had_all_the_same(faulty, stage):
+    scene = stage(faulty(silence={"topic": "/describe/"}))
     board = scene.power_on()
     job = scene.job(scene.document(image("1.1.0", SMALL)))
     assert scene.verdict(job).status == "SUCCEEDED", scene.tail

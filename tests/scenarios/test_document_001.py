@@ -5,37 +5,25 @@ new image, which is the only one that can know.
 """
 
 import json
+import re
 import ssl
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
-from stage import HEAP, Cloud, Stage, image, soon, target
+from stage import HEAP, Stage, image, soon, target
 
 from host_tools.cloud.ca import Authority
 from host_tools.commands import deploy
 from host_tools.device.supervisor import Board
 
+VECTORS = Path(__file__).parents[1] / "vectors/001_http_update.json"
 SMALL = 200_000  # bytes: four requests
 KEY = "nrf_cloud_app_fw_version"
-REREAD_S = 0.3  # for the cloud to see that its faults are others
-
-
-@pytest.fixture(scope="module")
-def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Cloud]]:
-    """A function: (rules of host_tools/cloud/faults.py) → the module's cloud, which has them."""
-    cloud = Cloud(tmp_path_factory.mktemp("faulty") / "state").start({})
-
-    def made(**rules) -> Cloud:
-        cloud.faults.write_text(json.dumps(rules))
-        time.sleep(REREAD_S)
-        return cloud
-
-    yield made
-    cloud.stop()
+LIFETIME_S = 60  # of a presigned address, the shortest that CreateJob takes
 
 
 def placeholder(scene: Stage, new: bytes) -> str:
@@ -65,7 +53,7 @@ def ordered(scene: Stage, document: dict) -> str:
         jobId=job,
         targets=[target(scene.name)],
         document=json.dumps(document),
-        presignedUrlConfig={"roleArn": deploy.ROLE, "expiresInSec": 60},
+        presignedUrlConfig={"roleArn": deploy.ROLE, "expiresInSec": LIFETIME_S},
     )
     return job
 
@@ -78,46 +66,167 @@ def succeeded(scene: Stage, job: str, new: bytes) -> None:
     assert scene.trials == 1
 
 
+# -- file servers ---------------------------------------------------------------------------------
+
+
+class Files(BaseHTTPRequestHandler):
+    """Gives ranges of `server.data`."""
+
+    protocol_version = "HTTP/1.1"
+    server: "FileServer"
+
+    def setup(self) -> None:
+        super().setup()
+        self.server.connections += 1
+
+    def do_GET(self) -> None:
+        self.server.before()
+        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
+        part = self.server.data[first : last + 1]
+        self.send_response(206)
+        self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.server.data)}")
+        self.send_header("Content-Length", str(len(part)))
+        self.end_headers()
+        self.wfile.write(part)
+        self.server.paths.append(self.path)
+
+    def log_message(self, *words: object) -> None:
+        """Nothing."""
+
+
+class FileServer(ThreadingHTTPServer):
+    """A file server that is not the cloud's; with the cloud's certificate, if it has one.
+
+    before       called at each request
+    paths        asked for so far
+    connections  taken so far
+    """
+
+    daemon_threads = True
+
+    def __init__(self, certificate: Path | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), Files)
+        self.data = b""
+        self.before: Callable[[], None] = lambda: None
+        self.paths: list[str] = []
+        self.connections = 0
+        self.host = f"{'localhost' if certificate else '127.0.0.1'}:{self.server_port}"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(
+                self.socket, server_side=True, do_handshake_on_connect=False
+            )  # a handshake is for the connection's own thread, not for who accepts them
+
+    def __enter__(self) -> "FileServer":
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *words: object) -> None:
+        self.shutdown()
+        self.server_close()
+
+
+@pytest.fixture
+def files() -> Iterator[FileServer]:
+    """One that speaks HTTP."""
+    with FileServer() as server:
+        yield server
+
+
+@pytest.fixture
+def https(cloud, tmp_path) -> Iterator[FileServer]:
+    """One with a certificate of the cloud's CA."""
+    key, certificate = Authority(cloud.state).server()
+    (tmp_path / "server.pem").write_bytes(key + certificate)
+    with FileServer(tmp_path / "server.pem") as server:
+        yield server
+
+
 # -- the conversation ----------------------------------------------------------------------------
 
 
-def place(heard: list, topic: str, **words) -> int:
-    """Where in what was heard the first message of that topic with those statusDetails stands."""
-    for at, (name, body) in enumerate(heard):
-        details = body.get("statusDetails") or {}
-        if name == topic and words.items() <= ({"status": body.get("status")} | details).items():
-            return at
-    raise AssertionError(f"nobody said {topic} {words}: {heard}")
+SENDS = """
+async def main(link):
+    send = link.send
+
+    def watched(data):
+        print("SENT", bytes(data))
+        return send(data)
+
+    link.send = watched
+"""
+# fmt: off
+OURS = {  # the document's messages in the order in which ours come, as the board's lines show them
+    "connack":   r"mqtt linked",
+    "version":   r"^SENT b'2.*shadow/update.*1\.0\.0",
+    "subscribe": r"^SENT b'\\x82.*jobs/notify-next\\x01",
+    "answers":   r"^SENT b'\\x82.*jobs/\+/update/\+",
+    "puback":    r"^SENT b'@\\x02",
+    "job":       r"agent IDLE job",
+    "download":  r"^SENT b'2.*jobs/<jobId>/update.*download_firmware",
+    "request":   "",  # as the file server has it
+    "apply":     r"^SENT b'2.*jobs/<jobId>/update.*apply_firmware",
+    "reboot":    r"^reset: machine.reset",
+    "again":     r"^SENT b'2.*shadow/update.*1\.1\.0",
+    "succeeded": r'^SENT b.2.*jobs/<jobId>/update.*"nextState": "none"',
+}
+OTHERWISE = {  # those that are seen elsewhere, or never
+    "connect":     "it is out before the application runs; CONNACK answers it",
+    "accepted":    "what the spy hears: one for each update, and the board waits for it",
+    "response":    "the file server's; a wrong Content-Range is among the faults below",
+    "unsubscribe": "notify-next stays subscribed: it tells that a job was withdrawn",
+}
+# fmt: on
 
 
-def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stage, spy):
+def test_every_message_of_the_document_is_judged_or_accounted_for():
+    said = json.loads(VECTORS.read_text())["messages"]
+    assert {message["name"] for message in said} == {*OURS, *OTHERWISE} - {"again"}
+
+
+def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stage, spy, files):
+    """The device's side as an application on the board sees it sent; the rest as it is heard."""
     scene = stage(cloud)
+    scene.board.make()
+    scene.board.write_file("/app.py", SENDS.encode())
     ears = spy(scene)
-    scene.power_on()
-    new = image("1.1.0", SMALL)
-    job = ordered(scene, nrf(scene, new))
+    board = scene.power_on()
+    files.data = new = image("1.1.0", SMALL)
+    asked: list[int] = []  # how many lines the board had said at each request
+
+    def request() -> None:
+        board.wait_for(r"nextState.*download_firmware")
+        asked.append(len(board.lines))
+
+    files.before = request
+    location = {"protocol": "http:", "host": files.host, "path": "images/app.bin"}
+    job = ordered(scene, nrf(scene, new, location=location))
     succeeded(scene, job, new)
     assert ears.accepted("SUCCEEDED") == 1
-    update = f"jobs/{job}/update"
+    assert set(files.paths) == {"/images/app.bin"}
+    assert (len(files.paths), files.connections) == (4, 1), "one connection is kept for all"
+
+    lines, at = board.lines, -1
+    for name, pattern in OURS.items():
+        if name == "request":
+            assert at < asked[0]
+            at = asked[-1] - 1
+            continue
+        pattern = pattern.replace("<jobId>", job)
+        found = [n for n in range(at + 1, len(lines)) if re.search(pattern, lines[n])]
+        assert found, (name, lines[max(at, 0) :])
+        at = found[0]
+
     heard = list(ears.heard)
+    told = [body["clientToken"] for topic, body in heard if topic == f"jobs/{job}/update"]
+    accepted = [
+        body.get("clientToken") for topic, body in heard if topic == f"jobs/{job}/update/accepted"
+    ]
+    assert accepted == told, "each update is awaited, and accepted"
     versions = [body for topic, body in heard if topic == "shadow/update"]
     assert versions == [{"state": {"reported": {KEY: text}}} for text in ("1.0.0", "1.1.0")]
-    order = [
-        place(heard, "shadow/update"),
-        place(heard, "jobs/notify-next"),
-        place(heard, update, status="IN_PROGRESS", nextState="download_firmware"),
-        place(heard, update, status="IN_PROGRESS", nextState="apply_firmware"),
-        heard.index(("shadow/update", versions[1])),
-        place(heard, update, status="SUCCEEDED", nextState="none"),
-    ]
-    assert order == sorted(order)
-    told = [body["clientToken"] for topic, body in heard if topic == update]
-    accepted = [body.get("clientToken") for topic, body in heard if topic == f"{update}/accepted"]
-    assert accepted == told, "each update is awaited, and accepted"
     assert not ears.blocks
-    lines = scene.board.lines
-    [verdict] = [at for at, line in enumerate(lines) if "agent report succeeded" in line]
-    assert lines.index("boot: ota_1 1.1.0 trial") < verdict
 
 
 FORBIDDEN = """
@@ -188,15 +297,19 @@ PASSING = {
     "bodies_cut_off":          {"cut_body": {"times": 2, "after": 20_000}},
     "server_busy":             {"fail_http": {"times": 2, "code": 503}},
     "redirects_on_the_host":   {"redirect": {}},
+    "update_rejected":         {"reject": {"topic": "/update", "code": "RequestThrottled", "times": 1}},  # noqa: E501
     "no_ranges":               {"ignore_range": {}},
-    "address_expired":         {"expire_url": {"times": 2}},
+    "address_expired":         {"age_url": {"s": LIFETIME_S, "times": 2}},
 }
 FINAL = {
     "range_of_other_bytes":    ({"shift_range": {}}, "wrong Content-Range"),
     "redirect_to_elsewhere":   ({"redirect": {"to": "http://example.com"}},
                                 "redirected to another host"),
+    "redirects_without_end":   ({"redirect": {}, "redirect_again": {}}, "too many redirects"),
+    "file_too_short":          ({"fail_http": {"code": 416}}, "file is shorter than the job says"),
     "file_not_there":          ({"fail_http": {"code": 404}}, "http 404"),
-    "address_always_expired":  ({"expire_url": {}}, "address of the file refused: http 403"),
+    "address_always_expired":  ({"age_url": {"s": LIFETIME_S}},
+                                "address of the file refused: http 403"),
     "no_ranges_when_resuming": ({"ignore_range": {}, "cut_body": {"times": 1, "after": 100_000}},
                                 "file server gives no ranges"),
 }
@@ -209,6 +322,8 @@ def test_download_survives(faulty, stage, fault):
     scene.power_on()
     new = image("1.1.0", SMALL)
     succeeded(scene, ordered(scene, nrf(scene, new)), new)
+    refused = sum("DOWNLOADING Retry http 403" in line for line in scene.board.lines)
+    assert refused == (2 if fault == "address_expired" else 0)
 
 
 @pytest.mark.parametrize("fault", FINAL)
@@ -233,80 +348,55 @@ def test_download_with_a_fresh_address_goes_on_where_it_was(faulty, stage):
     assert scene.had == [0, 65_536]
 
 
-def test_size_that_is_not_the_files_is_found_before_anything_is_written(cloud, stage):
-    for more in (-1, 1):
-        scene = stage(cloud)
-        scene.power_on()
-        new = image("1.1.0", SMALL)
-        verdict = scene.verdict(ordered(scene, nrf(scene, new, size=SMALL + more)))
-        assert (verdict.status, verdict.reason) == ("FAILED", "file size is not the server's")
-        scene.board.stop()
+def test_file_that_is_not_what_the_document_says_is_not_taken(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    before = scene.board.slot_bytes("ota_1")
+    for changes, reason in (
+        ({"size": SMALL - 1}, "file size is not the server's"),
+        ({"size": SMALL + 1}, "file size is not the server's"),
+        ({"sig-sha256-ecdsa": scene.signature(b"another")}, "bad signature"),  # the last: it comes
+    ):
+        assert scene.board.slot_bytes("ota_1") == before, "found before anything is written"
+        verdict = scene.verdict(ordered(scene, nrf(scene, new, **changes)))
+        assert (verdict.status, verdict.reason) == ("FAILED", reason)
+    assert scene.running[0] == "ota_0" and not scene.trials
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
+def test_file_that_is_longer_than_the_document_says_is_not_taken(faulty, stage):
+    """From a server that knows neither ranges nor its length."""
+    scene = stage(faulty(ignore_range={}, chunk_body={}))
+    scene.power_on()
+    verdict = scene.verdict(ordered(scene, nrf(scene, image("1.1.0", SMALL), size=SMALL - 1)))
+    assert (verdict.status, verdict.reason) == ("FAILED", "file is longer than the job says")
+
+
+def test_document_that_will_not_do_is_rejected(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    new = image("1.1.0", SMALL)
+    for changes, reason in (
         ({"sig-sha256-ecdsa": None}, "no signature"),
         ({"size": None}, "job document lacks or misstates size"),
         ({"size": 1_572_865}, "image larger than the slot 1572865 1572864"),
         ({"operation": "modem_fw_update"}, "unknown operation modem_fw_update"),
         ({"location": {"url": "ftp://files/app.bin"}}, "not an address of a file at url"),
-    ],
-)
-def test_document_that_will_not_do_is_rejected(cloud, stage, changes, reason):
-    scene = stage(cloud)
-    scene.power_on()
-    verdict = scene.verdict(ordered(scene, nrf(scene, image("1.1.0", SMALL), **changes)))
-    assert (verdict.status, verdict.reason) == ("REJECTED", reason)
+        ({"location": {"protocol": "http:", "host": "h"}}, "job document lacks or misstates path"),
+        ({"location": {"protocol": "http:", "path": "p"}}, "job document lacks or misstates host"),
+    ):
+        verdict = scene.verdict(ordered(scene, nrf(scene, new, **changes)))
+        assert (verdict.status, verdict.reason) == ("REJECTED", reason)
 
 
 # -- HTTPS ---------------------------------------------------------------------------------------
-
-
-class Files(BaseHTTPRequestHandler):
-    """Gives ranges of `server.data`."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self) -> None:
-        first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
-        part = self.server.data[first : last + 1]
-        self.send_response(206)
-        self.send_header("Content-Range", f"bytes {first}-{last}/{len(self.server.data)}")
-        self.send_header("Content-Length", str(len(part)))
-        self.end_headers()
-        self.wfile.write(part)
-        self.server.paths.append(self.path)
-
-    def log_message(self, *words: object) -> None:
-        """Nothing."""
-
-
-@pytest.fixture
-def https(cloud, tmp_path) -> Iterator[ThreadingHTTPServer]:
-    """A file server with a certificate of the cloud's CA."""
-    key, certificate = Authority(cloud.state).server()
-    (tmp_path / "server.pem").write_bytes(key + certificate)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "server.pem")
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Files)
-    server.daemon_threads = True
-    server.paths = []
-    server.socket = context.wrap_socket(
-        server.socket, server_side=True, do_handshake_on_connect=False
-    )  # a handshake is for the connection's own thread, not for who accepts them
-    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 def test_image_arrives_by_https_from_an_address_in_parts(cloud, stage, https):
     scene = stage(cloud)
     scene.power_on()
     https.data = new = image("1.1.0", SMALL)
-    host = f"localhost:{https.server_port}"
-    location = {"protocol": "https:", "host": host, "path": "images/app.bin"}
+    location = {"protocol": "https:", "host": https.host, "path": "images/app.bin"}
     succeeded(scene, ordered(scene, nrf(scene, new, location=location)), new)
     assert set(https.paths) == {"/images/app.bin"} and len(https.paths) == 4
 
@@ -317,7 +407,7 @@ def test_image_arrives_by_https_from_a_long_address_with_a_heap_of_88_kb(cloud, 
     scene.board.heap = "88k"
     scene.power_on()
     https.data = new = image("1.1.0", SMALL)
-    address = f"https://localhost:{https.server_port}/app.bin?X-Amz-Security-Token="
+    address = f"https://{https.host}/app.bin?X-Amz-Security-Token="
     location = {"url": address.ljust(1_500, "t")}
     succeeded(scene, ordered(scene, nrf(scene, new, location=location)), new)
     assert len(https.paths) == 4 and not any("MemoryError" in line for line in scene.board.lines)
@@ -328,7 +418,7 @@ def test_server_whose_certificate_is_not_trusted_gets_no_request(cloud, stage, h
     scene = stage(cloud, http_ca="signer.crt")
     board = scene.power_on()
     https.data = new = image("1.1.0", SMALL)
-    location = {"url": f"https://localhost:{https.server_port}/app.bin"}
+    location = {"url": f"https://{https.host}/app.bin"}
     job = ordered(scene, nrf(scene, new, location=location))
     board.wait_for("untrusted server", 30)
     assert scene.now(job).status == "IN_PROGRESS" and not https.paths

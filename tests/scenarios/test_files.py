@@ -72,13 +72,31 @@ def create(scene: Stage, document: dict) -> str:
     return scene.job(document)
 
 
-@pytest.mark.parametrize("protocol", ["mqtt", "http"])
-def test_files_of_an_image_arrive_and_stay_with_it(scene, protocol):
-    scene.board.heap = {"mqtt": "88k", "http": "96k"}[protocol]  # with all code loaded into it
+@pytest.mark.parametrize(
+    ("protocol", "form", "heap"),
+    [("mqtt", "json", "88k"), ("mqtt", "cbor", "88k"), ("http", "json", "96k")],
+)
+def test_files_of_an_image_arrive_and_stay_with_it(scene, protocol, form, heap):
+    scene.configure(stream_format=form)
+    scene.board.heap = heap  # with all code loaded into it
     scene.power_on()
     verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL), protocol))
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
     assert new(scene) == PLACES
+
+
+def test_files_of_an_image_arrive_whatever_becomes_of_their_blocks(own_cloud, stage, spy):
+    faults = {"drop_blocks": {"blocks": [3, 9], "times": 1}, "reorder_blocks": {"every": 3}}
+    scene = stage(own_cloud.start(faults), window=8)
+    ears = spy(scene)
+    scene.power_on()
+    verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL)))
+    assert verdict.status == "SUCCEEDED", scene.tail
+    assert new(scene) == PLACES
+    sent = [body["i"] for topic, body in ears.heard if "/data/" in topic and body["f"] == 1]
+    asked = [body for topic, body in ears.heard if topic.endswith("/get/json") and body["f"] == 1]
+    assert sent != sorted(sent)
+    assert {(body["o"], body["n"]) for body in asked} >= {(3, 1), (9, 1)}
 
 
 def test_files_of_an_image_that_fails_its_trial_are_as_they_were(scene):
@@ -166,6 +184,24 @@ def test_power_cut_anywhere_in_an_install_ends_with_all_or_none(cloud, stage, sc
         assert "power: cut" in other.board.lines, at
         assert verdict.status == "SUCCEEDED", other.tail
         assert new(other) == PLACES
+
+
+@pytest.mark.parametrize(
+    ("operation", "part"),
+    [(300, "front"), (698, "back"), (711, "front")],
+    ids=["while_files_come", "at_the_promise", "between_renames"],
+)
+def test_power_cut_in_an_image_with_files_ends_with_both_or_neither(scene, operation, part):
+    """Of some 740 operations, three; tests/firmware/test_files.py cuts at each, in a model."""
+    board = scene.power_on()
+    board.cut_after(operation, part)
+    verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL)))
+    assert board.lines.count("power: cut") == 1
+    if verdict.status == "SUCCEEDED":
+        assert scene.running == ("ota_1", "1.1.0") and new(scene) == PLACES
+    else:
+        assert verdict.reason == "rolled back: not confirmed in its trial", scene.tail
+        assert scene.running == ("ota_0", "1.0.0") and new(scene) == OLD
 
 
 def test_deploy_says_what_is_wrong_with_a_file(tmp_path: Path):

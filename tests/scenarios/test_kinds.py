@@ -15,6 +15,7 @@ import pytest
 from stage import Stage, image, target
 
 from host_tools.commands import deploy
+from host_tools.device import provision
 from host_tools.image.seal import sealed
 from host_tools.signing import load_key
 
@@ -22,6 +23,14 @@ README = Path(__file__).parents[2] / "README.md"
 SMALL = 131_072  # bytes
 OWN = "async def run(job, device):\n    return 'ours'\n"
 IMAGES = iter(range(1, 100))
+PLACES = {  # what jobs brought, in the end
+    "/data/a": b"downloaded",
+    "/data/note": b"with an image",
+    "/data/3": b"three",
+    "/data/7": b"seven",
+    "/data/255": b"the last one",
+    "/data/template": b"by a template",
+}
 
 
 def new(scene: Stage) -> bytes:
@@ -78,18 +87,46 @@ def by_entry(scene: Stage) -> dict:
     return {"devices": [entry], "gateway": "pump"}
 
 
-def with_files(scene: Stage) -> dict:
-    """An image, and a file that comes with it in the same stream."""
-    contents = [new(scene), b"with an image"]
-    where = [deploy.upload(scene.cloud.calls, scene.file(one), deploy.BUCKET) for one in contents]
-    files = [{"fileId": number, "s3Location": place} for number, place in enumerate(where)]
+def by_http(scene: Stage) -> dict:
+    """What CreateOTAUpdate makes with HTTP alone."""
+    content = new(scene)
+    document = scene.document(content, {"protocols": ["HTTP"]})
+    del document["afr_ota"]["streamname"]
+    document["afr_ota"]["files"][0]["update_data_url"] = stored(scene, content)
+    return document
+
+
+def in_stream(scene: Stage, contents: dict[int, bytes]) -> str:
+    """A stream of these files, by their ids; its name."""
+    files = []
+    for number, one in contents.items():
+        where = deploy.upload(scene.cloud.calls, scene.file(one), deploy.BUCKET)
+        files.append({"fileId": number, "s3Location": where})
     name = f"stream-{uuid.uuid4().hex[:8]}"
     scene.cloud.calls.iot.create_stream(streamId=name, files=files, roleArn=deploy.ROLE)
-    document = scene.document(contents[0], {"streamname": name})
-    other = {"fileid": 1, "fileType": 1, "filepath": "/data/note"}
-    other |= {"filesize": len(contents[1]), "sig-sha256-ecdsa": scene.signature(contents[1])}
-    document["afr_ota"]["files"].append(other)
+    return name
+
+
+def entry(scene: Stage, number: int, path: str, content: bytes) -> dict:
+    """A file of afr_ota that is no image."""
+    file = {"fileid": number, "fileType": 1, "filepath": path, "filesize": len(content)}
+    return file | {"sig-sha256-ecdsa": scene.signature(content)}
+
+
+def with_files(scene: Stage) -> dict:
+    """An image, and a file that comes with it in the same stream."""
+    contents = {0: new(scene), 1: b"with an image"}
+    document = scene.document(contents[0], {"streamname": in_stream(scene, contents)})
+    document["afr_ota"]["files"].append(entry(scene, 1, "/data/note", contents[1]))
     return document
+
+
+def files_alone(scene: Stage) -> dict:
+    """No image, and ids as a stream may have them."""
+    contents = {7: b"seven", 3: b"three", 255: b"the last one"}
+    stream = in_stream(scene, contents)
+    files = [entry(scene, number, f"/data/{number}", contents[number]) for number in contents]
+    return {"afr_ota": {"protocols": ["MQTT"], "streamname": stream, "files": files}}
 
 
 def signed(scene: Stage, content: bytes) -> dict:
@@ -114,6 +151,15 @@ def back(scene: Stage) -> dict:
     return {"operation": "rollback", "size": SMALL, "sha256": digest}
 
 
+def unsigned(scene: Stage) -> dict:
+    """The template has no room for a signature: on a board that takes files without one."""
+    scene.board.stop()
+    scene.configure(allow_unsigned=True)
+    scene.power_on()
+    address = stored(scene, b"by a template")
+    return template("Download-File", "download-file.sh", address, "/data/template")
+
+
 def template(name: str, handler: str, *words: str) -> dict:
     """A document as AWS's managed templates make it."""
     what = {"handler": handler, "args": list(words), "path": "default"}
@@ -123,7 +169,9 @@ def template(name: str, handler: str, *words: str) -> dict:
 
 KINDS: dict[str, Callable[[Stage], dict]] = {  # as the README's table begins them
     '{"afr_ota": …}': by_stream,
-    '{"afr_ota": {…': with_files,
+    '{"afr_ota": {"protocols": ["HTTP"]': by_http,
+    '{"afr_ota": {…, "files": [several]': with_files,
+    '{"afr_ota": {…, "files": [no image]': files_alone,
     '{"location": …': by_nrf,
     '{"devices": ': by_entry,
     '{"operation": "download"': download,
@@ -132,7 +180,8 @@ KINDS: dict[str, Callable[[Stage], dict]] = {  # as the README's table begins th
     '{"operation": "reboot"': lambda scene: {"operation": "reboot"},
     '{"operation": "rollback"': back,
     '{"operation": NAME': lambda scene: {"operation": "ours"},
-    '{"version": "1.0", "steps"': lambda scene: template("Reboot", "reboot.sh"),
+    '{"version": "1.0", "steps": [reboot': lambda scene: template("Reboot", "reboot.sh"),
+    '{"version": "1.0", "steps": [download': unsigned,
 }
 
 
@@ -168,3 +217,8 @@ def test_a_job_of_each_kind_ends_as_the_readme_says(board):
         (wanted,) = {status for row, status in rows.items() if row.startswith(kind)}
         verdict = board.verdict(create(board, document(board)))
         assert verdict.status == wanted, (kind, verdict, board.tail)
+    board.board.stop()
+    with provision.mounted(board.board.chip, board.board.table) as files:
+        for path, content in PLACES.items():
+            with files.open(path, "rb") as file:
+                assert file.read() == content, path

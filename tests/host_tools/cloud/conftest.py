@@ -23,6 +23,7 @@ from host_tools.cloud.jobs import Jobs
 from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import arn
 from host_tools.cloud.ota_updates import UpdateCalls
+from host_tools.cloud.presign import Expander
 from host_tools.cloud.rollout import Rollouts
 from host_tools.cloud.shadows import Shadows
 from host_tools.cloud.state import State
@@ -43,7 +44,9 @@ class World:
         self.state = State(folder)
         self.store = Store(self.state.database)
         self.bucket = Bucket(self.store, self.state.objects)
-        self.executions = Executions(self.store, lambda: self.now)
+        self.endpoint = "http://127.0.0.1:1234"  # of the bucket, in presigned URLs
+        expander = Expander(lambda: self.endpoint, lambda: self.now, lambda *where: None)
+        self.executions = Executions(self.store, lambda: self.now, expander.document)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
         self.shadows = Shadows(self.store, lambda: self.now)
@@ -201,11 +204,11 @@ def own_cloud(tmp_path: Path):
     made.stop()
 
 
-@pytest.fixture
-def listening_cloud(tmp_path: Path):
-    """A cloud that listens at one address more."""
+@pytest.fixture(scope="session")
+def listening_cloud(tmp_path_factory: pytest.TempPathFactory):
+    """A cloud that listens at one address more, which nobody ends."""
     words = ("--port=0", "--http-port=0", "--listen=127.0.0.2")
-    made = RunningCloud(tmp_path / "state", *words)
+    made = RunningCloud(tmp_path_factory.mktemp("listening") / "state", *words)
     made.start()
     yield made
     made.stop()

@@ -21,6 +21,7 @@ from host_tools.cloud.web import WebServer
 
 DATA = bytes(n % 251 for n in range(10_000))
 SPAN = {"Range": "bytes=4096-8191"}
+LIFETIME_S = 60  # of the URL
 
 
 class Server:
@@ -37,7 +38,7 @@ class Server:
         self._web = WebServer(0, {"s3": HTTPFaults(self.faults, S3(bucket))})
         threading.Thread(target=self._web.serve_forever, args=(0.02,), daemon=True).start()
         self.endpoint = f"http://127.0.0.1:{self._web.server_port}"
-        self.url = presign(self.endpoint, "/images/a", 60, time.time())
+        self.url = presign(self.endpoint, "/images/a", LIFETIME_S, time.time())
         self.line = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=10)
 
     def rules(self, **rules) -> None:
@@ -123,6 +124,16 @@ def test_redirect_leads_to_the_same_file_once(server):
     assert (answer.status, answer.read()) == (206, DATA[4096:8192])
 
 
+def test_redirect_again_is_of_what_was_redirected_to_alone(server):
+    server.rules(redirect={}, redirect_again={"times": 2})
+    url = ""
+    for status in (307, 307, 307, 206):
+        answer = server.get(url, **SPAN)
+        answer.read()
+        assert answer.status == status
+        url = answer.getheader("Location")
+
+
 def test_redirect_to_another_host_names_it(server):
     server.rules(redirect={"to": "http://example.com", "code": 302})
     answer = server.get()
@@ -130,10 +141,13 @@ def test_redirect_to_another_host_names_it(server):
     assert answer.getheader("Location").startswith("http://example.com/images/a?")
 
 
-def test_url_is_expired_as_often_as_said(server):
-    server.rules(expire_url={"times": 1})
+def test_url_is_judged_later_as_often_as_said(server):
+    server.rules(age_url={"s": LIFETIME_S, "times": 1})
     answer = server.get(**SPAN)
     assert (answer.status, b"Request has expired" in answer.read()) == (403, True)
+    answer = server.get(**SPAN)
+    assert (answer.status, answer.read()) == (206, DATA[4096:8192])
+    server.rules(age_url={"s": LIFETIME_S - 10})
     assert server.get(**SPAN).status == 206
 
 
@@ -174,7 +188,7 @@ def test_rule_hits_only_the_path_it_names(server):
 
 
 def test_clients_that_sign_in_a_header_are_left_alone(server):
-    server.rules(fail_http={}, expire_url={}, redirect={})
+    server.rules(fail_http={}, age_url={"s": 10**6}, redirect={})
     s3 = boto3.client(
         "s3",
         endpoint_url=server.endpoint,

@@ -10,9 +10,6 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.cloud import presign
-from host_tools.cloud.executions import Executions
-from host_tools.cloud.jobs import Jobs
-from host_tools.cloud.jobs_api import JobCalls
 from host_tools.cloud.names import arn
 from host_tools.cloud.s3 import S3
 from host_tools.cloud.web import HTTPRequest
@@ -24,16 +21,9 @@ HOLDER = "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/images/i
 
 @pytest.fixture
 def expanding(world):
-    """A world whose documents are expanded, with an image in its bucket."""
-
-    def expand(job) -> str:
-        expires_s = presign.expiry_s(json.loads(job["request"]))
-        return presign.expand(job["document"], ENDPOINT, expires_s, world.now)
-
+    """A world with an image in its bucket."""
+    world.endpoint = ENDPOINT
     world.put(IMAGE)
-    world.executions = Executions(world.store, lambda: world.now, expand)
-    world.job_calls = JobCalls(world.executions, world.bucket, world.sent.extend)
-    world.jobs = Jobs(world.executions)
     return world
 
 

@@ -4,6 +4,8 @@ import json
 import re
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import boto3
 import pytest
@@ -56,13 +58,14 @@ def served(world):
     world.implemented = {"iot": set(control), "iot-jobs-data": set(device.operations())}
     services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
     handlers = {service.signing_name: service for service in services}
-    web = WebServer(0, {"s3": S3(world.bucket), **handlers})
+    web = WebServer(0, {"s3": S3(world.bucket, lambda: world.now), **handlers})
+    world.endpoint = f"http://127.0.0.1:{web.server_port}"
     threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
 
     def client(service: str):
         return boto3.client(
             service,
-            endpoint_url=f"http://127.0.0.1:{web.server_port}",
+            endpoint_url=world.endpoint,
             region_name="us-east-1",
             aws_access_key_id="any",
             aws_secret_access_key="thing",
@@ -90,6 +93,15 @@ def code_of(call, **given) -> str:
     error = caught.value.response["Error"]
     assert error["Message"]
     return error["Code"]
+
+
+def fetched(url: str) -> tuple[int, bytes]:
+    """A GET without any credentials but the URL's own."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, b""
 
 
 def test_thing_is_created_described_listed_and_deleted(iot):
@@ -425,6 +437,30 @@ def test_ota_update_over_http_carries_a_placeholder_that_is_expanded(iot, world)
     assert raw_file["auth_scheme"] == "aws.s3.presigned"
     job = iot.describe_job(jobId="AFR_OTA-u1")["job"]
     assert job["presignedUrlConfig"]["expiresInSec"] == 1800
+    [(_, body)] = world.ask("jobs/start-next")
+    [file] = body["execution"]["jobDocument"]["afr_ota"]["files"]
+    world.put(b"y")  # another version, which is not the one that was ordered
+    assert fetched(file["update_data_url"]) == (200, b"x" * 300)
+
+
+def test_described_document_has_a_url_of_that_moment_until_it_expires(data, world):
+    world.put(b"x" * 300)
+    holder = "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/images/image.bin}"
+    config = {"roleArn": ROLE, "expiresInSec": 60}
+    world.job("one", {"operation": "x", "url": holder}, presignedUrlConfig=config)
+
+    def url() -> str:
+        words = {"thingName": "pump", "jobId": "one", "includeJobDocument": True}
+        execution = data.describe_job_execution(**words)["execution"]
+        return json.loads(execution["jobDocument"])["url"]
+
+    first = url()
+    assert fetched(first) == (200, b"x" * 300)
+    world.now += 59
+    second = url()
+    assert second != first and fetched(first)[0] == 200
+    world.now += 1
+    assert (fetched(first)[0], fetched(second)[0]) == (403, 200)
 
 
 def test_ota_update_is_listed_and_deleted_with_its_job_and_stream(iot, world):

@@ -1,0 +1,48 @@
+"""What wiring.py makes of the application's `healthy`."""
+
+import asyncio
+import sys
+
+from doubles import run
+
+
+class Board:
+    """As much of a board as an import of wiring needs."""
+
+
+sys.modules["board"] = Board
+import wiring  # noqa: E402
+
+_HOUR_S = 3_600
+
+
+class App:
+    """An application whose verdict is `verdict`, after so many seconds."""
+
+    def __init__(self, verdict, after_s=0):
+        self.verdict, self.after_s = verdict, after_s
+
+    async def healthy(self):
+        await asyncio.sleep(self.after_s)
+        return self.verdict
+
+
+def test_application_without_a_say_is_healthy():
+    assert run(wiring._healthy(None)()) is True
+
+
+def test_application_is_taken_at_its_word():
+    for verdict, judged in ((True, True), (1, True), (False, False), (None, False)):
+        assert asyncio.run(wiring._healthy(App(verdict))()) is judged
+
+
+def test_application_that_does_not_judge_in_its_time_ends_the_trial():
+    """With an error: of any, the state `trying` makes a sick image; see test_agent."""
+    before, wiring._HEALTHY_S = wiring._HEALTHY_S, 0
+    try:
+        asyncio.run(wiring._healthy(App(True, _HOUR_S))())
+    except asyncio.TimeoutError:
+        return
+    finally:
+        wiring._HEALTHY_S = before
+    raise AssertionError("it was waited for")

@@ -1,0 +1,109 @@
+"""Files for boards on the network: what this cloud presigned for them, and nothing else."""
+
+import http.client
+import json
+import time
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from host_tools.cloud.names import arn
+from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY, Key, presign
+
+IMAGE = bytes(range(256)) * 9
+HOLDER = "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/images/app.bin}"
+ROLE = "arn:aws:iam::123456789012:role/any"
+
+
+def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
+    """One request, nothing followed: (status, body)."""
+    parts = urlsplit(url)
+    line = http.client.HTTPConnection(parts.netloc, timeout=10)
+    line.request(method, f"{parts.path}?{parts.query}", headers=headers)
+    answer = line.getresponse()
+    body = answer.read()
+    line.close()
+    return answer.status, body
+
+
+@pytest.fixture(scope="module")
+def handed(listening_cloud) -> str:
+    """The URL that a thing of a cloud with --listen is handed with its job."""
+    cloud = listening_cloud
+    cloud.thing("fetcher")
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="images")
+    s3.put_object(Bucket="images", Key="app.bin", Body=IMAGE)
+    cloud.client("iot").create_job(
+        jobId="fetch",
+        targets=[arn("thing", "fetcher")],
+        document=json.dumps({"operation": "x", "url": HOLDER}),
+        presignedUrlConfig={"roleArn": ROLE, "expiresInSec": 600},
+    )
+    words = {"thingName": "fetcher", "jobId": "$next", "includeJobDocument": True}
+    execution = cloud.client("iot-jobs-data").describe_job_execution(**words)["execution"]
+    return json.loads(execution["jobDocument"])["url"]
+
+
+def test_url_of_a_job_leads_to_the_address_that_boards_reach(handed):
+    assert urlsplit(handed).hostname == "127.0.0.2"
+    assert ask(handed) == (200, IMAGE)
+    assert ask(handed, Range="bytes=256-511") == (206, IMAGE[256:512])
+
+
+@pytest.mark.parametrize("method", ["PUT", "POST", "DELETE", "HEAD", "PATCH"])
+def test_nothing_but_get_is_answered_there(handed, method):
+    assert ask(handed, method)[0] == 403
+    assert ask(handed) == (200, IMAGE)
+
+
+def test_url_that_was_changed_or_is_not_signed_is_refused_there(handed):
+    bare = handed.partition("?")[0]
+    signature = "X-Amz-Signature="
+    changed = handed[:-1] + ("1" if handed.endswith("0") else "0")
+    for url in (
+        bare,
+        handed.partition("&" + signature)[0],
+        changed,
+        handed.replace("app.bin", "another"),
+        handed.replace("images/app.bin", "images"),
+        handed.replace("images/app.bin", ""),
+        handed.replace("X-Amz-Expires=600", "X-Amz-Expires=601"),
+        handed + "&Expires=9999999999",
+        bare + "?Signature=x&Expires=9999999999&AWSAccessKeyId=any",
+    ):
+        assert ask(url)[0] == 403, url
+
+
+@pytest.mark.parametrize("name", ["SLUICEBOARDS", ACCESS_KEY, "AKIAIOSFODNN7EXAMPLE"])
+def test_url_signed_with_a_key_that_others_know_is_refused_there(handed, name):
+    endpoint = f"http://{urlsplit(handed).netloc}"
+    key = Key(name, SECRET_KEY)
+    assert ask(presign(endpoint, "/images/app.bin", 60, time.time(), key=key))[0] == 403
+
+
+@pytest.mark.parametrize(
+    ("service", "call", "code"),
+    [("s3", "list_buckets", "AccessDenied"), ("iot", "list_things", "501")],
+)
+def test_calls_of_aws_are_not_answered_there(handed, service, call, code):
+    client = boto3.client(
+        service,
+        endpoint_url=f"http://{urlsplit(handed).netloc}",
+        region_name="us-east-1",
+        aws_access_key_id=ACCESS_KEY,
+        aws_secret_access_key=SECRET_KEY,
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    with pytest.raises(ClientError) as caught:
+        getattr(client, call)()
+    assert caught.value.response["Error"]["Code"] == code
+
+
+def test_address_that_is_not_this_machines_is_said_in_one_line(command, tmp_path):
+    words = ("--port=0", "--http-port=0", "--listen=192.0.2.1", "--state", tmp_path / "state")
+    done = command("cloud", "run", *words)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
