@@ -40,9 +40,13 @@ class Waits(BaseException):
 
 
 class Cell:
-    """A cell of the journal; the power fails at the save that `cuts` counts down to."""
+    """A cell of the journal; the power fails at the save that `cuts` counts down to.
+
+    A `fault` is what is raised there instead.
+    """
 
     cuts = None
+    fault = Cut
 
     def __init__(self):
         self.data = b""
@@ -55,7 +59,7 @@ class Cell:
             Cell.cuts -= 1
             if Cell.cuts < 0:
                 Cell.cuts = None
-                raise Cut
+                raise Cell.fault
         self.data = data
 
 
@@ -122,7 +126,7 @@ class World:
 
     def __init__(self, *jobs, data=None, settings=None, slots=None):
         self.slots, self.cells, self.clock = slots or Slots(), (Cell(), Cell()), Clock()
-        Cell.cuts = None
+        Cell.cuts, Cell.fault = None, Cut
         self.jobs = list(jobs)  # a Job, or an error to raise, for each next_job
         self.accepted = []  # the same for accept; without one, the job itself
         self.faults = {}  # step → errors that report raises before it takes it
@@ -608,6 +612,56 @@ def test_accepting_without_an_answer_connects_anew():
     assert world.boot() == "Reset"
     path = names(world.walked())
     assert path[:6] == ["BOOTING", "CONNECTING", "IDLE", "ACCEPTING", "CONNECTING", "IDLE"]
+
+
+# -- a record that cannot be saved ---------------------------------------------------------------
+
+
+def ended(world, document):
+    """Boot until the job, which the cloud hands out as long as it is open, has an outcome: that."""
+
+    left = [document] * 20
+
+    async def next_job(poll_ms):
+        if outcomes():
+            raise Waits
+        return job(document=left.pop())
+
+    def outcomes():
+        return [step for _, step, _ in world.reports if step in ("succeeded", "failed", "rejected")]
+
+    world.next_job = next_job
+    for _ in range(8):
+        try:
+            end = world.boot()
+        except (MemoryError, OSError):  # it ends the agent: main.py resets the board
+            continue
+        if end == "Waits":
+            return outcomes()
+    raise AssertionError("no end: %s" % world.reports)
+
+
+def test_job_ends_whichever_save_of_the_journal_has_no_room():
+    kinds = ((None, "succeeded"), ({"operation": "echo"}, "succeeded"), ({"what": 1}, "rejected"))
+    for document, outcome in kinds:
+        for fault in (MemoryError(), OSError(28)):
+            saves, reached = 0, True
+            while reached:
+                world = World()
+                Cell.cuts, Cell.fault = saves, fault
+                said = ended(world, document)  # twice, where it could not be noted that it was
+                reached = Cell.cuts is None
+                step = "failed" if reached and "failed" in said else outcome
+                assert set(said) == {step} and len(said) <= 1 + reached, (saves, said)
+                assert world.journal.phase == IDLE and world.journal["step"] == step
+                saves += 1
+            assert saves > 2
+
+
+def test_record_that_owes_nothing_is_settled_and_its_job_judged_anew():
+    world = World()
+    Journal(world.cells).take(job(), phase=OWING)
+    assert ended(world, {"what": 1}) == ["rejected"]
 
 
 # -- the same job again --------------------------------------------------------------------------

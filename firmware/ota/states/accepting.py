@@ -12,7 +12,7 @@ async def accepting(agent):
     """The kind of the job, once the cloud counts it as started; "known" or "refused"."""
     while True:
         job, journal = agent.job, agent.journal
-        if journal.about(job) and journal.phase in (IDLE, OWING):
+        if journal["step"] and journal.about(job) and journal.phase in (IDLE, OWING):
             journal.owe(journal["step"], journal["reason"])  # done before; say it again
             return "known"
         try:
