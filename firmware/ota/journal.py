@@ -23,6 +23,8 @@ A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
 import json
 from binascii import crc32, hexlify, unhexlify
 
+from micropython import const
+
 IDLE = "idle"
 DOWNLOADING = "downloading"
 ACTIVATED = "activated"
@@ -31,6 +33,7 @@ REBOOTING = "rebooting"
 OWING = "owing"
 PHASES = (IDLE, DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING)
 
+_REASON = const(256)  # characters of one, at most: it is held, saved, and told again
 _EMPTY = {"seq": 0, "phase": IDLE}
 
 
@@ -97,6 +100,7 @@ class Journal:
         record = self._turned_to(job) if other else dict(self._record)
         if record["phase"] == ACTIVATED and step == "succeeded":
             record["home"] = record.get("slot")
+        reason = reason and reason[:_REASON]
         self._put(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
 
     def _turned_to(self, job):

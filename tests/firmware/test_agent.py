@@ -771,6 +771,24 @@ def test_download_that_fails_is_reported_with_its_reason():
         assert world.slots.running == "ota_0" and not world.slots.chosen and world.closed == 1
 
 
+def test_reason_of_any_length_is_told_and_kept_cut_off():
+    long = "x" * 3_000
+    cases = (
+        ({"afr_ota": {"protocols": [long], "files": [{}]}}, None),
+        ({"operation": "echo", "text": long[:512]}, None),
+        (order(), Fail(long)),
+        (order(), Fail("not so:", long, long)),
+        (order(), ValueError(long)),
+    )
+    for document, error in cases:
+        world = World(job(document=document))
+        world.watches = [error]
+        assert world.boot() == "Waits"
+        ((_, _, reason),) = world.reports
+        assert 10 < len(reason) <= 256, reason
+        assert max(len(cell.data) for cell in world.cells) < 600
+
+
 def test_download_of_a_wrong_image_fails_before_it_is_written():
     world = World(job(), data=bytearray(b"\xff" * SIZE))
     world.boot()

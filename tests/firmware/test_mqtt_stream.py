@@ -389,6 +389,17 @@ def test_stream_rejection_without_a_token_counts():
     assert "InvalidRequest" in str(failure(Fail, server)[0])
 
 
+def test_stream_refusal_of_any_length_is_repeated_in_part():
+    for kind in SERVERS:
+        server = kind(pattern(2 * SECTOR))
+        server.fault = lambda m: server.rejected(code="x" * 3_000, message="y" * 3_000)
+        error = failure(Fail, server)[0]
+        assert len(error.reason) < 160 and len(str(error)) < 300
+        server = kind(pattern(2 * SECTOR))
+        server.description["r"] = [{"f": 0, "z": "x" * 300}] * 20
+        assert len(failure(Fail, server)[0].values) == 8
+
+
 def test_stream_of_another_size_fails_before_a_block_is_asked_for():
     for kind in SERVERS:
         for sizes, reason in (
