@@ -26,7 +26,7 @@ def application(trial):
     otherwise: a board that cannot be reached could not be given a better one."""
     try:
         import app
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if str(error) != "no module named 'app'":
             if trial:
                 raise
