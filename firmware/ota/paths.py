@@ -2,8 +2,9 @@
 
 A path of a job is absolute, or relative to a folder that its document names or to the root. It
 never leaves that: a ".." is refused. Refused, too, is what the agent itself is made of or keeps:
-its modules in the root and in /lib, its state, its configuration and its credentials. These
-change with an image, or by someone at the board.
+its modules in the root and in /lib, those of MicroPython that it imports and that a file of their
+name would come before, its state, its configuration and its credentials. These change with an
+image, or by someone at the board.
 """
 
 import json
@@ -21,8 +22,10 @@ _HEX = const(64)  # characters of a SHA-256
 _FOLDER = const(0x4000)  # bit of a mode
 _CONFIG = "/config.json"
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
-    " board boot clock config console console_net hardware journal main net ota prompt staged "
-    "start starting umqtt wiring "
+    " board boot clock config console console_net hardware journal main net order ota prompt "
+    "settings staged start starting umqtt wiring "
+    "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
+    "network os random select socket ssl struct sys time tls w800 "
 )
 
 

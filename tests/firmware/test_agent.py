@@ -628,7 +628,9 @@ def ended(world, document):
         return job(document=left.pop())
 
     def outcomes():
-        return [step for _, step, _ in world.reports if step in ("succeeded", "failed", "rejected")]
+        return [
+            step for _, step, _ in world.reports if step in ("succeeded", "failed", "rejected")
+        ]
 
     world.next_job = next_job
     for _ in range(8):

@@ -151,7 +151,8 @@ def test_path_of_what_the_agent_is_made_of_is_refused():
     for text in ("main.py", "/MAIN.py", "boot.py", "config.json", "journal.0", "clock", "lib",
                  "/lib/ota/agent.mpy", "ota/agent.py", "lib/net/mqtt.mpy", "lib/board.mpy",
                  "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/config.mpy",
-                 "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py"):  # fmt: skip
+                 "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py", "json.py", "lib/time/x",
+                 "order.devices", "Settings.json"):  # fmt: skip
         raised(Refuse, paths.confined, text)
 
 
