@@ -23,8 +23,6 @@ A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
 import json
 from binascii import crc32, hexlify, unhexlify
 
-from micropython import const
-
 IDLE = "idle"
 DOWNLOADING = "downloading"
 ACTIVATED = "activated"
@@ -33,7 +31,7 @@ REBOOTING = "rebooting"
 OWING = "owing"
 PHASES = (IDLE, DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING)
 
-_REASON = const(256)  # characters of one, at most: it is held, saved, and told again
+_REASON = 256  # characters of one, at most: it is held, saved, and told again
 _EMPTY = {"seq": 0, "phase": IDLE}
 
 
@@ -101,7 +99,20 @@ class Journal:
         if record["phase"] == ACTIVATED and step == "succeeded":
             record["home"] = record.get("slot")
         reason = reason and reason[:_REASON]
-        self._put(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
+        self._told(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
+
+    def _told(self, record, changes):
+        """In force even where the file system is full: what is told does not wait for that. After
+        a reset the record before it is in force, which has it found out or told again."""
+        seq = record["seq"]
+        try:
+            self._put(record, changes)
+        except OSError as error:
+            from ota.log import Log  # not above: the table's tests load this where it cannot be
+
+            Log("journal").w("not saved", error)
+            record["seq"] = seq  # the next one goes to the same cell: the good one stays
+            self._record = record
 
     def _turned_to(self, job):
         record = {"seq": self["seq"], "phase": IDLE, "home": self["home"]}
@@ -110,7 +121,7 @@ class Journal:
 
     def settle(self):
         """The cloud knows. The record stays, so that the same execution is not run twice."""
-        self.write(phase=IDLE)
+        self._told(dict(self._record), {"phase": IDLE})
 
 
 class File:

@@ -618,7 +618,7 @@ def test_accepting_without_an_answer_connects_anew():
 
 
 def ended(world, document):
-    """Boot until the job, which the cloud hands out as long as it is open, has an outcome: that."""
+    """Boot until the job, which the cloud hands out while it is open, has an outcome: that."""
 
     left = [document] * 20
 
@@ -658,6 +658,56 @@ def test_job_ends_whichever_save_of_the_journal_has_no_room():
                 assert world.journal.phase == IDLE and world.journal["step"] == step
                 saves += 1
             assert saves > 2
+
+
+class Full(Cell):
+    """A cell on a file system that may be full."""
+
+    full = False
+
+    def save(self, data):
+        if self.full:
+            raise OSError(28)
+        super().save(data)
+
+    @staticmethod
+    def of(world):
+        """The cells of a world, full from now on."""
+        for cell in world.cells:
+            cell.full = True
+
+
+def test_board_whose_file_system_is_full_stays_in_reach_and_reports():
+    world = World(job(document={}))
+    world.cells = (Full(), Full())
+    world.faults["rejected"] = [Cut()]
+    assert world.boot() == "Cut"
+    Full.of(world)
+    world.jobs = [job("j2", document={}), job("j3", document={"operation": "echo"}), job("j4")]
+    assert world.boot() == "Waits"
+    steps = [report[:2] for report in world.reports]
+    assert steps == [("j1", "rejected"), ("j2", "rejected"), ("j3", "failed"), ("j4", "failed")]
+    kept = Journal(world.cells)
+    assert kept.phase == OWING and kept["job"] == "j1"
+    for cell in world.cells:
+        cell.full = False
+    world.jobs = [job("j5", document={})]
+    assert world.boot() == "Waits"  # j1 is told again
+    assert [report[0] for report in world.reports[4:]] == ["j1", "j5"]
+    assert Journal(world.cells)["job"] == "j5"
+
+
+def test_trial_on_a_full_file_system_ends_with_a_verdict_that_is_told():
+    for healthy, step in ((True, "succeeded"), (False, "failed")):
+        world = World(job())
+        world.cells = (Full(), Full())
+        assert world.boot() == "Reset"
+        Full.of(world)
+        world.verdicts = [healthy]
+        if not healthy:
+            raised(OSError, world.boot)  # ends the agent: main.py resets the board
+        assert world.boot() == "Waits"
+        assert world.reports[-1][1] == step
 
 
 def test_record_that_owes_nothing_is_settled_and_its_job_judged_anew():
