@@ -977,6 +977,15 @@ def test_download_that_gets_nowhere_has_failed_after_16_attempts():
     assert world.reports == [("j1", "failed", "download gets nowhere: untrusted server")]
 
 
+def test_attempts_at_a_job_that_was_withdrawn_are_not_the_next_ones():
+    world = World(*[job(queued=False) for _ in range(16)], *[job("j2") for _ in range(16)])
+    silence = Retry("untrusted server")
+    world.silences = [silence] * 15 + [Gone("CANCELED")] + [silence] * 16
+    assert world.boot() == "Waits"
+    assert world.reports == [("j2", "failed", "download gets nowhere: untrusted server")]
+    assert not world.silences and world.agent.vain == 0
+
+
 def test_download_that_gets_on_now_and_then_is_tried_for_ever():
     world = World(*[job(queued=False) for _ in range(41)])
     silence, lost = Retry("stream is silent"), Retry("not linked")
