@@ -496,6 +496,26 @@ def test_stream_wrong_blocks_in_cbor_count_nothing_and_come_again():
             assert spoilt
 
 
+def test_stream_whose_bad_blocks_never_cease_fails_by_name():
+    server = Server(pattern(5 * SECTOR), fault=lambda messages: ())
+    stream, image, _, link = made(server)
+    left = list(range(40))
+
+    async def wait(ready, deadline_ms):
+        """Never a deadline without a block just before it."""
+        left.pop()
+        if server.gets:
+            link.clock.now += deadline_ms
+            link.bring(*server.block(0, SECTOR, p='"AAAA"'))
+        else:
+            link.bring(*link.inbox.pop(0))
+        return ready()
+
+    link.wait = wait
+    error = silently(lambda: raised(Fail, stream.fetch, image, watch))
+    assert error.reason == "bad blocks"
+
+
 def test_stream_that_sends_nothing_but_bad_blocks_fails_by_name():
     for wrong in ({"p": '"AAAA"'}, {"p": '"*"'}, {"l": 5}):
         server = Server(pattern(5 * SECTOR))

@@ -251,7 +251,7 @@ class _Blocks:
         return not self.error
 
     def feed(self, buf, at, end):
-        self._heard = self._clock.ticks_ms()
+        self._heard = self._heard if self.bad else self._clock.ticks_ms()  # bad: as if silent
         if not self.error:
             self.parser.feed(buf, at, end)
 
