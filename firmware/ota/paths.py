@@ -38,13 +38,12 @@ def confined(text, folder="/"):
         text = folder + "/" + text
     if text.endswith("/") or not all(" " <= c <= "~" and c != "\\" for c in text):
         raise Refuse("not the path of a file")
-    parts = [part for part in text.split("/") if part not in ("", ".")]
-    if ".." in parts:
+    path = _plain(text)
+    names = path[1:].lower().split("/")
+    if ".." in names:
         raise Refuse("path leaves its folder")
-    path = "/" + "/".join(parts)
-    if not parts or len(path) > _PATH_MAX:
+    if not names[0] or len(path) > _PATH_MAX:
         raise Refuse("path is empty or too long")
-    names = [part.lower() for part in parts]
     if names[0] == "lib":
         names.pop(0)
     if not names or " %s " % names[0].split(".")[0] in _OURS:
@@ -125,4 +124,9 @@ def _credentials(load):
         names += settings.get("signers") or []
     except (OSError, ValueError):
         return ()
-    return ["/" + name.lower().lstrip("/") for name in names if isinstance(name, str)]
+    return [_plain(name.lower()) for name in names if isinstance(name, str)]
+
+
+def _plain(path):
+    """The absolute path, without what does not count in it."""
+    return "/" + "/".join([part for part in path.split("/") if part not in ("", ".")])
