@@ -1005,3 +1005,29 @@ def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
     assert meaning("VERIFYING", MemoryError(), 1) == "lost"
     assert meaning("VERIFYING", MemoryError(), 4) == "failed"
     assert meaning("BOOTING", MemoryError(), 1) is None
+
+
+def test_error_means_only_what_its_state_has_a_row_for():
+    from ota.table import meaning
+
+    assert (
+        meaning("DOWNLOADING", Refuse("no")) == "failed"
+    )  # and not "refused", which ends the walk
+    assert meaning("ACTIVATING", Gone("CANCELED")) == "gone"
+    for fault in (Fail("x"), Refuse("x"), Gone("x")):
+        assert meaning("IDLE", fault) is None
+
+
+def test_heap_full_while_a_job_is_judged_is_tried_again_and_refused_the_fourth_time():
+    class Large(Job):
+        def read(self):
+            raise MemoryError
+
+    def large():
+        return Large("j1", 1, 1, True, {}, None, 7)
+
+    world = World(large(), large(), job())
+    assert world.boot() == "Reset"
+    world = World(*[large() for _ in range(4)])
+    assert world.boot() == "Waits"
+    assert [report[1] for report in world.reports] == ["rejected"] and not world.jobs
