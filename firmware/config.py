@@ -194,6 +194,8 @@ def _judge(key, value):
         raise ConfigError("config: block is neither a multiple nor a divisor of 4096")
     if key in ("signers", "ntp") and not all(isinstance(text, str) and text for text in value):
         raise ConfigError("config: %s is no list of texts" % key)
+    if key == "wifi" and not all(isinstance(text, str) for text in value.values()):
+        raise ConfigError("config: wifi is not of texts")
     if key == "shadow" and not _plain(value.replace("$", "")):
         raise ConfigError("config: shadow is no name of a shadow")
     known = _CHOICES.get(key, (value,))

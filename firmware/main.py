@@ -74,7 +74,9 @@ def main():
         log.e("cannot start:", error)
         if not (slots and slots.trial):
             return
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and not (slots and slots.trial):
+            raise  # the application's own soft reset; one does not pass the boot loader
         log.e("stopped", repr(error))
         sys.print_exception(error)
     sleep_ms(_PAUSE_S * 1_000)

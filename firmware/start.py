@@ -8,4 +8,13 @@ import sys
 
 sys.path.append(sys.path.pop(sys.path.index("")))
 
-import main  # noqa: E402, F401
+try:
+    import main  # noqa: E402, F401
+except Exception as error:  # it lacks something: on trial, a reset is the way back
+    import time
+
+    import machine
+
+    sys.print_exception(error)
+    time.sleep(10)  # Ctrl-C ends here, at the REPL
+    machine.reset()

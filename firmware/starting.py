@@ -11,12 +11,17 @@ log = Log("main")
 def settle(slots):
     """Put files of a job in place, or take them back; whether it is they that are on trial.
 
-    raises   Fail when files that came with an image on trial cannot be put in place
+    raises   Fail, or OSError, when files that came with an image on trial cannot be put in place
     """
     if not there("/staged/promised"):
         return False
     try:
         return plug_in("ota.staging", "settle")(slots)
+    except OSError as error:  # a full file system, say: who can be reached can be helped
+        if slots.trial:
+            raise
+        log.e("files not settled", error)
+        return False
     finally:
         let_go("ota.staging", "ota.staged")
 
@@ -26,7 +31,7 @@ def application(trial):
     otherwise: a board that cannot be reached could not be given a better one."""
     try:
         import app
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         if str(error) != "no module named 'app'":
             if trial:
                 raise

@@ -1,9 +1,11 @@
 """The board's time: ticks to wait by, seconds since 1970, and how they are set.
 
 Time reaches the agent as an object of this class. The clock is moved forwards only: an answer
-behind a plausible clock changes nothing. What SNTP says is not authenticated; it must lie between
-the floor (when this was written, or the time last known good) and twenty years later, so that a
-forged answer can neither revive an expired certificate nor move the board out of all of them.
+behind a plausible clock changes nothing. But where the broker's certificate seems to have expired,
+the clock may be what is wrong, and goes back, though never behind the floor. What SNTP says is not
+authenticated; it must lie between the floor (when this was written, or the time last known good)
+and twenty years later, so that a forged answer can neither revive a certificate that had expired
+by then nor move the board out of all of them.
 Call `save_floor` once a TLS handshake has shown the time to be within a certificate's dates.
 """
 
@@ -59,18 +61,19 @@ class Clock:
         """Whether that could be the time: not before the floor, and not absurdly far."""
         return self._floor_s <= unix_s < _WRITTEN_S + _SPAN_S
 
-    async def synchronise(self, servers, deadline_ms):
+    async def synchronise(self, servers, deadline_ms, back=False):
         """Ask the servers in turn until one gives a possible time; set the clock if it is behind.
 
         servers  "host" or "host:port"; 123 unless said
+        back     set it where it is ahead, too
         raises   Retry("no time") after deadline_ms, or when every server has refused to answer
         """
-        self._advance(await plug_in("net.ntp", "query")(self, servers, deadline_ms))
+        self._advance(await plug_in("net.ntp", "query")(self, servers, deadline_ms), back)
         let_go("net.ntp")
 
-    def _advance(self, unix_s):
+    def _advance(self, unix_s, back=False):
         ahead_s = self.now_s() - unix_s
-        if ahead_s >= 0 and self.plausible():
+        if ahead_s >= 0 and self.plausible() and not back:
             log.i("kept", "ahead by seconds:", ahead_s)
             return
         self._board.set_time(unix_s)

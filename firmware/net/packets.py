@@ -172,7 +172,10 @@ class Whole:
             if self._limit:
                 log.w("payload too large", topic, size)
         else:
-            self._data = bytearray(size)
+            try:
+                self._data = bytearray(size)
+            except MemoryError:  # as one that is too large
+                log.w("no room for", topic, size)
         return True
 
     def feed(self, buf, at, end):

@@ -26,7 +26,8 @@ class Uplink:
     link    net.mqtt.Link
     ntp     servers to ask for the time
     history list of three, kept by the caller between the times that this is needed: failures in
-            a row, when the link last came up, whether a certificate's dates speak of a wrong clock
+            a row, when the link last came up, the error of a certificate whose dates speak of a
+            wrong clock, else False
     """
 
     def __init__(self, wifi, clock, link, ntp, history):
@@ -54,8 +55,9 @@ class Uplink:
                 history[1] = clock.ticks_ms()
                 return
             except Retry as error:
-                history[1], history[2] = None, type(error).__name__ in ("Expired", "NotYetValid")
-                log.w("attempt failed:", type(error).__name__, error)
+                name = type(error).__name__
+                history[1], history[2] = None, name in ("Expired", "NotYetValid") and name
+                log.w("attempt failed:", name, error)
                 reason = error
             if deadline_ms is not None and clock.ticks_diff(clock.ticks_ms(), begin) > deadline_ms:
                 raise reason
@@ -65,7 +67,8 @@ class Uplink:
         if self._wifi:
             await self._wifi.join()
         if self._history[2] or not self._clock.plausible():
-            await self._clock.synchronise(self._ntp, 10_000)
+            back = self._history[2] == "Expired"
+            await self._clock.synchronise(self._ntp, 10_000, back)
             self._history[2] = False
         if not self._link.linked:
             await self._link.connect()

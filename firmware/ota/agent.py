@@ -99,6 +99,8 @@ class Agent:
                 fault = Fail("internal error: " + repr(error))
             if event in ("failed", "gone"):
                 self.drop()
+            if event == "gone":
+                self.starved = self.vain = 0  # the next job begins anew
             if event == "failed":
                 self.journal.owe("failed", str(fault), self.job)
             return event

@@ -1,8 +1,11 @@
 """Every error, named by what the agent does next.
 
 `reason` is short, lower case and goes to the cloud as it is; `values` are for the log and are
-appended to the reason when it is shown. Imports nothing.
+appended to the reason when it is shown, so much of each as a heap has room for: some of them are
+the cloud's. Imports nothing.
 """
+
+_TEXT = 200  # characters of a value that are shown; a path has 128
 
 
 class OTAError(Exception):
@@ -14,7 +17,7 @@ class OTAError(Exception):
         self.values = values
 
     def __str__(self):
-        return " ".join([self.reason] + [str(value) for value in self.values])
+        return " ".join([str(word)[:_TEXT] for word in (self.reason,) + self.values])
 
 
 class Retry(OTAError):

@@ -110,9 +110,11 @@ async def _fetch(agent, file, number, noted):
         await source.fetch(image, _watch(agent, image, staged, noted))
         staged.flush()
     finally:
-        if staged:
-            staged.close()
-        await source.close()
+        try:
+            if staged:
+                staged.close()
+        finally:
+            await source.close()
     noted.write(file=number + 1, size=None, written=b"")
 
 

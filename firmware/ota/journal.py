@@ -31,6 +31,7 @@ REBOOTING = "rebooting"
 OWING = "owing"
 PHASES = (IDLE, DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING)
 
+_REASON = 256  # characters of one, at most: it is held, saved, and told again
 _EMPTY = {"seq": 0, "phase": IDLE}
 
 
@@ -71,7 +72,10 @@ class Journal:
 
     def write(self, **changes):
         """Put a record with these changes in force, and on the medium."""
-        record = dict(self._record)
+        self._put(dict(self._record), changes)
+
+    def _put(self, record, changes):
+        """In force once it is saved: a save that raises leaves everything as it was."""
         record.update(changes)
         record["seq"] += 1
         if isinstance(record.get("written"), (bytes, bytearray)):
@@ -86,25 +90,38 @@ class Journal:
 
     def take(self, job, **changes):
         """A record about this job, with these members and none of another job's."""
-        self._turn_to(job)
-        self.write(**changes)
+        self._put(self._turned_to(job), changes)
 
     def owe(self, step, reason, job=None):
         """The outcome of the job of the record, or of `job`, is to be told to the cloud."""
-        if job and not self.about(job):
-            self._turn_to(job)
-        if self.phase == ACTIVATED and step == "succeeded":
-            self._record["home"] = self["slot"]
-        self.write(phase=OWING, step=step, reason=reason, written=b"")
+        other = job and not self.about(job)
+        record = self._turned_to(job) if other else dict(self._record)
+        if record["phase"] == ACTIVATED and step == "succeeded":
+            record["home"] = record.get("slot")
+        reason = reason and reason[:_REASON]
+        self._told(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
 
-    def _turn_to(self, job):
+    def _told(self, record, changes):
+        """In force even where the file system is full: what is told does not wait for that. After
+        a reset the record before it is in force, which has it found out or told again."""
+        seq = record["seq"]
+        try:
+            self._put(record, changes)
+        except OSError as error:
+            from ota.log import Log  # not above: the table's tests load this where it cannot be
+
+            Log("journal").w("not saved", error)
+            record["seq"] = seq  # the next one goes to the same cell: the good one stays
+            self._record = record
+
+    def _turned_to(self, job):
         record = {"seq": self["seq"], "phase": IDLE, "home": self["home"]}
         record.update({"job": job.id, "number": job.number, "stamp": job.stamp})
-        self._record = record
+        return record
 
     def settle(self):
         """The cloud knows. The record stays, so that the same execution is not run twice."""
-        self.write(phase=IDLE)
+        self._told(dict(self._record), {"phase": IDLE})
 
 
 class File:

@@ -2,8 +2,9 @@
 
 A path of a job is absolute, or relative to a folder that its document names or to the root. It
 never leaves that: a ".." is refused. Refused, too, is what the agent itself is made of or keeps:
-its modules in the root and in /lib, its state, its configuration and its credentials. These
-change with an image, or by someone at the board.
+its modules in the root and in /lib, those of MicroPython that it imports and that a file of their
+name would come before, its state, its configuration and its credentials. These change with an
+image, or by someone at the board.
 """
 
 import json
@@ -21,8 +22,10 @@ _HEX = const(64)  # characters of a SHA-256
 _FOLDER = const(0x4000)  # bit of a mode
 _CONFIG = "/config.json"
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
-    " board boot clock config console console_net hardware journal main net ota prompt staged "
-    "start starting umqtt wiring "
+    " board boot clock config console console_net hardware journal main net order ota prompt "
+    "settings staged start starting umqtt wiring "
+    "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
+    "network os random select socket ssl struct sys time tls w800 "
 )
 
 
@@ -35,13 +38,12 @@ def confined(text, folder="/"):
         text = folder + "/" + text
     if text.endswith("/") or not all(" " <= c <= "~" and c != "\\" for c in text):
         raise Refuse("not the path of a file")
-    parts = [part for part in text.split("/") if part not in ("", ".")]
-    if ".." in parts:
+    path = _plain(text)
+    names = path[1:].lower().split("/")
+    if ".." in names:
         raise Refuse("path leaves its folder")
-    path = "/" + "/".join(parts)
-    if not parts or len(path) > _PATH_MAX:
+    if not names[0] or len(path) > _PATH_MAX:
         raise Refuse("path is empty or too long")
-    names = [part.lower() for part in parts]
     if names[0] == "lib":
         names.pop(0)
     if not names or " %s " % names[0].split(".")[0] in _OURS:
@@ -122,4 +124,9 @@ def _credentials(load):
         names += settings.get("signers") or []
     except (OSError, ValueError):
         return ()
-    return ["/" + name.lower().lstrip("/") for name in names if isinstance(name, str)]
+    return [_plain(name.lower()) for name in names if isinstance(name, str)]
+
+
+def _plain(path):
+    """The absolute path, without what does not count in it."""
+    return "/" + "/".join([part for part in path.split("/") if part not in ("", ".")])

@@ -126,7 +126,8 @@ def confirm(noted=None):
 def rebooted():
     """(step, reason): what came of a restart with files on trial, whose job the agent knows."""
     noted = record()
-    if noted.phase == DOWNLOADING or not noted["paths"]:
+    paths = noted["paths"]
+    if noted.phase == DOWNLOADING or not paths or there(name(len(paths) - 1)):
         return "failed", "files taken back: the application did not start with them"
     confirm(noted)
     return "succeeded", "files are in place, and the board was restarted"

@@ -59,6 +59,6 @@ def meaning(state, fault, starved=0):
     if isinstance(fault, MemoryError) and "lost" in rows and (starved < 4 or "failed" not in rows):
         return "lost"
     for kind, event in ERRORS:
-        if isinstance(fault, kind):
+        if isinstance(fault, kind) and event in rows:
             return event
     return "failed" if "failed" in rows else None

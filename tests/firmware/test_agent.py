@@ -40,9 +40,13 @@ class Waits(BaseException):
 
 
 class Cell:
-    """A cell of the journal; the power fails at the save that `cuts` counts down to."""
+    """A cell of the journal; the power fails at the save that `cuts` counts down to.
+
+    A `fault` is what is raised there instead.
+    """
 
     cuts = None
+    fault = Cut
 
     def __init__(self):
         self.data = b""
@@ -55,7 +59,7 @@ class Cell:
             Cell.cuts -= 1
             if Cell.cuts < 0:
                 Cell.cuts = None
-                raise Cut
+                raise Cell.fault
         self.data = data
 
 
@@ -122,7 +126,7 @@ class World:
 
     def __init__(self, *jobs, data=None, settings=None, slots=None):
         self.slots, self.cells, self.clock = slots or Slots(), (Cell(), Cell()), Clock()
-        Cell.cuts = None
+        Cell.cuts, Cell.fault = None, Cut
         self.jobs = list(jobs)  # a Job, or an error to raise, for each next_job
         self.accepted = []  # the same for accept; without one, the job itself
         self.faults = {}  # step → errors that report raises before it takes it
@@ -615,6 +619,108 @@ def test_accepting_without_an_answer_connects_anew():
     assert path[:6] == ["BOOTING", "CONNECTING", "IDLE", "ACCEPTING", "CONNECTING", "IDLE"]
 
 
+# -- a record that cannot be saved ---------------------------------------------------------------
+
+
+def ended(world, document):
+    """Boot until the job, which the cloud hands out while it is open, has an outcome: that."""
+
+    left = [document] * 20
+
+    async def next_job(poll_ms):
+        if outcomes():
+            raise Waits
+        return job(document=left.pop())
+
+    def outcomes():
+        return [
+            step for _, step, _ in world.reports if step in ("succeeded", "failed", "rejected")
+        ]
+
+    world.next_job = next_job
+    for _ in range(8):
+        try:
+            end = world.boot()
+        except (MemoryError, OSError):  # it ends the agent: main.py resets the board
+            continue
+        if end == "Waits":
+            return outcomes()
+    raise AssertionError("no end: %s" % world.reports)
+
+
+def test_job_ends_whichever_save_of_the_journal_has_no_room():
+    kinds = ((None, "succeeded"), ({"operation": "echo"}, "succeeded"), ({"what": 1}, "rejected"))
+    for document, outcome in kinds:
+        for fault in (MemoryError(), OSError(28)):
+            saves, reached = 0, True
+            while reached:
+                world = World()
+                Cell.cuts, Cell.fault = saves, fault
+                said = ended(world, document)  # twice, where it could not be noted that it was
+                reached = Cell.cuts is None
+                step = "failed" if reached and "failed" in said else outcome
+                assert set(said) == {step} and len(said) <= 1 + reached, (saves, said)
+                assert world.journal.phase == IDLE and world.journal["step"] == step
+                saves += 1
+            assert saves > 2
+
+
+class Full(Cell):
+    """A cell on a file system that may be full."""
+
+    full = False
+
+    def save(self, data):
+        if self.full:
+            raise OSError(28)
+        super().save(data)
+
+    @staticmethod
+    def of(world):
+        """The cells of a world, full from now on."""
+        for cell in world.cells:
+            cell.full = True
+
+
+def test_board_whose_file_system_is_full_stays_in_reach_and_reports():
+    world = World(job(document={}))
+    world.cells = (Full(), Full())
+    world.faults["rejected"] = [Cut()]
+    assert world.boot() == "Cut"
+    Full.of(world)
+    world.jobs = [job("j2", document={}), job("j3", document={"operation": "echo"}), job("j4")]
+    assert world.boot() == "Waits"
+    steps = [report[:2] for report in world.reports]
+    assert steps == [("j1", "rejected"), ("j2", "rejected"), ("j3", "failed"), ("j4", "failed")]
+    kept = Journal(world.cells)
+    assert kept.phase == OWING and kept["job"] == "j1"
+    for cell in world.cells:
+        cell.full = False
+    world.jobs = [job("j5", document={})]
+    assert world.boot() == "Waits"  # j1 is told again
+    assert [report[0] for report in world.reports[4:]] == ["j1", "j5"]
+    assert Journal(world.cells)["job"] == "j5"
+
+
+def test_trial_on_a_full_file_system_ends_with_a_verdict_that_is_told():
+    for healthy, step in ((True, "succeeded"), (False, "failed")):
+        world = World(job())
+        world.cells = (Full(), Full())
+        assert world.boot() == "Reset"
+        Full.of(world)
+        world.verdicts = [healthy]
+        if not healthy:
+            raised(OSError, world.boot)  # ends the agent: main.py resets the board
+        assert world.boot() == "Waits"
+        assert world.reports[-1][1] == step
+
+
+def test_record_that_owes_nothing_is_settled_and_its_job_judged_anew():
+    world = World()
+    Journal(world.cells).take(job(), phase=OWING)
+    assert ended(world, {"what": 1}) == ["rejected"]
+
+
 # -- the same job again --------------------------------------------------------------------------
 
 
@@ -720,6 +826,24 @@ def test_download_that_fails_is_reported_with_its_reason():
         assert world.walked()[-2:] == [("DOWNLOADING", "failed"), ("REPORTING", "reported")]
         assert world.reports == [("j1", "failed", reason)]
         assert world.slots.running == "ota_0" and not world.slots.chosen and world.closed == 1
+
+
+def test_reason_of_any_length_is_told_and_kept_cut_off():
+    long = "x" * 3_000
+    cases = (
+        ({"afr_ota": {"protocols": [long], "files": [{}]}}, None),
+        ({"operation": "echo", "text": long[:512]}, None),
+        (order(), Fail(long)),
+        (order(), Fail("not so:", long, long)),
+        (order(), ValueError(long)),
+    )
+    for document, error in cases:
+        world = World(job(document=document))
+        world.watches = [error]
+        assert world.boot() == "Waits"
+        ((_, _, reason),) = world.reports
+        assert 10 < len(reason) <= 256, reason
+        assert max(len(cell.data) for cell in world.cells) < 600
 
 
 def test_download_of_a_wrong_image_fails_before_it_is_written():
@@ -858,6 +982,15 @@ def test_download_that_gets_nowhere_has_failed_after_16_attempts():
     assert world.reports == [("j1", "failed", "download gets nowhere: untrusted server")]
 
 
+def test_attempts_at_a_job_that_was_withdrawn_are_not_the_next_ones():
+    world = World(*[job(queued=False) for _ in range(16)], *[job("j2") for _ in range(16)])
+    silence = Retry("untrusted server")
+    world.silences = [silence] * 15 + [Gone("CANCELED")] + [silence] * 16
+    assert world.boot() == "Waits"
+    assert world.reports == [("j2", "failed", "download gets nowhere: untrusted server")]
+    assert not world.silences and world.agent.vain == 0
+
+
 def test_download_that_gets_on_now_and_then_is_tried_for_ever():
     world = World(*[job(queued=False) for _ in range(41)])
     silence, lost = Retry("stream is silent"), Retry("not linked")
@@ -877,3 +1010,29 @@ def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
     assert meaning("VERIFYING", MemoryError(), 1) == "lost"
     assert meaning("VERIFYING", MemoryError(), 4) == "failed"
     assert meaning("BOOTING", MemoryError(), 1) is None
+
+
+def test_error_means_only_what_its_state_has_a_row_for():
+    from ota.table import meaning
+
+    assert (
+        meaning("DOWNLOADING", Refuse("no")) == "failed"
+    )  # and not "refused", which ends the walk
+    assert meaning("ACTIVATING", Gone("CANCELED")) == "gone"
+    for fault in (Fail("x"), Refuse("x"), Gone("x")):
+        assert meaning("IDLE", fault) is None
+
+
+def test_heap_full_while_a_job_is_judged_is_tried_again_and_refused_the_fourth_time():
+    class Large(Job):
+        def read(self):
+            raise MemoryError
+
+    def large():
+        return Large("j1", 1, 1, True, {}, None, 7)
+
+    world = World(large(), large(), job())
+    assert world.boot() == "Reset"
+    world = World(*[large() for _ in range(4)])
+    assert world.boot() == "Waits"
+    assert [report[1] for report in world.reports] == ["rejected"] and not world.jobs

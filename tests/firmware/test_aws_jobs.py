@@ -1,5 +1,6 @@
 """AWS IoT Jobs as the device speaks it: every answer, every rejection, every notice."""
 
+import gc
 import json
 
 from doubles import Link, raised, run
@@ -108,6 +109,34 @@ def test_jobs_pending_job_at_start_is_the_next():
     job = run(jobs.next_job(1_000))
     assert (job.id, job.number, job.version, job.stamp) == ("j1", 1, 1, 1_700_000_000)
     assert job.queued and job.details == {"a": "b"} and job.document == {"afr_ota": {}}
+
+
+def tight(free, work):
+    """The result of work() with about so much of the heap free, in pieces of a KiB and more."""
+    ballast = None
+    gc.collect()
+    while gc.mem_free() > free:
+        ballast = (ballast, bytearray(1_024))
+    return work()
+
+
+def test_jobs_whose_json_outgrows_the_heap_are_as_too_large():
+    lists = b"[%s[]]" % (b"[]," * 2_600)  # 8 KB of text, 80 of objects
+    message = b'{"execution": {"jobId": "j1", "jobDocument": {"x": %s}}}' % lists
+    jobs, link, cloud = speaker(
+        ("$next/get", True, message), ("$next/get", True, execution(jobDocument=None))
+    )
+    tight(50_000, lambda: run(jobs.start()))
+    job = run(jobs.next_job(1_000))
+    assert (job.id, job.document) == ("j1", None)
+    assert [request.get("includeJobDocument") for _, request in cloud.requests] == [None, False]
+    jobs, link, cloud, job = at_work(
+        ("j1/get", True, message), ("j1/get", True, execution("j1", "IN_PROGRESS", 3))
+    )
+    tight(50_000, lambda: link.bring(*notice(message)))
+    tight(50_000, lambda: run(jobs.still(job)))  # could not be read: nothing speaks against it
+    run(jobs.still(job))
+    assert job.version == 3 and not cloud.script
 
 
 def test_jobs_requests_have_tokens_of_their_own_within_64_bytes():

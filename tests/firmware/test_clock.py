@@ -85,6 +85,12 @@ def test_clock_that_is_plausible_never_goes_back():
     assert board.unix_s == WRITTEN_S + 1001
 
 
+def test_clock_that_a_certificate_contradicts_goes_back():
+    board, clock = clock_at(WRITTEN_S + 15 * YEAR_S)
+    quietly(clock._advance, WRITTEN_S + 9, True)
+    assert board.unix_s == WRITTEN_S + 9
+
+
 def test_clock_that_is_absurd_may_go_back():
     board, clock = clock_at(WRITTEN_S + 50 * YEAR_S)
     quietly(clock._advance, WRITTEN_S + 7)

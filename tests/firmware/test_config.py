@@ -83,7 +83,7 @@ def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
     wrong = {
         "port": (0, 65_536, "8883", True, 1.5),
         "signers": ("/s", {}, [1], [""], ["a"] * 9),
-        "wifi": ([], "ssid"),
+        "wifi": ([], "ssid", {"ssid": 5}, {"ssid": "x", "password": ["y"]}),
         "ntp": ("pool", [None], [5]),
         "block": (255, 98_305, 300, 5_000, 4_097, "4096"),
         "window": (0, 513),

@@ -151,7 +151,8 @@ def test_path_of_what_the_agent_is_made_of_is_refused():
     for text in ("main.py", "/MAIN.py", "boot.py", "config.json", "journal.0", "clock", "lib",
                  "/lib/ota/agent.mpy", "ota/agent.py", "lib/net/mqtt.mpy", "lib/board.mpy",
                  "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/config.mpy",
-                 "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py"):  # fmt: skip
+                 "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py", "json.py", "lib/time/x",
+                 "order.devices", "Settings.json"):  # fmt: skip
         raised(Refuse, paths.confined, text)
 
 
@@ -163,7 +164,10 @@ def reason(files, settings=None, board=None):
         made[-1].path = path
     settings = settings or {"allow_unsigned": True, "signers": []}
     with board or Board():
-        write("/config.json", json.dumps({"ca": "Root.pem", "signers": ["/keys/s.crt", 7]}))
+        write(
+            "/config.json",
+            json.dumps({"ca": "Root.pem", "signers": ["/keys/s.crt", 7, ".//keys/./t.crt"]}),
+        )
         write("/folder/file", b"")
 
         def load(path):
@@ -182,7 +186,7 @@ def test_files_the_board_can_take_are_not_refused():
 
 
 def test_files_at_the_places_of_credentials_are_refused():
-    for path in ("/Root.pem", "/root.pem", "/keys/s.crt"):
+    for path in ("/Root.pem", "/root.pem", "/keys/s.crt", "/keys/t.crt"):
         assert reason([(path, 1)]) == "path is the agent's own " + path
 
 

@@ -169,6 +169,25 @@ def test_journal_owes_an_outcome_until_it_is_settled():
     assert seen.phase == IDLE and seen.about(JOB) and seen["step"] == "succeeded"
 
 
+def test_journal_record_that_cannot_be_saved_is_not_in_force():
+    journal = begun(cells())
+    journal.write(phase=ACTIVATED)
+    other = Job("strange", 3, stamp=9)
+    for cell in journal._cells:
+        cell.cut = 0
+    calls = (
+        (journal.take, other),
+        (journal.begin, other, "9-b", "ota_0", "2"),
+        (journal.owe, "rejected", "unknown job document", other),
+        (journal.owe, "succeeded", "accepted v2"),
+        (journal.settle,),
+    )
+    for call in calls:
+        raised(Cut, *call)
+        assert journal.phase == ACTIVATED and journal.about(JOB), call
+        assert journal["home"] is None and journal["step"] is None, call
+
+
 def test_journal_owes_for_another_job_without_a_download():
     pair = cells()
     journal = begun(pair)

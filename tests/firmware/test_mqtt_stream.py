@@ -389,6 +389,17 @@ def test_stream_rejection_without_a_token_counts():
     assert "InvalidRequest" in str(failure(Fail, server)[0])
 
 
+def test_stream_refusal_of_any_length_is_repeated_in_part():
+    for kind in SERVERS:
+        server = kind(pattern(2 * SECTOR))
+        server.fault = lambda m: server.rejected(code="x" * 3_000, message="y" * 3_000)
+        error = failure(Fail, server)[0]
+        assert len(error.reason) < 160 and len(str(error)) < 300
+        server = kind(pattern(2 * SECTOR))
+        server.description["r"] = [{"f": 0, "z": "x" * 300}] * 20
+        assert len(failure(Fail, server)[0].values) == 8
+
+
 def test_stream_of_another_size_fails_before_a_block_is_asked_for():
     for kind in SERVERS:
         for sizes, reason in (
@@ -483,6 +494,26 @@ def test_stream_wrong_blocks_in_cbor_count_nothing_and_come_again():
             server.fault = fault
             fetch(server, erases=2)
             assert spoilt
+
+
+def test_stream_whose_bad_blocks_never_cease_fails_by_name():
+    server = Server(pattern(5 * SECTOR), fault=lambda messages: ())
+    stream, image, _, link = made(server)
+    left = list(range(40))
+
+    async def wait(ready, deadline_ms):
+        """Never a deadline without a block just before it."""
+        left.pop()
+        if server.gets:
+            link.clock.now += deadline_ms
+            link.bring(*server.block(0, SECTOR, p='"AAAA"'))
+        else:
+            link.bring(*link.inbox.pop(0))
+        return ready()
+
+    link.wait = wait
+    error = silently(lambda: raised(Fail, stream.fetch, image, watch))
+    assert error.reason == "bad blocks"
 
 
 def test_stream_that_sends_nothing_but_bad_blocks_fails_by_name():

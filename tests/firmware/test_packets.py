@@ -209,6 +209,19 @@ def test_reader_payload_of_qos_1_is_acknowledged_after_its_handler():
     assert order == ["handled", 513]
 
 
+def test_payload_that_the_heap_has_no_room_for_is_as_one_that_is_too_large():
+    came = []
+    sink = Whole(lambda topic, payload: came.append((topic, payload)), 1 << 24)
+    log.to(lambda line: None)
+    try:
+        assert sink.begin(b"t", 1 << 23)
+        sink.feed(bytearray(4), 0, 4)
+        sink.end()
+    finally:
+        log.to(print)
+    assert came == [(b"t", None)]
+
+
 def test_reader_payload_nobody_wants_is_passed_over_and_still_acknowledged():
     side = Side().take(publish(b"nobody", pattern(3_000), 1, 5) + publish())
     assert [number for _, _, number in side.packets] == [5]

@@ -4,6 +4,7 @@ from random import seed
 
 from doubles import Clock, raised, run
 
+from net.refusals import Expired, NotYetValid
 from net.uplink import Uplink
 from ota import log
 from ota.errors import Retry
@@ -30,8 +31,9 @@ class Board:
     async def join(self, *words):
         self._act("join")
 
-    async def synchronise(self, servers, deadline_ms):
+    async def synchronise(self, servers, deadline_ms, back):
         self._act("synchronise")
+        self.went_back = back
         self.set = True
 
     async def connect(self):
@@ -170,6 +172,14 @@ def test_uplink_that_held_for_5_min_starts_the_waits_anew():
     board.clock.slept.clear()
     board.reach(line)
     assert max(board.clock.slept) < 1_000
+
+
+def test_uplink_has_the_clock_go_back_where_a_certificate_has_expired_and_only_there():
+    for kind, back in ((Expired, True), (NotYetValid, False), (Retry, None)):
+        board = Board(connect=[kind("certificate")])
+        board.went_back = None
+        board.reach(uplink(board))
+        assert board.went_back is back, kind
 
 
 def test_uplink_error_that_is_no_hiccup_is_raised():

@@ -23,6 +23,7 @@ def test_self_test_that_fails_is_rolled_back_and_a_good_update_still_works(cloud
     assert (ears.accepted("SUCCEEDED", 2), ears.accepted("FAILED")) == (2, 1)
 
 
+EXITS = "import sys\n\nsys.exit()\n"
 RAISES = "async def healthy():\n    raise ValueError('no sensor')\n"
 
 
@@ -31,9 +32,10 @@ RAISES = "async def healthy():\n    raise ValueError('no sensor')\n"
     [
         (SELF_TESTS["hang"], "rolled back: not confirmed in its trial"),
         (SELF_TESTS["crash"], "rolled back: not confirmed in its trial"),
+        (EXITS, "rolled back: not confirmed in its trial"),
         (RAISES, "rolled back: ValueError('no sensor',)"),
     ],
-    ids=["hangs", "crashes", "raises"],
+    ids=["hangs", "crashes", "exits", "raises"],
 )
 def test_image_that_fails_its_trial_is_rolled_back(cloud, stage, app, reason):
     scene = stage(cloud, trial_s=10)

@@ -9,6 +9,7 @@ FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in de
 PRINTERS = {"log.py", "console.py", "console_net.py"}
 WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
 SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}
+MAY = {"main.py": {"SystemExit"}, "starting.py": {"SystemExit"}}  # an application's, on trial
 
 
 def nodes(file, *kinds):
@@ -20,7 +21,7 @@ def test_device_code_catches_errors_by_name_and_no_interrupt(file):
     for node in nodes(file, ast.ExceptHandler):
         assert node.type is not None, f"{where(file, node)}: bare except"
         caught = {name.id for name in ast.walk(node.type) if isinstance(name, ast.Name)}
-        assert not caught & SWALLOWED, where(file, node)
+        assert not caught & SWALLOWED - MAY.get(file.name, set()), where(file, node)
 
 
 @pytest.mark.parametrize("file", FILES)

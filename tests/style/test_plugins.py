@@ -3,7 +3,7 @@
 import ast
 
 import pytest
-from sources import trees
+from sources import device_files, imports, parsed, trees
 
 from host_tools.compile import FIRMWARE, firmware_sources
 
@@ -99,5 +99,12 @@ def test_jobs_cannot_replace_a_module_of_the_firmware():
         for node in TREES["ota.paths"].body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_OURS"
     )
+    kept = set(kept.split())
     own = {path.split("/")[0].removesuffix(".py") for path in firmware_sources()} | {"board"}
-    assert own <= set(kept.split())
+    assert own <= kept
+    imported = {
+        name.split(".")[0] for file in device_files() for name in imports(parsed(file), set(TREES))
+    }
+    assert {"json", "hashlib", "esp32", "w800", "umqtt"} <= imported
+    assert imported - {"app"} <= kept, "a file of a job may stand in for a module that is imported"
+    assert {"boot", "clock", "journal", "order", "settings", "staged"} <= kept  # its own files

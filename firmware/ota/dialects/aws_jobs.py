@@ -23,7 +23,8 @@ _ID = const(64)  # characters of a job id, at most
 
 _UPDATES = "ota.dialects.aws_updates"  # loaded while something is told
 OPEN = ("QUEUED", "IN_PROGRESS")
-PASSING = ("InternalError", "RequestThrottled")  # all other refusals stay what they are
+_LARGE = "too large"  # the answer, for the heap as it is
+PASSING = ("InternalError", "RequestThrottled", _LARGE)  # all other refusals stay what they are
 
 log = Log("jobs")
 
@@ -149,7 +150,7 @@ class AWSJobs:
     async def _ask_next(self):
         self._stirred = False
         accepted, answer = await self.request("$next/get", {})
-        if not accepted and answer.get("code") == "too large":
+        if not accepted and answer.get("code") == _LARGE:
             accepted, answer = await self.request("$next/get", {"includeJobDocument": False})
         if not accepted:
             raise Retry("$next/get refused", answer.get("code"))
@@ -168,11 +169,11 @@ class AWSJobs:
 
     def _on_answer(self, topic, payload):
         accepted = topic.endswith(b"/accepted")
-        if payload is None:
-            if self.token and not self._answer:
-                self._answer = (False, {"code": "too large"})
-            return
         answer = _object(payload)
+        if answer is None:
+            if self.token and not self._answer:
+                self._answer = (False, {"code": _LARGE})
+            return
         token = answer.get("clientToken")
         if token == "progress":
             self._on_progress(accepted, answer)
@@ -187,10 +188,11 @@ class AWSJobs:
 
     def _on_notify_next(self, topic, payload):
         """Another job is next, or none: then the one at hand may be gone."""
-        if payload is None:
+        answer = _object(payload)
+        if answer is None:
             self._stirred = self._doubted = True
             return
-        execution = _object(payload).get("execution")
+        execution = answer.get("execution")
         job = _job(execution)
         if not (job and self._job and job.same(self._job)):
             self._doubted = True
@@ -198,9 +200,14 @@ class AWSJobs:
 
 
 def _object(payload):
-    """The JSON object in the payload; {} for anything else."""
+    """The JSON object in the payload; {} for anything else, None for one that is too large."""
+    if payload is None:
+        return None
     try:
         value = json.loads(payload)
+    except MemoryError:
+        log.w("no room for what is in", len(payload))
+        return None
     except (ValueError, UnicodeError):
         value = None
     if isinstance(value, dict):

@@ -96,8 +96,8 @@ def details(step, info):
     words["updated_by"] = _version32(info.get("running") or "")
     details = {}
     for key, form in list(WIRE[step][1].items())[:_PAIRS]:
-        text = "".join(c if " " <= c < "\x7f" else "?" for c in form.format(**words))
-        details[key] = text[:_VALUE] or "-"
+        text = "".join(c if " " <= c < "\x7f" else "?" for c in form.format(**words)[:_VALUE])
+        details[key] = text or "-"
     return details
 
 

@@ -22,7 +22,7 @@ def read(document, job):
     protocols = field(order, "protocols", list, 1, 8)
     entries = field(order, "files", list, 1, _FILES_MAX)
     if "MQTT" not in protocols and "HTTP" not in protocols:
-        raise Refuse("no protocol of ours in", *protocols[:2])
+        raise Refuse("no protocol of ours")
     files = [_file(entry, order, protocols) for entry in entries]
     images = [file for file in files if not file.path]
     if len(images) > 1:

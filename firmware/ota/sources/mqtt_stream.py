@@ -133,7 +133,7 @@ class MQTTStream:
         """Both spellings of an error: `o m c` and `code message clientToken`."""
         answer = self.answer(payload)
         if answer:
-            code = answer.get("code") or answer.get("o")
+            code = str(answer.get("code") or answer.get("o"))[:_TEXT]
             text = str(answer.get("message") or answer.get("m"))[:_TEXT]
             kind = Retry if code in _PASSING else Fail
             self._blocks.error = kind("stream rejected: %s" % code, text)
@@ -251,7 +251,7 @@ class _Blocks:
         return not self.error
 
     def feed(self, buf, at, end):
-        self._heard = self._clock.ticks_ms()
+        self._heard = self._heard if self.bad else self._clock.ticks_ms()  # bad: as if silent
         if not self.error:
             self.parser.feed(buf, at, end)
 

@@ -1,9 +1,13 @@
 """Look at a job, before it is started and again as it was then handed out."""
 
+from micropython import const
+
 from ota.errors import OTAError, Refuse
 from ota.journal import IDLE, OWING
 from ota.loading import let_go, plug_in
 from ota.log import Log
+
+_STARVED = const(3)  # times that the heap may be full in a job; see ota.table.meaning
 
 log = Log("agent")
 
@@ -12,19 +16,27 @@ async def accepting(agent):
     """The kind of the job, once the cloud counts it as started; "known" or "refused"."""
     while True:
         job, journal = agent.job, agent.journal
-        if journal.about(job) and journal.phase in (IDLE, OWING):
+        if journal["step"] and journal.about(job) and journal.phase in (IDLE, OWING):
             journal.owe(journal["step"], journal["reason"])  # done before; say it again
             return "known"
         try:
             _judge(agent, job)
+        except MemoryError:
+            if agent.starved < _STARVED:
+                raise  # a hiccup, maybe: the cloud hands the job out anew
+            return _refused(agent, "internal: MemoryError")
         except Exception as error:  # a document must not be able to stop the agent
             reason = str(error) if isinstance(error, OTAError) else "internal: " + repr(error)
-            log.w("refused", reason)
-            journal.owe("rejected" if job.queued else "failed", reason, job)
-            return "refused"
+            return _refused(agent, reason)
         agent.job = await agent.dialect.accept(job)
         if not job.queued:
             return job.kind
+
+
+def _refused(agent, reason):
+    log.w("refused", reason)
+    agent.journal.owe("rejected" if agent.job.queued else "failed", reason, agent.job)
+    return "refused"
 
 
 def _judge(agent, job):

@@ -14,7 +14,7 @@ async def downloading(agent):
         await _bring(agent)
     except Retry as error:
         agent.vain += 1
-        if agent.vain == _VAIN:
+        if agent.vain >= _VAIN:
             raise Fail("download gets nowhere:", error)
         raise
     return "complete"

@@ -27,7 +27,7 @@ async def operating(agent):
         journal.write(runs=runs)  # with the link, not by a reset
         agent.begun = False
         agent.vain += 1
-        if agent.vain == _VAIN:
+        if agent.vain >= _VAIN:
             raise Fail("operation gets nowhere:", error)
         raise
     finally:

@@ -11,6 +11,8 @@ log = Log("agent")
 async def reporting(agent):
     """Told, if there was one; or raises Gone, which settles it too."""
     journal = agent.journal
+    if journal.phase == OWING and not journal["step"]:
+        journal.settle()  # an earlier firmware left it so: the job is to be judged again
     if journal.phase == OWING:
         log.i("report", journal["step"], journal["reason"])
         try:
