@@ -70,9 +70,9 @@ def test_start_on_a_full_file_system_goes_on_off_trial_and_its_files_have_failed
             staging.activate(job, trial=True)
             full()
             Slots.trial = True
-            raised(OSError, starting.settle, Slots)
+            raised(OSError, starting.settle, Slots, None)
             Slots.trial = False
-            assert starting.settle(Slots) is False
+            assert starting.settle(Slots, None) is False
             assert staging.record().phase == ACTIVATED
             assert staging.rebooted()[0] == "failed"
     finally:
