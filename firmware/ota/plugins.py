@@ -50,7 +50,7 @@ SOURCES = {  # name that a document gives a file → its class, its module, what
 }
 
 DOCUMENTS = (  # a key that only this shape has → its function, its module, what that needs
-    ("afr_ota", "read", "ota.documents.afr_ota", "ota.fields"),
+    ("afr_ota", "read", "ota.documents.afr_ota", "ota.documents.operation", "ota.fields"),
     ("location", "read", "ota.documents.location", "ota.fields"),
     ("operation", "read", "ota.documents.operation", "ota.fields"),
     ("steps", "read", "ota.documents.steps", "ota.documents.operation", "ota.fields"),

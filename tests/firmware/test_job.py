@@ -4,11 +4,12 @@ import json
 
 from doubles import raised
 
+from ota.documents.operation import FILES
 from ota.errors import Refuse
 from ota.fields import field
 from ota.job import Job
 from ota.loading import plug_in
-from ota.plugins import DOCUMENTS, OPERATIONS
+from ota.plugins import DOCUMENTS
 
 RECORDED = """{
   "afr_ota": {
@@ -102,8 +103,7 @@ def test_afr_ota_file_of_another_type_goes_to_its_path_and_needs_no_image():
     job = read(
         several({"fileType": 1, "filepath": "data/a.bin"}, {"fileType": 9, "filepath": "/b"})
     )
-    assert job.kind == "operation" and job.order == {}
-    assert job.paths == OPERATIONS["install"][1:]
+    assert job.kind == "operation" and job.paths == FILES
     assert [(file.path, file.id) for file in job.files] == [("/data/a.bin", 0), ("/b", 1)]
 
 

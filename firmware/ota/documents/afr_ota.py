@@ -30,9 +30,8 @@ def read(document, job):
     job.kind = "image"
     job.files = images + [file for file in files if file.path]
     let_go("ota.paths")
-    if not images:  # nothing to boot: what `install` does, without its words
-        job.kind, job.order = "operation", {}
-        job.paths = plug_in("ota.plugins", "OPERATIONS")["install"][1:]
+    if not images:  # nothing to boot
+        job.kind, job.paths = "operation", plug_in("ota.documents.operation", "FILES")
 
 
 def _file(entry, order, protocols):

@@ -15,7 +15,8 @@ from ota.plugins import OPERATIONS
 
 _NAME_MAX = 32  # characters
 _FOLDER = "operations"  # of the user's own, on the board's file system
-_FILES = ("ota.files", "ota.staging", "ota.staged", "ota.image", "ota.verify")  # has a `run`
+# The modules of a job that only brings files, `run` in the first.
+FILES = ("ota.files", "ota.staging", "ota.staged", "ota.image", "ota.verify")
 
 
 def read(document, job):
@@ -32,7 +33,7 @@ def read(document, job):
     job.order = document
     _check(job, name, function)
     if function == "check":
-        job.order, job.paths = None, _FILES
+        job.order, job.paths = None, FILES
 
 
 def _check(job, name, function):
