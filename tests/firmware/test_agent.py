@@ -255,9 +255,9 @@ def order(size=SIZE, **more):
     return {"afr_ota": {"protocols": ["MQTT"], "streamname": "s", "files": [file]}}
 
 
-def job(id="j1", number=1, queued=True, document=None, stamp=7, details=None):
+def job(id="j1", number=1, queued=True, document=None, stamp=7, trial=False):
     document = order() if document is None else document
-    found = Job(id, number, 1, queued, document, details, stamp)
+    found = Job(id, number, 1, queued, document, trial, stamp)
     found.again = found.document
     return found
 
@@ -584,8 +584,7 @@ def test_refused_document_that_raises_the_unexpected_does_not_stop_the_agent():
 
 
 def test_refused_self_test_that_the_journal_knows_nothing_of():
-    details = {"self_test": "ready", "updatedBy": "0x01000000"}
-    world = World(job(queued=False, details=details))
+    world = World(job(queued=False, trial=True))
     world.boot()
     ((_, step, reason),) = world.reports
     assert step == "failed" and "trial" in reason and not world.fetched
