@@ -103,8 +103,8 @@ def test_document_000_stream_is_described_and_streamed_as_recorded():
     link = Link(cloud)
     flash = Flash(1)
     image = Image(flash, 60, 256)
-    words = (link, link.clock, "mqttfx", job.files[0], 256, 8, "json", ["", 0])
-    stream = MQTTStream(*words)
+    settings = {"thing": "mqttfx", "window": 8, "stream_format": "json"}
+    stream = MQTTStream((link, link.clock, settings, ["", 0], None), job.files[0], 256)
     heard = []
     subscribe = link.subscribe
 
