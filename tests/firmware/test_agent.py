@@ -583,6 +583,23 @@ def test_refused_document_that_raises_the_unexpected_does_not_stop_the_agent():
         assert "TypeError" in world.reports[0][2]
 
 
+def test_document_that_the_heap_has_no_room_for_is_looked_at_three_times_more():
+    class Large(Job):
+        def read(self):
+            if self.full:
+                self.full -= 1
+                raise MemoryError("memory allocation failed")
+            Job.read(self)
+
+    for full, outcome in ((3, "Reset"), (4, "Waits")):
+        one = Large("j1", 1, 1, True, order(), False, 7)
+        one.full, one.again = full, one.document
+        world = World(*[one] * 4)
+        assert world.boot() == outcome
+        rejected = [step for _, step, _ in world.reports if step == "rejected"]
+        assert len(rejected) == (outcome == "Waits")
+
+
 def test_refused_self_test_that_the_journal_knows_nothing_of():
     world = World(job(queued=False, trial=True))
     world.boot()

@@ -1,9 +1,13 @@
 """Look at a job, before it is started and again as it was then handed out."""
 
+from micropython import const
+
 from ota.errors import OTAError, Refuse
 from ota.journal import IDLE, OWING
 from ota.loading import let_go, plug_in
 from ota.log import Log
+
+_STARVED = const(3)  # times in a job that a full heap is a hiccup, as ota.table.meaning has it
 
 log = Log("agent")
 
@@ -15,10 +19,17 @@ async def accepting(agent):
         if journal.about(job) and journal.phase in (IDLE, OWING):
             journal.owe(journal["step"], journal["reason"])  # done before; say it again
             return "known"
+        fault = None
         try:
             _judge(agent, job)
+        except MemoryError as error:
+            if agent.starved < _STARVED:
+                raise
+            fault = error
         except Exception as error:  # a document must not be able to stop the agent
-            reason = str(error) if isinstance(error, OTAError) else "internal: " + repr(error)
+            fault = error
+        if fault:
+            reason = str(fault) if isinstance(fault, OTAError) else "internal: " + repr(fault)
             log.w("refused", reason)
             journal.owe("rejected" if job.queued else "failed", reason, job)
             return "refused"
