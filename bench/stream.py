@@ -97,8 +97,9 @@ def run(packets, size, block, form):
     what.stream, what.id = "STREAM", 0
     image = Image(Slot(), size, block)
     with open(packets, "rb") as file:
-        words = Link(file), Clock(), "THING", what, block, 8
-        stream = mqtt_stream.MQTTStream(*words, form, ["", 0])
+        settings = {"thing": "THING", "window": 8, "stream_format": form}
+        tools = Link(file), Clock(), settings, ["", 0], None
+        stream = mqtt_stream.MQTTStream(tools, what, block)
         try:
             stream.fetch(image, pause).send(None)
         except StopIteration:

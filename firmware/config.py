@@ -26,7 +26,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "dialect":            ("aws_jobs", 1, 32),
     "product_id":         ("", 0, 64),      # the gateway's serial number; "": the thing's name
     "devices":            ({}, 0, 8),       # of the gateway's, serial number → operation
-    "order_s":            (3600, 60, 86_400),  # for an order to be carried out, then it is late
+    "order_s":            (3600, 10, 86_400),  # for an order to be carried out, then it is late
     "signers":            ([], 0, 8),       # paths of certificates or public keys on the board
     "wifi":               ({}, 0, 8),       # ssid, password
     "ntp":                (["pool.ntp.org", "time.cloudflare.com"], 0, 4),

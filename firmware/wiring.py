@@ -109,20 +109,20 @@ def _shadow(agent, name, key):
 
 
 def _source(settings, link, clock, context):
-    thing, ca = settings["thing"], settings.pop("http_ca")
-    http_first = settings.pop("protocol") == "http"
-    form = settings["stream_format"]
-    history = ["", 0]
+    ca, http_first = settings.pop("http_ca"), settings.pop("protocol") == "http"
+
+    def http():
+        try:
+            return plug_in("net.http", "HTTP")(link, clock, context, ca)
+        finally:
+            let_go("net.http", "net.address")  # its code stays for as long as what was made
+
+    tools = link, clock, settings, ["", 0], http
 
     def source(file, block):
         if http_first and file.url:
-            file.source = "http_range"
-        if file.source == "http_range":
-            http = plug_in("net.http", "HTTP")(link, clock, context, ca)
-            let_go("net.http", "net.address")  # its code stays for as long as what was made
-            return _built("SOURCES", file.source, http, file, history)
-        words = link, clock, thing, file, block, settings["window"]
-        return _built("SOURCES", file.source, *words, form, history)
+            file.source = "http_range"  # which a document may offer beside its own
+        return _built("SOURCES", file.source, tools, file, block)
 
     return source
 

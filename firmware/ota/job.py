@@ -15,25 +15,26 @@ class Job:
     number    int, of the execution
     version   int, of the execution's state in the cloud; goes up with every update
     queued    True until the cloud counts it as started
-    details   dict of str: what was reported last
+    trial     True where the cloud was told of a trial before
     stamp     int, when the cloud made the execution; tells a job id that is used anew
     document  dict, as it came; let go of after `read`
     kind      "image" or "operation", once read
+    rollback  True where it is only for boards that go back by themselves, once read
     files     list of File; of an image the first, which has no path
     paths     the modules of the operation, `run` in the first; `order` is what it is asked, a dict
     restart   True where a restart is to start what its files hold, and is their trial
     """
 
-    restart = False
+    restart = rollback = False
 
-    def __init__(self, id, number, version=1, queued=True, document=None, details=None, stamp=0):
+    def __init__(self, id, number, version=1, queued=True, document=None, trial=False, stamp=0):
         self.id = id
         self.number = number
         self.stamp = stamp
         self.version = version
         self.queued = queued
         self.document = document
-        self.details = details or {}
+        self.trial = trial
         self.kind = None
         self.files = self.paths = ()
         self.order = None

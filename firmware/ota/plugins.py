@@ -16,7 +16,9 @@ A dialect, how a cloud gives orders and hears back, has
 Its steps: accepted, downloading, verifying, applying, trying, rebooting, succeeded, failed,
 rejected.
 
-A source, how a file's bytes arrive, has
+A source, how a file's bytes arrive, is made of (tools, file, block): the tools are link, clock,
+settings, a list of two that the sources keep between downloads, and a function that gives an HTTP
+connection. It has
     async fetch(image, watch)      fills the image and awaits `watch()` now and then
     async close()                  leaves nothing behind on the link
 

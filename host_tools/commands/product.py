@@ -30,6 +30,7 @@ from host_tools.image.seal import sealed, unsealed
 from host_tools.signing import load_key
 
 POLL_S = 0.2
+NORMAL = 3  # firmware_upgrade_type
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +45,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument(
         "--type",
         type=int,
+        action="append",
         choices=orders.UPGRADE_TYPES,
-        default=3,
-        help="2: consistency, 3: normal (default)",
+        help="2: consistency, 3: normal (default); for all devices, or once for each, in order",
     )
     signing = row.add_mutually_exclusive_group()
     signing.add_argument("--key", type=Path, help="to seal with; default: the state's signer.key")
@@ -75,15 +76,19 @@ def order(args: argparse.Namespace) -> int:
     chosen = [parse(text) for text in args.device]
     if len({serial for serial, _ in chosen}) < len(chosen):
         raise SluiceError("a device is named twice")
+    types = args.type or [NORMAL]
+    if len(types) not in (1, len(chosen)):
+        raise SluiceError("--type is for all devices, or is said once for each --device")
+    types = types if len(types) > 1 else types * len(chosen)
     versions = [version_of(args.version, serial, image) for serial, image in chosen]
     key = None if args.unsigned else args.key or state.signer_key
     cloud = clients(state)
     with plainly():
         cloud.iot.describe_thing(thingName=gateway)
         devices = [
-            {"sn": serial, "product_version": version, "firmware_upgrade_type": args.type}
+            {"sn": serial, "product_version": version, "firmware_upgrade_type": kind}
             | (file_of(cloud, image, key if serial == gateway else None) if image else {})
-            for (serial, image), version in zip(chosen, versions, strict=True)
+            for (serial, image), version, kind in zip(chosen, versions, types, strict=True)
         ]
     with stored(state) as store:
         bid = orders.place(store, gateway, devices, time.time())

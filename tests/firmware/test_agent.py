@@ -259,9 +259,9 @@ def order(size=SIZE, **more):
     return {"afr_ota": {"protocols": ["MQTT"], "streamname": "s", "files": [file]}}
 
 
-def job(id="j1", number=1, queued=True, document=None, stamp=7, details=None):
+def job(id="j1", number=1, queued=True, document=None, stamp=7, trial=False):
     document = order() if document is None else document
-    found = Job(id, number, 1, queued, document, details, stamp)
+    found = Job(id, number, 1, queued, document, trial, stamp)
     found.again = found.document
     return found
 
@@ -587,9 +587,25 @@ def test_refused_document_that_raises_the_unexpected_does_not_stop_the_agent():
         assert "TypeError" in world.reports[0][2]
 
 
+def test_document_that_the_heap_has_no_room_for_is_looked_at_three_times_more():
+    class Large(Job):
+        def read(self):
+            if self.full:
+                self.full -= 1
+                raise MemoryError("memory allocation failed")
+            Job.read(self)
+
+    for full, outcome in ((3, "Reset"), (4, "Waits")):
+        one = Large("j1", 1, 1, True, order(), False, 7)
+        one.full, one.again = full, one.document
+        world = World(*[one] * 4)
+        assert world.boot() == outcome
+        rejected = [step for _, step, _ in world.reports if step == "rejected"]
+        assert len(rejected) == (outcome == "Waits")
+
+
 def test_refused_self_test_that_the_journal_knows_nothing_of():
-    details = {"self_test": "ready", "updatedBy": "0x01000000"}
-    world = World(job(queued=False, details=details))
+    world = World(job(queued=False, trial=True))
     world.boot()
     ((_, step, reason),) = world.reports
     assert step == "failed" and "trial" in reason and not world.fetched

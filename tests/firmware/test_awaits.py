@@ -66,7 +66,8 @@ def downloaded(block, window, size=SIZE):
     file = File(size, "mqtt_stream")
     file.stream, file.id = STREAM, 0
     image = Image(slot, size, block)
-    words = link, link._clock, THING, file, block, window, "json", ["", 0]
+    settings = {"thing": THING, "window": window, "stream_format": "json"}
+    tools = link, link._clock, settings, ["", 0], None
     counted = Counted(
         erases=lambda: sum(slot.erases), programs=lambda: slot.programs, bytes=lambda: taken[0]
     )
@@ -74,7 +75,7 @@ def downloaded(block, window, size=SIZE):
     async def watch():
         pass
 
-    quiet(lambda: counted.drive(MQTTStream(*words).fetch(image, watch)))
+    quiet(lambda: counted.drive(MQTTStream(tools, file, block).fetch(image, watch)))
     assert image.missing() < 0 and bytes(slot.data[:size]) == bytes(data)
     return counted
 

@@ -108,7 +108,7 @@ def test_jobs_pending_job_at_start_is_the_next():
     run(jobs.start())
     job = run(jobs.next_job(1_000))
     assert (job.id, job.number, job.version, job.stamp) == ("j1", 1, 1, 1_700_000_000)
-    assert job.queued and job.details == {"a": "b"} and job.document == {"afr_ota": {}}
+    assert job.queued and not job.trial and job.document == {"afr_ota": {}}
 
 
 def tight(free, work):
@@ -201,7 +201,14 @@ def test_jobs_details_and_stamp_of_the_wrong_type_are_passed_over():
     jobs, link, cloud = speaker()
     link.inbox.append(notice(execution(statusDetails=[1], queuedAt="soon")))
     job = run(jobs.next_job(1_000))
-    assert job.details == {} and job.stamp == 0
+    assert job.trial is False and job.stamp == 0
+
+
+def test_jobs_execution_that_was_told_of_a_trial_says_so():
+    jobs, link, cloud = speaker()
+    told = {"self_test": "ready", "updatedBy": "0x01000000"}
+    link.inbox.append(notice(execution(statusDetails=told)))
+    assert run(jobs.next_job(1_000)).trial is True
 
 
 def test_jobs_document_over_8_kib_is_asked_for_without_it():

@@ -59,7 +59,8 @@ def made(files, size=SIZE, check=None, written=None, refused=None, block=SECTOR)
     file.url = URL % 1
     flash = Flash(-(-size // SECTOR))
     image = Image(flash, size, block, check, written)
-    return HTTPRange(files, file, ["", 0] if refused is None else refused), image, flash
+    tools = (None, None, None, ["", 0] if refused is None else refused, lambda: files)
+    return HTTPRange(tools, file, block), image, flash
 
 
 def fetch(files, **words):

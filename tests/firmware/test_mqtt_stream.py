@@ -106,16 +106,19 @@ def encoded(value):
 SERVERS = (Server, CBORServer)
 
 
-def made(server, block=SECTOR, window=8, check=None, written=None, size=None, history=None):
+def made(
+    server, block=SECTOR, window=8, check=None, written=None, size=None, history=None, name=STREAM
+):
     """(stream, image, flash, link)"""
     size = size or len(server.data)
     file = File(size, "mqtt_stream")
-    file.stream, file.id = STREAM, server.file
+    file.stream, file.id = name, server.file
     flash = Flash(-(-size // SECTOR))
     image = Image(flash, size, block, check, written)
     link = Link(server)
-    words = (link, link.clock, THING, file, block, window, server.form, history or ["", 0])
-    stream = MQTTStream(*words)
+    settings = {"thing": THING, "window": window, "stream_format": server.form}
+    tools = (link, link.clock, settings, history or ["", 0], None)
+    stream = MQTTStream(tools, file, block)
     return stream, image, flash, link
 
 
@@ -585,10 +588,8 @@ def test_stream_tokens_are_of_one_fetch_and_within_64_bytes():
 
 
 def test_stream_whose_topics_are_over_256_bytes_fails_by_name():
-    file = File(4_096, "mqtt_stream")
-    file.stream = STREAM + "s"
     try:
-        MQTTStream(None, None, THING, file, 4_096, 8, "json", ["", 0])
+        made(Server(bytes(1)), name=STREAM + "s")
         raise AssertionError("taken")
     except Fail as error:
         assert "256 bytes" in str(error)

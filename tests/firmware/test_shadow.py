@@ -23,6 +23,7 @@ class Cloud:
         self.path = path
         self.raw = None  # payload instead
         self.reports = []  # of the updates
+        self.refusal = None  # of an update, while there is one
 
     def __call__(self, topic, message):
         assert topic.startswith(self.path), topic
@@ -35,7 +36,9 @@ class Cloud:
             return [(topic + "/accepted", raw)]
         assert name == "update"
         self.reports.append(json.loads(message)["state"])
-        return ()
+        if self.refusal:
+            return [(topic + "/rejected", self.refusal)]
+        return [(topic + "/accepted", b'{"state":%s}' % (b" " * 9_000))]
 
 
 class Slots:
@@ -166,6 +169,19 @@ def test_shadow_that_is_not_there_yet_is_made():
     cloud.document = None
     board = Board(cloud)
     assert board.look()[0]["reported"]["refused"] is None
+
+
+def test_report_that_is_refused_is_said_and_made_again_with_the_next_look():
+    board = Board(Cloud())
+    for refusal in (b'{"code":413,"message":"too large"}', b"x" * 300):
+        board.cloud.refusal = refusal
+        board.look()
+        text = str(refusal) if len(refusal) < 256 else "too large"
+        assert text in board.lines[-1] and board.lines[-1].startswith("W")
+        assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
+        assert board.agent.seen == 1  # no reason to look again at once
+    board.cloud.refusal = None
+    assert len(board.look()) == 3 and len(board.look()) == 3
 
 
 def test_nothing_but_the_notice_stays_subscribed():

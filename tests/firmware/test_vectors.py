@@ -103,8 +103,8 @@ def test_document_000_stream_is_described_and_streamed_as_recorded():
     link = Link(cloud)
     flash = Flash(1)
     image = Image(flash, 60, 256)
-    words = (link, link.clock, "mqttfx", job.files[0], 256, 8, "json", ["", 0])
-    stream = MQTTStream(*words)
+    settings = {"thing": "mqttfx", "window": 8, "stream_format": "json"}
+    stream = MQTTStream((link, link.clock, settings, ["", 0], None), job.files[0], 256)
     heard = []
     subscribe = link.subscribe
 
@@ -268,7 +268,7 @@ def test_document_003_job_is_started_with_fields_that_it_names():
     (queued, _, _) = started(said, "deviceID", "next", "described")
     job = run(jobs.accept(run(queued.next_job(1_000))))
     assert (job.id, job.version, job.queued) == ("test_job", 2, False)
-    assert job.details == {"string": "job-execution-state"}
+    assert not job.trial  # {"string": "job-execution-state"} tells of none
     ((topic, request),) = cloud.sent
     assert topic == said["start"]["topic"]
     for key in request:

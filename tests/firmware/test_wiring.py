@@ -1,9 +1,9 @@
-"""What wiring.py makes of the application's `healthy`."""
+"""What wiring.py makes of the application's `healthy`; how a source comes by its connection."""
 
 import asyncio
 import sys
 
-from doubles import run
+from doubles import raised, run
 
 
 class Board:
@@ -12,8 +12,11 @@ class Board:
 
 sys.modules["board"] = Board
 import wiring  # noqa: E402
+from ota.job import File  # noqa: E402
+from ota.loading import plug_in  # noqa: E402
 
 _HOUR_S = 3_600
+CODE = ("net.http", "net.address", "ota.plugins")
 
 
 class App:
@@ -46,3 +49,29 @@ def test_application_that_does_not_judge_in_its_time_ends_the_trial():
     finally:
         wiring._HEALTHY_S = before
     raise AssertionError("it was waited for")
+
+
+def test_connection_that_finds_no_room_leaves_none_of_its_code():
+    def full(path, name):
+        found = plug_in(path, name)
+        if path == "net.http":
+            raise MemoryError
+        return found
+
+    source = wiring._source({"http_ca": "", "protocol": "mqtt"}, None, None, None)
+    wiring.plug_in = full
+    try:
+        raised(MemoryError, source, File(1, "http_range"), 4_096)
+    finally:
+        wiring.plug_in = plug_in
+    assert not [path for path in CODE if path in sys.modules]
+    source(File(1, "http_range"), 4_096)
+    assert not [path for path in CODE if path in sys.modules]
+
+
+def test_config_may_prefer_http_where_a_document_offers_it_too():
+    source = wiring._source({"http_ca": "", "protocol": "http"}, None, None, None)
+    file = File(1, "mqtt_stream")
+    file.url = "https://h/f"
+    source(file, 4_096)
+    assert file.source == "http_range"

@@ -1,5 +1,6 @@
 """The job-document standard: what it lets pass, what it refuses, and how it says so."""
 
+import ast
 import base64
 import json
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from host_tools.compile import FIRMWARE
 from host_tools.documents import SCHEMA, SHAPES, check
 from host_tools.errors import SluiceError
 
@@ -87,7 +89,6 @@ GOOD = [
     ),
     (afr(files=[FILE, FILE | {"fileType": 2, "filepath": "lib/a.py"}]), "afr_ota"),
     (afr(files=[FILE | {"fileType": 2, "filepath": "/b"}] * 10), "afr_ota"),
-    ({"operation": "shadow", "name": "site"}, "operation"),
     (INSTALL | {"files": {"fileName": "a.py", "url": HTTP}, "autoStart": True}, "operation"),
     (INSTALL | {"files": [ENTRY, ENTRY], "autoStart": "true"}, "operation"),
     (ordered(), "devices"),
@@ -144,7 +145,6 @@ BAD = [
     ({"operation": "rollback", "size": 5}, "'sha256' is a required"),
     ({"operation": "rollback", "size": 5, "sha256": DIGEST[1:]}, "sha256:"),
     ({"operation": "download", "url": HTTP}, "'path' is a required"),
-    ({"operation": "shadow", "name": "a b"}, "name:"),
     (INSTALL, "'files' is a required"),
     ({"operation": "install", "files": [ENTRY]}, "'packageName' is a required"),
     (INSTALL | {"files": []}, "files:"),
@@ -196,3 +196,13 @@ def test_wrong_value_of_any_length_is_told_in_short():
     with pytest.raises(SluiceError) as caught:
         check({"operation": ["x" * 30_000]})
     assert len(str(caught.value)) < 250
+
+
+def test_operations_of_the_standard_are_those_of_the_board():
+    listed = ast.parse((FIRMWARE / "ota/plugins.py").read_text()).body
+    (rows,) = [node.value for node in listed if "OPERATIONS = " in ast.unparse(node)[:20]]
+    shape = WHOLE.schema["$defs"]["operation"]
+    named = {case["if"]["properties"]["operation"]["const"] for case in shape["allOf"]}
+    known = set(ast.literal_eval(rows))
+    assert set(shape["properties"]["operation"]["examples"]) == known
+    assert named <= known | {"app_fw_update"}  # which is the shape `location`

@@ -21,7 +21,10 @@ from host_tools.device.supervisor import Board
 VECTORS = Path(__file__).parents[1] / "vectors/002_w800_jobs.json"
 RECORDED = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}
 NOT_OURS = {"afr_ota": {"protocols": ["LoRaWAN"], "files": [{"filesize": 1}]}}
-REBOOT = {"operation": "reboot"}
+# AWS-Reboot, a managed template: under the job id `reboot` its notice is as long as the recorded.
+HANDLER = {"handler": "reboot.sh", "path": ""}
+ACTION = {"name": "Reboot", "type": "runHandler", "input": HANDLER, "runAsUser": ""}
+REBOOT = {"version": "1.0", "steps": [{"action": ACTION}]}
 APPLICATION = """
 import asyncio
 
@@ -96,6 +99,7 @@ def test_demo_speaks_word_for_word_with_the_cloud(demo):
     scene.job(REBOOT, "reboot")
     notice = client.wait("jobs/notify-next", seen)["execution"]
     assert (notice["jobId"], notice["jobDocument"]) == ("reboot", REBOOT)
+    assert ("jobs/notify-next", RECORDED["reboot"]["payload_bytes"], 1) in client.sizes
     client.say(*recorded("rebooted"))
     assert client.wait("jobs/reboot/update/accepted").keys() == {"timestamp"}
     assert scene.now("reboot").status == "SUCCEEDED"

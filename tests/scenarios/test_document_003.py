@@ -13,6 +13,9 @@ import pytest
 from spy import Spy
 from stage import soon
 
+from host_tools.commands import deploy
+from host_tools.device import provision
+
 VECTORS = Path(__file__).parents[1] / "vectors/003_jobs.json"
 SAID = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}
 CUSTOM = json.loads(SAID["custom"]["payload"])
@@ -30,6 +33,17 @@ async def run(job, device):
     log.i("does", job.order["otherInfo"])
     device.link.publish("shop/done", job.id)
     return "did " + job.order["otherInfo"]
+"""
+
+
+APPLICATION = """
+import sys
+
+sys.path.append("/home/ec2-user/JobSampleTesting")
+try:
+    import install
+except ImportError:
+    print("nothing to start")
 """
 
 
@@ -170,6 +184,27 @@ def test_custom_job_is_done_by_an_operation_of_the_users_own(cloud, stage):
 def test_job_of_an_operation_ends_in_its_verdict(board, document, status, reason):
     verdict = board.verdict(board.job(document))
     assert (verdict.status, verdict.reason) == (status, reason)
+
+
+def test_install_job_of_the_document_puts_its_file_in_place_and_restarts(cloud, stage):
+    """What starts then is app.py, which has the file to import."""
+    scene = stage(cloud, allow_unsigned=True)  # the document has no room for a signature
+    scene.board.make()
+    scene.board.write_file("/app.py", APPLICATION.encode())
+    board = scene.power_on()
+    board.wait_for("^nothing to start$")
+    content = b"print('install.py starts')\n"
+    filled = SAID["install"]["payload"]
+    place = deploy.upload(cloud.calls, scene.file(content), deploy.BUCKET)
+    words = {"<bucket-Name>/<folder-name>": place["bucket"], "<key-name>": place["key"]}
+    for blank, word in ({"<region>": cloud.state.running()["region"]} | words).items():
+        filled = filled.replace(blank, word)
+    verdict = scene.verdict(scene.job(filled))
+    assert (verdict.status, "restarted" in verdict.reason) == ("SUCCEEDED", True), scene.tail
+    board.wait_for("^install.py starts$")
+    place = "/home/ec2-user/JobSampleTesting/install.py"
+    with provision.mounted(board.chip, board.table) as files, files.open(place, "rb") as file:
+        assert file.read() == content
 
 
 def template(name: str, handler: str, *args: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +28,14 @@ SAID = {
 class Orders:
     """Orders to a board that is a gateway, and what it said to each."""
 
-    def __init__(self, scene: Stage) -> None:
+    def __init__(self, scene: Stage, gateway: str | None = None) -> None:
         self.scene = scene
+        self.gateway = gateway or scene.name
         self.where = ("--state", scene.cloud.state.root)
 
     def place(self, *words: object) -> str:
         """`sluice product order`; the order's bid."""
-        line = ("product", "order", *self.where, "--gateway", self.scene.name, *words)
+        line = ("product", "order", *self.where, "--gateway", self.gateway, *words)
         return good(*line).strip()
 
     def update(self, new: bytes, *words: object, device: str | None = None) -> str:
@@ -44,7 +46,7 @@ class Orders:
         """An order with exactly these devices."""
         store = Store(self.scene.cloud.state.database)
         try:
-            return orders.place(store, self.scene.name, list(devices), time.time())
+            return orders.place(store, self.gateway, list(devices), time.time())
         finally:
             store.close()
 
@@ -128,7 +130,7 @@ PROBE = """
 import hashlib
 from binascii import hexlify
 
-from ota.errors import Gone
+from ota.errors import Fail, Gone
 from ota.log import Log
 from ota.relay import check, relay
 
@@ -138,6 +140,11 @@ log = Log("probe")
 async def run(job, device):
     if job.order["product_version"] == "0.0.0":
         raise Gone("someone pressed stop")
+    if job.order["product_version"] == "0.0.1":
+        raise Fail("it does not answer")
+    while job.order["product_version"] == "0.0.2":
+        await device.link.wait(bool, 100)
+        await device.dialect.still(job)
     if job.order["product_version"] == "9.9.9":
         log.i("waits")
         await device.link.wait(lambda: device.dialect.heard, 30_000)
@@ -149,6 +156,14 @@ async def run(job, device):
 """
 
 
+def name(scene: Stage, serial: str) -> None:
+    """Have the broker let the board speak under a serial number that is not its thing's name."""
+    iot = scene.cloud.calls.iot
+    [principal] = iot.list_thing_principals(thingName=scene.name)["principals"]
+    iot.create_thing(thingName=serial)
+    iot.attach_thing_principal(thingName=serial, principal=principal)
+
+
 @pytest.fixture
 def family(cloud, stage):
     """A function: (**config) → the orders to a gateway that knows the devices s1 and s2."""
@@ -157,8 +172,10 @@ def family(cloud, stage):
         devices = {"s1": "probe", "s2": "nowhere"}
         scene = stage(cloud, dialect="product", devices=devices, **config)
         scene.equip("probe", PROBE)
+        if "product_id" in config:
+            name(scene, config["product_id"])
         scene.power_on()
-        return Orders(scene)
+        return Orders(scene, config.get("product_id"))
 
     return made
 
@@ -209,6 +226,39 @@ def entry(desk: Orders, new: bytes, sealing: bool = True, **changes: Any) -> dic
     found = {"sn": desk.scene.name, "product_version": "1.1.0", "firmware_upgrade_type": 3}
     found |= file_of(desk.scene.cloud.calls, desk.scene.file(new), key)
     return {name: value for name, value in (found | changes).items() if value is not None}
+
+
+def outcome(about: dict[str, Any]) -> tuple[str, int, dict[str, str], str]:
+    """Status and result of an order, what became of each device, and why."""
+    ext = about["messages"][-1]["body"]["data"]["output"]["ext"]
+    return about["status"], about["result"], ext["devices"], ext["reason"]
+
+
+def test_order_ends_as_its_devices_do_under_a_serial_number_that_is_not_the_things_name(family):
+    serial = f"dock-{uuid.uuid4().hex[:8]}"
+    desk = family(product_id=serial, order_s=12)
+
+    def device(sn: str, version: str, kind: int = 3) -> dict[str, Any]:
+        words = {"product_version": version, "firmware_upgrade_type": kind}
+        return entry(desk, b"probe", sealing=False, sn=sn, **words)
+
+    about = desk.end(desk.raw(device("s1", "1.0"), device("stranger", "1.0")))
+    ends = {"s1": "ok", "stranger": "rejected"}
+    assert outcome(about) == ("failed", 312022, ends, "stranger: unknown device")
+
+    about = desk.end(desk.raw(device("s2", "1.0")))  # known, but no operation is there for it
+    why = "s2: unknown operation nowhere"
+    assert outcome(about) == ("rejected", 312002, {"s2": "rejected"}, why)
+
+    mine = entry(desk, image("1.1.0", SMALL), sn=serial, firmware_upgrade_type=2)
+    about = desk.end(desk.raw(device("s1", "0.0.1", 2), mine))
+    ends = {"s1": "failed", serial: "canceled"}
+    assert outcome(about) == ("failed", 312002, ends, "s1: it does not answer")
+
+    about = desk.end(desk.raw(device("s1", "0.0.2")))  # goes on until the order is late
+    why = "s1: not finished in time"
+    assert outcome(about) == ("timeout", 312002, {"s1": "timeout"}, why)
+    assert desk.scene.running[0] == "ota_0" and not desk.scene.had
 
 
 # fmt: off

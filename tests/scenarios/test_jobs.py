@@ -63,13 +63,15 @@ def test_jobs_queued_before_the_board_is_on_are_done_in_their_order(cloud, stage
 
 
 def test_same_job_told_again_runs_once(own_cloud, stage, spy):
-    """The notice of the job, again in the middle of it and after it."""
-    scene = stage(own_cloud.start(SLOWLY))
+    """The notice of the job, again in the middle of it and after it; the step has its limit."""
+    scene = stage(own_cloud.start(SLOWLY), step_timeout_min=9)
     ears = spy(scene)
     board = scene.power_on()
     job = scene.deploy(image("1.1.0", 500_000))
     board.wait_for("update progress")
     [notice] = ears.notices
+    told = own_cloud.calls.iot.describe_job_execution(jobId=job, thingName=scene.name)
+    assert 480 < told["execution"]["approximateSecondsBeforeTimedOut"] <= 540
     ears.say("jobs/notify-next", notice)
     assert scene.settled(job).status == "SUCCEEDED"
     seen = len(board.lines)
@@ -78,6 +80,12 @@ def test_same_job_told_again_runs_once(own_cloud, stage, spy):
     assert scene.trials == 1
     assert len(scene.had) == 1
     assert ears.accepted("SUCCEEDED") == 1
+    limits = {
+        (body["status"], body.get("stepTimeoutInMinutes"))
+        for topic, body in ears.heard
+        if topic == f"jobs/{job}/update" and body["clientToken"] != "progress"
+    }
+    assert limits == {("IN_PROGRESS", 9), ("SUCCEEDED", None)}
     assert scene.verdict(scene.deploy(image("1.2.0", SMALL))).status == "SUCCEEDED"
 
 

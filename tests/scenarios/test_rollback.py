@@ -37,6 +37,16 @@ def test_rollback_job_goes_back_on_trial_and_there_again(updated, spy):
     assert scene.running == ("ota_0", "1.0.0")
     assert scene.trials == 2 and not ears.blocks
 
+    [notice] = ears.notices
+    notice["execution"]["status"] = "IN_PROGRESS"
+    scene.board.wait_for("agent idle", after=scene.board.lines.index(scene.starts[-1]))
+    seen, resets = len(scene.board.lines), scene.board.lines.count("reset: machine.reset")
+    ears.say("jobs/notify-next", notice)
+    scene.board.wait_for("ACCEPTING known", after=seen)
+    scene.board.wait_for("agent idle", after=seen)
+    assert scene.board.lines.count("reset: machine.reset") == resets
+    assert scene.running == ("ota_0", "1.0.0") and scene.trials == 2
+
     again = scene.verdict(scene.job(back_to(before)))
     assert (again.status, again.reason) == ("FAILED", "the other slot holds another image")
     assert scene.running == ("ota_0", "1.0.0")

@@ -182,12 +182,21 @@ def test_kept_settings_that_are_broken_are_passed_over_and_said(cloud, stage):
     assert reported(scene)["settings"] == DEFAULTS
 
 
-def test_shadow_too_large_to_be_read_stops_nothing_and_is_said(cloud, stage):
+def test_shadow_too_large_to_be_read_or_told_stops_nothing_and_is_said(cloud, stage):
     scene = stage(cloud, shadow="classic")
-    payload = json.dumps({"state": {"desired": {"album": "x" * 5_000}}})
-    data(cloud).update_thing_shadow(thingName=scene.name, payload=payload)
-    scene.power_on()
+
+    def fill(size: int) -> None:
+        payload = json.dumps({"state": {"desired": {"album": "x" * size}}})
+        data(cloud).update_thing_shadow(thingName=scene.name, payload=payload)
+
+    fill(8_100)  # 8 KiB hold that, and no report
+    board = scene.power_on()
+    board.wait_for("shadow not told.*413")
+    assert "reported" not in state(scene)
+    fill(5_000)
+    soon(lambda: state(scene).get("reported"), WAIT_S)
     assert reported(scene)["refused"] == ["it cannot be read"]
+    assert sum("not told" in line for line in board.lines) == 1
     assert scene.verdict(scene.job({"operation": "echo", "text": "still here"})).reason == (
         "still here"
     )

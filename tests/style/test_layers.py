@@ -1,6 +1,7 @@
 """Arrows point down only: main → wiring → net, agent → states → plug-ins → nouns → leaves."""
 
 import ast
+from collections.abc import Iterator
 
 import pytest
 from sources import BOARDS, device_files, imports, parsed, trees, where
@@ -155,3 +156,48 @@ def test_boards_alone_import_the_hardware_and_none_of_the_nets():
 def test_layers_name_no_module_twice():
     entries = [entry for row in LAYERS for entry in row]
     assert len(entries) == len(set(entries))
+
+
+def texts(node: ast.AST) -> set[str]:
+    """The texts that code compares, looks up or says; not what it documents."""
+    nodes = list(ast.walk(node))
+    documented = {one.value for one in nodes if isinstance(one, ast.Expr)}
+    constants = {one for one in nodes if isinstance(one, ast.Constant)} - documented
+    return {one.value for one in constants if isinstance(one.value, str)}
+
+
+def literal(module: str, name: str) -> ast.expr:
+    """What a module gives that name at its top."""
+    for node in TREES[module].body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
+            return node.value
+    pytest.fail(f"{module} has no {name}")
+
+
+def members(module: str) -> Iterator[str]:
+    """The members of messages and documents that a module reads."""
+    for node in ast.walk(TREES[module]):
+        called = isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2]
+        if called in ("field", "get"):
+            key = node.args[called == "field"]
+            if isinstance(key, ast.Constant):
+                yield key.value
+
+
+def test_agent_and_its_states_know_no_word_of_a_cloud_or_a_document():
+    wire = ast.literal_eval(literal("ota.dialects.aws_updates", "WIRE"))
+    words = ("ota.dialects.product_words", "STATUS"), ("ota.dialects.product_words", "WORST")
+    theirs = {word for status, details in wire.values() for word in (status, *details)}
+    theirs = theirs.union(*(texts(literal(*place)) for place in (*words, (LISTS, "DOCUMENTS"))))
+    theirs |= {text for text in texts(TREES["ota.dialects.product"]) if "_" in text}
+    for name in KNOWN:
+        if name.startswith(("ota.documents.", "ota.dialects.")):
+            theirs |= set(members(name))
+    ours = set(wire) | texts(literal("ota.table", "TRANSITIONS"))  # steps and events
+    ours |= {"job", "number", "version", "step", "files"}  # members of the journal
+    ours |= {"reason", "running"}  # and of what `Agent.info` tells
+    assert {"self_test", "SUCCEEDED", "step_key", "timeout", "rollback"} <= theirs - ours
+    for name in KNOWN:
+        if name in ("ota.agent", "ota.table") or name.startswith("ota.states."):
+            known = texts(TREES[name]) & (theirs - ours)
+            assert not known, f"{name} knows {known}"

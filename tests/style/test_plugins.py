@@ -86,6 +86,13 @@ def test_plug_in_imports_of_its_kind_only_what_stands_in_its_row(name):
                 assert not imported.startswith(package) or imported in row, (module, imported)
 
 
+def test_sources_are_made_of_the_same_words():
+    for kind, module, *_ in literals()["SOURCES"].values():
+        (found,) = [n for n in TREES[module].body if getattr(n, "name", "") == kind]
+        (made,) = [n for n in found.body if getattr(n, "name", "") == "__init__"]
+        assert ast.unparse(made.args) == "self, tools, file, block", module
+
+
 def test_states_are_modules_with_a_coroutine_of_their_name():
     states = [name for name in TREES if name.startswith("ota.states.")]
     assert states

@@ -247,6 +247,6 @@ def _job(execution):
         version,
         status == "QUEUED",
         execution.get("jobDocument"),
-        details if isinstance(details, dict) else {},
+        isinstance(details, dict) and "self_test" in details,
         stamp if isinstance(stamp, int) else 0,
     )

@@ -22,6 +22,7 @@ from ota.log import Log
 
 _ANSWER_MS = const(15_000)  # as for the answers of the Jobs service
 _LIMIT = const(4_096)  # bytes of a shadow with its metadata, at most
+_REFUSAL = const(256)  # bytes of why an update was refused, at most
 _TEXT = const(128)  # characters of how a job ended, at most
 
 log = Log("shadow")
@@ -45,31 +46,44 @@ async def report(agent, words, ring):
         if told is None:
             await link.subscribe(path + "update/delta", ring, 1, 0)
         agent.seen = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
-        answer = await _answer(link, path)
+        _, answer = await _answer(link, path + "get", b"", _LIMIT)
         refused, settings = _adopt(agent, words[4], answer)
         state["board"], state["settings"], state["refused"] = words[3], settings, refused or None
         _describe(agent, state)
         hash = crc32(json.dumps(state))
         state["free"] = gc.mem_free()  # always another: no reason to report
-    if hash != told:
-        await link.deliver(path + "update", json.dumps({"state": {"reported": state}}))
+    if hash != told and await _tell(link, path + "update", state, name):
         words[0] = hash
 
 
-async def _answer(link, path):
-    """The answer's payload; None when it is too large, empty when there is no shadow yet."""
+async def _tell(link, topic, state, name):
+    """False when it was refused: then it is told with the next reason to look, not before."""
+    report = json.dumps({"state": {"reported": state}})
+    if not name:
+        await link.deliver(topic, report)
+        return True
+    taken, answer = await _answer(link, topic, report, _REFUSAL)
+    if not taken:
+        log.w("not told:", bytes(answer or b"too large"))
+    return taken
+
+
+async def _answer(link, request, message, limit):
+    """(accepted, payload) of the answer to a request, None for one over `limit`; where none comes
+    it is taken for accepted, with nothing to say."""
     answers = []
-    names = path + "get/accepted", path + "get/rejected"
+    hear = lambda topic, payload: answers.append((topic.endswith(b"/accepted"), payload))  # noqa: E731
+    names = request + "/accepted", request + "/rejected"
     try:
         for name in names:
-            await link.subscribe(name, lambda topic, payload: answers.append(payload), 0, _LIMIT)
-        link.publish(path + "get", b"")
+            await link.subscribe(name, hear, 0, limit)
+        link.publish(request, message, qos=1)
         if not await link.wait(lambda: answers, _ANSWER_MS):
             log.w("no answer")
     finally:
         for name in names:
             link.unsubscribe(name)
-    return answers[0] if answers else b"{}"
+    return answers[0] if answers else (True, b"{}")
 
 
 def _adopt(agent, path, answer):

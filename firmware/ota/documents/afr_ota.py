@@ -17,7 +17,7 @@ _PATH_MAX = 256  # characters
 
 
 def read(document, job):
-    """Fill in `job.kind` and `job.files`. Raises Refuse."""
+    """Fill in `job.kind`, `job.rollback` and `job.files`. Raises Refuse."""
     order = field(document, "afr_ota", dict)
     protocols = field(order, "protocols", list, 1, 8)
     entries = field(order, "files", list, 1, _FILES_MAX)
@@ -28,6 +28,7 @@ def read(document, job):
     if len(images) > 1:
         raise Refuse("more than one image")
     job.kind = "image"
+    job.rollback = bool(images and document.get("rollback"))
     job.files = images + [file for file in files if file.path]
     let_go("ota.paths")
     if not images:  # nothing to boot

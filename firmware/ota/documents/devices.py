@@ -28,6 +28,7 @@ def read(document, job):
     sn = field(entry, "sn", str, 1, _NAME)
     if sn == field(document, "gateway", str, 1, 128):
         job.kind = "image"
+        job.rollback = bool(document.get("rollback"))
         job.files = [file_of(entry)]
         return
     known = field(document, "known", dict, default={})

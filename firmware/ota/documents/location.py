@@ -16,7 +16,7 @@ _UPDATE = "app_fw_update"
 
 
 def read(document, job):
-    """Fill in `job.kind` and `job.files`. Raises Refuse."""
+    """Fill in `job.kind`, `job.rollback` and `job.files`. Raises Refuse."""
     name = field(document, "operation", str, 1, 64, default=_UPDATE)
     if name != _UPDATE:
         raise Refuse("unknown operation", name)
@@ -24,6 +24,7 @@ def read(document, job):
     file.url = _url(field(document, "location", dict))
     signed(document, file)
     job.kind = "image"
+    job.rollback = bool(document.get("rollback"))
     job.files = [file]
 
 

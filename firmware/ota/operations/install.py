@@ -8,7 +8,8 @@
 `files` may be one object, and `url` stand for `fileSource`. All of the files are put in place or
 none. A checksum tells damage, not who made a file: for that there is the signature, without which
 a file is refused unless config.json has allow_unsigned. With `autoStart` the board is restarted,
-as that is how its application starts; files with which it does not are taken back.
+as that is how its application, app.py, starts, which may import the others; files with which it
+does not are taken back. `packageName` is but a name.
 
 source   document 003; aws-iot-device-sdk-js, examples/jobs-agent.js
 """

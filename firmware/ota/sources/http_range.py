@@ -28,16 +28,15 @@ log = Log("http")
 class HTTPRange:
     """One file at one address.
 
-    http     get(url, span), read(), close(), status, span, size: see net.http
-    file     ota.job.File
-    refused  list of two, kept by the caller between downloads: the file that was refused last,
-             and how often in a row
+    tools    history: list of two, kept between downloads: the file that was refused last, and how
+             often in a row; http: a function, () → a connection, see net.http
+    file     ota.job.File; `block` is for other sources
     """
 
-    def __init__(self, http, file, refused):
-        self._http = http
+    def __init__(self, tools, file, block):
+        self._refused, http = tools[3:]
+        self._http = http()
         self._file = file
-        self._refused = refused
         self._rest = b""  # what was read and belongs to the next span
 
     async def fetch(self, image, watch):

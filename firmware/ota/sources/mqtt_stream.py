@@ -38,27 +38,22 @@ log = Log("stream")
 class MQTTStream:
     """One file of one stream.
 
-    link     publish, subscribe, unsubscribe, wait
-    clock    ticks_ms, ticks_diff
-    thing    its name
+    tools    link: publish, subscribe, unsubscribe, wait; clock: ticks_ms, ticks_diff; settings:
+             thing, window (blocks asked for at once, at most), stream_format ("json" or "cbor");
+             history: list of two, kept between downloads, for ota.sources.description
     file     ota.job.File
     block    bytes of a block: 256, 512, 1,024, 2,048 or a multiple of 4,096
-    window   blocks asked for at once, at most
-    form     of its messages, "json" or "cbor"
-    history  list of two, kept by the caller between downloads, for ota.sources.description
     """
 
-    def __init__(self, link, clock, thing, file, block, window, form, history):
-        self._link = link
-        self._clock = clock
-        self._prefix = "$aws/things/%s/streams/%s/" % (thing, file.stream)
-        self._form = form
-        self._history = history
+    def __init__(self, tools, file, block):
+        self._link, self._clock, settings, self._history, _ = tools
+        self._prefix = "$aws/things/%s/streams/%s/" % (settings["thing"], file.stream)
+        self._form = settings["stream_format"]
         if len(self._prefix) + len("description/json") > _TOPIC:
             raise Fail("stream's topic longer than 256 bytes")
         self._file = file
         self._block = block
-        self._most = max(1, min(window, _VOLUME // block))
+        self._most = max(1, min(settings["window"], _VOLUME // block))
         self._window = self._most
         self._token = "sluice-%08x" % getrandbits(31)
         self._version = None  # the member that tells it

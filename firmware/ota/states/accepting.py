@@ -42,11 +42,10 @@ def _refused(agent, reason):
 def _judge(agent, job):
     """Raises Refuse for a job that we will not do."""
     if job.kind is None:
-        document = job.document
         job.read()
-        if agent.slots.trial is None and _needs_trial(job, document):
+        if job.rollback and agent.slots.trial is None:
             raise Refuse("this board cannot roll back")
-    if "self_test" in job.details and not agent.journal.about(job):
+    if job.trial and not agent.journal.about(job):
         raise Refuse("no record of the trial that the job speaks of")
     if job.kind == "image":
         if agent.update is None:
@@ -57,10 +56,3 @@ def _judge(agent, job):
     if job.files and job.files[-1].path:
         plug_in("ota.paths", "judge")(job.files, agent.settings, agent.load)
         let_go("ota.paths", "ota.staged", "ota.policy")
-
-
-def _needs_trial(job, document):
-    """True for an image whose job requires it, and for an operation that says so of itself."""
-    if job.kind == "image":
-        return bool(document.get("rollback"))
-    return getattr(job, "rollback", False)

@@ -2,6 +2,7 @@
 
 import json
 import time
+from concurrent.futures import Future
 
 import awsiot
 import pytest
@@ -89,6 +90,61 @@ def test_request_response_client_understands_a_rejection(cloud, client):
     rejected = caught.value.modeled_error
     assert rejected.code == iotjobs.RejectedErrorCode.VERSION_MISMATCH
     assert rejected.execution_state.version_number == 1
+
+
+REFUSED = {  # code → the job, and the status that is asked for once that has SUCCEEDED
+    iotjobs.RejectedErrorCode.RESOURCE_NOT_FOUND: ("sdk-nothing", "IN_PROGRESS"),
+    iotjobs.RejectedErrorCode.INVALID_STATE_TRANSITION: ("sdk-refused", "IN_PROGRESS"),
+    iotjobs.RejectedErrorCode.INVALID_REQUEST: ("sdk-refused", "DONE"),
+}
+
+
+def test_request_response_client_understands_each_refusal(cloud, client):
+    jobs, thing = client
+    create(cloud, thing, "sdk-refused")
+
+    def update(job: str, status: str) -> Future:
+        request = iotjobs.UpdateJobExecutionRequest(thing_name=thing, job_id=job, status=status)
+        return jobs.update_job_execution(request)
+
+    update("sdk-refused", "SUCCEEDED").result(WAIT_S)
+    for code, asked in REFUSED.items():
+        with pytest.raises(awsiot.V2ServiceException) as caught:
+            update(*asked).result(WAIT_S)
+        assert caught.value.modeled_error.code == code
+
+
+def test_request_response_client_streams_what_is_next(cloud, client):
+    jobs, thing = client
+    heard: list = []
+    states: list = []
+    request = iotjobs.NextJobExecutionChangedSubscriptionRequest(thing_name=thing)
+    options = awsiot.ServiceStreamOptions(heard.append, states.append)
+    stream = jobs.create_next_job_execution_changed_stream(request, options)
+    stream.open()
+    until(states)
+    assert (
+        states[0].type
+        == mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
+    )
+    create(cloud, thing, "sdk-next")
+    until(heard)
+    assert (heard[0].execution.job_id, heard[0].execution.status) == ("sdk-next", "QUEUED")
+
+
+def test_classic_client_hears_a_refusal(connection):
+    made, thing = connection
+    jobs = iotjobs.IotJobsClient(made)
+    refusals: list = []
+    words = {"thing_name": thing, "job_id": "sdk-nothing"}
+    request = iotjobs.DescribeJobExecutionSubscriptionRequest(**words)
+    subscribe = jobs.subscribe_to_describe_job_execution_rejected
+    subscribe(request, QoS.AT_LEAST_ONCE, refusals.append)[0].result(WAIT_S)
+    request = iotjobs.DescribeJobExecutionRequest(**words, client_token="t")
+    jobs.publish_describe_job_execution(request, QoS.AT_LEAST_ONCE).result(WAIT_S)
+    until(refusals)
+    assert refusals[0].code == iotjobs.RejectedErrorCode.RESOURCE_NOT_FOUND
+    assert refusals[0].client_token == "t"
 
 
 def test_classic_client_hears_of_a_job_it_subscribed_to(cloud, connection):

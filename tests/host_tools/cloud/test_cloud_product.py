@@ -276,11 +276,14 @@ def test_order_by_the_command_reaches_the_gateway_with_a_file_that_can_be_had(
     assert (body["bid"], "ok") in [(row["order"], row["status"]) for row in listed]
 
 
-def test_order_waited_for_fails_with_the_gateways_result(cloud, gateway, command):
+def test_order_of_the_document_waited_for_fails_with_the_gateways_result(cloud, gateway, command):
+    """Two devices, each of a type of its own, one of them without a file."""
     thing, image = gateway
+    heard = []
 
     def refuse(client, userdata, message) -> None:
         order = json.loads(message.payload)
+        heard.append(order["data"]["devices"])
         said = {"tid": order["tid"], "bid": order["bid"], "method": "ota_create"}
         said |= {"timestamp": 1, "data": {"result": 312014}}
         client.publish("thing/product/gateway1/services_reply", json.dumps(said), 1)
@@ -288,10 +291,17 @@ def test_order_waited_for_fails_with_the_gateways_result(cloud, gateway, command
     thing.client.on_message = refuse
     done = command(
         "product", "order", "--state", cloud.state.root, "--gateway", "gateway1",
-        "--device", f"gateway1={image}", "--version", "3", "--wait", "--timeout", "20",
+        "--device", f"drone_sn={image}", "--type", "2", "--device", "dock_sn", "--type", "3",
+        "--version", "1.00.223", "--wait", "--timeout", "20",
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("failed, result 312014")
+    given = {"file_url", "md5", "file_size", "file_name"}  # of the image that is had here
+    for device, said in zip(heard[0], SAID["order"]["data"]["devices"], strict=True):
+        assert device.keys() == said.keys()
+        assert {key: device[key] for key in device.keys() - given} == {
+            key: said[key] for key in said.keys() - given
+        }
 
 
 @pytest.mark.parametrize(
@@ -303,6 +313,7 @@ def test_order_waited_for_fails_with_the_gateways_result(cloud, gateway, command
         (("--gateway", "gateway1", "--device", "a="), "image is missing"),
         (("--gateway", "gateway1", *("--device", "a") * 2, "--version", "1"), "named twice"),
         (("--gateway", "g", *("--device", "a") * 3), "2 devices at most"),
+        (("--gateway", "g", "--device", "a", *("--type", "2") * 2), "once for each --device"),
     ],
 )
 def test_order_that_makes_no_sense_is_refused_in_one_line(cloud, command, more, text):

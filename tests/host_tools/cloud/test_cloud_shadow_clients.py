@@ -86,6 +86,37 @@ def test_sdk_hears_deltas_and_documents_of_what_boto3_desires_heard(cloud, conne
     assert heard.current.state.desired == {"interval_s": 30}
 
 
+def test_sdk_streams_deltas_of_a_shadow_with_a_name(cloud, client):
+    shadows, thing = client
+    where = {"thing_name": thing, "shadow_name": "site"}
+    deltas: queue.Queue = queue.Queue()
+    states: queue.Queue = queue.Queue()
+    request = iotshadow.NamedShadowDeltaUpdatedSubscriptionRequest(**where)
+    options = awsiot.ServiceStreamOptions(deltas.put, states.put)
+    stream = shadows.create_named_shadow_delta_updated_stream(request, options)
+    stream.open()
+    established = mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
+    assert states.get(timeout=WAIT_S).type == established
+    payload = json.dumps({"state": {"desired": {"interval_s": 30}}})
+    data = cloud.client("iot-data")
+    data.update_thing_shadow(thingName=thing, shadowName="site", payload=payload)
+    assert deltas.get(timeout=WAIT_S).state == {"interval_s": 30}
+
+
+def test_sdk_classic_client_hears_a_refusal_of_a_named_shadow(connection):
+    made, thing = connection
+    shadows = iotshadow.IotShadowClient(made)
+    refusals: queue.Queue = queue.Queue()
+    where = {"thing_name": thing, "shadow_name": "site"}
+    request = iotshadow.GetNamedShadowSubscriptionRequest(**where)
+    subscribe = shadows.subscribe_to_get_named_shadow_rejected
+    subscribe(request, QoS.AT_LEAST_ONCE, refusals.put)[0].result(WAIT_S)
+    request = iotshadow.GetNamedShadowRequest(**where, client_token="t")
+    shadows.publish_get_named_shadow(request, QoS.AT_LEAST_ONCE).result(WAIT_S)
+    refusal = refusals.get(timeout=WAIT_S)
+    assert (refusal.code, refusal.client_token) == (404, "t")
+
+
 def test_boto3_updates_gets_lists_and_deletes_shadows(cloud):
     thing = cloud.thing("shade-boto3")
     data = cloud.client("iot-data")
