@@ -265,7 +265,7 @@ def test_numbers_of_the_size_are_those_of_today(tmp_path):
 @pytest.mark.parametrize("case", [bench_stream.CASES[0], *bench_stream.CASES[-2:]])
 def test_measurement_of_streaming_streams_a_whole_image(tmp_path, case):
     bench_stream.prepare(tmp_path)
-    script = bench_stream.scenario(tmp_path, case, 1)
+    script = bench_stream.scenario(tmp_path, case, bench_stream.UNIT)
     command = [micropython("i386"), "-X", f"heapsize={bench_stream.HEAP}", script]
     path = {**os.environ, "MICROPYPATH": f"{tmp_path}:.frozen"}
     done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, timeout=60)
