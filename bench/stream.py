@@ -156,23 +156,23 @@ def prepare(folder: Path) -> None:
     script.unlink()
 
 
-def scenario(folder: Path, case: Case, units: int) -> str:
-    """A script for `units` times 98,304 bytes in blocks of that kind, and its packets."""
+def scenario(folder: Path, case: Case, size: int) -> str:
+    """A script for so many bytes in blocks of that kind, and its packets."""
     block, form = case
-    name = f"{form}{block}x{units}"
-    (folder / name).write_bytes(b"".join(packets(units * UNIT, case)))
-    script = f"import streaming\nstreaming.run({name!r}, {units * UNIT}, {block}, {form!r})\n"
+    name = f"{form}{block}x{size}"
+    (folder / name).write_bytes(b"".join(packets(size, case)))
+    script = f"import streaming\nstreaming.run({name!r}, {size}, {block}, {form!r})\n"
     (folder / f"{name}.py").write_text(script)
     return f"{name}.py"
 
 
-def per_byte(folder: Path, case: Case) -> int:
-    """Instructions per byte of the image."""
+def per_byte(folder: Path, case: Case, unit: int = UNIT) -> int:
+    """Instructions per byte of the image, of runs over two and four units."""
     low, high = (
-        callgrind.instructions("i386", scenario(folder, case, units), folder, HEAP)
+        callgrind.instructions("i386", scenario(folder, case, units * unit), folder, HEAP)
         for units in (2, 4)
     )
-    return round((high - low) / (2 * UNIT))
+    return round((high - low) / (2 * unit))
 
 
 def speed(cloud: session.Session, case: Case | None) -> int:

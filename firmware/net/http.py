@@ -205,9 +205,9 @@ class HTTP:
         while True:
             if self._at == self._end and not await self._more():
                 raise Retry("file server closed the connection")
-            begin = at = self._at
-            while at < self._end and self._buffer[at] != 10:
-                at += 1
+            begin, at = self._at, self._buffer.find(b"\n", self._at, self._end)
+            if at < 0:
+                at = self._end
             self._budget -= at + 1 - begin
             if self._budget < 0:
                 raise Fail("head of the file server is too long")

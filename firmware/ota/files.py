@@ -1,8 +1,8 @@
 """Files that a job brings, other than an image: fetched into /staged, proved by reading back.
 
-A file is taken through the same ota.image.Image as an image is: `Staged` stands where it expects
-a slot. What comes in order is appended; a block that was lost and comes later costs LittleFS a
-copy of what stands behind it. The record of ota.staging says how far it has come.
+A file is taken as an image is, by an ota.image.Image: `Staged` stands where that expects a slot.
+But in order only: for a block that comes late LittleFS copies all that stands behind it, in one
+call. The record of ota.staging says how far it has come.
 
 memory   that of an Image, which works in the agent's sector buffer, and of one open file
 """
@@ -62,6 +62,14 @@ class Staged:
         self._file.close()
 
 
+class InOrder(Image):
+    """An image that takes no block before all that stand in front of it count."""
+
+    def open(self, offset, length):
+        """False when the block is behind the first byte that is missing."""
+        return offset <= self.missing() and Image.open(self, offset, length)
+
+
 def brought(job):
     """The files of a job but its image, which is the first where there is one."""
     return [file for file in job.files if file.path]
@@ -105,7 +113,7 @@ async def _fetch(agent, file, number, noted):
         staged = _opened(name(number), file.size, not noted["written"])
         gc.collect()
         block = agent.settings["block"]
-        image = Image(staged, file.size, block, None, noted.written, agent.buffer)
+        image = InOrder(staged, file.size, block, None, noted.written, agent.buffer)
         log.i("open", file.path, file.size, "has", image.received)
         await source.fetch(image, _watch(agent, image, staged, noted))
         staged.flush()

@@ -96,9 +96,10 @@ class Image:
     # -- a block -----------------------------------------------------------------------------
 
     def open(self, offset, length):
-        """The next bytes to be written are those of offset … offset + length."""
+        """The next bytes to be written are those of offset … offset + length; True: they may."""
         self._offset = self._at = offset
         self._end = offset + length
+        return True
 
     def write(self, data):
         """Take the next bytes of the open block; bytes past its end are refused.

@@ -13,8 +13,7 @@ A dialect, how a cloud gives orders and hears back, has
     async report(job, step, info)  tell an outcome or a step, and wait until it was accepted
     progress(job, info)            tell how far it is, without waiting
     async still(job)               returns while the job is ours to do; raises Gone
-Its steps: accepted, downloading, verifying, applying, trying, rebooting, succeeded, failed,
-rejected.
+Its steps: accepted, downloading, applying, trying, rebooting, succeeded, failed, rejected.
 
 A source, how a file's bytes arrive, is made of (tools, file, block): the tools are link, clock,
 settings, a list of two that the sources keep between downloads, and a function that gives an HTTP

@@ -22,11 +22,13 @@ class Chip:
     def __init__(self, blocks=64):
         self.data = bytearray(b"\xff" * blocks * BLOCK)
         self.left = None
-        self.operations = 0
+        self.operations = self.erases = 0  # the former are erases and programs
+        self.read = 0  # bytes
 
     def readblocks(self, n, buf, offset=0):
         at = n * BLOCK + offset
         buf[:] = self.data[at : at + len(buf)]
+        self.read += len(buf)
 
     def writeblocks(self, n, buf, offset=0):
         at = n * BLOCK + offset
@@ -36,6 +38,7 @@ class Chip:
 
     def ioctl(self, op, arg):
         if op == 6:
+            self.erases += 1
             size = self._allowed(BLOCK)
             self.data[arg * BLOCK : arg * BLOCK + size] = b"\xff" * size
             self._check()

@@ -5,18 +5,26 @@ instructions, bench/blocking.py measures; firmware/DESIGN.md states both.
 """
 
 from doubles import SECTOR, Flash, pattern, run
-from test_link import THING, linked, publish, quiet
-from test_mqtt_stream import STREAM, Server
+from medium import Board, write
+from test_http import URL, Socket, World, answer
+from test_link import THING, Waiting, linked, publish, quiet
+from test_mqtt_stream import STREAM, CBORServer, Server
 
+from net.http import HTTP
+from ota import files
+from ota import journal as journals
 from ota.digest import sha256
 from ota.image import Image
-from ota.job import File
+from ota.job import File, Job
+from ota.sources.http_range import HTTPRange
 from ota.sources.mqtt_stream import MQTTStream
 
-HEAP = "8m"
+HEAP = "16m"
 SIZE = 40 * SECTOR + 100
 TURN = 8 * 512  # bytes taken from the link
 SMALL_BLOCKS = 11  # messages of blocks of 256 in that, with the shortest names: 4096 // 370
+SMALL_CBOR = 12  # the same in CBOR: 4096 // 330
+SPAN = 65_536  # bytes that are asked for at a time by HTTP
 
 
 class Counted:
@@ -41,10 +49,10 @@ class Counted:
                     self.most[name] = max(self.most.get(name, 0), count() - before[name])
 
 
-def downloaded(block, window, size=SIZE):
-    """A download over a real link whose broker has all that was asked for there at once."""
-    data = pattern(size)
-    server, slot = Server(data), Flash(size // SECTOR + 1)
+def delivering(data, fault=None, kind=Server):
+    """(link, taken): a real link whose broker has all that was asked for there at once; `taken`
+    holds the bytes that were read of it. `fault` is the Server's."""
+    server = kind(data, fault=fault)
     link, socket, broker = linked()
     link._clock.stops = True
     taken = [0]
@@ -63,11 +71,28 @@ def downloaded(block, window, size=SIZE):
         return found
 
     socket.readinto = readinto
+    return link, taken
+
+
+def tools_of(link, window, form="json"):
+    """What a source of streams works with."""
+    settings = {"thing": THING, "window": window, "stream_format": form}
+    return link, link._clock, settings, ["", 0], None
+
+
+def streamed(size):
+    """The file of a stream."""
     file = File(size, "mqtt_stream")
     file.stream, file.id = STREAM, 0
+    return file
+
+
+def downloaded(block, window, size=SIZE, kind=Server):
+    """A download of an image."""
+    data, slot = pattern(size), Flash(size // SECTOR + 1)
+    link, taken = delivering(data, kind=kind)
     image = Image(slot, size, block)
-    settings = {"thing": THING, "window": window, "stream_format": "json"}
-    tools = link, link._clock, settings, ["", 0], None
+    tools = tools_of(link, window, kind.form)
     counted = Counted(
         erases=lambda: sum(slot.erases), programs=lambda: slot.programs, bytes=lambda: taken[0]
     )
@@ -75,7 +100,8 @@ def downloaded(block, window, size=SIZE):
     async def watch():
         pass
 
-    quiet(lambda: counted.drive(MQTTStream(tools, file, block).fetch(image, watch)))
+    source = MQTTStream(tools, streamed(size), block)
+    quiet(lambda: counted.drive(source.fetch(image, watch)))
     assert image.missing() < 0 and bytes(slot.data[:size]) == bytes(data)
     return counted
 
@@ -104,6 +130,67 @@ def test_download_takes_4_kib_at_most_from_the_link_between_awaits():
         counted = downloaded(block, window)
         assert counted.most["bytes"] == TURN, (block, counted.most)
         assert counted.stretches > SIZE * 4 // 3 // TURN
+
+
+def test_download_in_cbor_does_no_more_between_awaits():
+    for block, window, programs in ((256, 512, SMALL_CBOR), (SECTOR, 8, 2), (126_976, 1, 2)):
+        most = downloaded(block, window, kind=CBORServer).most
+        assert most["bytes"] == TURN and 1 <= most["erases"] <= 2, (block, most)
+        assert 1 < most["programs"] <= programs, (block, most)
+
+
+class Ready(Socket):
+    """A connection that has all of its answer there at once; `taken` counts what was read."""
+
+    taken = [0]
+
+    def readinto(self, buf):
+        self.quiet = False  # else every other time it has nothing
+        found = Socket.readinto(self, buf)
+        self.taken[0] += found or 0
+        return found
+
+
+class Files(World):
+    """A file server: a connection for each span."""
+
+    def __init__(self, data):
+        spans = range(0, len(data), SPAN)
+        World.__init__(self, *[self.span(data, at) for at in spans], piece=SPAN)
+        self.clock = Waiting()
+        self.clock.stops = True
+        self.http = HTTP(self.link, self.clock, None, "")
+
+    def span(self, data, first):
+        body = bytes(data[first : first + SPAN])
+        last = first + len(body) - 1
+        return answer(206, body, "Content-Range: bytes %d-%d/%d" % (first, last, len(data)))
+
+    async def dial(self, server, port, context, clock):
+        return Ready(self.answers.pop(0), self.piece, False)
+
+    def source(self, file, block):
+        return HTTPRange((None, None, None, ["", 0], lambda: self.http), file, block)
+
+
+def test_download_by_http_writes_one_sector_at_most_between_awaits():
+    for size in (48 * SECTOR, SIZE):
+        server, slot = Files(pattern(size)), Flash(size // SECTOR + 1)
+        file, image = File(size, "http_range"), Image(slot, size, SECTOR)
+        file.url = URL
+        counted = Counted(
+            erases=lambda: sum(slot.erases), programs=lambda: slot.programs,
+            bytes=lambda: Ready.taken[0], turns=lambda: server.link.turns,
+        )  # fmt: skip
+
+        async def watch():
+            pass
+
+        quiet(lambda: counted.drive(server.source(file, SECTOR).fetch(image, watch)))
+        assert image.missing() < 0
+        at_its_end = 1 if size % SECTOR else 0
+        assert counted.most["bytes"] == TURN and counted.most["turns"] == 1, counted.most
+        assert counted.most["erases"] == counted.most["programs"] <= 1 + at_its_end, counted.most
 
 
 def test_link_that_never_falls_silent_still_lets_others_run():
@@ -140,6 +227,103 @@ def test_digest_reads_64_kib_at_most_between_awaits():
     counted = Counted(sectors=lambda: reads[0])
     counted.drive(sha256(slot, 40 * SECTOR, bytearray(SECTOR), pause))
     assert counted.most["sectors"] == 16 and reads[0] == 40
+
+
+# -- files of a job ------------------------------------------------------------------------------
+
+
+class Device:
+    """As much of an agent as an operation needs that brings files."""
+
+    def __init__(self, brought, source, clock, block=SECTOR):
+        self.job = Job("j", 1, stamp=7)
+        self.job.files = brought
+        self.source, self.clock, self.dialect, self.vain = source, clock, self, 0
+        self.settings = {"block": block, "report_s": 5, "signers": []}
+        self.buffer = bytearray(SECTOR)
+        cells = journals.File("/journal.0"), journals.File("/journal.1")
+        self.journal = journals.Journal(cells)
+        self.journal.write(runs=1)  # as an operation has begun
+
+    def info(self):
+        return {}
+
+    def progress(self, job, info):
+        pass
+
+    async def still(self, job):
+        pass
+
+    async def pause(self):
+        await self.clock.sleep_ms(0)
+
+
+def taken_in(brought, source, clock, data, block=SECTOR):
+    """What an operation does that brings files of this content, over older ones."""
+    with Board(2 * len(brought) * (len(data) // SECTOR + 1) + 48) as board:
+        chip = board.chip
+        for number, file in enumerate(brought):
+            file.path = "/lib/pump/file%d.bin" % number
+            write(file.path, b"old" * 2_000)
+        counted = Counted(
+            erases=lambda: chip.erases, programs=lambda: chip.operations - chip.erases,
+            read=lambda: chip.read,
+        )  # fmt: skip
+        device = Device(brought, source, clock, block)
+        quiet(lambda: counted.drive(files.run(device.job, device)))
+        for file in brought:
+            with open(file.path, "rb") as placed:
+                assert placed.read() == bytes(data)
+        return counted
+
+
+def by_stream(size, block=SECTOR, fault=None):
+    """A file of so many bytes by a stream."""
+    data = pattern(size)
+    link, _ = delivering(data, fault)
+
+    def source(file, block):
+        return MQTTStream(tools_of(link, 8), file, block)
+
+    return taken_in([streamed(size)], source, link._clock, data, block)
+
+
+def by_http(size, count=1):
+    """So many files by HTTP."""
+    server, brought = Files(pattern(size)), []
+    for _ in range(count):
+        brought.append(File(size, "http_range"))
+        brought[-1].url = URL
+    server.answers *= count
+    return taken_in(brought, server.source, server.clock, pattern(size))
+
+
+def lost_once(messages, gone):
+    """A fault: the third block of the first larger request does not come, and goes to `gone`."""
+    if len(messages) < 4 or gone:
+        return messages
+    gone.append(messages.pop(2))
+    return messages
+
+
+def test_file_of_a_job_takes_one_sector_and_two_records_at_most_between_awaits():
+    for counted in (by_stream(SIZE), by_stream(SIZE, 256), by_stream(SIZE, 98_304), by_http(SIZE)):
+        most = counted.most
+        assert 1 <= most["erases"] <= 3 and 1 < most["programs"] <= 40, most
+        assert most["read"] < 128 * 1024, most
+        assert counted.stretches > SIZE // TURN
+
+
+def test_file_of_a_job_costs_no_more_where_a_block_was_lost():
+    gone = []
+    counted = by_stream(SIZE, fault=lambda messages: lost_once(messages, gone))
+    assert gone and counted.most["erases"] <= 3 and counted.most["programs"] <= 40, counted.most
+
+
+def test_ten_files_are_put_in_place_between_two_awaits_within_what_is_stated():
+    most = by_http(5_000, 10).most
+    assert most["erases"] <= 4 and 40 < most["programs"] <= 72, most
+    assert most["read"] < 1_500_000, most
 
 
 def test_counting_is_able_to_fail():

@@ -309,7 +309,6 @@ def test_pending_execution_is_the_jobs_own_if_it_is_the_same():
 def test_report_every_step_says_its_status_and_details():
     expected = {
         "accepted": ("IN_PROGRESS", {"step": "accepted"}),
-        "verifying": ("IN_PROGRESS", {"step": "verifying"}),
         "downloading": (
             "IN_PROGRESS",
             {"step": "downloading", "nextState": "download_firmware"},

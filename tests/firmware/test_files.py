@@ -12,8 +12,7 @@ from test_staging import content, quiet
 
 from ota import log, paths, staging
 from ota.errors import Fail, Gone, Refuse, Retry
-from ota.files import Staged
-from ota.image import Image
+from ota.files import InOrder, Staged
 from ota.job import File
 from ota.journal import IDLE, Journal
 from ota.loading import there
@@ -216,20 +215,17 @@ def test_files_without_a_signature_are_refused_unless_allowed():
 # -- a file as a block device --------------------------------------------------------------------
 
 
-def test_staged_file_takes_an_image_in_any_order_and_block_size():
+def test_staged_file_takes_an_image_in_order_and_nothing_else():
     data = bytes(pattern(5 * SECTOR + 99))
     for block in (256, 1024, SECTOR, 2 * SECTOR):
         with Board():
             staged = Staged("/file", len(data), True)
-            image = Image(staged, len(data), block)
-            count = -(-len(data) // block)
-            for number in range(count):
-                at = (
-                    (number * 7 + 3) % count * block if count % 7 else (count - 1 - number) * block
-                )
+            image = InOrder(staged, len(data), block)
+            for at in range(0, len(data), block):
+                for late in range(at + block, len(data), block):
+                    assert not image.open(late, min(block, len(data) - late))
                 part = data[at : at + block]
-                image.open(at, len(part))
-                assert image.write(part) and image.close(True)
+                assert image.open(at, len(part)) and image.write(part) and image.close(True)
             assert image.missing() == -1
             sector = bytearray(SECTOR)
             staged.readblocks(1, sector)

@@ -55,6 +55,11 @@ def test_location_of_parts_may_have_slashes_and_colons_in_other_places():
             assert read(document(location=parts)).files[0].url == "http://h:8080/a/b?c=/d"
 
 
+def test_location_of_parts_without_a_protocol_is_https():
+    file = read(document(location={"host": "bucket.example", "path": "/app.bin"})).files[0]
+    assert file.url == "https://bucket.example/app.bin"
+
+
 def test_location_with_an_address_is_understood():
     order = document(location={"url": URL, "host": 5})
     assert read(order).files[0].url == URL
@@ -89,7 +94,7 @@ def test_location_that_misstates_something_is_refused_by_its_key():
     for location in ("x", [], 5):
         assert "location" in refusal(document(location=location)), location
     wrong = {
-        "protocol": (None, "", 5, "h", "https://///"),
+        "protocol": ("", 5, "h", "https://///"),
         "host": (None, "", 5, "h" * 256),
         "path": (None, "", 5, "p" * 2_049),
     }

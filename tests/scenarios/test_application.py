@@ -11,6 +11,7 @@ from host_tools.image.modules import EXAMPLE
 
 SMALL = 131_072  # bytes
 WAIT_S = 30
+GAP_MS = 5_000  # between two turns of the application: whether it lives, not how fast
 
 HOLDS = """
 import asyncio
@@ -27,6 +28,19 @@ FAILS = """
 async def main(link):
     raise ValueError("pump")
 """
+
+LIVES = """
+from time import ticks_diff, ticks_ms
+longest = 0
+async def main(link):
+    global longest
+    last = ticks_ms()
+    while True:
+        await asyncio.sleep_ms(0)
+        now = ticks_ms()
+        longest, last = max(longest, ticks_diff(now, last)), now
+"""
+TELLS = 'Log("app").i("longest", longest)'
 
 
 def powered(stage, cloud: Cloud, app: str | Path, **config) -> Stage:
@@ -51,7 +65,7 @@ def index(scene: Stage, text: str) -> int:
 
 
 def test_update_waits_for_the_application_and_stays_truthful_meanwhile(cloud, stage, spy):
-    scene = powered(stage, cloud, holding(3_000))
+    scene = powered(stage, cloud, holding(3_000, TELLS) + LIVES)
     ears = spy(scene)
     job = scene.deploy(image("1.1.0", SMALL))
     scene.board.wait_for("hold the application holds the reset", WAIT_S)
@@ -59,6 +73,8 @@ def test_update_waits_for_the_application_and_stays_truthful_meanwhile(cloud, st
     assert scene.now(job).details["self_test"] == "ready"
     assert scene.verdict(job).status == "SUCCEEDED", scene.tail
     assert index(scene, "app lets go") < index(scene, "ACTIVATING ready")
+    gap = scene.board.lines[index(scene, "app longest")].split()[-1]
+    assert 0 < int(gap) < GAP_MS, "the application had no turn for so long"
     assert ears.accepted("SUCCEEDED") == 1
     assert sum("mqtt linked" in line for line in scene.board.lines) == 2  # the link was kept
 

@@ -21,7 +21,6 @@ _VALUE = const(1024)  # characters of a statusDetails value, at most
 WIRE = {  # step → status of the execution, statusDetails made of the step's info
     "accepted":    ("IN_PROGRESS", {"step": "accepted"}),
     "downloading": ("IN_PROGRESS", {"step": "downloading", "nextState": "download_firmware"}),
-    "verifying":   ("IN_PROGRESS", {"step": "verifying"}),
     "applying":    ("IN_PROGRESS", {"self_test": "ready", "updatedBy": "{updated_by}",
                                     "nextState": "apply_firmware"}),
     "trying":      ("IN_PROGRESS", {"self_test": "active", "updatedBy": "{updated_by}"}),

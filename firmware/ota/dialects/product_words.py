@@ -20,7 +20,6 @@ _CONSISTENT = const(2)  # firmware_upgrade_type
 STATUS = {  # step → status, percent of the device's share, whether it is the upgrade's
     "accepted":    ("in_progress", 0,   False),
     "downloading": ("in_progress", 0,   False),
-    "verifying":   ("in_progress", 90,  False),
     "applying":    ("in_progress", 92,  True),
     "rebooting":   ("in_progress", 94,  True),
     "trying":      ("in_progress", 96,  True),

@@ -1,8 +1,10 @@
 """nRF's document: `{"operation": "app_fw_update", "fwversion", "size", "location": {…}}`.
 
-The location is `{"protocol", "host", "path"}` or `{"url"}`. The document itself knows no
-signature; ours may stand beside it, under the keys of `afr_ota` or as "signature" (ECDSA).
-`fwversion` only tells: the image says itself what it is.
+The location is `{"protocol", "host", "path"}`, of which the first may be left out and is "https:"
+then, or `{"url"}`. The document itself knows no signature; ours may stand beside it, under the
+keys of `afr_ota` or as "signature" (ECDSA). `fwversion` only tells: the image says itself what it
+is. `size`, which nRF's own agent passes over, is required: by it the job is judged, and the answer
+of the file server, before a sector is erased.
 
 source   document 001; nRF Connect SDK, "AWS FOTA"
 """
@@ -31,7 +33,7 @@ def read(document, job):
 def _url(location):
     """The address; of its parts, where it is not given whole."""
     if location.get("url") is None:
-        scheme = field(location, "protocol", str, 4, 8).rstrip(":/")
+        scheme = field(location, "protocol", str, 4, 8, default="https:").rstrip(":/")
         path = field(location, "path", str, 1, 2048).lstrip("/")
         location["url"] = "%s://%s/%s" % (scheme, field(location, "host", str, 1, 255), path)
     return address(location, "url")

@@ -283,9 +283,8 @@ class _Blocks:
             return False
         if parser.file not in (None, self._file) or parser.token not in (None, self._token):
             return False
-        self._index = index
-        self._image.open(index * self._block, self._length(index))
-        return True
+        self._index = index if self._image.open(index * self._block, self._length(index)) else None
+        return self._index is not None
 
     def take(self, data):
         if not self.error:
