@@ -15,7 +15,7 @@ from console_net import NTP, Verbs, WiFi, configured, done, remember
 import board
 from ota import log as logging
 from ota.errors import Fail
-from ota.journal import DOWNLOADING, IDLE, File, Journal
+from ota.journal import DOWNLOADING, IDLE, Journal, cells
 from ota.loading import let_go, plug_in
 
 _KEPT = ("ota.errors", "ota.log", "ota.loading", "ota.journal")  # one of each, or `except` misses
@@ -37,7 +37,7 @@ _HELP = """
 
 
 def _journal():
-    return Journal((File("/journal.0"), File("/journal.1")))
+    return Journal(cells(board))
 
 
 def _slots():

@@ -10,7 +10,7 @@ import gc
 
 import board
 from ota.errors import Fail
-from ota.journal import File, Journal
+from ota.journal import Journal, cells
 from ota.loading import let_go, plug_in
 from ota import job  # noqa: F401
 from ota.agent import Agent
@@ -36,7 +36,7 @@ def build(settings, slots, app, buffer):
     )
     agent = Agent(
         slots,
-        Journal(_cells()),
+        Journal(cells(board)),
         _built("DIALECTS", settings["dialect"], link, thing, clock, slots.version, settings),
         _reach(settings, link, clock),
         _source(settings, link, clock, context),
@@ -53,17 +53,10 @@ def build(settings, slots, app, buffer):
         agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
     _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("_cells", "_credentials", "_reach", "_shadow", "_source", "_healthy", "_hold"):
+    for name in ("_credentials", "_reach", "_shadow", "_source", "_healthy", "_hold"):
         globals().pop(name)
     globals().pop("build")
     return agent, link
-
-
-def _cells():
-    """Where the journal is kept: in two files, unless the board has a better place."""
-    if hasattr(board, "cells"):
-        return board.cells()
-    return File("/journal.0"), File("/journal.1")
 
 
 def _reach(settings, link, clock):

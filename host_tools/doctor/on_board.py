@@ -101,9 +101,10 @@ def partitions():
 
 
 def journal():
-    from ota.journal import File, Journal
+    import board
+    from ota.journal import Journal, cells
 
-    record = Journal((File("/journal.0"), File("/journal.1")))
+    record = Journal(cells(board))
     keys = ("job", "number", "step", "reason", "slot", "home", "runs")
     seen = {key: record[key] for key in keys}
     seen["phase"] = record.phase

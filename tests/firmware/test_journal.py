@@ -5,6 +5,7 @@ from binascii import hexlify
 
 from doubles import raised
 
+from ota import journal
 from ota.job import Job
 from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, File, Journal
 
@@ -54,6 +55,16 @@ def test_journal_of_empty_cells_is_idle_and_about_nothing():
     journal = Journal(cells())
     assert journal.phase == IDLE and journal["job"] is None and journal.written == b""
     assert not journal.about(JOB) and not journal.about(Job("", 0))
+
+
+def test_journal_is_kept_where_the_board_says():
+    class Board:
+        pass
+
+    two = journal.cells(Board)
+    assert [type(cell) for cell in two] == [File, File] and two[0].load() == b""
+    Board.cells = lambda: (Cell(b"of the board"), Cell())
+    assert [cell.load() for cell in journal.cells(Board)] == [b"of the board", b""]
 
 
 def test_journal_record_outlives_a_reset():
