@@ -61,8 +61,8 @@ def main():
         settings = plug_in("config", "load")(CONFIG)
         let_go("config", "ota.plugins")
         logging.level(settings["log"])
-        trial = plug_in("starting", "settle")(slots) or slots.trial
-        # A trial always has a watchdog: what hangs must not stay.
+        trial = plug_in("starting", "settle")(slots, board)
+        # A new image always has a watchdog: what hangs must not stay so.
         timeout_s = settings["watchdog_s"] or (settings["trial_s"] if trial else 0)
         watchdog = board.watchdog(timeout_s * 1_000)
         app = plug_in("starting", "application")(trial)

@@ -70,6 +70,16 @@ def test_updates_one_after_the_other(staged):
     assert copies(scene) == 3
 
 
+SLOW = """
+import asyncio
+
+async def healthy():
+    print("asked")
+    await asyncio.sleep(1)
+    return True
+"""
+
+
 BAD = {
     "other_chip": (lambda: image("1.1.0", SMALL), "not an app image"),
     "header": (lambda: changed(new("1.1.0"), 40), "header damaged"),
@@ -98,14 +108,64 @@ def test_image_that_the_boot_loader_would_not_take_never_gets_to_it(staged, faul
     assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
 
 
-def test_image_that_fails_its_self_test_stays_and_the_job_has_failed(staged):
+STAYS = "; it stays, as this board cannot go back"
+UNFIT = {
+    "fail": "self-test failed",
+    "crash": "application failed: RuntimeError('this application cannot be imported',)",
+}
+
+
+@pytest.mark.parametrize("fault", UNFIT)
+def test_image_that_is_not_fit_stays_and_the_job_has_failed(staged, fault):
     scene = staged()
     scene.power_on()
-    verdict = scene.verdict(scene.deploy(new("1.1.0", app=SELF_TESTS["fail"])))
-    reason = "self-test failed; it stays, as this board cannot go back"
-    assert (verdict.status, verdict.reason) == ("FAILED", reason)
+    verdict = scene.settled(scene.deploy(new("1.1.0", app=SELF_TESTS[fault])))
+    assert (verdict.status, verdict.reason) == ("FAILED", UNFIT[fault] + STAYS)
     assert running(scene) == "1.1.0"
     assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
+
+
+LOOPS = """
+import os
+import w800
+
+try:
+    os.stat("/hung")
+except OSError:
+    open("/hung", "w").close()
+    while True:
+        pass
+w800.reboot()
+"""
+
+
+def test_image_that_hangs_or_resets_the_board_is_left_without_its_application(staged):
+    scene = staged(trial_s=10)
+    board = scene.power_on()
+    verdict = scene.settled(scene.deploy(new("1.1.0", app=LOOPS)))
+    assert (verdict.status, verdict.reason) == ("FAILED", "did not start, times 3" + STAYS)
+    resets = [line for line in board.lines if line.startswith("reset: ")]
+    ordered, hung = "reset: machine.reset", "reset: watchdog"
+    assert resets == [ordered, hung, ordered, ordered]
+    for job in (None, {"operation": "echo", "text": "still there"}):  # and so it stays
+        if job:
+            assert scene.settled(scene.job(job)).status == "SUCCEEDED"
+        seen = len(board.lines)
+        board.cut_power()
+        board.wait_for("agent idle", after=seen)
+    assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
+
+
+def test_power_cuts_in_its_first_boot_do_not_make_a_good_image_bad(staged):
+    scene = staged()
+    board = scene.power_on()
+    job = scene.deploy(new("1.1.0", app=SLOW))
+    for _ in range(2):
+        seen = len(board.lines)
+        board.wait_for("^asked", 60, after=seen)
+        board.cut_power()
+    verdict = scene.verdict(job)
+    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
 
 
 def test_boot_loader_that_does_not_take_the_image_is_told_of(staged):

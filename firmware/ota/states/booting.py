@@ -12,8 +12,8 @@ async def booting(agent):
     """One row of BOOT."""
     journal, slots = agent.journal, agent.slots
     slot = TRIAL if slots.trial else NEW if journal["next"] == slots.running else OLD
-    if slots.trial is None and slot == NEW and journal.phase in (DOWNLOADING, ACTIVATED):
-        slot = TRIAL  # its first boot, though nothing will take it back
+    if first(journal, slots):
+        slot = TRIAL  # though nothing will take it back
     log.i("boot", slots.running, slots.version or "-", slot, journal.phase)
     for phase, where, event in BOOT:
         if phase in (ANY, journal.phase) and where in (ANY, slot):
@@ -29,6 +29,12 @@ async def booting(agent):
             let_go("ota.staging", "ota.staged")
         journal.owe(*verdict)
     return event
+
+
+def first(journal, slots):
+    """Whether a new image runs that has no verdict yet, where nothing takes it back."""
+    expected = journal.phase in (DOWNLOADING, ACTIVATED) and journal["next"] == slots.running
+    return slots.trial is None and expected
 
 
 def _returned(slots):
