@@ -35,7 +35,9 @@ def check(head, size, limit, chip):
 
 
 def version_in(head):
-    """The version string in the descriptor; "" when it is empty or not text."""
+    """The version string in the descriptor; "" when empty or not text; None for no image."""
+    if head[0] != _IMAGE_MAGIC:
+        return None
     if unpack_from("<I", head, 32)[0] != _DESCRIPTOR_MAGIC:
         return ""
     text = bytes(head[_VERSION_AT:_HEAD]).split(b"\0")[0]

@@ -33,6 +33,7 @@ class OneSlot:
     """
 
     trial = None
+    image = "ota.stagedimage"
 
     def __init__(self, flash):
         try:
@@ -47,7 +48,7 @@ class OneSlot:
         head = bytearray(_HEADER)
         flash.flash_read(app, head)
         self.running = plug_in("ota.stagedimage", "name")(head)
-        self.version = plug_in("ota.stagedimage", "version_in")(head)
+        self.version = plug_in("ota.stagedimage", "version_in")(head) or ""
         let_go("ota.stagedimage")
 
     def check(self, head, size):

@@ -15,8 +15,11 @@ class Slots:
     target     the slot that an image may be written to; `inactive` is its label, `size` its bytes
     trial      True when the running image is booted but not yet confirmed, else False; a board
                whose boot loader takes nothing back has None
+    image      the module that knows such images, with `version_in(head)`
     raises     Fail("no second slot") when the partition table has no OTA slots
     """
+
+    image = "ota.appimage"
 
     def __init__(self, partition):
         self._here = here = partition(partition.RUNNING)
@@ -31,7 +34,7 @@ class Slots:
         head = bytearray(80)
         here.readblocks(0, head, 0)
         self._chip = head[12] | head[13] << 8  # of what runs, so it is the chip's
-        self.version = plug_in("ota.appimage", "version_in")(head)
+        self.version = plug_in("ota.appimage", "version_in")(head) or ""
         self.trial = plug_in("ota.otadata", "on_trial")(partition)
         let_go("ota.appimage", "ota.otadata")
 

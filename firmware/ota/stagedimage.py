@@ -57,9 +57,9 @@ def check(head, size, limit, places):
 
 
 def version_in(head):
-    """The version in the header; "" when it is empty, not text, or there is no header."""
+    """The version in the header; "" when empty or not text; None for no image."""
     if bytes(head[:4]) != _MAGIC:
-        return ""
+        return None
     text = bytes(head[32:48]).split(b"\0")[0]
     for byte in text:
         if not 0x20 < byte < 0x7F:

@@ -13,8 +13,8 @@ from host_tools.doctor import on_board
 
 WATCHDOG_MS = 120_000  # for the whole examination
 HANDSHAKE_S = 20
+NEW = ("downloading", "activated")  # phases in which an image may run without a verdict yet
 SILENCE_S = 60  # a probe may compute for so long without a word
-IMAGE = "e9"  # an app image begins so, in hex
 
 Finding = dict[str, Any]  # probe → what it returned, or {"failed": why} or {"skipped": why}
 
@@ -37,9 +37,11 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     _asked(board, "quiet()")
     slots = probe("slots", "slots()")
     settings = probe("settings", "settings()")
-    if slots.get("trial") or settings.get("watchdog_s"):
+    journal = probe("journal", "journal()")
+    untold = slots.get("trial") is None and journal.get("phase") in NEW
+    if slots.get("trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
-    for name in ("system", "heap", "idf_heap", "partitions", "otadata", "journal", "files"):
+    for name in ("system", "heap", "idf_heap", "partitions", "otadata", "files"):
         probe(name, f"{name}()")
     probe("wifi", "wifi()")
     probe("clock", "clock()")
@@ -65,17 +67,20 @@ def keeps_out(slots: Finding, journal: Finding, flash: bool) -> str:
     """Why the inactive slot must not be touched; "" when it may be.
 
     A sector that is blank belongs to nobody. One that is not may be an image's, that the board
-    would go back to.
+    would go back to. Where nothing is tried, the first erase takes the header of what is staged:
+    that is what the boot loader would repair the board from.
     """
     if "failed" in slots or "failed" in journal:
         return "slots or journal could not be read"
     if journal["phase"] not in ("idle", "owing"):
         return f"a job is at hand ({journal['phase']})"
+    if slots["trial"] is None and not flash:
+        return f"{slots['inactive']} is not touched but by an update; --flash measures anyway"
     if slots["last_blank"]:
         return ""
     if slots["trial"]:
         return "on trial, and the other slot is what the board goes back to"
-    if not flash and slots["head"].startswith(IMAGE):
+    if not flash and slots["image"] is not None:
         return f"{slots['inactive']} holds an image that may reach there; --flash measures anyway"
     return ""
 

@@ -64,6 +64,7 @@ def idf_heap():
 def slots():
     """As the firmware sees them."""
     import board
+    from ota.loading import plug_in
 
     here = board.slots()
     head = bytearray(80)
@@ -76,13 +77,16 @@ def slots():
         "trial": here.trial,
         "inactive": here.inactive,
         "size": here.size,
-        "head": hexlify(head).decode(),
+        "image": plug_in(here.image, "version_in")(head),
+        "blank": all(byte == 0xFF for byte in head),
         "last_blank": all(byte == 0xFF for byte in room),
     }
 
 
 def otadata():
-    """Both records, in hex."""
+    """Both records, in hex; none where there is no ESP32."""
+    if not _esp32():
+        return []
     from esp32 import Partition
 
     record, seen = bytearray(32), []
@@ -93,11 +97,24 @@ def otadata():
 
 
 def partitions():
-    """[type, subtype, address, size, label] of each."""
+    """[type, subtype, address, size, label] of each; of a W800's those that Sluice knows."""
+    if not _esp32():
+        from w800 import part_find
+
+        names = ("app", "app_ota", "vfs", "nvs")
+        return [[0, 0] + list(part_find(name)) + [name] for name in names]
     from esp32 import Partition
 
     kinds = (Partition.TYPE_APP, Partition.TYPE_DATA)
     return [list(part.info()[:5]) for kind in kinds for part in Partition.find(kind)]
+
+
+def _esp32():
+    try:
+        import esp32  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def journal():

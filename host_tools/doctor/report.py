@@ -5,7 +5,7 @@ from typing import Any
 
 from host_tools import __version__
 from host_tools.device import otadata
-from host_tools.doctor.examination import IMAGE, Finding
+from host_tools.doctor.examination import Finding
 
 RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
 STATES = {
@@ -52,11 +52,10 @@ def _system(seen: Finding) -> list[str]:
 
 
 def _slots(seen: Finding) -> list[str]:
-    head = seen["head"]
-    holds = (
-        "an image" if head.startswith(IMAGE) else "blank" if head[:8] == "f" * 8 else "no image"
-    )
-    state = "on trial" if seen["trial"] else "confirmed"
+    holds = "blank" if seen["blank"] else "no image"
+    if seen["image"] is not None:
+        holds = f"an image, version {seen['image'] or 'unknown'}"
+    state = {True: "on trial", False: "confirmed", None: "without a trial"}[seen["trial"]]
     size = f"{seen['size']:,} bytes"
     simulated = ", simulated" if seen["board"].startswith("SIM_") else ""
     return [
@@ -72,7 +71,7 @@ def _otadata(records: list[str]) -> list[str]:
         sequence, state, good = otadata.parse(bytes.fromhex(record))
         word = f"sequence {sequence}, {STATES.get(state, state)}" if good else "no record"
         texts.append(word)
-    return ["; ".join(texts)]
+    return ["; ".join(texts) or "none: this chip has no trial"]
 
 
 def _journal(seen: Finding) -> list[str]:

@@ -5,6 +5,7 @@ from time import time
 
 import board
 from ota.errors import Fail
+from ota.loading import plug_in
 
 UNIX_S = 1_900_000_000  # a time that is not now
 
@@ -51,6 +52,7 @@ def slots():
         target.readblocks(sector, held, 128)
         assert held == b"\xff" * 128 + b"\x5a" * 256 + b"\xff" * 128, (sector, held)
     for head in (bytes(80), b"\xff" * 80):
+        assert plug_in(found.image, "version_in")(head) is None
         try:
             found.check(head, 1_000)
         except Fail:

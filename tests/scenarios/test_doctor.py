@@ -105,7 +105,7 @@ def test_doctor_says_what_failed_and_goes_on(cloud, stage):
     assert "P-256 verified" in text
 
 
-FREE = {"last_blank": True, "trial": False, "head": "ff", "inactive": "ota_1"}
+FREE = {"last_blank": True, "trial": False, "image": None, "inactive": "ota_1"}
 IDLE = {"phase": "idle"}
 
 
@@ -113,11 +113,14 @@ IDLE = {"phase": "idle"}
     ("slots", "journal", "flash", "reason"),
     [
         ({}, {}, False, ""),
-        ({"head": "e9"}, {}, False, ""),  # an image that does not reach there
-        ({"head": "e9", "last_blank": False}, {}, False, "--flash measures anyway"),
-        ({"head": "e9", "last_blank": False}, {}, True, ""),
-        ({"head": "00", "last_blank": False}, {}, False, ""),
-        ({"head": "e9", "last_blank": False, "trial": True}, {}, True, "on trial"),
+        ({"image": ""}, {}, False, ""),  # an image that does not reach there
+        ({"image": "1.0", "last_blank": False}, {}, False, "--flash measures anyway"),
+        ({"image": "1.0", "last_blank": False}, {}, True, ""),
+        ({"last_blank": False}, {}, False, ""),
+        ({"image": "1.0", "last_blank": False, "trial": True}, {}, True, "on trial"),
+        ({"trial": None}, {}, False, "not touched but by an update"),
+        ({"trial": None}, {"phase": "activated"}, True, "a job is at hand"),
+        ({"trial": None}, {}, True, ""),
         ({}, {"phase": "downloading"}, True, "a job is at hand"),
         ({}, {"phase": "activated"}, True, "a job is at hand"),
         ({"failed": "x"}, {}, True, "could not be read"),
