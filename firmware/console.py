@@ -92,8 +92,7 @@ def status():
     settings, here = configured() or {}, _slots()
     print("thing    ", settings.get("thing", "-"), "at", settings.get("endpoint", "-"))
     if here:
-        words = here.version or "of no version", "in", here.running, _state(here)
-        print("firmware ", *words)
+        print("firmware ", here.version or "of no version", "in", here.running, _state(here))
     print("board    ", board.NAME + ", MicroPython %d.%d.%d" % sys.implementation[1][:3])
     wifi.status()
     ntp.status()
@@ -103,7 +102,7 @@ def status():
 
 
 def _state(here):
-    return "on trial" if here.trial else "confirmed"
+    return "on trial" if here.trial else "confirmed" if here.trial is False else "without a trial"
 
 
 def slots():
@@ -120,10 +119,13 @@ def _held(here, journal):
         return "a download under way, %d KiB so far" % (sectors * 4)
     head = bytearray(80)
     here.target.readblocks(0, head, 0)
-    if head[0] != 0xE9:
+    version = plug_in(here.image, "version_in")(head)
+    if version is None:
         return "holds no image"
     known = "ran before" if journal["home"] == here.running else "not known to be good"
-    return (plug_in("ota.appimage", "version_in")(head) or "-") + " " + known
+    if here.trial is None and plug_in(here.image, "name")(head) == here.running:
+        known = "is what runs"
+    return (version or "-") + " " + known
 
 
 def rollback(really=False):
@@ -131,6 +133,8 @@ def rollback(really=False):
     here, journal = _slots(), _journal()
     if not here:
         return None
+    if here.trial is None:
+        return print("this board cannot roll back")
     if here.trial:
         return print(here.running, "is on trial: reset() goes back")
     if journal.phase != IDLE:
@@ -200,9 +204,10 @@ def _forget():
 def _warn():
     """A watchdog cannot be stopped: what it will do is to be known."""
     settings, here = configured() or {}, _slots()
-    trial = here and here.trial
-    wait_s = settings.get("watchdog_s") or trial and settings.get("trial_s")
+    new = here and (here.trial or plug_in("ota.states.booting", "first")(_journal(), here))
+    let_go("ota.states.booting", "ota.table")
+    wait_s = settings.get("watchdog_s") or new and settings.get("trial_s")
     if wait_s:
         print("The watchdog resets the board in", wait_s, "s, unless aws_job.start() is before.")
-    if trial:
+    if here and here.trial:
         print(here.version, "is on trial: a reset takes it back, aws_job.start() goes on with it.")

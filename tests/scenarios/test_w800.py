@@ -4,7 +4,8 @@ import re
 from collections.abc import Callable
 
 import pytest
-from stage import HEAP, Stage, image
+from person import Person
+from stage import HEAP, Stage, good, image
 
 from host_tools.device.norflash import SECTOR
 from host_tools.device.supervisor import Board
@@ -183,6 +184,43 @@ def test_boot_loader_that_does_not_take_the_image_is_told_of(staged):
         "the boot loader did not take the image",
     )
     assert running(scene) == "1.0.0"
+
+
+def test_prompt_and_doctor_know_that_there_is_no_way_back(staged):
+    """And where the journal lies; and leave alone what the boot loader would repair from."""
+    scene = staged()
+    port = scene.folder / "port"
+    scene.board = Board(scene.root, scene.name, board=NAME, heap=HEAP, link=port)
+    board = scene.power_on()
+    person = Person(port)
+    person.interrupt()
+    assert person.say("slots()").endswith("runs, without a trial\napp_ota holds no image\n")
+    seen = len(board.lines)
+    person.say("aws_job.start()", b"soft reboot")
+    board.wait_for("agent idle", after=seen)
+    job = scene.deploy(new("1.1.0"))
+    assert scene.settled(job).status == "SUCCEEDED", scene.tail
+    person.interrupt()
+    assert re.fullmatch(
+        r"(1\.1\.0-[0-9a-f]{8}) 1\.1\.0 runs, without a trial\napp_ota 1\.1\.0 is what runs\n",
+        person.say("slots()"),
+    )
+    assert "confirmed" not in person.say("status()")
+    assert person.say("aws_job") == f"job       idle, {job} succeeded accepted v1.1.0\n"
+    assert person.say("rollback(really=True)") == "this board cannot roll back\n"
+    person.close()
+
+    before = board.slot_bytes("app_ota")
+    text = good("doctor", "--port", port)
+    for line in (
+        "SIM_W800, simulated",
+        "runs, version 1.1.0, without a trial",
+        "bytes: an image, version 1.1.0",
+        f"idle, job {job}, step succeeded",
+        "flash speed    skipped: app_ota is not touched but by an update",
+    ):
+        assert line in text
+    assert board.slot_bytes("app_ota") == before
 
 
 def test_job_that_requires_a_rollback_is_rejected_and_nothing_is_written(staged):

@@ -126,7 +126,7 @@ def _paste():
 
 def _friendly():
     """The prompt for people; 0 for Ctrl-A, or an exit code."""
-    _put(b"MicroPython on a simulated ESP32; Ctrl-D for a soft reset\n")
+    _put(b"MicroPython on a simulated %s; Ctrl-D for a soft reset\n" % chip.words[6].upper())
     while True:
         lines = []
         while True:
