@@ -25,7 +25,8 @@ class Hardware:
     board    a folder of boards/: its partitions.csv, its board.py, and its chip, from board.json
     factory  the image in ota_0 of a new board; None is this checkout's firmware, as 1.0.0
     blank    a new board as esptool leaves it, and that stays so: MicroPython alone in ota_0, a
-             file system that holds nothing, no need of a thing
+             file system that holds nothing, no need of a thing. A W800's MicroPython has the
+             firmware frozen in, as its file system has no room for that
     raises   SluiceError: a name that no thing has, a board without a partition table
     """
 
@@ -102,7 +103,7 @@ class Hardware:
         return self.home / "blank"
 
     def _factory_image(self, blank: bool) -> bytes:
-        if blank:
+        if blank and self._family is families.ESP32:
             return pack_image("", {}, chip=self._chip_name)
         return self._factory or make_image(FACTORY_VERSION, chip=self._chip_name, board=self.board)
 

@@ -1,6 +1,6 @@
 """Which of the folders of boards/ is at the port.
 
-A board is told by the chip id in the header of the image that it runs.
+A board is told by the header of the image that it runs: it has the chip's id, or is a W800's own.
 """
 
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ SIMULATED = "SIM_"  # what the names of boards begin with that exist in `sluice 
 class Kind:
     """One folder of boards/.
 
-    chip    chip id in the header of its images; None for one that has no such header
+    chip    chip id in the header of its images; for another family the chip's name
     mcu     as MicroPython and esptool call the chip
     offset  where esptool writes MicroPython's firmware.bin; None if it is not esptool's to write
     """
 
     name: str
-    chip: int | None
+    chip: int | str
     mcu: str
     offset: int | None
 
@@ -37,11 +37,11 @@ def named(name: str) -> Kind:
     about = boards.facts(name)
     offset = about.get("deploy_options", {}).get("flash_offset")
     mcu = about["mcu"]
-    chip = CHIPS[mcu].id if mcu in CHIPS else None
+    chip = CHIPS[mcu].id if mcu in CHIPS else mcu
     return Kind(name, chip, mcu, None if offset is None else int(str(offset), 0))
 
 
-def choose(chip: int, wanted: str | None) -> Kind:
+def choose(chip: int | str, wanted: str | None) -> Kind:
     """The board that runs images for `chip`: the one that was named, or the only one.
 
     raises  SluiceError: unknown, another chip, or several to choose from
@@ -53,12 +53,16 @@ def choose(chip: int, wanted: str | None) -> Kind:
         kind = named(wanted)
         if kind.chip != chip:
             raise SluiceError(
-                f"wrong board: {wanted} runs images for chip id {kind.chip}, the board at this "
-                f"port for {chip}{': take ' + names if names else ''}"
+                f"wrong board: {wanted} runs images for {_words(kind.chip)}, the board at this "
+                f"port for {_words(chip)}{': take ' + names if names else ''}"
             )
         return kind
     if not names:
-        raise SluiceError(f"no board in boards/ runs images for chip id {chip}")
+        raise SluiceError(f"no board in boards/ runs images for {_words(chip)}")
     if len(real or fitting) > 1:
         raise SluiceError(f"several boards fit: say --board {names}")
     return (real or fitting)[0]
+
+
+def _words(chip: int | str) -> str:
+    return chip if isinstance(chip, str) else f"chip id {chip}"

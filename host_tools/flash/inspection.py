@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from host_tools.device import otadata
 from host_tools.errors import SluiceError
+from host_tools.image import w800
 from host_tools.image.appimage import MAGIC
 
 OLDEST = (1, 24)  # MicroPython: TLS with certificates checked, asyncio as we use it
@@ -15,7 +16,9 @@ HOW = "docs/getting-started-esp32.md tells how to get one"
 class Found:
     """The answer of on_board.look().
 
-    slots   (type, subtype, address, size, label) of each app partition; None without esp32
+    slots   (type, subtype, address, size, label) of each app partition; None where neither
+            esp32 nor w800 tells them
+    staged  whether it is a W800, whose boot loader copies what is staged
     brings  whether the image that runs has the firmware inside
     free    bytes of the file system, in blocks of `block`
     """
@@ -31,6 +34,7 @@ class Found:
     otadata: tuple[str, ...]
     running: str = ""
     head: str = ""
+    staged: bool = False
 
     @property
     def release(self) -> str:
@@ -38,12 +42,14 @@ class Found:
         return ".".join(map(str, self.version))
 
     @property
-    def chip(self) -> int:
-        """Chip id in the header of the image that runs.
+    def chip(self) -> int | str:
+        """Chip id in the header of the image that runs; "w800" for one of that chip.
 
         raises  SluiceError: no header
         """
         head = bytes.fromhex(self.head)
+        if head.startswith(w800.MAGIC.to_bytes(4, "little")):
+            return w800.CHIP
         if len(head) < 24 or head[0] != MAGIC:
             raise SluiceError(f"the slot {self.running} that runs has no image header")
         return head[12] | head[13] << 8
@@ -93,8 +99,12 @@ def judge(seen: Found) -> None:
             f"this board has MicroPython {seen.release}; 1.24 or later is needed: {HOW}"
         )
     if seen.slots is None:
-        raise SluiceError(f"this board ({seen.machine}) has no esp32 module, so no app slots")
-    if len(seen.ota_slots) < 2 or not seen.otadata:
+        raise SluiceError(
+            f"this board ({seen.machine}) has neither an esp32 nor a w800 module, so no app slots"
+        )
+    if seen.staged:
+        _judge_staged(seen)
+    elif len(seen.ota_slots) < 2 or not seen.otadata:
         there = ", ".join(str(row[4]) for row in seen.slots) or "none"
         raise SluiceError(
             f"no OTA partitions on this board (its app partitions: {there}): "
@@ -104,6 +114,15 @@ def judge(seen: Found) -> None:
         raise SluiceError(
             f"{seen.running} is on trial, and a restart would take it back: "
             "let the agent confirm it first"
+        )
+
+
+def _judge_staged(seen: Found) -> None:
+    there = [str(row[4]) for row in seen.slots or []]
+    if there != ["app", "app_ota"]:
+        raise SluiceError(
+            f"no place for updates on this board (of app and app_ota it has "
+            f"{', '.join(there) or 'none'}): boards/W800/README.md has a partition table"
         )
 
 

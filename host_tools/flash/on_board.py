@@ -10,7 +10,7 @@ from binascii import hexlify
 
 
 def look():
-    """What this board is, as a dict of literals; `slots` is None where there is no esp32."""
+    """What this board is, as a dict of literals; `slots` is None where no module tells them."""
     block, _, _, _, free = os.statvfs("/")[:5]
     seen = {
         "name": sys.implementation.name,
@@ -26,7 +26,7 @@ def look():
     try:
         from esp32 import Partition
     except ImportError:
-        return seen
+        return staged(seen)
     seen["slots"] = [part.info()[:5] for part in Partition.find(Partition.TYPE_APP)]
     here = Partition(Partition.RUNNING)
     seen["running"], head = here.info()[4], bytearray(36)
@@ -34,6 +34,25 @@ def look():
     seen["head"] = hexlify(head).decode()
     for part in Partition.find(Partition.TYPE_DATA, 0):
         seen["otadata"] = (record(part, 0), record(part, 1))
+    return seen
+
+
+def staged(seen):
+    """The same with what a W800 has, if this is one: its slot, and where images are staged."""
+    try:
+        import w800
+    except ImportError:
+        return seen
+    seen["staged"], seen["slots"], head = True, [], bytearray(64)
+    for name in ("app", "app_ota"):
+        try:
+            seen["slots"].append((0, 0) + w800.part_find(name) + (name,))
+        except OSError:  # the table has none
+            continue
+    seen["running"] = "app"
+    for row in seen["slots"][:1]:
+        w800.flash_read(row[2], head)
+    seen["head"] = hexlify(head).decode()
     return seen
 
 
@@ -144,6 +163,11 @@ def set_clock(now):
 
 def ease_watchdog(timeout_ms):
     """Give a watchdog that runs already that long; it cannot be stopped."""
-    from machine import WDT
+    try:
+        from w800 import watchdog
 
-    WDT(timeout=timeout_ms)
+        watchdog(timeout_ms)
+    except ImportError:
+        from machine import WDT
+
+        WDT(timeout=timeout_ms)

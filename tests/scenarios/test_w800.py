@@ -186,6 +186,20 @@ def test_boot_loader_that_does_not_take_the_image_is_told_of(staged):
     assert running(scene) == "1.0.0"
 
 
+def test_new_board_is_flashed_and_takes_an_update(staged):
+    scene = staged()
+    port = scene.folder / "port"
+    scene.board = Board(scene.root, scene.name, board=NAME, heap=HEAP, link=port, blank=True)
+    board = scene.board.start()
+    board.wait_for("simulated W800")
+    line = ("flash", "--port", port, "--thing", scene.name, "--state", scene.root)
+    said = good(*line)
+    assert "board W800, " in said and "brings its own firmware" in said
+    assert f"{scene.name} is ready: its agent waits for jobs" in said
+    assert "nothing to copy" in good(*line, "--board", NAME, "--wait", "0")
+    assert scene.verdict(scene.deploy(new("1.1.0"))).status == "SUCCEEDED", scene.tail
+
+
 def test_prompt_and_doctor_know_that_there_is_no_way_back(staged):
     """And where the journal lies; and leave alone what the boot loader would repair from."""
     scene = staged()

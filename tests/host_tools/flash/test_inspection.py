@@ -45,7 +45,9 @@ def test_board_as_it_should_be_is_taken():
     [
         ({"name": "circuitpython"},                       "runs circuitpython, not MicroPython"),
         ({"version": (1, 23, 0)},                         "MicroPython 1.23.0; 1.24 or later"),
-        ({"slots": None},                                 "no esp32 module"),
+        ({"slots": None},                                 "neither an esp32 nor a w800 module"),
+        ({"slots": [(0, 0, 0xF000, 0xD6000, "app")], "staged": True},
+                                                          "no place for updates.* has app.:"),
         ({"slots": [(0, 0, 65536, 2031616, "factory")]},  r"no OTA partitions.*factory"),
         ({"slots": SLOTS[:1]},                            "no OTA partitions"),
         ({"slots": []},                                   "no OTA partitions.*none"),
@@ -95,7 +97,7 @@ def test_micropython_without_esp32_is_seen_as_that(micropython, arch):
     done = micropython(Path(on_board.__file__).read_text() + "\nprint(repr(look()))\n", arch=arch)
     seen = inspection.found(eval(done.stdout))
     assert seen.slots is None
-    with pytest.raises(SluiceError, match="no esp32 module"):
+    with pytest.raises(SluiceError, match="neither an esp32 nor a w800"):
         inspection.judge(seen)
 
 
@@ -103,7 +105,13 @@ def test_micropython_without_esp32_is_seen_as_that(micropython, arch):
 
 
 @pytest.mark.parametrize(
-    "chip, name", [(0, "ESP32_GENERIC_OTA"), (5, "ESP32_GENERIC_C3"), (9, "ESP32_GENERIC_S3")]
+    "chip, name",
+    [
+        (0, "ESP32_GENERIC_OTA"),
+        (5, "ESP32_GENERIC_C3"),
+        (9, "ESP32_GENERIC_S3"),
+        ("w800", "W800"),
+    ],
 )
 def test_board_is_told_by_its_chip(chip, name):
     assert boards.choose(chip, None).name == name
@@ -117,6 +125,8 @@ def test_simulated_board_can_be_named():
 def test_board_of_another_chip_is_refused_and_the_right_one_named():
     with pytest.raises(SluiceError, match="wrong board: SIM_ESP32.* chip id 0.* 9.*GENERIC_S3"):
         boards.choose(9, "SIM_ESP32")
+    with pytest.raises(SluiceError, match="wrong board: SIM_ESP32.* chip id 0.* w800: take W800"):
+        boards.choose("w800", "SIM_ESP32")
 
 
 def test_several_boards_that_fit_are_named(monkeypatch):
