@@ -9,6 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
+from host_tools import boards
 from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.meter import PARTS
 from host_tools.device.supervisor import Board
@@ -49,7 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if args.app:
         if not args.app.is_file():
             raise SluiceError(f"no such file: {args.app}")
-        factory = make_image(FACTORY_VERSION, app=args.app, board=args.board)
+        chip = boards.chip(args.board)
+        factory = make_image(FACTORY_VERSION, chip=chip, app=args.app, board=args.board)
         if (args.state / "devices" / args.name).exists():
             raise SluiceError(
                 f"{args.name} has an image already: deploy one of `sluice image make --app`"

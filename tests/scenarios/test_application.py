@@ -144,16 +144,20 @@ def test_example_runs_beside_an_update_of_full_size_with_a_heap_of_80_kb(cloud, 
     assert not any("MemoryError" in line for line in board.lines)
 
 
-def test_new_board_runs_an_application_and_a_flashed_one_keeps_its_own(cloud, stage, tmp_path):
+@pytest.mark.parametrize("board", ["SIM_ESP32", "SIM_W800"])
+def test_new_board_runs_an_application_and_a_flashed_one_keeps_its_own(
+    cloud, stage, tmp_path, board
+):
     scene = stage(cloud)
-    line = ("device", "run", scene.name, "--state", scene.root, "--app")
+    scene.board = type(scene.board)(scene.root, scene.name, board=board)
+    line = ("device", "run", scene.name, "--state", scene.root, "--board", board, "--app")
     code, _, error = sluice(*line, tmp_path / "none.py")
     assert (code, error.count("\n")) == (1, 1) and "no such file" in error
     command = [sys.executable, "-m", "host_tools.cli", *map(str, line), str(EXAMPLE)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as board:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
-            assert any("app reading 1" in text for text in board.stdout)
+            assert any("app reading 1" in text for text in running.stdout)
         finally:
-            board.terminate()
+            running.terminate()
     code, _, error = sluice(*line, EXAMPLE)
     assert (code, error.count("\n")) == (1, 1) and "has an image already" in error
