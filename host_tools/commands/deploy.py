@@ -15,6 +15,7 @@ from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
 from host_tools.fleet.provision import imagined
 from host_tools.fleet.update import File, by_signer, offer, own_signature, upload
+from host_tools.image.plain import plain_file
 from host_tools.signing import digest, load_key
 
 BUCKET = "sluice-images"
@@ -59,15 +60,16 @@ def run(args: argparse.Namespace) -> int:
     job = settings.settings(args)
     cloud = reach(args, wanted)
     bucket, role = args.bucket or BUCKET, args.role or ROLE
-    parts = [(args.image, None), *map(part, args.file)]
-    signed = [(path, place, signature(args, path, bucket)) for path, place in parts]
-    with plainly():
-        arns = targets.arns(cloud.iot, wanted)
-        files = [
-            File(path, upload(cloud, path, bucket, args.new_bucket), signing, place)
-            for path, place, signing in signed
-        ]
-        name = offer(cloud, files, arns, args.protocol, role, job)
+    with plain_file(args.image) as image:
+        parts = [(image, None), *map(part, args.file)]
+        signed = [(path, place, signature(args, path, bucket)) for path, place in parts]
+        with plainly():
+            arns = targets.arns(cloud.iot, wanted)
+            files = [
+                File(path, upload(cloud, path, bucket, args.new_bucket), signing, place)
+                for path, place, signing in signed
+            ]
+            name = offer(cloud, files, arns, args.protocol, role, job)
     if cloud.rehearsal:
         return 0
     print(name, flush=True)

@@ -12,6 +12,7 @@ from host_tools.errors import SluiceError
 from host_tools.image import Image, make_image, read_image
 from host_tools.image.build import SIMULATED
 from host_tools.image.modules import SELF_TESTS
+from host_tools.image.plain import plain_image
 from host_tools.image.seal import unsealed
 
 
@@ -65,15 +66,19 @@ def _show(args: argparse.Namespace) -> None:
     except OSError as error:
         raise SluiceError(f"cannot read {args.file}: {error.strerror}") from error
     try:
-        image = read_image(data)
+        plain = plain_image(data)
+        image = read_image(plain)
     except SluiceError as error:
         raise SluiceError(f"{args.file}: {error}") from error
     found = unsealed(data)
     seal = f"{found[1]}, over the first {found[0]:,} bytes" if found else None
+    packed = None if plain is data else len(data)
     if args.json:
-        print(json.dumps(_facts(image) | {"seal": seal}))
-    else:
-        print(_text(image) + (f"\nseal     {seal}" if seal else ""))
+        print(json.dumps(_facts(image) | {"seal": seal, "packed": packed}))
+        return
+    print(_text(image) + (f"\nseal     {seal}" if seal else ""))
+    if packed:
+        print(f"packed   {packed:,} bytes; signed and sent is the plain image inside")
 
 
 def _facts(image: Image) -> dict:

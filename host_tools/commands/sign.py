@@ -3,12 +3,13 @@
 ECDSA P-256 over SHA-256 in DER, or RSA PKCS#1 v1.5 over SHA-256, as the key is. With --new-key the
 key is made first, and beside it the certificate that a board needs to check what it signs. With
 --embed the image is written once more, its signature behind it, for orders which have no place
-for one.
+for one. Of a compressed W800 image the plain one inside is signed, and written.
 """
 
 import argparse
 from pathlib import Path
 
+from host_tools.image.plain import plain_file
 from host_tools.image.seal import sealed
 from host_tools.signing import digest, load_key, new_key, sign_base64, write_new
 
@@ -25,9 +26,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """`sign`."""
     digest(args.image)  # an image that cannot be read must not leave a key behind
-    if args.new_key:
-        new_key(args.key)
-    key = load_key(args.key)
-    if args.embed:
-        write_new(args.embed, sealed(args.image.read_bytes(), key))
-    print(sign_base64(args.image, key))
+    with plain_file(args.image) as image:
+        if args.new_key:
+            new_key(args.key)
+        key = load_key(args.key)
+        if args.embed:
+            write_new(args.embed, sealed(image.read_bytes(), key))
+        print(sign_base64(image, key))

@@ -2,6 +2,8 @@
 
 appimage  what ESP-IDF checks; runs on the device too
 archive   the modules inside the data segment
+w800      W800 images: made, read, unwrapped
+plain     the image of a file, as it is signed and sent
 modules   what goes into an image, compiled
 build     make_image, pack_image
 inspect   read_image

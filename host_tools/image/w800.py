@@ -7,6 +7,7 @@ Source: WinnerMicro wm_iot_sdk, image header.
 """
 
 import binascii
+import lzma
 import random
 import struct
 
@@ -21,9 +22,13 @@ MAGIC = 0xA0FFFF9F
 HEADER = 64  # bytes
 GAP = 0x400  # bytes from the header to the body, where it runs
 USER = 1  # type of an image, in the attributes
+XZ = 0x100000  # attributes: the body is compressed so
 VERSION_MAX = 15  # bytes, and a zero
 XIP = 0x08000000  # address of the flash's first byte
 _FORM = "<8I16s3I"
+_STRANGE = 0x310010  # attributes: encrypted, gzip, any compression
+_PLAIN_MAX = 4 * 1024 * 1024  # bytes: more than the flash of any has
+_XZ_MEMORY = 16 * 1024 * 1024  # bytes; the vendor's dictionary has 32 KiB
 _CHECKED = 60  # bytes that the header's own CRC is over
 
 
@@ -64,6 +69,11 @@ def read(data: bytes) -> dict:
 
     raises   ValueError with a short reason, when it is none or not whole
     """
+    return _read(data, 0)
+
+
+def _read(data: bytes, packed: int) -> dict:
+    """The same of an image whose attributes say that it is packed so: 0 or XZ."""
     if len(data) < HEADER:
         raise ValueError("truncated")
     magic, attributes, address, length, _, _, body_crc, _, version, *_ = struct.unpack_from(
@@ -73,7 +83,7 @@ def read(data: bytes) -> dict:
         raise ValueError("not a W800 image")
     if crc(data[:_CHECKED]) != struct.unpack_from("<I", data, _CHECKED)[0]:
         raise ValueError("the header's CRC is wrong")
-    if attributes & 0xF != USER or attributes >> 16 & 0x31 or attributes & 0x10:
+    if attributes & 0xF != USER or attributes & _STRANGE != packed:
         raise ValueError(f"attributes 0x{attributes:x} are not those of a plain user image")
     body = data[HEADER : HEADER + length]
     if len(body) != length:
@@ -86,3 +96,33 @@ def read(data: bytes) -> dict:
         "body": body,
         "crc": body_crc,
     }
+
+
+def unwrapped(data: bytes) -> bytes:
+    """The plain image inside the vendor's `_ota.img`; any other data as it is.
+
+    Such a file is a header of the same form, and behind it the whole of a plain image, header and
+    body, compressed by xz. It was not tried on one that the vendor's tools made: the form is that
+    of its documentation, whether the CRC is of what is compressed that of its OTA code.
+
+    raises   ValueError with a short reason: not whole, or no plain image is inside
+    """
+    if len(data) < HEADER or struct.unpack_from("<I", data)[0] != MAGIC:
+        return data
+    if struct.unpack_from("<I", data, 4)[0] & _STRANGE != XZ:
+        return data
+    body = _read(data, XZ)["body"]
+    unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+    try:
+        plain = unpacker.decompress(body, _PLAIN_MAX)
+    except lzma.LZMAError as error:
+        raise ValueError(f"its xz is bad: {error}") from None
+    if not unpacker.eof:
+        raise ValueError("its xz is cut short, or too large")
+    if unpacker.unused_data.strip(b"\xff"):  # padded to four bytes
+        raise ValueError("there is more in it than one image")
+    try:
+        read(plain)
+    except ValueError as error:
+        raise ValueError(f"the image inside is bad: {error}") from None
+    return plain

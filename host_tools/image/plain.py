@@ -1,0 +1,45 @@
+"""The image that a file brings, as it is signed and sent.
+
+Usually that is the file. WinnerMicro's tools also make compressed images, `…_ota.img`, that a
+board does not take, as it cannot look into them: of such a one it is the plain image inside.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from host_tools.errors import SluiceError
+from host_tools.image import w800
+
+
+def plain_image(data: bytes) -> bytes:
+    """The same of a file's bytes; SluiceError for a compressed image that is not whole."""
+    try:
+        return w800.unwrapped(data)
+    except ValueError as error:
+        raise SluiceError(f"the compressed image is bad: {error}") from None
+
+
+@contextmanager
+def plain_file(path: Path) -> Iterator[Path]:
+    """The file; of a compressed image a temporary one, which is told on stderr.
+
+    raises  SluiceError: it cannot be read, or is a compressed image that is not whole
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise SluiceError(f"cannot read the image {path}: {error.strerror}") from None
+    plain = plain_image(data)
+    if plain is data:
+        yield path
+        return
+    print(
+        f"{path} is compressed: taken is the image inside, {len(plain):,} bytes", file=sys.stderr
+    )
+    with tempfile.TemporaryDirectory(prefix="sluice-plain-") as folder:
+        inside = Path(folder, path.name)
+        inside.write_bytes(plain)
+        yield inside
