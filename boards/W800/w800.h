@@ -16,7 +16,9 @@ int sluice_w800_flash_read(uint32_t offset, uint8_t *into, size_t size);
 int sluice_w800_flash_write(uint32_t offset, const uint8_t *data, size_t size);
 int sluice_w800_flash_erase(uint32_t offset, uint32_t size);
 
-// Through the boot loader.
+// Through the boot loader. The vendor's OTA code sets reboot reason 5 (OTA) before its reset; whether
+// the boot loader looks for a staged image without it is not documented. So set it at every reset, as
+// the agent does not say which of them follows an update.
 void sluice_w800_reboot(void) __attribute__((noreturn));
 
 // Keys have at most 15 characters, values up to 1,024 bytes. Getting a key that is not there gives

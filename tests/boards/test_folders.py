@@ -1,14 +1,20 @@
 """The files of every folder of boards/: layouts that add up, words that MicroPython knows."""
 
+import re
+import shutil
+import subprocess
+
 import esptool.targets as targets
 import pytest
 
 from host_tools import boards
+from host_tools.compile import ROOT
 from host_tools.device import partitions, wmtable
 from host_tools.device.norflash import SECTOR
 from host_tools.errors import SluiceError
 from host_tools.image.build import CHIPS
 
+SIMULATED = ROOT / "host_tools/device/shims/w800.py"
 NAMES = sorted(file.name for file in boards.BOARDS.iterdir() if file.is_dir())
 ESP32 = [name for name in NAMES if boards.chip(name) in CHIPS]
 BUILT = [name for name in ESP32 if not name.startswith("SIM_")]
@@ -156,3 +162,20 @@ def test_layout_that_does_not_add_up_is_refused(tmp_path, row, fault):
     file.write_text(f"app, app, ota_0, 0x10000, 0x10000\n{row}\n")
     with pytest.raises(Exception, match=fault):
         partitions.read_csv(file)
+
+
+W800 = boards.folder("W800")
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
+def test_interface_of_a_w800_port_is_c():
+    command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c"]
+    done = subprocess.run([*command, W800 / "w800.h"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_interface_of_a_w800_port_is_the_same_in_words_in_c_and_in_the_simulation():
+    words = re.findall(r"^\| `(\w+)\(", (W800 / "README.md").read_text(), re.M)
+    in_c = re.findall(r"sluice_w800_(\w+)\(", (W800 / "w800.h").read_text())
+    simulated = re.findall(r"^def ([a-z]\w+)\(", SIMULATED.read_text(), re.M)
+    assert sorted(words) == sorted(in_c) == sorted(simulated)
