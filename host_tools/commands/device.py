@@ -14,7 +14,7 @@ from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.meter import PARTS
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
-from host_tools.image import make_image
+from host_tools.image import make_image, w800
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,7 +28,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--cut-at", type=int, metavar="N", help="cut power at flash operation N")
     row.add_argument("--cut-part", choices=PARTS, default="nothing", help="of operation N")
     row.add_argument(
-        "--frozen", action="store_true", help="run the image's modules in place, not in the heap"
+        "--frozen",
+        action="store_true",
+        help="run the image's modules in place, not in the heap; a W800 always does",
     )
     row.add_argument(
         "--blank", action="store_true", help="a new board with MicroPython and nothing else on it"
@@ -46,11 +48,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Until the board ends, or a signal."""
-    factory = None
+    factory, chip = None, boards.chip(args.board)
     if args.app:
         if not args.app.is_file():
             raise SluiceError(f"no such file: {args.app}")
-        chip = boards.chip(args.board)
         factory = make_image(FACTORY_VERSION, chip=chip, app=args.app, board=args.board)
         if (args.state / "devices" / args.name).exists():
             raise SluiceError(
@@ -64,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
         cut_at=args.cut_at,
         cut_part=args.cut_part,
         link=args.pty,
-        frozen=args.frozen,
+        frozen=args.frozen or chip == w800.CHIP,
         factory=factory,
         blank=args.blank,
         download=args.download,

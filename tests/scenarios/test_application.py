@@ -157,6 +157,7 @@ def test_new_board_runs_an_application_and_a_flashed_one_keeps_its_own(
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert any("app reading 1" in text for text in running.stdout)
+            assert (scene.board.home / "rom.bin").exists() == (board == "SIM_W800")
         finally:
             running.terminate()
     code, _, error = sluice(*line, EXAMPLE)

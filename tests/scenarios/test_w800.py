@@ -27,9 +27,9 @@ def new(version: str, size: int = SMALL, **more) -> bytes:
 def staged(cloud, stage) -> Callable[..., Stage]:
     """A function: (**config) → a stage with a simulated W800, switched off."""
 
-    def make(**config) -> Stage:
+    def make(heap: str = HEAP, frozen: bool = False, **config) -> Stage:
         scene = stage(cloud, **config)
-        scene.board = Board(scene.root, scene.name, board=NAME, heap=HEAP)
+        scene.board = Board(scene.root, scene.name, board=NAME, heap=heap, frozen=frozen)
         return scene
 
     return make
@@ -64,8 +64,8 @@ def test_update_is_copied_over_what_ran_and_told_after_it_runs(staged, spy, size
     assert board.meter.lossy == 0
 
 
-def test_updates_one_after_the_other(staged):
-    scene = staged()
+def test_updates_one_after_the_other_as_device_run_has_it(staged):
+    scene = staged(heap="80k", frozen=True)
     scene.power_on()
     for version in ("1.1.0", "1.2.0", "1.3.0"):
         fresh = new(version)

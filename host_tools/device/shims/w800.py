@@ -84,18 +84,24 @@ def feed():
     chip.timer(_fed_ms)
 
 
+def _bytes(offset, size):
+    found = bytearray(size)
+    chip.flash.read(offset, memoryview(found))
+    return bytes(found)
+
+
 def _records():
-    """(sector, number, key, value) of each record that is whole."""
+    """(sector, number, key, value) of each record that is whole; no more of a sector is read, as
+    this heap is the firmware's."""
     offset, size = part_find("nvs")
-    raw = memoryview(bytearray(chip.SECTOR))
     for sector in range(offset, offset + size, chip.SECTOR):
-        chip.flash.read(sector, raw)
-        crc, number, first, second = struct.unpack_from("<4I", raw, 0)
-        middle = _RECORD + first
-        if max(first, second, middle + second) > chip.SECTOR:
+        head = _bytes(sector, _RECORD)
+        crc, number, first, second = struct.unpack("<4I", head)
+        if max(first, second, _RECORD + first + second) > chip.SECTOR:
             continue
-        if crc == crc32(raw[4 : middle + second]):
-            yield sector, number, bytes(raw[_RECORD:middle]), bytes(raw[middle : middle + second])
+        both = _bytes(sector + _RECORD, first + second)
+        if crc == crc32(both, crc32(head[4:])):
+            yield sector, number, both[:first], both[first:]
 
 
 def kv_get(key, /):
