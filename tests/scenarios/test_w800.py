@@ -82,7 +82,7 @@ import asyncio
 
 async def healthy():
     print("asked")
-    await asyncio.sleep(1)
+    await asyncio.sleep(2)
     return True
 """
 
@@ -163,14 +163,19 @@ def test_image_that_hangs_or_resets_the_board_is_left_without_its_application(st
     assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
 
 
-def test_power_cuts_in_its_first_boot_do_not_make_a_good_image_bad(staged):
+def test_interruptions_of_its_first_boot_do_not_make_a_good_image_bad(staged):
     scene = staged()
+    port = scene.folder / "port"
+    scene.board = Board(scene.root, scene.name, board=NAME, heap=HEAP, link=port)
     board = scene.power_on()
     job = scene.deploy(new("1.1.0", app=SLOW))
-    for _ in range(2):
-        seen = len(board.lines)
-        board.wait_for("^asked", 60, after=seen)
-        board.cut_power()
+    board.wait_for("^asked", 60)
+    board.cut_power()
+    board.wait_for("^asked", 60, after=len(board.lines))
+    person = Person(port)
+    assert "The watchdog resets the board in 300 s" in person.interrupt()
+    person.say("aws_job.start()", b"soft reboot")
+    person.close()
     verdict = scene.verdict(job)
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
 
