@@ -47,7 +47,10 @@ def _counted(slots, board):
     count = count if name == slots.running else 0
     if plug_in("ota.states.booting", "first")(journal, slots):
         count = min(count, _STARTS) + 1
-        journal.write(starts=(slots.running, count))
+        try:
+            journal.write(starts=(slots.running, count))
+        except OSError as error:  # the medium is full: the agent can still be reached
+            log.e("start not counted", error)
     elif count <= _STARTS:
         count = 0
     let_go("ota.states.booting", "ota.table")
