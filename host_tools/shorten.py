@@ -1,34 +1,58 @@
-"""Private names of a device module, made short before it is compiled.
+"""Private names of a device module, changed before it is compiled to such as cost no RAM.
 
 MicroPython interns every name of a module that it loads into the heap, and keeps it until the
-reset; past 620 names, its table of them grows by 4,800 bytes in one piece. A private name
-means nothing outside of its module, so each module's become `_a`, `_b`, … and all modules share
-them. What is frozen into an image of MicroPython itself keeps its names: there they lie in flash.
+reset; past 620 names, its table of them grows by 4,800 bytes in one piece. A private name means
+nothing outside of its module, nor does a public one that nobody else speaks of. So they become
+names that MicroPython has built in and, when these are used up, `_a`, `_b`, … which all modules
+share. What is frozen into an image of MicroPython itself keeps its names: there they lie in flash.
 
-Tracebacks show the short names; `python -m host_tools.shorten FILE` tells which is which.
+Tracebacks show the new names, which mean nothing; `python -m host_tools.shorten FILE` tells which
+is which.
 """
 
 import argparse
 import ast
+import io
 import itertools
+import os
 import re
+import socket
+import ssl
 import string
 import sys
+import time
+import types
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from host_tools.errors import SluiceError
 
+# Built into MicroPython: of str, list, dict, set, deque and math. A board that lacks one has one
+# name more to keep, and works all the same.
+_SPARE = """
+acos asin atan ceil cos degrees exp fabs floor fmod frexp isfinite isinf isnan ldexp modf radians
+sin sqrt tan trunc copysign appendleft popleft difference discard intersection issubset issuperset
+union symmetric_difference isdisjoint fromkeys popitem rsplit splitlines
+"""
+PRIVATE = _SPARE.split()
+ARGUMENTS = ("atan2", "center", "setdefault", "islower", "isspace", "isupper", "pi", "cosh")
 
-def shortened(source: str, named: Collection[str] | None = None) -> str:
+# What the interpreter's own objects have: such a name may be theirs, where a module uses it.
+_FOREIGN = (str, bytes, bytearray, list, dict, set, tuple, int, memoryview, io.BytesIO)
+_FOREIGN += (socket.socket, ssl.SSLSocket, ssl.SSLContext, types.CoroutineType, os, sys, time)
+FOREIGN = {name for owner in _FOREIGN for name in dir(owner)}
+
+
+def shortened(source: str, named: Collection[str] | None = None, own: Collection[str] = ()) -> str:
     """The module with its private names made short, and without its docstrings.
 
     named    names of arguments that stay; None: all of them do
+    own      public names that are as good as private: see `own_names`
     raises   SluiceError when a text speaks of a private name among other words: whether it is to
              be replaced there nobody can tell
     """
     tree = ast.parse(source)
-    short = names(tree)
+    short = names(tree, own)
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value.value = 0  # a docstring; the compiler leaves it out
@@ -47,14 +71,52 @@ def named(sources: Iterable[str]) -> set[str]:
     return {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg}
 
 
-def names(tree: ast.Module) -> dict[str, str]:
-    """{private name that the module defines: its short one}, in the order of their coming.
+def own_names(source: str, spoken: Collection[str]) -> set[str]:
+    """Public names of functions, attributes and variables of a module that only it speaks of.
+
+    spoken   the words of everything else that could: other modules, boards, documentation
+    """
+    tree = ast.parse(source)
+    defined = {
+        node.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    defined |= {
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
+    }
+    defined |= {
+        target.id
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    texts = {
+        word
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        for word in re.findall(r"\w+", node.value)
+    }
+    return {
+        name
+        for name in defined - texts - FOREIGN
+        if name not in spoken and not name.startswith("_")
+    }
+
+
+def names(tree: ast.Module, own: Collection[str] = ()) -> dict[str, str]:
+    """{name of the module's own: its short one}, in the order of their coming.
 
     Constants stay as they are: the compiler puts their values in their places.
     """
     constants = set(_constants(tree))
     defined = [
-        name for name in dict.fromkeys(_defined(tree)) if _private(name) and name not in constants
+        name
+        for name in dict.fromkeys(_defined(tree))
+        if (_private(name) or name in own) and name not in constants
     ]
     taken = {name for node in ast.walk(tree) for name in _words(node)} - set(defined)
     short = (name for name in _short() if name not in taken)
@@ -66,7 +128,8 @@ def _private(name: str) -> bool:
 
 
 def _short() -> Iterator[str]:
-    """_a … _z, then _aa …"""
+    """What is built in, then _a … _z, then _aa …"""
+    yield from PRIVATE
     for size in itertools.count(1):
         for letters in itertools.product(string.ascii_lowercase, repeat=size):
             yield "_" + "".join(letters)
@@ -141,8 +204,8 @@ class _Arguments(ast.NodeTransformer):
         for argument in plain:
             if argument.arg != "self" and argument.arg not in self._named:
                 count += 1
-                self._numbers[argument.arg] = f"_{count}"
-                argument.arg = f"_{count}"
+                new = ARGUMENTS[count - 1] if count <= len(ARGUMENTS) else f"_{count}"
+                self._numbers[argument.arg] = argument.arg = new
         inside = [node.body] if isinstance(node, ast.Lambda) else node.body
         done = [self.visit(part) for part in inside]
         node.body = done[0] if isinstance(node, ast.Lambda) else done
@@ -171,7 +234,10 @@ def main() -> int:
     """Print which short name is which."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="a module of firmware/")
-    for name, short in names(ast.parse(parser.parse_args().file.read_text())).items():
+    from host_tools.compile import own  # which needs this module itself
+
+    file = parser.parse_args().file.resolve()
+    for name, short in names(ast.parse(file.read_text()), own(file)).items():
         print(f"{short:4} {name}")
     return 0
 

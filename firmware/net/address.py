@@ -7,6 +7,7 @@ from micropython import const
 
 from ota.errors import Fail
 
+_SPECIAL = b'?@[]\\"<>'
 _LONGEST = const(2_048)  # characters of an address
 
 
@@ -17,8 +18,8 @@ def split(url):
     start = len(url) if start < 0 else start
     scheme, host = url[: max(mark, 0)], url[mark + 3 : start]
     name, colon, port = host.partition(":")
-    plain = all("!" <= c <= "~" and c != "#" for c in url) and len(url) <= _LONGEST
-    if scheme not in ("http", "https") or not plain or any(c in host for c in '?@[]\\"<>'):
+    plain = all(32 < c < 127 and c != 35 for c in url.encode()) and len(url) <= _LONGEST
+    if scheme not in ("http", "https") or not plain or any(c in _SPECIAL for c in host.encode()):
         raise Fail("not an address of a file")
     if not name or colon and not (port.isdigit() and len(port) <= 5):
         raise Fail("not an address of a file")

@@ -31,10 +31,16 @@ def field(document, key, kind, low=None, high=None, default=None):
     return value
 
 
+def hexadecimal(text):
+    """True for digits of that, in lower case."""
+    return all(c in b"0123456789abcdef" for c in text.encode())
+
+
 def address(document, key):
     """A checked http or https address: printable ASCII, no spaces. Raises Refuse."""
     url = field(document, key, str, 1, _URL_MAX)
-    if url.partition("://")[0] not in ("http", "https") or not all("!" <= c <= "~" for c in url):
+    plain = all(32 < c < 127 for c in url.encode())
+    if url.partition("://")[0] not in ("http", "https") or not plain:
         raise Refuse("not an address of a file at", key)
     return url
 

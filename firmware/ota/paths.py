@@ -13,7 +13,7 @@ import os
 from micropython import const
 
 from ota.errors import Refuse
-from ota.fields import field
+from ota.fields import field, hexadecimal
 from ota.loading import plug_in
 from ota.staged import FOLDER, blocks, lacking
 
@@ -36,7 +36,7 @@ def confined(text, folder="/"):
     """
     if not text.startswith("/"):
         text = folder + "/" + text
-    if text.endswith("/") or not all(" " <= c <= "~" and c != "\\" for c in text):
+    if text.endswith("/") or not all(32 <= c < 127 and c != 92 for c in text.encode()):
         raise Refuse("not the path of a file")
     path = _plain(text)
     names = path[1:].lower().split("/")
@@ -60,7 +60,7 @@ def checksum(entry, file):
             raise Refuse("checksum algorithm", name)
         entry = {"sha256": field(field(found, "inline", dict), "value", str, _HEX, _HEX)}
     value = field(entry, "sha256", str, _HEX, _HEX, default="").lower()
-    if not all(c in "0123456789abcdef" for c in value):
+    if not hexadecimal(value):
         raise Refuse("job document lacks or misstates", "checksum")
     file.sha256 = value or None
 

@@ -39,7 +39,8 @@ ota/operations/echo.py is the one to copy.
 # fmt: off
 DIALECTS = {  # config "dialect" → its class, its module, what that needs
     "aws_jobs": ("AWSJobs", "ota.dialects.aws_jobs", "ota.dialects.aws_updates",
-                 "ota.dialects.aws_shadow", "ota.dialects.aws_pending"),
+                 "ota.dialects.aws_shadow", "ota.dialects.aws_version",
+                 "ota.dialects.aws_pending"),
     "product": ("Product", "ota.dialects.product", "ota.dialects.product_orders",
                 "ota.dialects.product_words"),
 }

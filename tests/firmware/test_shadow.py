@@ -147,13 +147,6 @@ def test_report_under_a_key_of_the_users_and_to_a_named_shadow():
     assert reported["fw"] == "2.0.0" and "version" not in reported
 
 
-def test_report_of_the_version_alone_is_made_once_and_asks_nothing():
-    board = Board(Cloud(), "", "fw")
-    assert board.look() == [{"reported": {"fw": "2.0.0"}}]
-    board.connect()
-    assert len(board.cloud.reports) == 1 and not board.agent.link.sinks
-
-
 def test_report_is_made_at_every_connect_and_else_when_something_changed():
     board = Board(Cloud())
     assert len(board.look()) == 1

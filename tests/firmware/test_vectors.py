@@ -11,7 +11,7 @@ from binascii import a2b_base64
 from doubles import Flash, Link, run
 
 from net.packets import PUBLISH, matches, packet, text
-from ota.dialects import aws_shadow
+from ota.dialects import aws_version
 from ota.dialects.aws_jobs import AWSJobs
 from ota.dialects.aws_pending import describe_job, pending_jobs
 from ota.image import Image
@@ -149,7 +149,7 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
         class slots:
             version = "1.0.0"
 
-    run(aws_shadow.report(Agent, [None, "", key, "board", "config"], None))
+    run(aws_version.report(Agent, [None, "", key], None))
     assert told == [(said["topic"], {"state": {"reported": {key: version.lstrip("v")}}})]
 
 

@@ -1,12 +1,13 @@
 """Private names and arguments of device modules, made short: the module does what it did."""
 
 import ast
+from pathlib import Path
 
 import pytest
 
-from host_tools.compile import firmware_sources
+from host_tools.compile import firmware_sources, own
 from host_tools.errors import SluiceError
-from host_tools.shorten import named, names, shortened
+from host_tools.shorten import ARGUMENTS, PRIVATE, named, names, own_names, shortened
 
 MODULE = '''
 """A module with _private words in its docstring."""
@@ -68,8 +69,40 @@ def test_text_that_may_mean_a_private_name_is_refused():
 
 
 def test_short_name_is_no_name_that_the_module_uses_already():
-    (short,) = names(ast.parse("_mine = foreign._a\n")).values()
-    assert short == "_b"
+    first, second = PRIVATE[:2]
+    (short,) = names(ast.parse(f"_mine = foreign.{first}\n")).values()
+    assert short == second
+
+
+def test_names_that_are_built_in_come_first_and_then_short_ones():
+    source = "".join(f"_name{number} = {number}\n" for number in range(len(PRIVATE) + 2))
+    assert list(names(ast.parse(source)).values()) == [*PRIVATE, "_a", "_b"]
+    assert len(set(PRIVATE) | set(ARGUMENTS)) == len(PRIVATE) + len(ARGUMENTS)
+
+
+def test_names_are_built_into_micropython(micropython):
+    """What is interned already costs nothing: the table of names does not grow by them."""
+    words = " ".join([*PRIVATE, *ARGUMENTS])
+    script = (
+        "import micropython\n"
+        "words = %r\n"
+        "micropython.qstr_info()\n"
+        "for word in words.split():\n"
+        "    getattr(micropython, word, None)\n"
+        "micropython.qstr_info()\n"
+    )
+    before, after = micropython(script % words).stdout.splitlines()[:2]
+    grown = [int(line.split("n_qstr=")[1].split(",")[0]) for line in (before, after)]
+    assert grown[0] == grown[1]
+
+
+def test_public_name_that_nobody_else_speaks_of_is_the_modules_own():
+    source = "def alone():\n    return other() + known['word']\ndef word():\n    pass\n"
+    source += "def other():\n    return 'text'.split()\ndef split():\n    pass\n"
+    assert own_names(source, {"other"}) == {"alone"}  # not `word`, a text, nor `split`, a method
+    assert "alone" not in shortened(source, (), {"alone"})
+    for name, file in firmware_sources().items():
+        assert Path(name).stem not in own(file), "who loads a state asks for it by its name"
 
 
 def test_modules_of_the_device_use_no_private_name_of_another():

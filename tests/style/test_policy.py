@@ -46,6 +46,9 @@ WORDS: dict[str, dict[str, list[str]]] = {
         "/get":                 ["P jobs/j-1/get"],
         "jobs/get refused": [],
     },
+    "dialects/aws_version.py": {
+        "$aws/things/%s/shadow/update": ["P shadow/update"],
+    },
     "dialects/aws_shadow.py": {
         "$aws/things/%s/%s/": [], "shadow/name/": [],
         "/accepted":            ["P shadow/get", "P shadow/name/n/get",

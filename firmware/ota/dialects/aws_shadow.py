@@ -32,36 +32,32 @@ async def report(agent, words, ring):
     """Take what is desired and report what is.
 
     words    list, kept from one time to the next: hash of what was reported (1: report it again,
-             None: nothing was); name of the shadow ("classic": the one without a name, "": that
-             one, and nothing but the version); key of the version; name of the board; path of the
-             module whose `adopt(settings, wanted)` puts settings in force
+             None: nothing was); name of the shadow ("classic": the one without a name); key of the
+             version; name of the board; path of the module whose `adopt(settings, wanted)` puts
+             settings in force
     ring     function that stays, as nothing of this module does: for a notice
     raises   Retry when the session is lost
     """
     link, told, name = agent.link, words[0], words[1]
-    path = "shadow/name/" + name if name not in ("", "classic") else "shadow"
+    path = "shadow" if name == "classic" else "shadow/name/" + name
     path = "$aws/things/%s/%s/" % (agent.settings["thing"], path)
-    state, hash = {words[2]: agent.slots.version or "unknown"}, 0
-    if name:
-        if told is None:
-            await link.subscribe(path + "update/delta", ring, 1, 0)
-        agent.seen = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
-        _, answer = await _answer(link, path + "get", b"", _LIMIT)
-        refused, settings = _adopt(agent, words[4], answer)
-        state["board"], state["settings"], state["refused"] = words[3], settings, refused or None
-        _describe(agent, state)
-        hash = crc32(json.dumps(state))
-        state["free"] = gc.mem_free()  # always another: no reason to report
-    if hash != told and await _tell(link, path + "update", state, name):
+    if told is None:
+        await link.subscribe(path + "update/delta", ring, 1, 0)
+    agent.seen = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
+    _, answer = await _answer(link, path + "get", b"", _LIMIT)
+    refused, settings = _adopt(agent, words[4], answer)
+    state = {words[2]: agent.slots.version or "unknown", "board": words[3], "settings": settings}
+    state["refused"] = refused or None
+    _describe(agent, state)
+    hash = crc32(json.dumps(state))
+    state["free"] = gc.mem_free()  # always another: no reason to report
+    if hash != told and await _tell(link, path + "update", state):
         words[0] = hash
 
 
-async def _tell(link, topic, state, name):
+async def _tell(link, topic, state):
     """False when it was refused: then it is told with the next reason to look, not before."""
     report = json.dumps({"state": {"reported": state}})
-    if not name:
-        await link.deliver(topic, report)
-        return True
     taken, answer = await _answer(link, topic, report, _REFUSAL)
     if not taken:
         log.w("not told:", bytes(answer or b"too large"))

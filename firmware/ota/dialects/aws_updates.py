@@ -95,8 +95,8 @@ def details(step, info):
     words["updated_by"] = _version32(info.get("running") or "")
     details = {}
     for key, form in list(WIRE[step][1].items())[:_PAIRS]:
-        text = "".join(c if " " <= c < "\x7f" else "?" for c in form.format(**words)[:_VALUE])
-        details[key] = text or "-"
+        text = form.format(**words)[:_VALUE].encode()
+        details[key] = bytes(c if 32 <= c < 127 else 63 for c in text[:_VALUE]).decode() or "-"
     return details
 
 

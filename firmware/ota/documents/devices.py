@@ -12,7 +12,7 @@ source   document 004; ota.dialects.product makes such documents
 import hashlib
 
 from ota.errors import Refuse
-from ota.fields import address, field, signed
+from ota.fields import address, field, hexadecimal, signed
 from ota.job import File
 
 _IMAGE_MAX = 24 * 1024 * 1024  # bytes; a slot is smaller
@@ -45,7 +45,7 @@ def file_of(entry):
     file = File(field(entry, "file_size", int, 1, _IMAGE_MAX), "http_range")
     file.url = address(entry, "file_url")
     file.md5 = field(entry, "md5", str, 32, 32).lower()
-    if not all(c in "0123456789abcdef" for c in file.md5):
+    if not hexadecimal(file.md5):
         raise Refuse("job document lacks or misstates", "md5")
     if not hasattr(hashlib, "md5"):
         raise Refuse("no md5 on this board")

@@ -54,7 +54,7 @@ def _check(job, name, function):
 
 def _plain(name):
     """True for ASCII letters, digits and underscores, a letter first."""
-    for c in name:
-        if not ("a" <= c <= "z" or "A" <= c <= "Z" or "0" <= c <= "9" or c == "_"):
-            return False
-    return name[0].isalpha()
+    text = name.encode()
+    return 65 <= text[0] & 0xDF <= 90 and all(
+        65 <= c & 0xDF <= 90 or 48 <= c <= 57 or c == 95 for c in text
+    )

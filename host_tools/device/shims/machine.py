@@ -2,7 +2,15 @@
 
 import sim_chip as chip
 
-PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+_CAUSES = b"PWRON_RESET HARD_RESET WDT_RESET DEEPSLEEP_RESET SOFT_RESET"
+
+
+def __getattr__(name):
+    """The causes of a reset, from 1 on: constants that cost no names, as in C."""
+    causes = _CAUSES.split()
+    if name.encode() not in causes:
+        raise AttributeError(name)
+    return causes.index(name.encode()) + 1
 
 
 def reset():
@@ -16,7 +24,7 @@ def soft_reset():
 
 
 def reset_cause():
-    """One of the constants above; a panic counts as HARD_RESET, as on the chip."""
+    """One of the causes above; a panic counts as HARD_RESET, as on the chip."""
     return chip.cause
 
 
