@@ -48,8 +48,8 @@ def succeeded_once(scene, ears, job: str, new: bytes) -> None:
 
 
 @pytest.mark.parametrize("fault", BLOCKS)
-def test_blocks_that_go_wrong_are_asked_for_again(own_cloud, stage, spy, fault):
-    scene = stage(own_cloud.start(BLOCKS[fault]))
+def test_blocks_that_go_wrong_are_asked_for_again(faulty, stage, spy, fault):
+    scene = stage(faulty(**BLOCKS[fault]))
     ears = spy(scene)
     scene.power_on()
     new = image("1.1.0", SMALL)
@@ -57,8 +57,8 @@ def test_blocks_that_go_wrong_are_asked_for_again(own_cloud, stage, spy, fault):
 
 
 @pytest.mark.parametrize("fault", ANSWERS)
-def test_answers_that_go_wrong_are_asked_for_again(own_cloud, stage, spy, fault):
-    scene = stage(own_cloud.start(ANSWERS[fault]))
+def test_answers_that_go_wrong_are_asked_for_again(faulty, stage, spy, fault):
+    scene = stage(faulty(**ANSWERS[fault]))
     ears = spy(scene)
     scene.power_on()
     new = image("1.1.0", SMALL)
@@ -91,9 +91,9 @@ def test_answer_to_succeeded_lost_is_settled_without_another_update(own_cloud, s
     assert ears.told("SUCCEEDED") == 2
 
 
-def test_lost_single_blocks_cost_single_blocks(own_cloud, stage, spy):
+def test_lost_single_blocks_cost_single_blocks(faulty, stage, spy):
     """Not the run that they were in."""
-    scene = stage(own_cloud.start({"drop_blocks": {"blocks": [9, 17, 25], "times": 1}}))
+    scene = stage(faulty(**{"drop_blocks": {"blocks": [9, 17, 25], "times": 1}}))
     ears = spy(scene)
     scene.power_on()
     new = image("1.1.0", SMALL)
@@ -103,9 +103,9 @@ def test_lost_single_blocks_cost_single_blocks(own_cloud, stage, spy):
     assert {(body["o"], body["n"]) for body in requests} >= {(9, 1), (17, 1), (25, 1)}
 
 
-def test_corrupt_block_fails_by_its_signature(own_cloud, stage):
+def test_corrupt_block_fails_by_its_signature(faulty, stage):
     """One character of base64 is another: nothing but the digest can tell."""
-    scene = stage(own_cloud.start({"corrupt_blocks": {"blocks": [7]}}))
+    scene = stage(faulty(**{"corrupt_blocks": {"blocks": [7]}}))
     scene.power_on()
     verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)))
     assert verdict.status == "FAILED"
@@ -114,16 +114,16 @@ def test_corrupt_block_fails_by_its_signature(own_cloud, stage):
 
 
 @pytest.mark.timeout(200)
-def test_stream_that_sends_only_bad_blocks_fails(own_cloud, stage):
-    scene = stage(own_cloud.start({"truncate_blocks": {"every": 1}}))
+def test_stream_that_sends_only_bad_blocks_fails(faulty, stage):
+    scene = stage(faulty(**{"truncate_blocks": {"every": 1}}))
     scene.power_on()
     verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)), 100)
     assert (verdict.status, verdict.reason) == ("FAILED", "bad blocks")
 
 
-def test_stream_refused_for_good_fails_with_the_code(own_cloud, stage):
+def test_stream_refused_for_good_fails_with_the_code(faulty, stage):
     fault = {"reject": {"topic": "/get/json", "code": "Unauthorized"}}
-    scene = stage(own_cloud.start(fault))
+    scene = stage(faulty(**fault))
     scene.power_on()
     verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)))
     assert verdict.status == "FAILED"
@@ -135,8 +135,8 @@ FORMS = [twin.payload_first, twin.payload_between, twin.spacious, twin.escaped, 
 
 @pytest.mark.parametrize("write", FORMS, ids=lambda write: write.__name__)
 @pytest.mark.parametrize("block", [1024, 4096, 32_768])
-def test_blocks_written_in_other_ways_are_understood(own_cloud, stage, write, block):
-    scene = stage(own_cloud.start(SILENT), block=block)
+def test_blocks_written_in_other_ways_are_understood(faulty, stage, write, block):
+    scene = stage(faulty(**SILENT), block=block)
     new = image("1.1.0", SMALL)
     service = Twin(scene, new, write)
     try:
@@ -147,9 +147,9 @@ def test_blocks_written_in_other_ways_are_understood(own_cloud, stage, write, bl
     assert service.again == 0
 
 
-def test_full_size_update_over_a_bad_network_arrives(own_cloud, stage, spy):
+def test_full_size_update_over_a_bad_network_arrives(faulty, stage, spy):
     faults = {"drop_blocks": {"every": 29}, "duplicate_blocks": {"every": 17}}
-    scene = stage(own_cloud.start(faults), window=32)
+    scene = stage(faulty(**faults), window=32)
     ears = spy(scene)
     scene.power_on()
     new = image("1.1.0", SIZE)

@@ -96,7 +96,8 @@ def test_files_of_an_image_arrive_whatever_becomes_of_their_blocks(own_cloud, st
     sent = [body["i"] for topic, body in ears.heard if "/data/" in topic and body["f"] == 1]
     asked = [body for topic, body in ears.heard if topic.endswith("/get/json") and body["f"] == 1]
     assert sent != sorted(sent)
-    assert {(body["o"], body["n"]) for body in asked} >= {(3, 1), (9, 1)}
+    for lost in (3, 9):  # and so all behind it: a file is taken in order
+        assert sum(body["o"] <= lost < body["o"] + body["n"] for body in asked) >= 2
 
 
 def test_files_of_an_image_that_fails_its_trial_are_as_they_were(scene):

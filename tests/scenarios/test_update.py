@@ -83,7 +83,7 @@ def test_update_reports_progress_and_its_steps(cloud, stage, spy):
     scene.power_on()
     update(scene, image("1.1.0", SMALL))
     assert ears.accepted("SUCCEEDED") == 1  # and so all before it was heard
-    told = [body for topic, body in ears.heard if topic.endswith("/update")]
+    told = [body for topic, body in ears.heard if "jobs/" in topic and topic.endswith("/update")]
     received = [
         body["statusDetails"]["receive"] for body in told if "receive" in body["statusDetails"]
     ]
