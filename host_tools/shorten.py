@@ -34,8 +34,8 @@ acos asin atan ceil cos degrees exp fabs floor fmod frexp isfinite isinf isnan l
 sin sqrt tan trunc copysign appendleft popleft difference discard intersection issubset issuperset
 union symmetric_difference isdisjoint fromkeys popitem rsplit splitlines
 """
-PRIVATE = _SPARE.split()
-ARGUMENTS = ("atan2", "center", "setdefault", "islower", "isspace", "isupper", "pi", "cosh")
+PRIVATE = sorted(_SPARE.split(), key=len)  # short ones first: .mpy spells them out
+ARGUMENTS = ("pi", "erf", "cosh", "sinh", "tanh", "erfc", "log2", "gamma")
 
 # What the interpreter's own objects have: such a name may be theirs, where a module uses it.
 _FOREIGN = (str, bytes, bytearray, list, dict, set, tuple, int, memoryview, io.BytesIO)
