@@ -35,6 +35,12 @@ def system():
     import machine
 
     seen["reset_cause"] = machine.reset_cause()
+    try:
+        import ota.errors  # noqa: F401
+
+        seen["there"] = True
+    except ImportError:
+        seen["there"] = False
     return seen
 
 

@@ -8,6 +8,7 @@ from host_tools.device import otadata
 from host_tools.doctor.examination import Finding
 
 RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
+_APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table
 STATES = {
     otadata.NEW: "new",
     otadata.PENDING_VERIFY: "on trial",
@@ -22,6 +23,7 @@ def lines(found: Finding, now: datetime | None = None) -> list[str]:
     """The report. What a probe failed with stands in its place."""
     stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S UTC")
     rows = [("sluice doctor", f"{__version__}, {stamp}, {found['port']}")]
+    found = found | {"partitions": _stated(found)}
     for name, shape in SHAPES.items():
         rows += _rows(name, shape, found.get(name))
     rows += [("to look at", text) for text in remarks(found)] or [("to look at", "nothing")]
@@ -44,7 +46,7 @@ def simulated(found: Finding) -> bool:
 
 def _system(seen: Finding) -> list[str]:
     cause = RESET_CAUSES.get(seen["reset_cause"], str(seen["reset_cause"]))
-    where = "in /lib" if seen["lib"] else "frozen into the image"
+    where = "in /lib" if seen["lib"] else "frozen into the image" if seen["there"] else "none"
     return [
         f"MicroPython {seen['micropython']}, {seen['machine']}, time from {seen['epoch']}",
         f"firmware {where}; last reset: {cause}",
@@ -114,8 +116,23 @@ def _idf_heap(regions: list[list[int]]) -> list[str]:
     return [f"{free:,} bytes free, {largest:,} in one piece"]
 
 
+def _stated(found: Finding) -> Any:
+    """The partitions, each with what otadata says of it, where it is a slot and that is known."""
+    parts, records = found.get("partitions"), found.get("otadata")
+    if not isinstance(parts, list) or not isinstance(records, list):
+        return parts
+    slots = [part[4] for part in parts if part[0] == _APP and part[1] in _OTA_SLOTS]
+    stated = {}
+    for record in records if slots else ():
+        sequence, state, good = otadata.parse(bytes.fromhex(record))
+        if good and sequence:
+            stated[slots[(sequence - 1) % len(slots)]] = STATES.get(state, str(state))
+    return [[*part, stated.get(part[4], "")] for part in parts]
+
+
 def _partitions(parts: list[list[Any]]) -> list[str]:
-    return [f"{part[4]:10} {part[2]:#9x} {part[3]:>10,} bytes" for part in parts]
+    rows = [f"{part[4]:10} {part[2]:#9x} {part[3]:>10,} bytes  {part[5]}" for part in parts]
+    return [row.rstrip() for row in rows]
 
 
 def _flash_speed(seen: Finding) -> list[str]:

@@ -8,6 +8,7 @@ from stage import HEAP, SIZE, Stage, good, image, sluice, soon
 
 from host_tools.device.supervisor import Board
 from host_tools.doctor.examination import keeps_out
+from host_tools.doctor.report import SHAPES
 
 SMALL = 131_072  # bytes
 SECRETS = {"wifi": {"ssid": "attic", "password": "sesame open"}, "token": "abc123xyz"}
@@ -52,6 +53,8 @@ def test_doctor_tells_all_of_a_board_but_its_secrets_and_starts_it_again(patient
         "to look at     a simulated board: times are those of this computer, and of no board",
     ):
         assert line in text
+    assert re.search(r"ota_0 +0x\w+ +1,572,864 bytes  confirmed\n", text)
+    assert re.search(r"ota_1 +0x\w+ +1,572,864 bytes\n", text)
     for measured in (", TLS ", "P-256 verified in", "a sector: erase", "written and closed"):
         assert measured in text
     assert text.count("failed") == 1  # ESP-IDF's heap, which a simulated board has not got
@@ -103,6 +106,19 @@ def test_doctor_says_what_failed_and_goes_on(cloud, stage):
     assert "to look at     handshake failed" in text
     assert "no signer is configured: every image will be refused" in text
     assert "P-256 verified" in text
+
+
+SYSTEM = {"micropython": "1.25.0", "machine": "a board", "epoch": 2000, "reset_cause": 1}
+
+
+@pytest.mark.parametrize(
+    ("lib", "there", "where"),
+    [(True, True, "in /lib"), (False, True, "frozen into the image"), (False, False, "none")],
+)
+def test_doctor_says_where_the_firmware_is(lib, there, where):
+    assert SHAPES["system"](SYSTEM | {"lib": lib, "there": there})[1].startswith(
+        f"firmware {where}; last reset: power-on"
+    )
 
 
 FREE = {"last_blank": True, "trial": False, "image": None, "inactive": "ota_1"}
