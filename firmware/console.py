@@ -5,7 +5,6 @@ RAM. `from console import *` does it by hand. The agent is started by a soft res
 and sockets are as at any other start. A password that is asked for is not shown; none is printed.
 """
 
-import asyncio
 import builtins
 import gc
 import sys
@@ -19,6 +18,7 @@ from ota.journal import DOWNLOADING, IDLE, Journal, cells
 from ota.loading import let_go, plug_in
 
 _KEPT = ("ota.errors", "ota.log", "ota.loading", "ota.journal")  # one of each, or `except` misses
+_PENDING = "ota.dialects.aws_pending"
 _ANSWER_MS = 20_000  # for the cloud, with what comes before it
 
 _HELP = """
@@ -27,6 +27,7 @@ _HELP = """
  ntp.start()              set the clock; ntp.status() tells the time
  aws_job.start()          start the agent: a soft reset, a download goes on where it was
  aws_job.pending()        ask the cloud what is to be done, and leave it
+ aws_job.describe(id)     what the cloud has of a job; without id, of the next one
  aws_job.status()         the job that the journal knows of
  status()  slots()        this board; its images
  rollback(really=True)    go back to the image that ran before, on trial
@@ -57,27 +58,50 @@ class _AWSJob(Verbs):
 
     def pending(self):
         """Ask the cloud, and change nothing there."""
-        settings, here = configured(), _slots()
-        if settings and here:
-            done(_ask(settings, here))
-            _forget()
+        _ask(_pending)
+
+    def describe(self, id="$next", document=True, number=None):
+        """What the cloud has of a job, or of the next one; `number` is that of the execution."""
+        _ask(_describe, id, document, number)
 
     def words(self):
         """What the journal says."""
         return "job       " + _job(_journal())
 
 
-async def _ask(settings, here):
+def _ask(look, *words):
+    settings, here = configured(), _slots()
+    if settings and settings["dialect"] != "aws_jobs":
+        print("a platform of orders cannot be asked")
+    elif settings and here:
+        done(_asked(settings, here, look, words))
+        _forget()
+
+
+async def _asked(settings, here, look, words):
+    """Link for a question, with nothing told to a shadow."""
     agent, link = plug_in("wiring", "build")(settings, here, None, bytearray(0))
+    dialect = agent.dialect
     try:
-        await agent.reach(agent.dialect.start, _ANSWER_MS)
-        job = await asyncio.wait_for_ms(agent.dialect.next_job(_ANSWER_MS), 500)
-        shape = " ".join(job.document) if isinstance(job.document, dict) else "no document"
-        print("pending:", job.id, "queued" if job.queued else "started", shape)
-    except asyncio.TimeoutError:
-        print("nothing pending")
+        await agent.reach(lambda: type(dialect).start(dialect), _ANSWER_MS)
+        await look(dialect, link, settings["thing"], *words)
     finally:
         link.close()
+
+
+async def _pending(dialect, link, thing):
+    listed = await plug_in(_PENDING, "pending_jobs")(link, thing)
+    for id, number, status in listed:
+        job = await plug_in(_PENDING, "describe_job")(link, dialect, id, True, number)
+        document = job.get("jobDocument")
+        shape = " ".join(document) if isinstance(document, dict) else "no document"
+        print("pending:", id, "queued" if status == "QUEUED" else "started", shape)
+    if not listed:
+        print("nothing pending")
+
+
+async def _describe(dialect, link, thing, id, document, number):
+    print(await plug_in(_PENDING, "describe_job")(link, dialect, id, document, number) or "none")
 
 
 def _job(journal):

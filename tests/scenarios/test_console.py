@@ -73,12 +73,21 @@ def test_ctrl_c_gives_the_verbs_and_start_gives_the_agent_back(console):
 
     echo = desk.scene.job({"operation": "echo", "text": "hello"})
     assert f"pending: {echo} queued operation text" in desk.say("aws_job.pending()")
-    assert desk.scene.now(echo).status == "QUEUED"
+    later = desk.scene.job({"operation": "echo", "text": "later"})
+    said = desk.say("aws_job.pending()")
+    assert said.count("pending: ") == 2 and said.index(echo) < said.index(later)
+    assert f"'jobId': '{echo}'" in desk.say("aws_job.describe()")
+    said = desk.say(f"aws_job.describe('{later}', number=1)")
+    assert "'text': 'later'" in said and "'executionNumber': 1" in said
+    assert "jobDocument" not in desk.say(f"aws_job.describe('{later}', document=False)")
+    assert "ResourceNotFound" in desk.say("aws_job.describe('ghost')")
+    assert {desk.scene.now(job).status for job in (echo, later)} == {"QUEUED"}
     desk.start()
-    assert desk.scene.settled(echo).status == "SUCCEEDED"
+    assert desk.scene.settled(later).status == "SUCCEEDED"
     desk.take_over()
     assert "nothing pending" in desk.say("aws_job.pending()")
-    assert f"idle, {echo} succeeded" in desk.say("aws_job.status()")
+    assert "none" in desk.say("aws_job.describe()")
+    assert f"idle, {later} succeeded" in desk.say("aws_job.status()")
 
 
 @pytest.mark.parametrize("share", [0, 25, 60, 95])
@@ -150,6 +159,14 @@ def test_rollback_goes_back_only_to_what_ran_before_and_only_when_meant(console)
     desk.board.wait_for("agent idle", after=seen)
     desk.take_over()
     assert "ota_0 1.0.0 runs, confirmed\nota_1 1.1.0" in desk.say("slots()")
+
+
+def test_platform_of_orders_is_not_asked(console):
+    """To ask it would be to tell it something: that an order is paused, say."""
+    desk = console(dialect="product")
+    desk.take_over()
+    for verb in ("pending", "describe"):
+        assert desk.say(f"aws_job.{verb}()") == "a platform of orders cannot be asked\n"
 
 
 def test_wifi_password_is_asked_for_and_never_shown(console):

@@ -1,4 +1,4 @@
-"""Looking at the thing's jobs without touching them: for the console, and for applications.
+"""Looking at the thing's jobs without touching them: for the console.
 
 Part of ota.dialects.aws_jobs; a module of its own because the agent does not need it.
 
