@@ -1,29 +1,39 @@
 """A Wi-Fi interface that always connects: the host's network is the board's."""
 
-STA_IF, AP_IF = 0, 1
-STAT_IDLE, STAT_CONNECTING, STAT_GOT_IP = 1000, 1001, 1010
+_CONSTANTS = (
+    b"STA_IF=0 AP_IF=1 IF_STA=0 IF_AP=1 STAT_IDLE=1000 STAT_CONNECTING=1001 STAT_GOT_IP=1010 "
+    b"PM_NONE=0 PM_PERFORMANCE=1 PM_POWERSAVE=2"
+)
+_hostname = [None]
 
-_hostname = ["mpy-esp32"]
+
+def __getattr__(name):
+    """A constant, which costs no name here, as in C."""
+    for word in _CONSTANTS.split():
+        known, _, value = word.partition(b"=")
+        if known == name.encode():
+            return int(value)
+    raise AttributeError(name)
 
 
 def hostname(name=None, /):
     """The name, or set it."""
     if name is not None:
         _hostname[0] = name
-    return _hostname[0]
+    return _hostname[0] or "mpy-esp32"
 
 
 class WLAN:
-    """One interface; all objects of it are the same, as on the chip."""
-
-    IF_STA, IF_AP = 0, 1
-    PM_NONE, PM_PERFORMANCE, PM_POWERSAVE = 0, 1, 2
+    """The one interface; as on the chip, all objects of it are the same: `WLAN()` is it, too."""
 
     _active = False
     _joined = False
 
-    def __new__(cls, interface_id=STA_IF, /):
-        return _station
+    def __getattr__(self, name):
+        return __getattr__(name)
+
+    def __call__(self, interface_id=0, /):
+        return self
 
     def active(self, on=None, /):
         """Whether it is on, or turn it on or off."""
@@ -50,7 +60,7 @@ class WLAN:
         """STAT_IDLE or STAT_GOT_IP; -50 for "rssi"."""
         if what == "rssi":
             return -50
-        return STAT_GOT_IP if self._joined else STAT_IDLE
+        return 1010 if self._joined else 1000
 
     def config(self, what=None, /, **_):
         """Settings are taken and have no effect; "mac" and "ssid" answer."""
@@ -69,4 +79,4 @@ class WLAN:
         return [(b"simulated", b"\0\0\0\0\0\0", 1, -50, 3, False)]
 
 
-_station = object.__new__(WLAN)
+WLAN = WLAN()
