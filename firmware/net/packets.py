@@ -168,14 +168,11 @@ class Whole:
         self._topic = topic
         self._at = 0
         self._data = None
-        if size > self._limit:
-            if self._limit:
-                log.w("payload too large", topic, size)
-        else:
+        if size <= self._limit:
             try:
                 self._data = bytearray(size)
             except MemoryError:  # as one that is too large
-                log.w("no room for", topic, size)
+                pass
         return True
 
     def feed(self, buf, at, end):
@@ -186,6 +183,8 @@ class Whole:
     def end(self):
         data, self._data = self._data, None
         self._handler(self._topic, data)
+        if data is None and self._limit:
+            log.w("payload not taken:", self._topic)
 
 
 def matches(pattern, topic):

@@ -188,15 +188,17 @@ class AWSJobs:
 
     def _on_notify_next(self, topic, payload):
         """Another job is next, or none: then the one at hand may be gone."""
-        answer = _object(payload)
+        doubted, self._stirred, self._doubted = self._doubted, True, True
+        answer = _object(payload)  # should that find the heap full, what it said is asked for
         if answer is None:
-            self._stirred = self._doubted = True
             return
         execution = answer.get("execution")
         job = _job(execution)
-        if not (job and self._job and job.same(self._job)):
-            self._doubted = True
+        if job and self._job and job.same(self._job):
+            self._doubted = doubted
+        else:
             self._heard = execution
+        self._stirred = False
 
 
 def _object(payload):
