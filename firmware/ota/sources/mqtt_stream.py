@@ -88,6 +88,8 @@ class MQTTStream:
         """Leave nothing behind on the link; what is still coming in mid-message is passed over."""
         if self._blocks:
             self._blocks.error = self._blocks.error or Gone("closed")
+            self._blocks.parser = None  # a heap that was full has room for topics without it
+            let_go(_DESCRIPTION, _BLOCKS, _CBOR)
         for what in ("data", "description", "rejected"):
             self._link.unsubscribe(self.topic(what))
 
@@ -241,8 +243,9 @@ class _Blocks:
     # -- called by the link ------------------------------------------------------------------
 
     def begin(self, topic, size):
-        self.parser.reset()
         self._index = None
+        if not self.error:
+            self.parser.reset()
         return not self.error
 
     def feed(self, buf, at, end):
