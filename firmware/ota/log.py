@@ -1,7 +1,8 @@
 """One line an event: `<level> <uptime ms> <tag> <event> <values>`. Imports nothing of ours.
 
 `log = Log("agent")`, then `log.i("DOWNLOADING", "complete", 21000)`. Values are formatted only
-when the level is printed. Never pass a key, a token or the query of a presigned URL.
+when the level is printed. Never pass a key, a token or the query of a presigned URL. The last
+lines printed at E and W stay in RAM until the next start, for `sluice doctor`.
 """
 
 from time import ticks_ms
@@ -9,6 +10,7 @@ from time import ticks_ms
 LEVELS = "EWID"  # in order of detail
 
 _state = {"level": "I", "sink": print}
+recent = bytearray(320)  # ends in the last lines of E and W, each with its newline
 
 
 def level(name=None):
@@ -33,7 +35,12 @@ class Log:
 
     def _line(self, mark, words):
         if LEVELS.find(mark) <= LEVELS.find(_state["level"]):
-            _state["sink"](" ".join([mark, str(ticks_ms()), self.tag] + [str(w) for w in words]))
+            line = " ".join([mark, str(ticks_ms()), self.tag] + [str(w) for w in words])
+            _state["sink"](line)
+            if mark in "EW":
+                line = (line + "\n").encode()[: len(recent)]
+                recent[: -len(line)] = memoryview(recent)[len(line) :]
+                recent[-len(line) :] = line
 
     def e(self, *words):
         self._line("E", words)

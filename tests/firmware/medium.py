@@ -107,6 +107,23 @@ def write(path, data):
         file.write(data)
 
 
+def fill():
+    """Leave no block of the file system free."""
+    number = 0
+    try:
+        while True:
+            write("/filler.%d" % number, bytes(3_000))
+            number += 1
+    except OSError:
+        pass
+
+
+def read(path):
+    """A file's bytes."""
+    with open(path, "rb") as file:
+        return file.read()
+
+
 def tree(folder="/"):
     """{path: content} of every file but the record of what is staged; of folders {path: None}."""
     found = {}
@@ -118,7 +135,6 @@ def tree(folder="/"):
             found[path] = None
             found.update(tree(path))
         else:
-            with open(path, "rb") as file:
-                found[path] = file.read()
+            found[path] = read(path)
     found.pop("/staged", None)
     return found

@@ -50,3 +50,26 @@ def test_log_level_that_is_none_of_the_four_is_an_error():
     for name in ("", "X", "EW", "i"):
         raised(ValueError, log.level, name)
     assert log.level() == "I"
+
+
+def test_log_keeps_its_last_warnings_and_errors_in_ram_that_does_not_grow():
+    size = len(log.recent)
+
+    def act(logger):
+        logger.w("of long ago")
+        for number in range(50):
+            logger.i("idle")
+            logger.e("failure", number)
+
+    lines("I", act)
+    assert len(log.recent) == size
+    kept = bytes(log.recent).decode().split("\n")
+    assert [line[line.find("tag") :] for line in kept[-4:]] == [
+        "tag failure 47", "tag failure 48", "tag failure 49", ""
+    ]  # fmt: skip
+    assert b"of long ago" not in log.recent and b"idle" not in log.recent
+
+
+def test_log_keeps_the_head_of_a_line_that_is_too_long():
+    lines("I", lambda logger: logger.w("x" * 1000))
+    assert bytes(log.recent[:2]) == b"W " and log.recent[-1:] == b"x"

@@ -4,7 +4,7 @@ import sys
 
 import starting
 from doubles import raised
-from medium import Board, write
+from medium import Board, fill, write
 
 from ota import log, staging
 from ota.job import File, Job
@@ -42,17 +42,6 @@ def test_application_that_is_missing_is_none_on_trial_too():
     assert application(b"x = 5", True)[0].x == 5
 
 
-def full():
-    """Leave no block of the file system free."""
-    number = 0
-    try:
-        while True:
-            write("/filler.%d" % number, bytes(3_000))
-            number += 1
-    except OSError:
-        pass
-
-
 class Slots:
     running = "ota_0"
     trial = False
@@ -68,7 +57,7 @@ def test_start_on_a_full_file_system_goes_on_off_trial_and_its_files_have_failed
             staging.begin(job, "i")
             write(staging.name(0), b"data")
             staging.activate(job, trial=True)
-            full()
+            fill()
             Slots.trial = True
             raised(OSError, starting.settle, Slots, None)
             Slots.trial = False

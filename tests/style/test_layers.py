@@ -9,7 +9,7 @@ from sources import BOARDS, device_files, imports, parsed, trees, where
 # From the bottom up; a module may import what stands in its own row or below. Ends in ".": all
 # modules of that package and the package itself.
 LAYERS = (
-    ("ota.errors", "ota.log", "ota.loading"),
+    ("ota.errors", "ota.log", "ota.loading", "ota.failures"),
     (
         "ota.plugins",
         "ota.blockparser",

@@ -1,0 +1,57 @@
+"""The last failures in a file: bounded, and not written again for what is repeated."""
+
+from medium import Board, fill, read, write
+
+from ota.failures import note
+
+HEAP = "1m"
+
+
+def texts():
+    """What is kept, without its times."""
+    return [line.partition(b" ")[2] for line in read("/failures").split(b"\n")]
+
+
+def test_failures_that_are_kept_are_the_last_four_each_in_a_line_of_its_own():
+    with Board():
+        for number in range(6):
+            note("job", number, "failed", None, "it\nbroke")
+        assert texts() == [b"job %d failed None it broke" % number for number in (2, 3, 4, 5)]
+        assert all(int(line.split(b" ")[0]) >= 0 for line in read("/failures").split(b"\n"))
+
+
+def test_failure_that_is_repeated_is_written_once():
+    with Board():
+        note("stopped", "OSError")
+        before = read("/failures")
+        write("/failures", b"1" + before)  # of another time
+        note("stopped", "OSError")
+        assert read("/failures") == b"1" + before
+        note("stopped", "ValueError")
+        note("stopped", "OSError")
+        assert texts() == [b"stopped OSError", b"stopped ValueError", b"stopped OSError"]
+
+
+def test_failures_take_no_more_than_their_bound_whatever_they_say():
+    with Board():
+        for number in range(9):
+            note(number, "é" * 500)
+        assert len(read("/failures")) < 800 and len(texts()) == 4
+
+
+def test_failures_are_kept_though_the_file_was_damaged():
+    with Board(files={"failures": b"\xff" * 3_000 + b"\n\n"}):
+        for _ in range(2):
+            note("job", "failed")
+            assert texts()[-1] == b"job failed"
+        assert len(read("/failures")) < 800
+
+
+def test_failure_without_room_for_it_is_passed_over_and_the_others_stay():
+    with Board():
+        for number in range(4):
+            note(number, "x" * 500)
+        before = read("/failures")
+        fill()
+        note("y" * 500)
+        assert read("/failures") == before
