@@ -106,13 +106,16 @@ class BoardPort:
         """pyserial's port: what the board says after `reset` can be read there."""
         return self._transport.serial
 
-    def enter(self, answer_s: float = _ANSWER_S) -> None:
-        """Into the raw REPL, with a fresh heap. SluiceError if nothing MicroPython is there."""
+    def enter(self, answer_s: float = _ANSWER_S, fresh: bool = True) -> None:
+        """Into the raw REPL. SluiceError if nothing MicroPython is there.
+
+        fresh   with a fresh heap; else what ran has left what it had there
+        """
         heard = b""
         for _ in range(2):  # a board that was just opened or reset may miss the first Ctrl-C
             try:
                 with self._plainly(), contextlib.redirect_stdout(io.StringIO()):
-                    self._transport.enter_raw_repl(timeout_overall=answer_s)
+                    self._transport.enter_raw_repl(fresh, answer_s)
                 self._entered = True
                 return
             except _NoPromptError:
@@ -215,14 +218,17 @@ class _NoPromptError(SluiceError):
 
 
 @contextlib.contextmanager
-def board_at(port: str, baud: int = BAUD, answer_s: float = _ANSWER_S) -> Iterator[BoardPort]:
+def board_at(
+    port: str, baud: int = BAUD, answer_s: float = _ANSWER_S, fresh: bool = True
+) -> Iterator[BoardPort]:
     """A board at the raw REPL for the length of a `with`; afterwards it runs main.py again.
 
+    fresh   with a fresh heap, as for `BoardPort.enter`
     raises  SluiceError: no such port, busy, silent, or not MicroPython
     """
     board = BoardPort(connect(port, baud))
     try:
-        board.enter(answer_s)
+        board.enter(answer_s, fresh)
         yield board
     finally:
         with contextlib.suppress(SluiceError):

@@ -28,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`doctor`."""
-    with board_at(args.port) as board:
+    with board_at(args.port, fresh=False) as board:
         found = examine(board, args.flash, _tell)
     _tell("")
     if args.json:

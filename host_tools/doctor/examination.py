@@ -1,6 +1,7 @@
 """Asks a board one thing after another; what fails is part of the finding."""
 
 import hashlib
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from host_tools.doctor import on_board
 
 WATCHDOG_MS = 120_000  # for the whole examination
 HANDSHAKE_S = 20
+_LOG = "bytes(__import__('ota.log', None, None, ('recent',)).recent)"
 NEW = ("downloading", "activated")  # phases in which an image may run without a verdict yet
 SILENCE_S = 60  # a probe may compute for so long without a word
 
@@ -22,12 +24,15 @@ Finding = dict[str, Any]  # probe → what it returned, or {"failed": why} or {"
 def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] = print) -> Finding:
     """All probes, in an order in which each finds what it needs.
 
+    board   as what ran has left it: its log is asked for first, and goes with its heap
+
     flash   measure the inactive slot's last sector even if an image may reach into it
     tell    called with the name of each probe before it runs
     raises  SluiceError when the board is lost
     """
+    found: Finding = {"port": board.name, "log": whole(_asked(board, _LOG))}
+    board.enter()
     board.run(Path(on_board.__file__).read_text())
-    found: Finding = {"port": board.name}
 
     def probe(name: str, call: str) -> Any:
         tell(name)
@@ -41,7 +46,7 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     untold = slots.get("trial") is None and journal.get("phase") in NEW
     if slots.get("trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
-    for name in ("system", "heap", "idf_heap", "partitions", "otadata", "files"):
+    for name in ("system", "heap", "idf_heap", "partitions", "otadata", "files", "failures"):
         probe(name, f"{name}()")
     probe("wifi", "wifi()")
     probe("clock", "clock()")
@@ -58,9 +63,23 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
 
 def _asked(board: BoardPort, call: str) -> Any:
     try:
-        return board.value(call, SILENCE_S)
+        value = board.value(call, SILENCE_S)
+        return _printable(value) if isinstance(value, bytes) else value
     except BoardRaised as error:
         return {"failed": error.traceback.strip().splitlines()[-1]}
+
+
+def _printable(text: bytes) -> list[str]:
+    """Its lines, for a terminal and for JSON, whatever is in them."""
+    lines = text.strip(b"\0").decode(errors="replace").splitlines()
+    kept = ("".join(char for char in line if char.isprintable()) for line in lines)
+    return [line for line in kept if line]
+
+
+def whole(lines: Any) -> Any:
+    """The log's, without a first one that has lost its head to those after it."""
+    beheaded = isinstance(lines, list) and lines and not re.match(r"[EW] \d+ ", lines[0])
+    return lines[1:] if beheaded else lines
 
 
 def keeps_out(slots: Finding, journal: Finding, flash: bool) -> str:

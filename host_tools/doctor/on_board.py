@@ -135,6 +135,15 @@ def journal():
     return seen
 
 
+def failures():
+    """What the firmware kept of them: see ota/failures.py."""
+    try:
+        with open("/failures", "rb") as file:
+            return file.read(1024)
+    except OSError:  # there was none yet
+        return b""
+
+
 def files():
     block, _, blocks, _, free = os.statvfs("/")[:5]
     return {"size": block * blocks, "free": block * free}

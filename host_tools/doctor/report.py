@@ -9,6 +9,7 @@ from host_tools.doctor.examination import Finding
 
 RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
 _APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table
+_SET_S = 1_735_689_600  # 2025-01-01: a clock that shows less was not set
 STATES = {
     otadata.NEW: "new",
     otadata.PENDING_VERIFY: "on trial",
@@ -23,7 +24,7 @@ def lines(found: Finding, now: datetime | None = None) -> list[str]:
     """The report. What a probe failed with stands in its place."""
     stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S UTC")
     rows = [("sluice doctor", f"{__version__}, {stamp}, {found['port']}")]
-    found = found | {"partitions": _stated(found)}
+    found = found | {"partitions": _stated(found), "failures": _dated(found)}
     for name, shape in SHAPES.items():
         rows += _rows(name, shape, found.get(name))
     rows += [("to look at", text) for text in remarks(found)] or [("to look at", "nothing")]
@@ -83,6 +84,23 @@ def _journal(seen: Finding) -> list[str]:
     ]
     words += [f"{seen['written']:,} bytes written"] if seen["written"] else []
     return [", ".join(words)]
+
+
+def _dated(found: Finding) -> Any:
+    """The failures, each with the time that the board's clock told then."""
+    kept, system = found.get("failures"), found.get("system", {})
+    if not isinstance(kept, list) or "epoch" not in system:
+        return kept
+    start = int(datetime(system["epoch"], 1, 1, tzinfo=UTC).timestamp())
+    texts = []
+    for line in kept:
+        clock, _, words = line.partition(" ")
+        if clock.isdecimal() and len(clock) < 11:
+            seconds = start + int(clock)
+            when = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S UTC}"
+            line = f"{when if seconds >= _SET_S else 'clock not set'}: {words}"
+        texts.append(line)
+    return texts
 
 
 def _settings(seen: Finding) -> list[str]:
@@ -152,6 +170,8 @@ SHAPES = {
     "otadata": _otadata,
     "partitions": _partitions,
     "journal": _journal,
+    "failures": lambda seen: seen or ["none kept"],
+    "log": lambda seen: seen or ["no warning since the start"],
     "settings": _settings,
     "heap": _heap,
     "idf_heap": _idf_heap,

@@ -7,8 +7,9 @@ import pytest
 from stage import HEAP, SIZE, Stage, good, image, sluice, soon
 
 from host_tools.device.supervisor import Board
-from host_tools.doctor.examination import keeps_out
-from host_tools.doctor.report import SHAPES
+from host_tools.doctor.examination import keeps_out, whole
+from host_tools.doctor.report import SHAPES, lines
+from host_tools.image.modules import SELF_TESTS
 
 SMALL = 131_072  # bytes
 SECRETS = {"wifi": {"ssid": "attic", "password": "sesame open"}, "token": "abc123xyz"}
@@ -57,7 +58,7 @@ def test_doctor_tells_all_of_a_board_but_its_secrets_and_starts_it_again(patient
     assert re.search(r"ota_1 +0x\w+ +1,572,864 bytes\n", text)
     for measured in (", TLS ", "P-256 verified in", "a sector: erase", "written and closed"):
         assert measured in text
-    assert text.count("failed") == 1  # ESP-IDF's heap, which a simulated board has not got
+    assert text.count(" failed: ") == 1  # ESP-IDF's heap, which a simulated board has not got
 
     key = (scene.files / "private.pem.key").read_text().splitlines()[1]
     everything = text + "\n".join(scene.board.lines[seen:])
@@ -68,6 +69,29 @@ def test_doctor_tells_all_of_a_board_but_its_secrets_and_starts_it_again(patient
     assert scene.board.slot_bytes("ota_1", 1_572_864) == b"\xff" * 1_572_864
     with pytest.raises(FileNotFoundError):
         scene.board.read_file("/doctor.tmp")
+
+
+def test_doctor_shows_the_last_failures_and_the_warnings_since_the_start(patient):
+    scene = patient(**SECRETS)
+    refused = scene.job({"operation": "brew"})
+    assert scene.verdict(refused).status == "REJECTED"
+    sick = scene.deploy(image("1.1.0", SMALL, app=SELF_TESTS["fail"]))
+    assert scene.settled(sick).status == "FAILED"
+    assert scene.settled(scene.job({"operation": "echo"})).status == "SUCCEEDED"
+    unknown = scene.job({"operation": "pour"})
+    assert scene.settled(unknown).status == "REJECTED"
+    assert scene.settled(scene.deploy(image("1.2.0", SMALL))).status == "SUCCEEDED"
+    brew = scene.job({"operation": "brew"})
+    assert scene.settled(brew).status == "REJECTED"
+    text = good("doctor", "--port", scene.board.link)
+    kept = [
+        rf"failures +20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: {refused} 1 rejected .*brew",
+        rf" +20.* UTC: {sick} 1 failed rolled back: self-test failed",
+        rf" +20.* UTC: {unknown} 1 rejected .*pour",
+        rf" +20.* UTC: {brew} 1 rejected .*brew",
+        r"log +W \d+ agent refused .*brew",  # and none of what was before the update
+    ]
+    assert re.search("\n".join(kept), text), text
 
 
 def test_doctor_in_mid_download_keeps_its_hands_off_and_the_update_goes_on(patient):
@@ -119,6 +143,24 @@ def test_doctor_says_where_the_firmware_is(lib, there, where):
     assert SHAPES["system"](SYSTEM | {"lib": lib, "there": there})[1].startswith(
         f"firmware {where}; last reset: power-on"
     )
+
+
+def test_doctor_dates_failures_by_the_boards_clock_if_that_was_set():
+    kept = ["820000000 j 1 failed x", "12 stopped y", "damaged"]
+    for epoch, year in ((2000, 2025), (1970, 1995)):
+        found = {"port": "p", "slots": {"failed": "x"}}
+        found |= {name: {"failed": "x"} for name in SHAPES if name not in found}
+        found |= {"failures": kept, "system": SYSTEM | {"epoch": epoch, "lib": 0, "there": 0}}
+        said = [line[15:] for line in lines(found | {"clock": {"failed": "x"}})]
+        dated = "2025-12-25 17:46:40 UTC" if year == 2025 else "clock not set"
+        assert f"{dated}: j 1 failed x" in said
+        assert "clock not set: stopped y" in said and "damaged" in said
+
+
+def test_doctor_leaves_out_a_line_of_the_log_without_its_head():
+    assert whole(["gent refused x", "W 12 agent refused y"]) == ["W 12 agent refused y"]
+    assert whole(["W 1 tag x", "E 2 tag y"]) == ["W 1 tag x", "E 2 tag y"]
+    assert whole([]) == [] and whole({"failed": "x"}) == {"failed": "x"}
 
 
 FREE = {"last_blank": True, "trial": False, "image": None, "inactive": "ota_1"}
