@@ -52,33 +52,40 @@ async def start(agent, link, app, watchdog):
     await agent.run()
 
 
+def _run(slots):
+    """Ends by what it raises. What it holds is let go of by then."""
+    settings = plug_in("config", "load")(CONFIG)
+    let_go("config", "ota.plugins")
+    logging.level(settings["log"])
+    trial = plug_in("starting", "settle")(slots, board)
+    # A new image always has a watchdog: what hangs must not stay so.
+    timeout_s = settings["watchdog_s"] or (settings["trial_s"] if trial else 0)
+    watchdog = board.watchdog(timeout_s * 1_000)
+    app = plug_in("starting", "application")(trial)
+    let_go("starting")
+    agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
+    let_go("wiring", "net.tls")
+    asyncio.run(start(agent, link, app, watchdog))
+
+
 def main():
     """Start. What cannot go on resets the board: on trial that rolls back, else it tries again."""
     gc.threshold(_THRESHOLD)
     slots = None
     try:
         slots = board.slots()
-        settings = plug_in("config", "load")(CONFIG)
-        let_go("config", "ota.plugins")
-        logging.level(settings["log"])
-        trial = plug_in("starting", "settle")(slots, board)
-        # A new image always has a watchdog: what hangs must not stay so.
-        timeout_s = settings["watchdog_s"] or (settings["trial_s"] if trial else 0)
-        watchdog = board.watchdog(timeout_s * 1_000)
-        app = plug_in("starting", "application")(trial)
-        let_go("starting")
-        agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
-        let_go("wiring", "net.tls")
-        asyncio.run(start(agent, link, app, watchdog))
-    except Fail as error:
-        log.e("cannot start:", error)
-        if not (slots and slots.trial):
-            return
+        _run(slots)
     except (Exception, SystemExit) as error:
-        if isinstance(error, SystemExit) and not (slots and slots.trial):
+        trial = slots and slots.trial
+        if isinstance(error, SystemExit) and not trial:
             raise  # the application's own soft reset; one does not pass the boot loader
-        log.e("stopped", repr(error))
-        sys.print_exception(error)
+        asyncio.new_event_loop()  # the one before holds the agent
+        try:
+            plug_in("ota.failures", "stopped")(error)
+        except Exception:  # a heap that is full still, say: the reset is the way out
+            pass
+        if isinstance(error, Fail) and not trial:
+            return
     sleep_ms(_PAUSE_S * 1_000)
     board.reset()
 

@@ -64,6 +64,7 @@ class Agent:
         self.update = None  # ota.update.Update, while the job brings an image
         self.state = "BOOTING"
         self.starved = 0  # times the heap was full in this job
+        self.worn = False  # the heap is, by an earlier job or checkpoint since the reset
         self.vain = 0  # attempts at it in a row that brought nothing
         self.used = ()  # names of the modules that stay
         self.begun = False  # since the reset an operation was begun, and noted as such
@@ -89,7 +90,7 @@ class Agent:
                 self.starved += 1
                 self.update = None  # first of all: to go on takes room
                 unused(self.used)
-            event = plug_in("ota.table", "meaning")(self.state, error, self.starved)
+            event = plug_in("ota.table", "meaning")(self.state, error, self.starved, self.worn)
             if event is None:
                 raise
             log.w(self.state, type(error).__name__, error)
@@ -101,6 +102,9 @@ class Agent:
                 self.drop()
             if event == "gone":
                 self.starved = self.vain = 0  # the next job begins anew
+                self.worn = True
+            if event == "starved":
+                await self.hold()
             if event == "failed":
                 self.journal.owe("failed", str(fault), self.job)
             return event

@@ -26,17 +26,22 @@ TRANSITIONS = {
     BOOTING:      {"trial": TRYING, "confirmed": CONNECTING,
                    "rolled_back": CONNECTING, "rebooted": CONNECTING, "settled": CONNECTING},
     CONNECTING:   {"linked": IDLE, "owes": REPORTING},
-    IDLE:         {"job": ACCEPTING, "lost": CONNECTING},
+    IDLE:         {"job": ACCEPTING, "lost": CONNECTING, "starved": RESETTING},
     ACCEPTING:    {"image": DOWNLOADING, "operation": OPERATING, "known": REPORTING,
-                   "refused": REPORTING, "gone": IDLE, "lost": CONNECTING},
+                   "refused": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
     OPERATING:    {"done": REPORTING, "genuine": ACTIVATING, "reboot": RESETTING,
-                   "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
-    DOWNLOADING: {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
-    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING, "lost": CONNECTING},
-    ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING},
+                   "failed": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
+    DOWNLOADING:  {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
+    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING, "lost": CONNECTING,
+                   "starved": RESETTING},
+    ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
     TRYING:       {"healthy": REPORTING, "settled": REPORTING,
                    "sick": RESETTING},  # unconfirmed: rolls back
-    REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING},
+    REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING, "starved": RESETTING},
     RESETTING:    {"reset": None},
 }
 
@@ -49,15 +54,20 @@ def follow(state, event):
     return TRANSITIONS[state][event]
 
 
-def meaning(state, fault, starved=0):
+def meaning(state, fault, starved=0, worn=False):
     """The event that an error is in this state; None for one that the state has no row for.
 
-    What is none of ours fails the job, where there is a job to fail. A heap that was full is a
-    hiccup, where the state has a row for one, but for the fourth time in the same job.
+    What is none of ours fails the job, where there is a job to fail. A heap that is full is a
+    hiccup at first, where the state has a row for one. The second time in a job a reset gives a
+    new heap, if what the agent did since the last one has worn this: so the resets are counted by
+    jobs and checkpoints. The fourth time the job fails; without a job to fail, it is the reset.
     """
     rows = TRANSITIONS[state]
-    if isinstance(fault, MemoryError) and "lost" in rows and (starved < 4 or "failed" not in rows):
-        return "lost"
+    if isinstance(fault, MemoryError) and "lost" in rows:
+        if worn and starved > 1 or starved > 3 and "failed" not in rows:
+            return "starved"
+        if starved < 4:
+            return "lost"
     for kind, event in ERRORS:
         if isinstance(fault, kind) and event in rows:
             return event

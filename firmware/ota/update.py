@@ -76,13 +76,15 @@ class Update:
         return -(-self._image.received // block), -(-self._image.size // block)
 
     def checkpoint(self):
-        """Note what is there when 64 KiB came since the last time."""
+        """Note what is there when 64 KiB came since the last time; whether they did."""
         image = self._image
-        if image.received - self._noted >= _CHECKPOINT:
+        due = image.received - self._noted >= _CHECKPOINT
+        if due:
             self.note()
             gc.collect()
             gc.threshold(max(_THRESHOLD, gc.mem_free() // 4))  # a roomy heap collects less often
             log.i("progress", image.received, image.size, "free", gc.mem_free())
+        return due
 
     def note(self):
         """Note what is there; after a power cut, the download goes on from here."""

@@ -209,7 +209,7 @@ class World:
         return self._or_raise(self.verdicts.pop(0))
 
     async def hold(self):
-        self.held.append(self.reports[-1][1])
+        self.held.append(self.reports[-1][1] if self.reports else None)
 
     def load(self, path):
         raise OSError(2)
@@ -1022,10 +1022,80 @@ def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
     for starved in (1, 2, 3):
         assert meaning("DOWNLOADING", MemoryError(), starved) == "lost"
     assert meaning("DOWNLOADING", MemoryError(), 4) == "failed"
-    assert meaning("IDLE", MemoryError(), 99) == "lost"
     assert meaning("VERIFYING", MemoryError(), 1) == "lost"
     assert meaning("VERIFYING", MemoryError(), 4) == "failed"
     assert meaning("BOOTING", MemoryError(), 1) is None
+
+
+def test_heap_full_again_is_a_reset_where_the_heap_is_worn_or_no_job_can_fail():
+    from ota.table import TRANSITIONS, meaning
+
+    for state, rows in TRANSITIONS.items():
+        assert ("starved" in rows) == ("lost" in rows), state
+        if "starved" in rows:
+            assert meaning(state, MemoryError(), 1, True) == "lost"
+            assert meaning(state, MemoryError(), 2, True) == "starved"
+            assert meaning(state, MemoryError(), 3, False) == "lost"
+            end = "failed" if "failed" in rows else "starved"
+            assert meaning(state, MemoryError(), 4, False) == end
+
+
+def starving(world, times):
+    """The world's heap is full that often when it fetches, before anything comes."""
+    world.silences = [MemoryError() for _ in range(times)]
+    world.jobs += [job(queued=False) for _ in range(times)]
+    return world
+
+
+def test_heap_that_an_earlier_job_has_worn_is_made_new_by_one_reset():
+    world = starving(World(job("j0", document={}), job()), 2)
+    assert world.boot() == "Reset"
+    assert world.walked()[-1] == ("DOWNLOADING", "starved") and not world.silences
+    assert [report[:2] for report in world.reports] == [("j0", "rejected")]
+    assert world.held == ["rejected"]  # the application was asked
+    world.jobs.clear()
+    starving(world, 4)
+    assert world.boot() == "Waits"  # it was not for the earlier job
+    assert [report[:2] for report in world.reports[1:]] == [("j1", "failed")]
+
+
+def test_heap_that_a_download_has_worn_is_made_new_once_for_each_checkpoint():
+    size = 2 * 65_536
+    world = World(data=pattern(size))
+    world.jobs = [job(document=order(size), queued=False) for _ in range(2 + 4)]
+    fetch = world.fetch
+
+    async def starved(image, watch):
+        async def full():
+            await watch()
+            if image.received > 70_000:
+                raise MemoryError
+
+        await fetch(image, full)
+
+    world.fetch = starved
+    assert world.boot() == "Reset" and len(world.jobs) == 4
+    assert world.boot() == "Waits" and not world.jobs
+    assert [report[:2] for report in world.reports] == [("j1", "failed")]
+
+
+def test_outcome_that_the_heap_has_no_room_to_tell_is_told_after_a_reset():
+    world = World(job(document={}))
+    world.faults["rejected"] = [MemoryError() for _ in range(4)]
+    assert world.boot() == "Reset"
+    assert world.boot() == "Waits"
+    assert [report[:2] for report in world.reports] == [("j1", "rejected")]
+
+
+def test_document_that_a_worn_heap_had_no_room_for_is_asked_for_after_a_reset():
+    lost = Job("j1", 1, 1, True, None, False, 7)
+    world = World(job("j0", document={}), lost, lost)
+    assert world.boot() == "Reset"
+    world.jobs = [job()]
+    assert world.boot() == "Reset" and world.slots.chosen
+    world = World(lost)  # nothing to be gained by one
+    assert world.boot() == "Waits"
+    assert world.reports == [("j1", "rejected", "job document is missing or too large")]
 
 
 def test_error_means_only_what_its_state_has_a_row_for():

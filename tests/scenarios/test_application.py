@@ -29,6 +29,19 @@ async def main(link):
     raise ValueError("pump")
 """
 
+HOARDS = """
+import asyncio
+hoard = []
+async def main(link):
+    await asyncio.sleep(2)
+    size = 4096
+    while size:
+        try:
+            hoard.append(bytearray(size))
+        except MemoryError:
+            size //= 2
+"""
+
 LIVES = """
 from time import ticks_diff, ticks_ms
 longest = 0
@@ -113,6 +126,16 @@ def test_update_asks_nobody_where_hold_s_is_none_and_needs_no_application_that_r
     scene.board.wait_for("main application failed ValueError", 1)
     assert scene.verdict(scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED", scene.tail
     assert not any("app asked" in line for line in scene.board.lines)
+
+
+def test_board_whose_application_takes_the_whole_heap_begins_anew_and_not_at_the_prompt(
+    cloud, stage
+):
+    scene = powered(stage, cloud, HOARDS)
+    scene.board.wait_for("application ended")
+    job = scene.job({"operation": "echo"})
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail  # before it takes it again
+    assert "reset: machine.reset" in scene.board.lines
 
 
 def test_reboot_waits_for_the_application_and_happens_once(cloud, stage):

@@ -45,6 +45,9 @@ def test_image_that_fails_its_trial_is_rolled_back(cloud, stage, app, reason):
     assert scene.running == ("ota_0", "1.0.0")
     assert scene.trials == 1
     board.wait_for("agent idle", after=board.lines.index("boot: rolled back ota_1"))
+    board.stop()
+    kept = [line.partition(b" ")[2] for line in board.read_file("/failures").split(b"\n")]
+    assert reason in kept[-1].decode() and (kept[0] == b"stopped SystemExit()") == (app == EXITS)
 
 
 def test_image_that_cannot_reach_the_cloud_is_rolled_back(cloud, stage):

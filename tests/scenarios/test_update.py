@@ -94,3 +94,14 @@ def test_update_reports_progress_and_its_steps(cloud, stage, spy):
     assert [*dict.fromkeys(step for step in steps if step)] == ["ready", "active"]
     assert told[-1]["status"] == "SUCCEEDED"
     assert all(body["status"] == "IN_PROGRESS" for body in told[:-1])
+
+
+def test_update_after_other_jobs_in_the_same_life_with_little_heap(cloud, stage):
+    """Jobs leave names in the heap, which last until the reset: at 80 KB and with a network there
+    is no room for an update then, until the board has made some by one."""
+    scene = stage(cloud, wifi={"ssid": "attic", "password": "sesame open"})
+    scene.board.heap = "80k"  # with all code loaded into it
+    scene.power_on()
+    assert scene.settled(scene.job({"operation": "brew"})).status == "REJECTED"
+    assert scene.settled(scene.job({"operation": "echo"})).status == "SUCCEEDED"
+    update(scene, image("1.1.0", SMALL))

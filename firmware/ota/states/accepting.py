@@ -22,7 +22,7 @@ async def accepting(agent):
         try:
             _judge(agent, job)
         except MemoryError:
-            if agent.starved < _STARVED:
+            if agent.starved < _STARVED or agent.worn:
                 raise  # a hiccup, maybe: the cloud hands the job out anew
             return _refused(agent, "internal: MemoryError")
         except Exception as error:  # a document must not be able to stop the agent
@@ -42,6 +42,8 @@ def _refused(agent, reason):
 def _judge(agent, job):
     """Raises Refuse for a job that we will not do."""
     if job.kind is None:
+        if agent.worn and job.document is None:
+            raise MemoryError("no room for the document")  # there may be after a reset
         job.read()
         if job.rollback and agent.slots.trial is None:
             raise Refuse("this board cannot roll back")

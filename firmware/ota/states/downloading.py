@@ -37,7 +37,8 @@ async def _bring(agent):
         if image.received > had:
             agent.vain = 0
         now = agent.clock.ticks_ms()
-        update.checkpoint()
+        if update.checkpoint():
+            agent.worn = True  # and nothing is lost by a reset
         if agent.clock.ticks_diff(now, reported) >= agent.settings["report_s"] * 1000:
             reported = now
             agent.dialect.progress(agent.job, agent.info())
@@ -52,6 +53,8 @@ async def _bring(agent):
             source = None
             let_go(*code)
     update.note()
+    if image.received > had:
+        agent.worn = True
 
 
 async def _fetch_files(agent):

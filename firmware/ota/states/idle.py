@@ -2,6 +2,7 @@
 
 import gc
 
+from ota.loading import unused
 from ota.log import Log
 
 log = Log("agent")
@@ -10,7 +11,7 @@ log = Log("agent")
 async def idle(agent):
     """There is a job. What else is to be done is done between jobs."""
     agent.job = None
-    gc.collect()
+    unused(agent.used)
     log.i("idle", "free", gc.mem_free())
     due = lambda: agent.seen != agent.journal["seq"]  # noqa: E731
     words = (due,) if agent.chore else ()

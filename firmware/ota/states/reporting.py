@@ -15,15 +15,28 @@ async def reporting(agent):
         journal.settle()  # an earlier firmware left it so: the job is to be judged again
     if journal.phase == OWING:
         log.i("report", journal["step"], journal["reason"])
+        if journal["step"] != "succeeded":
+            _note(journal)
         try:
             await agent.dialect.report(agent.owed(), journal["step"], agent.info())
         except Gone:
             journal.settle()
             raise
         journal.settle()
+        agent.worn = True
     if there("/staged/0"):  # of a job that failed
         plug_in("ota.staging", "drop")()
         let_go("ota.staging", "ota.staged")
     agent.drop()
     agent.starved = agent.vain = 0
     return "reported"
+
+
+def _note(journal):
+    """For whoever comes to look; nobody waits for it."""
+    try:
+        words = [journal[key] for key in ("job", "number", "step", "reason")]
+        plug_in("ota.failures", "note")(*words)
+    except MemoryError:
+        pass
+    let_go("ota.failures")
