@@ -11,7 +11,7 @@
     store       everything, in SQLite                          ca           keys and certificates
     faults      what goes wrong on purpose, http_faults too    clients      boto3, for here or AWS
     presign     placeholders of documents, presigned URLs      paging       lists, page by page
-    constraints what a model allows of a request
+    constraints what a model allows of a request               apart        a fault of one alone
 
 Protocol code (executions, jobs, streams, shadows, product) does no I/O beyond the store and the
 bucket: a request goes in, messages come out, the time is handed in.

@@ -9,7 +9,7 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.executions import Executions, Message
+from host_tools.cloud.executions import Executions, Message, compact
 from host_tools.cloud.executions_api import job_row
 from host_tools.cloud.job_config import check
 from host_tools.cloud.names import arn, of_arn
@@ -127,8 +127,9 @@ class JobCalls:
             raise invalid(f"the job document exceeds {DOCUMENT_CHARACTERS} characters")
         try:
             parsed = json.loads(text)
+            compact(parsed)  # as devices get it: JSON can spell half a character, UTF-8 cannot
         except (ValueError, RecursionError):
-            raise invalid("the job document is not JSON") from None
+            raise invalid("the job document is not JSON in UTF-8") from None
         if not isinstance(parsed, dict):
             raise invalid("the job document is not a JSON object")
         return text

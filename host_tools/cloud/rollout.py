@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.apart import Apart
 from host_tools.cloud.executions import AFTER, Executions, Message
 from host_tools.cloud.groups import Groups
 from host_tools.cloud.job_life import FAILURES, moment, settle
@@ -41,16 +42,20 @@ class Rollouts:
         self._executions = executions
         self._store = executions.store
         self._groups = Groups(executions.store)
+        self._apart = Apart()
 
     def due(self) -> list[Message]:
         """Whatever is to be done by now, for all jobs; returns the notices."""
         notices: list[Message] = []
         for job in self._store.rows(OPEN):
-            with self._store.transaction():
-                row = self._executions.job(job["id"])  # another thread may have changed it
-                if row is not None:
-                    notices += self._advance(row)
+            with self._apart(f"job {job['id']}"):
+                notices += self._due(job["id"])
         return notices
+
+    def _due(self, identity: str) -> list[Message]:
+        with self._store.transaction():
+            job = self._executions.job(identity)  # another thread may have changed it
+            return [] if job is None else list(self._advance(job))
 
     def _advance(self, job: Row) -> Iterator[Message]:
         now, schedule = self._executions.now(), asked(job, "schedulingConfig")

@@ -280,6 +280,7 @@ def test_job_execution_is_canceled_and_deleted(iot):
         ({"jobId": "x" * 65}, "InvalidRequestException"),
         ({"document": "not json"}, "InvalidRequestException"),
         ({"document": "[1]"}, "InvalidRequestException"),
+        ({"document": '{"text":"\\ud800"}'}, "InvalidRequestException"),
         ({"document": '{"a":"' + "x" * 32_768 + '"}'}, "InvalidRequestException"),
         ({"targets": [arn("thing", "nobody")]}, "ResourceNotFoundException"),
         ({"targets": [arn("thinggroup", "all")]}, "ResourceNotFoundException"),

@@ -376,6 +376,18 @@ def test_job_that_runs_may_be_given_another_rate(fleet):
         fleet.job_calls.update({"jobId": "one", "description": "late"})
 
 
+def test_job_that_cannot_be_sent_is_told_once_and_stops_no_other(fleet, caplog):
+    later = {"schedulingConfig": {"startTime": at(fleet, HOUR_S)}}
+    fleet.job("bad", **later)
+    create(fleet, "good", **later)
+    wrong = '{"text":"\\ud800"}'  # of a store that was written before such were refused
+    fleet.store.run("UPDATE jobs SET document = ? WHERE id = 'bad'", wrong)
+    assert len(tick(fleet, HOUR_S)) == 20
+    assert tick(fleet, 1) == []
+    assert [job(fleet, name)["status"] for name in ("bad", "good")] == ["SCHEDULED", "IN_PROGRESS"]
+    assert [line.partition(": ")[0] for line in caplog.messages] == ["job bad"]
+
+
 def test_tick_without_anything_due_does_nothing(fleet):
     create(fleet)
     before = fleet.store.row("SELECT * FROM jobs WHERE id = 'one'")
