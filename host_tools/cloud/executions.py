@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.apart import Apart
 from host_tools.cloud.job_life import retry_is_left, settle
 from host_tools.cloud.store import Store
 
@@ -34,6 +35,10 @@ AFTER = {  # status → what a device may make of it
 QUEUE = (
     "SELECT * FROM executions WHERE thing = ? AND status IN ('QUEUED', 'IN_PROGRESS') "
     "ORDER BY status != 'IN_PROGRESS', queued_at, sequence"
+)
+EXPIRED = (
+    "SELECT * FROM executions WHERE status = 'IN_PROGRESS' "
+    "AND (job_deadline <= ?1 OR step_deadline <= ?1)"
 )
 
 
@@ -77,6 +82,7 @@ class Executions:
         self.store = store
         self.now = now
         self.expand = expand
+        self._apart = Apart()
 
     def queue(self, thing: str) -> list[Row]:
         """A thing's unfinished executions; the first is the one that is "next"."""
@@ -229,19 +235,17 @@ class Executions:
 
     def expire(self) -> list[Message]:
         """Time out what has passed a deadline; returns the notices."""
-        due = self.store.rows(
-            "SELECT * FROM executions WHERE status = 'IN_PROGRESS' "
-            "AND (job_deadline <= ? OR step_deadline <= ?)",
-            self.now(),
-            self.now(),
-        )
-        if not due:
-            return []
-        with self.change(*(row["thing"] for row in due)) as notices:
-            for row in due:
-                current = self.find(row["thing"], row["job"], row["number"])
-                if current["version"] == row["version"]:
-                    self.move(current, "TIMED_OUT")
+        notices: list[Message] = []
+        due = self.store.rows(EXPIRED, self.now())
+        for thing in dict.fromkeys(row["thing"] for row in due):
+            with self._apart(f"deadlines of {thing}"):
+                notices += self._expire(thing)
+        return notices
+
+    def _expire(self, thing: str) -> list[Message]:
+        with self.change(thing) as notices:
+            for row in self.store.rows(f"{EXPIRED} AND thing = ?2", self.now(), thing):
+                self.move(row, "TIMED_OUT")
         return notices
 
 

@@ -81,28 +81,28 @@ class ExecutionCalls:
         }
 
     def cancel(self, given: Parameters) -> None:
-        row = self._execution(given)
-        if given.get("expectedVersion", row["version"]) != row["version"]:
-            text = f"the execution's version is {row['version']}"
-            raise Refusal("VersionConflictException", text)
         force = given.get("force", False)
-        if row["status"] not in (AFTER if force else ("QUEUED",)):
-            text = f"the execution is {row['status']}: it cannot be canceled"
-            raise Refusal("InvalidStateTransitionException", text)
         try:
             found = details(given)
         except JobError as error:
             raise invalid(str(error)) from None
-        with self._executions.change(row["thing"]) as notices:
+        with self._executions.change(given["thingName"]) as notices:
+            row = self._execution(given)
+            if given.get("expectedVersion", row["version"]) != row["version"]:
+                text = f"the execution's version is {row['version']}"
+                raise Refusal("VersionConflictException", text)
+            if row["status"] not in (AFTER if force else ("QUEUED",)):
+                text = f"the execution is {row['status']}: it cannot be canceled"
+                raise Refusal("InvalidStateTransitionException", text)
             self._executions.move(row, "CANCELED", found, forced=force)
         self._publish(notices)
 
     def delete(self, given: Parameters) -> None:
-        row = self._execution(given)
-        if row["status"] == "IN_PROGRESS" and not given.get("force"):
-            text = "the execution is IN_PROGRESS: delete it with force"
-            raise Refusal("InvalidStateTransitionException", text)
-        with self._executions.change(row["thing"]) as notices:
+        with self._executions.change(given["thingName"]) as notices:
+            row = self._execution(given)
+            if row["status"] == "IN_PROGRESS" and not given.get("force"):
+                text = "the execution is IN_PROGRESS: delete it with force"
+                raise Refusal("InvalidStateTransitionException", text)
             self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])
             settle(self._store, row["job"], self._executions.now())
         self._publish(notices)

@@ -172,26 +172,27 @@ class JobCalls:
         return {"jobs": shapes}
 
     def update(self, given: Parameters) -> None:
-        row = job_row(self._executions, given["jobId"])
-        if row["status"] not in LIVE:
-            raise invalid(f"job {row['id']} is {row['status']}: it cannot be changed")
-        request = json.loads(row["request"])
         changes = {key: given[key] for key in CHANGED if key in given}
-        check(changes, self._executions.now())
-        self._store.run(
-            "UPDATE jobs SET request = ?, updated_at = ? WHERE id = ?",
-            json.dumps(request | changes),
-            self._executions.now(),
-            row["id"],
-        )
+        with self._store.transaction():
+            row = job_row(self._executions, given["jobId"])
+            if row["status"] not in LIVE:
+                raise invalid(f"job {row['id']} is {row['status']}: it cannot be changed")
+            check(changes, self._executions.now())
+            self._store.run(
+                "UPDATE jobs SET request = ?, updated_at = ? WHERE id = ?",
+                json.dumps(json.loads(row["request"]) | changes),
+                self._executions.now(),
+                row["id"],
+            )
 
     def cancel(self, given: Parameters) -> Parameters:
-        row = job_row(self._executions, given["jobId"])
-        if row["status"] not in LIVE:
-            raise invalid(f"job {row['id']} is {row['status']}: it cannot be canceled")
-        notices = self._rollouts.cancel(
-            row, given.get("force", False), given.get("reasonCode"), given.get("comment")
-        )
+        with self._store.transaction():
+            row = job_row(self._executions, given["jobId"])
+            if row["status"] not in LIVE:
+                raise invalid(f"job {row['id']} is {row['status']}: it cannot be canceled")
+            notices = self._rollouts.cancel(
+                row, given.get("force", False), given.get("reasonCode"), given.get("comment")
+            )
         self.publish(notices)
         return {"jobArn": arn("job", row["id"]), "jobId": row["id"]}
 
@@ -200,13 +201,14 @@ class JobCalls:
 
     def remove(self, given: Parameters) -> Notices:
         """DeleteJob without the notices; see `make`."""
-        row = job_row(self._executions, given["jobId"])
-        if row["status"] in LIVE and not given.get("force"):
-            text = f"job {row['id']} is {row['status']}: cancel it, or delete it with force"
-            raise Refusal("InvalidStateTransitionException", text)
-        things = [execution["thing"] for execution in self._executions.of_job(row["id"])]
-        with self._executions.change(*things) as notices:
-            self._store.run("DELETE FROM jobs WHERE id = ?", row["id"])
+        with self._store.transaction():
+            row = job_row(self._executions, given["jobId"])
+            if row["status"] in LIVE and not given.get("force"):
+                text = f"job {row['id']} is {row['status']}: cancel it, or delete it with force"
+                raise Refusal("InvalidStateTransitionException", text)
+            things = [execution["thing"] for execution in self._executions.of_job(row["id"])]
+            with self._executions.change(*things) as notices:
+                self._store.run("DELETE FROM jobs WHERE id = ?", row["id"])
         return notices
 
 

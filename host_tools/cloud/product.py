@@ -17,6 +17,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.apart import Apart
 from host_tools.cloud.executions import Message, compact
 from host_tools.cloud.jobs import not_json
 from host_tools.cloud.orders import FINAL, STATUSES, Body
@@ -28,6 +29,7 @@ STEPS = ("download_firmware", "upgrade_firmware")
 CURRENT_STEPS = {1: STEPS[0], 2: STEPS[1]}  # how newer devices of that platform spell them
 BAD_PARAMETERS = 312012  # "result" of an answer to an event that makes no sense
 EXPIRES_S = 3600  # of a file's address
+DUE = "SELECT * FROM orders WHERE due_at <= ?"
 
 
 class Products:
@@ -42,6 +44,7 @@ class Products:
         self._store = store
         self._now = now
         self._expand = expand
+        self._apart = Apart()
 
     def handle(self, topic: str, payload: bytes) -> list[Message]:
         """Take a gateway's publication on `thing/product/{gateway}/…`; returns the answers."""
@@ -56,11 +59,16 @@ class Products:
 
     def due(self) -> list[Message]:
         """The orders to send now, for the first time or again; gives up those sent in vain."""
-        rows = self._store.rows("SELECT * FROM orders WHERE due_at <= ?", self._now())
-        if not rows:
-            return []
+        messages: list[Message] = []
+        for row in self._store.rows(DUE, self._now()):
+            with self._apart(f"order {row['bid']}"):
+                messages += self._due(row["bid"])
+        return messages
+
+    def _due(self, bid: str) -> list[Message]:
         with self._store.transaction():
-            return [message for row in rows for message in self._send(row)]
+            row = self._store.row(f"{DUE} AND bid = ?", self._now(), bid)  # not answered meanwhile
+            return [] if row is None else self._send(row)
 
     def _send(self, row: Row) -> list[Message]:
         if row["attempts"] >= ATTEMPTS:

@@ -198,7 +198,8 @@ class Rollouts:
     def cancel(
         self, job: Row, force: bool = False, reason: str | None = None, comment: str | None = None
     ) -> list[Message]:
-        """Cancel a job: what waits and what is QUEUED; with force what is IN_PROGRESS, too."""
+        """Cancel a job: what waits and what is QUEUED; with force what is IN_PROGRESS, too.
+        Within the transaction that the job was read in."""
         now, rows = self._executions.now(), self._executions.of_job(job["id"])
         with self._executions.change(*(row["thing"] for row in rows)) as notices:
             self._store.run(

@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +94,19 @@ class World:
         """What the control plane's calls have published since the last look."""
         sent, self.sent[:] = [self.read(message) for message in self.sent], []
         return sent
+
+    def meanwhile(self, happens: Callable[[], object]) -> None:
+        """Have something happen just before the next transaction, as another thread may."""
+        begin = self.store.transaction
+
+        @contextmanager
+        def late() -> Iterator[None]:
+            del self.store.transaction
+            happens()
+            with begin():
+                yield
+
+        self.store.transaction = late
 
     def put(self, data: bytes, key: str = "image.bin", bucket: str = "images") -> str:
         """Store an object in a versioned bucket; returns its version."""

@@ -173,6 +173,26 @@ def test_cancel_execution_needs_force_while_it_runs(world):
     assert (execution["status"], execution["forceCanceled"]) == ("CANCELED", True)
 
 
+def test_job_that_succeeds_just_before_it_is_canceled_has_succeeded(world):
+    world.job("one")
+    world.job("other")
+    world.meanwhile(lambda: world.ask("jobs/one/update", {"status": "SUCCEEDED"}))
+    with pytest.raises(Refusal, match="COMPLETED"):
+        world.job_calls.cancel({"jobId": "one"})
+    assert (status(world), status(world, "other")) == ("SUCCEEDED", "QUEUED")
+
+
+@pytest.mark.parametrize("call", ["cancel", "delete"])
+def test_execution_that_starts_just_before_its_end_needs_force(world, call):
+    world.job("one")
+    world.meanwhile(lambda: world.ask("jobs/start-next"))
+    given = {"jobId": "one", "thingName": "pump", "executionNumber": 1}
+    with pytest.raises(Refusal) as caught:
+        getattr(world.execution_calls, call)(given)
+    assert caught.value.code == "InvalidStateTransitionException"
+    assert status(world) == "IN_PROGRESS"
+
+
 def test_cancel_of_an_ended_job_is_refused(world):
     world.job("one")
     world.ask("jobs/one/update", {"status": "SUCCEEDED"})
@@ -226,6 +246,22 @@ def test_step_timer_runs_out_and_times_out(world):
     assert status(world) == "TIMED_OUT"
     [(_, body)] = world.ask("jobs/one/update", {"status": "SUCCEEDED"})
     assert body["executionState"] == {"status": "TIMED_OUT", "versionNumber": 3}
+
+
+@pytest.mark.parametrize(
+    ("happens", "left"),
+    [
+        (lambda world: world.job_calls.delete({"jobId": "one", "force": True}), []),
+        (lambda world: world.ask("jobs/one/update", {"status": "SUCCEEDED"}), ["SUCCEEDED"]),
+    ],
+)
+def test_execution_that_ends_just_before_its_deadline_does_not_time_out(world, happens, left):
+    world.job("one")
+    world.ask("jobs/start-next", {"stepTimeoutInMinutes": 1})
+    world.now += 60
+    world.meanwhile(lambda: happens(world))
+    assert expire(world) == []
+    assert [row["status"] for row in world.executions.of_job("one")] == left
 
 
 def test_update_without_step_timeout_does_not_reset_the_timer(world):

@@ -101,6 +101,17 @@ def test_order_without_a_reply_is_sent_three_times_with_new_tids_and_times_out(p
     assert (platform.status, platform.row["attempts"]) == ("timeout", 3)
 
 
+def test_progress_just_before_the_last_attempt_is_over_is_not_taken_back(platform):
+    for _ in range(ATTEMPTS):
+        platform.send()
+        platform.world.now += REPLY_S
+    platform.world.meanwhile(platform.progress)
+    assert platform.products.due() == []
+    assert platform.status == "in_progress"
+    platform.progress("ok", 100)
+    assert platform.status == "ok"
+
+
 def test_reply_to_an_earlier_attempt_is_lost(platform):
     early = platform.send()["tid"]
     platform.world.now += REPLY_S
