@@ -269,6 +269,17 @@ def test_url_is_bound_to_its_method_and_its_object(stored):
     assert fetch(stored[0] + "/images/a?X-Amz-Signature=00")[0] == 400
 
 
+def test_url_is_bound_to_its_version(served, s3):
+    enabled = {"Status": "Enabled"}
+    s3.put_bucket_versioning(Bucket="images", VersioningConfiguration=enabled)
+    old, new = (s3.put_object(Bucket="images", Key="a", Body=b)["VersionId"] for b in (b"1", b"2"))
+    url = presign(served[0], "/images/a", 60, time.time(), new)
+    assert fetch(url)[2] == b"2"
+    for other in (url.replace("?", f"?versionId={old}&"), f"{url}&versionId={old}"):
+        status, _, body = fetch(other)
+        assert (status, b"<Code>InvalidArgument</Code>" in body) == (400, True)
+
+
 def test_stranger_gets_403(stored):
     status, _, body = fetch(stored[0] + "/images/a")
     assert (status, b"AccessDenied" in body) == (403, True)
