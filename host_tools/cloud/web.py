@@ -16,6 +16,12 @@ from urllib.parse import parse_qsl, urlsplit
 PIECE = 1 << 16
 LOG = logging.getLogger("sluice.cloud")
 BODY_S = 60  # a client that says nothing for so long is dropped
+LENGTH = re.compile(rb"[0-9]{1,18}")
+CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
+
+
+class BadRequest(ConnectionError):
+    """Where the request ends is not known: it gets 400, and ends its connection."""
 
 
 @dataclass
@@ -92,6 +98,12 @@ class Exchange(BaseHTTPRequestHandler):
 
     def _serve(self) -> None:
         headers = {key.lower(): value for key, value in self.headers.items()}
+        try:
+            self._answer(self._asked(headers))
+        except BadRequest as error:
+            self._answer(HTTPAnswer(400, {"Connection": "close"}, str(error).encode()))
+
+    def _asked(self, headers: dict[str, str]) -> HTTPAnswer:
         parts = urlsplit(self.path)
         request = HTTPRequest(
             self.command,
@@ -108,7 +120,7 @@ class Exchange(BaseHTTPRequestHandler):
             answer = self._handled(handler, request)
         for _ in request.body:  # what the handler did not want; the next request follows it
             pass
-        self._answer(answer)
+        return answer
 
     do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _serve
 
@@ -147,7 +159,8 @@ def body(stream, headers: dict[str, str]) -> Iterator[bytes]:
     if "chunked" in headers.get("transfer-encoding", "").lower():
         pieces = http_chunks(stream)
     else:
-        pieces = counted(stream, int(headers.get("content-length") or 0))
+        length = headers.get("content-length", "0").encode("latin-1")
+        pieces = counted(stream, size(length, LENGTH, 10))
     if "aws-chunked" in headers.get("content-encoding", "") or headers.get(
         "x-amz-content-sha256", ""
     ).startswith("STREAMING-"):
@@ -165,10 +178,22 @@ def counted(stream, length: int) -> Iterator[bytes]:
         yield piece
 
 
+def size(text: bytes, form: re.Pattern[bytes], base: int) -> int:
+    """A number of bytes as HTTP writes it, which Python reads more into: signs, underscores."""
+    if not form.fullmatch(text.strip()):
+        raise BadRequest("a length of the request is no number")
+    return int(text, base)
+
+
+def chunk_size(line: bytes) -> int:
+    """The size in the line before a chunk; what follows a semicolon is not looked at."""
+    return size(line.split(b";")[0], CHUNK_SIZE, 16)
+
+
 def http_chunks(stream) -> Iterator[bytes]:
     """The bytes of HTTP/1.1 chunks; trailers are skipped."""
-    while size := int(stream.readline(1000).split(b";")[0], 16):
-        yield from counted(stream, size)
+    while left := chunk_size(stream.readline(1000)):
+        yield from counted(stream, left)
         stream.readline(10)
     while stream.readline(8000).strip():
         pass
@@ -187,7 +212,7 @@ def aws_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
             fill(lambda: b"\r\n" in buffer)
             line, _, rest = bytes(buffer).partition(b"\r\n")
             buffer[:] = rest
-            left = int(line.split(b";")[0], 16)
+            left = chunk_size(line)
             if left == 0:
                 break
             while left:

@@ -148,6 +148,30 @@ def test_upload_cut_off_leaves_no_object_and_no_file(served, s3):
     assert list(served[1]._folder.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("headers", "body"),
+    [
+        ("Content-Length: -1", b"abc"),
+        ("Content-Length: 1_0", b"abc"),
+        ("Transfer-Encoding: chunked", b"-1\r\nabc\r\n0\r\n\r\n"),
+        ("x-amz-content-sha256: STREAMING-X\r\nContent-Length: 12", b"-3\r\nabc\r\n0\r\n"),
+    ],
+)
+def test_upload_of_a_length_that_is_none_gives_400_and_ends_the_connection(
+    served, s3, headers, body
+):
+    where = urlsplit(served[0])
+    head = (
+        f"PUT /images/odd HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+        "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
+    )
+    with socket.create_connection((where.hostname, where.port), timeout=10) as raw:
+        raw.sendall(head.encode() + body)
+        answer = raw.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1
+    assert list(served[1]._folder.iterdir()) == []
+
+
 def test_versioned_bucket_keeps_every_version(s3):
     enabled = {"Status": "Enabled"}
     s3.put_bucket_versioning(Bucket="images", VersioningConfiguration=enabled)
