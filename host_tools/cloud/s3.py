@@ -144,15 +144,18 @@ class S3:
         after = request.argument("continuation-token") or request.argument("start-after")
         after = after or request.argument("marker") or ""
         limit = min(int(request.argument("max-keys") or 1000), 1000)
+        if limit < 0:
+            raise S3Error("InvalidArgument", "max-keys is negative")
         found = [item for item in self._bucket.newest(name, prefix) if item.key > after]
-        shown, more = found[:limit], len(found) > limit
+        shown, more = found[:limit], 0 < limit < len(found)  # of no keys S3 says that is all
         rows = [
             f"<Contents><Key>{escape(item.key)}</Key><Size>{item.size}</Size>"
             f"<LastModified>{stamp(item.modified_at)}</LastModified>"
             f"<ETag>&quot;{item.etag}&quot;</ETag></Contents>"
             for item in shown
         ]
-        token = f"<NextContinuationToken>{escape(shown[-1].key)}</NextContinuationToken>"
+        last = escape(shown[-1].key) if more else ""
+        token = f"<NextContinuationToken>{last}</NextContinuationToken>"
         head = (
             f"<Name>{name}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{len(shown)}</KeyCount>"
             f"<MaxKeys>{limit}</MaxKeys><IsTruncated>{str(more).lower()}</IsTruncated>"

@@ -211,6 +211,13 @@ def test_listing_comes_in_pages_by_prefix(s3):
     assert [row["Name"] for row in s3.list_buckets()["Buckets"]] == ["images"]
 
 
+def test_listing_of_nothing_is_an_empty_page(s3):
+    assert s3.list_objects_v2(Bucket="images")["KeyCount"] == 0
+    s3.put_object(Bucket="images", Key="a", Body=b"x")
+    none = s3.list_objects_v2(Bucket="images", MaxKeys=0)
+    assert (none["KeyCount"], none["IsTruncated"]) == (0, False)
+
+
 @pytest.mark.parametrize(
     ("call", "given", "code"),
     [
@@ -218,6 +225,7 @@ def test_listing_comes_in_pages_by_prefix(s3):
         ("get_object", {"Bucket": "absent", "Key": "none"}, "NoSuchBucket"),
         ("head_object", {"Bucket": "images", "Key": "none"}, "404"),
         ("list_objects_v2", {"Bucket": "absent"}, "NoSuchBucket"),
+        ("list_objects_v2", {"Bucket": "images", "MaxKeys": -1}, "InvalidArgument"),
         ("create_bucket", {"Bucket": "x" * 64}, "InvalidBucketName"),
         ("get_bucket_policy", {"Bucket": "images"}, "NotImplemented"),
         ("get_object_acl", {"Bucket": "images", "Key": "none"}, "NotImplemented"),
