@@ -38,7 +38,6 @@ LISTING = [
     "max-keys",
     "encoding-type",
     "fetch-owner",
-    "delimiter",
 ]
 SIGNATURE = [
     "X-Amz-Algorithm",

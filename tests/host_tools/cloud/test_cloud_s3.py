@@ -226,6 +226,7 @@ def test_listing_of_nothing_is_an_empty_page(s3):
         ("head_object", {"Bucket": "images", "Key": "none"}, "404"),
         ("list_objects_v2", {"Bucket": "absent"}, "NoSuchBucket"),
         ("list_objects_v2", {"Bucket": "images", "MaxKeys": -1}, "InvalidArgument"),
+        ("list_objects_v2", {"Bucket": "images", "Delimiter": "/"}, "NotImplemented"),
         ("create_bucket", {"Bucket": "x" * 64}, "InvalidBucketName"),
         ("get_bucket_policy", {"Bucket": "images"}, "NotImplemented"),
         ("get_object_acl", {"Bucket": "images", "Key": "none"}, "NotImplemented"),
