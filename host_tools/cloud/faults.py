@@ -48,6 +48,8 @@ from host_tools.errors import SluiceError
 
 Rule = dict[str, Any]
 
+STATUSES = range(200, 600)  # of HTTP
+
 
 def drop(message: Message) -> list[Message]:
     return []
@@ -106,24 +108,27 @@ class Faults:
 
     def __init__(self, file: Path | None = None) -> None:
         self._file = file
-        self._seen: float | None = None
+        self._seen: tuple[int, int] | None = (-1, -1)  # time and size; None: it was gone
         self._rules: dict[str, Rule] = {}
         self._hits: Counter = Counter()
         self._sent: Counter = Counter()
         self.refresh()
 
     def refresh(self) -> None:
-        """Read the file if it has changed since; then everything counts anew."""
+        """Read the file if it has changed since; then everything counts anew.
+
+        SluiceError, once for each change, when it makes no sense or is gone: the rules stay.
+        """
         if self._file is None:
             return
-        try:
-            changed = self._file.stat().st_mtime_ns
-            if changed == self._seen:
-                return
-            rules = read_rules(self._file)
-        except OSError as error:
-            raise SluiceError(f"cannot read {self._file}: {error.strerror}") from None
-        self._seen, self._rules = changed, rules
+        seen = None
+        with contextlib.suppress(OSError):
+            about = self._file.stat()
+            seen = about.st_mtime_ns, about.st_size
+        if seen == self._seen:
+            return
+        self._seen = seen
+        self._rules = read_rules(self._file)
         self._hits.clear()
         self._sent.clear()
 
@@ -194,7 +199,9 @@ def read_rules(file: Path) -> dict[str, Rule]:
     """The rules of a file; SluiceError says what is wrong with it."""
     try:
         rules = json.loads(file.read_text())
-    except ValueError:
+    except OSError as error:
+        raise SluiceError(f"cannot read {file}: {error.strerror}") from None
+    except (ValueError, RecursionError):
         raise SluiceError(f"{file} is not JSON") from None
     if not isinstance(rules, dict):
         raise SluiceError(f"{file} is not a JSON object")
@@ -203,7 +210,26 @@ def read_rules(file: Path) -> dict[str, Rule]:
             raise SluiceError(f"{file}: no fault {name!r}; there are {', '.join(KEYS)}")
         if not isinstance(rule, dict) or not set(rule) <= KEYS[name]:
             raise SluiceError(f"{file}: {name} takes {', '.join(sorted(KEYS[name]))}")
+        for key, value in rule.items():
+            if not allowed(name, key, value):
+                raise SluiceError(f"{file}: {key} of {name} cannot be {json.dumps(value)}")
     return rules
+
+
+def allowed(fault: str, key: str, value: Any) -> bool:
+    """Whether a rule's key may have that value: a count, unless it is one of the few others."""
+    if key in ("topic", "path", "to"):
+        return isinstance(value, str)
+    if key == "blocks":
+        return isinstance(value, list) and all(map(counts, value))
+    if key == "code" and fault == "reject":
+        return isinstance(value, str) or counts(value)
+    return counts(value) and (key != "code" or value in STATUSES)
+
+
+def counts(value: Any) -> bool:
+    """Whether a value is a whole number that is not negative, nor absurd."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 1 << 31
 
 
 def token(payload: bytes) -> dict[str, str]:

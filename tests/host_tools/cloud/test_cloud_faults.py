@@ -150,12 +150,30 @@ def test_file_is_read_again_when_it_changes(tmp_path, faults):
         ('{"drop": {}}', "no fault 'drop'"),
         ('{"drop_blocks": {"topic": "x"}}', "takes blocks, every, times"),
         ('{"drop_blocks": 5}', "takes blocks, every, times"),
+        ('{"delay": {"ms": "5"}}', 'ms of delay cannot be "5"'),
+        ('{"delay": {"ms": -5}}', "ms of delay cannot be -5"),
+        ('{"delay": {"topic": 5}}', "topic of delay cannot be 5"),
+        ('{"silence": {"times": true}}', "times of silence cannot be true"),
+        ('{"drop_blocks": {"blocks": 5}}', "blocks of drop_blocks cannot be 5"),
+        ('{"drop_blocks": {"blocks": ["5"]}}', "blocks of drop_blocks cannot be"),
+        ('{"fail_http": {"code": "503"}}', "code of fail_http cannot be"),
+        ('{"reject": {"code": null}}', "code of reject cannot be null"),
     ],
 )
 def test_file_of_no_sense_is_said_to_be(tmp_path, text, words):
     (tmp_path / "faults.json").write_text(text)
     with pytest.raises(SluiceError, match=words):
         Faults(tmp_path / "faults.json")
+
+
+def test_file_that_loses_its_sense_is_told_once_and_the_rules_stay(tmp_path, faults):
+    made = faults(drop_blocks={"blocks": [0]})
+    for ruin in (lambda file: file.write_text("{"), lambda file: file.unlink()):
+        ruin(tmp_path / "faults.json")
+        with pytest.raises(SluiceError):
+            made.refresh()
+        made.refresh()
+    assert sent(made, [block(0)]) == []
 
 
 def test_every_block_fault_takes_the_keys_of_blocks():
