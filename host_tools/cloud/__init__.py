@@ -12,6 +12,7 @@
     faults      what goes wrong on purpose, http_faults too    clients      boto3, for here or AWS
     presign     placeholders of documents, presigned URLs      paging       lists, page by page
     constraints what a model allows of a request               apart        a fault of one alone
+    members     what all services take alike
 
 Protocol code (executions, jobs, streams, shadows, product) does no I/O beyond the store and the
 bucket: a request goes in, messages come out, the time is handed in.

@@ -14,6 +14,7 @@ from host_tools.cloud.refusal import Refusal, invalid
 
 Parameters = dict[str, Any]
 
+WIDEST = 1 << 63  # of a model's "long"
 # Java's character classes, as they occur within brackets in the models
 # fmt: off
 CLASSES = {
@@ -58,6 +59,8 @@ def constrain(shape: Shape, value: Any, name: str, spare: Callable[[str], object
     elif isinstance(value, int | float) and not isinstance(value, bool):
         if value > limits.get("max", value):
             raise unmet(name, value, f"at most {limits['max']}")
+        if not -WIDEST <= value < WIDEST:
+            raise unmet(name, value, "at most 64 bits")
     elif isinstance(value, list):
         if len(value) > limits.get("max", len(value)):
             raise unmet(name, value, f"at most {limits['max']} items")

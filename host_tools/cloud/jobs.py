@@ -8,6 +8,7 @@ A client token over 64 bytes is refused: AWS states no limit, its own agents kee
 """
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable
 from sqlite3 import Row
@@ -22,11 +23,13 @@ from host_tools.cloud.executions import (
     state,
     summary,
 )
+from host_tools.cloud.members import whole
 from host_tools.cloud.names import JOB, THING
 
 Request = dict[str, Any]
 
 TOKEN_BYTES = 64
+DIGITS = re.compile(r"[0-9]{1,18}")  # of a version in a string: as many as SQLite holds
 DETAILS = 10  # pairs; CancelJobExecution's text in botocore's model
 DETAIL_CHARACTERS = 1024
 STEP_MINUTES = range(1, 10_081)  # up to 7 days
@@ -86,11 +89,11 @@ class Jobs:
     def describe(self, thing: str, job: str, request: Request) -> Request:
         """DescribeJobExecution; `$next` looks and changes nothing."""
         document = flag(request, "includeJobDocument", True)
-        number = whole(request, "executionNumber")
+        chosen = number(request, "executionNumber")
         if job == "$next":
             row = next(iter(self.executions.queue(thing)), None)
             return {"execution": self.executions.shown(row, document)} if row else {}
-        row = self.executions.find(thing, job, number)
+        row = self.executions.find(thing, job, chosen)
         if row["status"] not in ("QUEUED", "IN_PROGRESS"):
             text = f"job execution is in the terminal state {row['status']}"
             raise JobError("TerminalStateReached", text)
@@ -99,7 +102,7 @@ class Jobs:
     def update(self, thing: str, job: str, request: Request) -> Request:
         """UpdateJobExecution."""
         wanted, included = status(request), self._wanted(request)
-        row = self.executions.find(thing, job, whole(request, "executionNumber"))
+        row = self.executions.find(thing, job, number(request, "executionNumber"))
         row = self.executions.update(
             row,
             wanted,
@@ -191,10 +194,10 @@ def flag(request: Request, key: str, default: bool) -> bool:
     return value
 
 
-def whole(request: Request, key: str) -> int | None:
+def number(request: Request, key: str) -> int | None:
     """An integer member, or None."""
     value = request.get(key)
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int)):
+    if value is not None and not whole(value):
         raise invalid(f"{key} must be a whole number")
     return value
 
@@ -202,9 +205,9 @@ def whole(request: Request, key: str) -> int | None:
 def expected_version(request: Request) -> int | None:
     """A number, or its digits in a string: both are in use."""
     value = request.get("expectedVersion")
-    if isinstance(value, str) and value.isascii() and value.isdigit():
+    if isinstance(value, str) and DIGITS.fullmatch(value):
         return int(value)
-    return whole(request, "expectedVersion")
+    return number(request, "expectedVersion")
 
 
 def status(request: Request) -> str:
@@ -223,7 +226,7 @@ def status(request: Request) -> str:
 
 def step_minutes(request: Request, stoppable: bool = False) -> int | None:
     """The step timer's minutes; -1 stops it in an update."""
-    value = whole(request, "stepTimeoutInMinutes")
+    value = number(request, "stepTimeoutInMinutes")
     if value is None or value in STEP_MINUTES or (stoppable and value == -1):
         return value
     raise invalid(f"stepTimeoutInMinutes must be 1 to {STEP_MINUTES[-1]}")

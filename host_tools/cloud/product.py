@@ -20,6 +20,7 @@ from typing import Any
 from host_tools.cloud.apart import Apart
 from host_tools.cloud.executions import Message, compact
 from host_tools.cloud.jobs import not_json
+from host_tools.cloud.members import whole
 from host_tools.cloud.orders import FINAL, STATUSES, Body
 from host_tools.cloud.store import Store
 
@@ -185,8 +186,3 @@ def step_of(progress: Body) -> Any:
     if step is None and whole(progress.get("current_step")):
         return CURRENT_STEPS.get(progress["current_step"], progress["current_step"])
     return step
-
-
-def whole(value: Any) -> bool:
-    """Whether a value is a whole number of JSON, which true is not, and one that SQLite holds."""
-    return isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63

@@ -271,6 +271,8 @@ def test_job_execution_is_canceled_and_deleted(iot):
     iot.delete_job_execution(jobId="one", thingName="pump", executionNumber=1)
     given = {"jobId": "one", "thingName": "pump"}
     assert code_of(iot.describe_job_execution, **given) == "ResourceNotFoundException"
+    given["executionNumber"] = 10**30
+    assert code_of(iot.describe_job_execution, **given) == "InvalidRequestException"
 
 
 @pytest.mark.parametrize(
