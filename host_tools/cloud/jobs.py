@@ -3,8 +3,6 @@
 Requests come on `$aws/things/T/jobs/…`, answers go to the same topic with `/accepted` (QoS 0, as
 captured) or `/rejected`. Topics are told apart by their number of levels, because a job may be
 called "get". An empty payload is `{}`. The notices that an update causes follow its answer.
-
-A client token over 64 bytes is refused: AWS states no limit, its own agents keep to this one.
 """
 
 import json
@@ -23,12 +21,11 @@ from host_tools.cloud.executions import (
     state,
     summary,
 )
-from host_tools.cloud.members import whole
+from host_tools.cloud.members import TOKEN_BYTES, is_token, whole
 from host_tools.cloud.names import JOB, THING
 
 Request = dict[str, Any]
 
-TOKEN_BYTES = 64
 DIGITS = re.compile(r"[0-9]{1,18}")  # of a version in a string: as many as SQLite holds
 DETAILS = 10  # pairs; CancelJobExecution's text in botocore's model
 DETAIL_CHARACTERS = 1024
@@ -171,17 +168,9 @@ def take_token(request: Request) -> str | None:
     token = request.get("clientToken")
     if token is None:
         return None
-    if not isinstance(token, str) or not fits(token):
+    if not is_token(token):
         raise invalid(f"clientToken must be a string of at most {TOKEN_BYTES} bytes")
     return token
-
-
-def fits(token: str) -> bool:
-    """Whether a token is short enough, and text at all: JSON can spell half a character."""
-    try:
-        return len(token.encode()) <= TOKEN_BYTES
-    except UnicodeEncodeError:
-        return False
 
 
 def flag(request: Request, key: str, default: bool) -> bool:

@@ -11,13 +11,13 @@ import json
 from typing import Any
 
 from host_tools.cloud.executions import compact
+from host_tools.cloud.members import is_token, whole
 
 Document = dict[str, Any]
 
 SECTIONS = ("desired", "reported")
 STATE_BYTES = 8192
 LEVELS = 6
-TOKEN_BYTES = 64
 
 
 class ShadowError(Exception):
@@ -49,7 +49,7 @@ def take_token(request: Document) -> str | None:
     token = request.get("clientToken")
     if token is None:
         return None
-    if not isinstance(token, str) or len(token.encode()) > TOKEN_BYTES:
+    if not is_token(token):
         raise ShadowError(400, "Invalid clientToken")
     return token
 
@@ -57,7 +57,7 @@ def take_token(request: Document) -> str | None:
 def take_version(request: Document) -> int | None:
     """The version that the shadow must have, or None when any will do."""
     version = request.get("version")
-    if version is not None and (isinstance(version, bool) or not isinstance(version, int)):
+    if version is not None and not whole(version):
         raise ShadowError(400, "Invalid version")
     return version
 

@@ -21,12 +21,12 @@ from typing import Any
 from host_tools.cloud import cbor
 from host_tools.cloud.bucket import Bucket, StoredObject
 from host_tools.cloud.executions import Message, compact
+from host_tools.cloud.members import TOKEN_BYTES, is_token, whole
 from host_tools.cloud.names import STREAM
 from host_tools.cloud.store import Store
 
 Request = dict[str, Any]
 
-TOKEN_BYTES = 64
 BLOCK_SIZES = range(256, 131_073)  # bytes
 BLOCKS = range(98_305)  # index and count: 24 MiB in blocks of 256
 BITMAP_BYTES = 12_288
@@ -190,16 +190,9 @@ def token(request: Request) -> Request:
     value = request.get("c")
     if value is None:
         return {}
-    if not isinstance(value, str) or not _fits(value):
+    if not is_token(value):
         raise StreamError("InvalidRequest", f"c must be text of at most {TOKEN_BYTES} bytes")
     return {"c": value}
-
-
-def _fits(text: str) -> bool:
-    try:
-        return len(text.encode()) <= TOKEN_BYTES
-    except UnicodeEncodeError:
-        return False
 
 
 def number(request: Request, letter: str, required: bool = False) -> int | None:
@@ -207,7 +200,7 @@ def number(request: Request, letter: str, required: bool = False) -> int | None:
     value = request.get(letter)
     if value is None and not required:
         return None
-    if isinstance(value, bool) or not isinstance(value, int):
+    if not whole(value):
         raise StreamError("InvalidRequest", f"{letter} must be a whole number")
     return value
 
