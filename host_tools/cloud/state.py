@@ -3,14 +3,16 @@
 import json
 import os
 import threading
+import time
 from dataclasses import dataclass
-from fcntl import LOCK_EX, LOCK_NB, flock
+from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 from typing import IO, Any
 
 from host_tools.errors import SluiceError
 
 IGNORED = "*\n"  # all of a folder
+LOCK_S = 0.5  # who asks whether a cloud runs has the lock for some microseconds
 
 
 @dataclass(frozen=True)
@@ -60,22 +62,22 @@ class State:
         """The open file that marks a running cloud, now ours until it is closed; None if taken."""
         make_folder(self.root)
         file = (self.root / "cloud.lock").open("w")
-        try:
-            flock(file, LOCK_EX | LOCK_NB)
-        except OSError:
-            file.close()
-            return None
+        deadline = time.monotonic() + LOCK_S
+        while not flocked(file, LOCK_EX):
+            if time.monotonic() > deadline:
+                file.close()
+                return None
+            time.sleep(0.01)
         return file
 
     @property
     def alive(self) -> bool:
         """Whether a cloud runs here, ready or not."""
-        if not (self.root / "cloud.lock").exists():
+        try:
+            with (self.root / "cloud.lock").open() as file:
+                return not flocked(file, LOCK_SH)  # shared: several may ask at once
+        except (FileNotFoundError, NotADirectoryError):
             return False
-        file = self.lock()
-        if file is not None:
-            file.close()
-        return file is None
 
     def running(self) -> dict[str, Any]:
         """What cloud.json says; SluiceError when no cloud runs here."""
@@ -89,6 +91,15 @@ class State:
         raise SluiceError(
             f"no cloud runs in {self.root}: start it with `sluice cloud run --state {self.root}`"
         )
+
+
+def flocked(file: IO[str], kind: int) -> bool:
+    """Lock a file at once, or not at all."""
+    try:
+        flock(file, kind | LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def make_folder(folder: Path) -> None:
