@@ -39,9 +39,15 @@ class StoredObject:
             return file.read(count)
 
     def pieces(self, offset: int, count: int) -> Iterator[bytes]:
-        """The same, piece by piece."""
+        """The same, piece by piece. The file is open from now on, whatever becomes of its name."""
+        reading = self._pieces(offset, count)
+        next(reading)
+        return reading
+
+    def _pieces(self, offset: int, count: int) -> Iterator[bytes]:
         with self.file.open("rb") as file:
             file.seek(offset)
+            yield b""  # it is open
             while count > 0 and (piece := file.read(min(PIECE, count))):
                 count -= len(piece)
                 yield piece

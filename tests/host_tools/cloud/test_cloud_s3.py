@@ -190,6 +190,13 @@ def test_versioned_bucket_keeps_every_version(s3):
     assert got["Body"].read() == b"2"
 
 
+def test_object_replaced_while_it_is_read_is_read_to_its_end(served, s3):
+    s3.put_object(Bucket="images", Key="a", Body=b"old")
+    reading = served[1].find("images", "a").pieces(0, 3)
+    s3.put_object(Bucket="images", Key="a", Body=b"new")
+    assert b"".join(reading) == b"old"
+
+
 def test_plain_bucket_replaces_and_removes(served, s3):
     for body in (b"1", b"2"):
         assert "VersionId" not in s3.put_object(Bucket="images", Key="a", Body=body)
