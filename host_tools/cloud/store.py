@@ -123,13 +123,12 @@ class Store:
             self._depth += 1
             try:
                 yield
-            except BaseException:
-                if self._depth == 1:
-                    self._db.execute("ROLLBACK")
-                raise
-            else:
                 if self._depth == 1:
                     self._db.execute("COMMIT")
+            except BaseException:
+                if self._depth == 1 and self._db.in_transaction:  # SQLite ends some by itself
+                    self._db.execute("ROLLBACK")
+                raise
             finally:
                 self._depth -= 1
 
