@@ -24,6 +24,15 @@ Parameters = dict[str, Any]
 CERTIFICATE = "signer.crt"  # on the board, where a signing job names no other
 EXPIRES_S = 1800  # of a presigned URL in an update's document
 SIGNATURES = ("sig-sha256-ecdsa", "sig-sha256-rsa", "sig-sha1-rsa", "sig-sha1-ecdsa")
+SHOWN = (  # members of the request that GetOTAUpdate repeats, besides the files
+    "description",
+    "targets",
+    "protocols",
+    "targetSelection",
+    "awsJobExecutionsRolloutConfig",
+    "awsJobPresignedUrlConfig",
+    "additionalParameters",
+)
 
 
 class UpdateCalls:
@@ -71,8 +80,7 @@ class UpdateCalls:
             if self._store.row("SELECT 1 FROM ota_updates WHERE id = ?", name):
                 raise exists("OTA update", name, arn("otaupdate", name))
             self._streams.create(self._stream(given, stream))
-            kept = {key: value for key, value in given.items() if key != "files"}
-            columns = {"job": job, "stream": stream, "request": json.dumps(kept)}
+            columns = {"job": job, "stream": stream, "request": json.dumps(given, default=text_of)}
             self._store.insert("ota_updates", id=name, created_at=self._now(), **columns)
             _, notices = self._jobs.make(self._job(given, job, document))
         self._jobs.publish(notices)
@@ -149,8 +157,8 @@ class UpdateCalls:
     def get(self, given: Parameters) -> Parameters:
         row = self._get(given["otaUpdateId"])
         request = json.loads(row["request"])
-        keys = ("description", "targets", "protocols", "targetSelection", "additionalParameters")
-        shape = {key: request.get(key) for key in keys} | {
+        shape = {key: request.get(key) for key in SHOWN} | {
+            "otaUpdateFiles": [with_bytes(entry) for entry in request.get("files", ())],
             "otaUpdateId": row["id"],
             "otaUpdateArn": arn("otaupdate", row["id"]),
             "creationDate": row["created_at"],
@@ -192,6 +200,19 @@ class UpdateCalls:
         return self._jobs.remove({"jobId": name, "force": force}) if job else []
 
 
+def text_of(signature: bytes) -> str:
+    """How a signature is stored, the one member of a request that is not of JSON."""
+    return base64.b64encode(signature).decode()
+
+
+def with_bytes(entry: Parameters) -> Parameters:
+    """A stored file as it was given."""
+    signature = entry.get("codeSigning", {}).get("customCodeSigning", {}).get("signature", {})
+    if "inlineDocument" in signature:
+        signature["inlineDocument"] = base64.b64decode(signature["inlineDocument"])
+    return entry
+
+
 def s3_location(entry: Parameters) -> Parameters:
     """Where an update's file lies; a Refusal for one that is a stream already."""
     where = entry.get("fileLocation", {}).get("s3Location")
@@ -224,4 +245,4 @@ def inline(code: Parameters) -> Parameters:
     if name not in SIGNATURES:
         raise invalid(f"no such signature: {name}; one of {', '.join(SIGNATURES)}")
     certificate = custom.get("certificateChain", {}).get("certificateName") or "/"
-    return {"certfile": certificate, name: base64.b64encode(raw).decode()}
+    return {"certfile": certificate, name: text_of(raw)}

@@ -393,25 +393,34 @@ def test_stream_of_files_that_cannot_be_streamed_is_refused(iot, world, files, c
     assert code_of(iot.create_stream, streamId="flow", files=files, roleArn=ROLE).startswith(code)
 
 
+SIGNED = {
+    "fileName": "app.bin",
+    "fileType": 0,
+    "fileLocation": {"s3Location": {"bucket": "images", "key": "image.bin"}},
+    "codeSigning": {
+        "customCodeSigning": {
+            "signature": {"inlineDocument": b"\x30\x44"},
+            "hashAlgorithm": "SHA256",
+            "signatureAlgorithm": "ECDSA",
+            "certificateChain": {"certificateName": "s.crt"},
+        }
+    },
+}
+
+
 def update(iot, **more) -> dict:
-    signature = {"signature": {"inlineDocument": b"\x30\x44"}, "hashAlgorithm": "SHA256"}
-    signature |= {"signatureAlgorithm": "ECDSA", "certificateChain": {"certificateName": "s.crt"}}
-    file = {
-        "fileName": "app.bin",
-        "fileType": 0,
-        "fileLocation": {"s3Location": {"bucket": "images", "key": "image.bin"}},
-        "codeSigning": {"customCodeSigning": signature},
-    }
-    given = {"otaUpdateId": "u1", "targets": [PUMP], "files": [file], "roleArn": ROLE}
+    given = {"otaUpdateId": "u1", "targets": [PUMP], "files": [SIGNED], "roleArn": ROLE}
     return iot.create_ota_update(**given | more)
 
 
 def test_ota_update_makes_a_stream_and_a_job_that_names_it(iot, world):
     world.put(b"x" * 300)
-    made = update(iot)
+    made = update(iot, awsJobExecutionsRolloutConfig={"maximumPerMinute": 9})
     assert (made["awsIotJobId"], made["otaUpdateStatus"]) == ("AFR_OTA-u1", "CREATE_PENDING")
     found = iot.get_ota_update(otaUpdateId="u1")["otaUpdateInfo"]
     assert (found["otaUpdateStatus"], found["awsIotJobId"]) == ("CREATE_COMPLETE", "AFR_OTA-u1")
+    assert found["otaUpdateFiles"] == [SIGNED]
+    assert found["awsJobExecutionsRolloutConfig"] == {"maximumPerMinute": 9}
     [(_, body)] = world.ask("jobs/$next/get")
     ota = body["execution"]["jobDocument"]["afr_ota"]
     assert ota["protocols"] == ["MQTT"]
