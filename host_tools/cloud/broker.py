@@ -18,6 +18,7 @@ import subprocess
 import sys
 import threading
 import time
+from errno import EADDRINUSE
 from pathlib import Path
 
 from host_tools import toolchain
@@ -199,11 +200,13 @@ def free_port() -> int:
 
 
 def port_is_free(port: int) -> bool:
-    """Whether nobody listens on that port of localhost."""
+    """Whether nobody listens on that port of localhost; SluiceError when nobody may."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
+        except OSError as error:
+            if error.errno == EADDRINUSE:
+                return False
+            raise SluiceError(f"cannot listen on port {port}: {error.strerror}") from None
     return True

@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import errno
 import json
 import os
 import queue
@@ -13,8 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.cloud.broker import port_is_free
 from host_tools.cloud.names import arn
 from host_tools.cloud.store import Store
+from host_tools.errors import SluiceError
 
 WAIT_S = 15
 
@@ -293,6 +296,15 @@ def test_port_in_use_is_said_in_one_line(tmp_path, command):
         port = taken.getsockname()[1]
         done = command("cloud", "run", "--state", tmp_path / "s", "--port", port)
     assert (done.returncode, done.stderr) == (1, f"sluice: port {port} is in use\n")
+
+
+def test_port_that_is_not_to_be_had_is_not_said_to_be_in_use(monkeypatch):
+    def denied(probe, address):  # root, as whom tests may run, is denied none
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", denied)
+    with pytest.raises(SluiceError, match="^cannot listen on port 80: Permission denied$"):
+        port_is_free(80)
 
 
 def test_thing_created_before_the_cloud_runs_is_pointed_at_its_port(own_cloud, device):
