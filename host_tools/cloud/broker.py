@@ -23,7 +23,7 @@ from pathlib import Path
 
 from host_tools import toolchain
 from host_tools.cloud.ca import Authority
-from host_tools.cloud.state import State, write_atomically
+from host_tools.cloud.state import OWN, State, write_atomically
 from host_tools.cloud.things import SERVICE, Things
 from host_tools.errors import SluiceError
 
@@ -73,7 +73,7 @@ class Broker:
         self._process: subprocess.Popen | None = None
         self._access = ""
         self._refreshing = threading.Lock()  # HTTP's threads and the main one may want it at once
-        self.home.mkdir(parents=True, exist_ok=True)
+        self.home.mkdir(OWN, parents=True, exist_ok=True)
         key, certificate = authority.server(listen)
         write_atomically(self.home / "server.key", key, 0o600)
         write_atomically(self.home / "server.crt", certificate)

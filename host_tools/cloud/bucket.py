@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
 
+from host_tools.cloud.state import OWN
 from host_tools.cloud.store import Store
 
 PIECE = 1 << 16  # bytes read or written at once
@@ -68,7 +69,7 @@ class Bucket:
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
         self._folder = folder
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(OWN, parents=True, exist_ok=True)
 
     def sweep(self) -> None:
         """Remove files of no object or upload. Only while no request is being served."""

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_IMODE
 
 from host_tools.cloud import presign
 from host_tools.cloud.boards import ForBoards, board_key
@@ -223,10 +224,13 @@ def point_at(state: State, port: int) -> None:
         try:
             config = json.loads(file.read_text())
         except ValueError:
-            continue
+            config = None
+        if not isinstance(config, dict):
+            raise SluiceError(f"{file} is not a JSON object")
         if config.get("endpoint") == "localhost" and config.get("port") != port:
             config["port"] = port
-            write_atomically(file, json.dumps(config, indent=2) + "\n")
+            mode = S_IMODE(file.stat().st_mode)  # there may be the Wi-Fi's password in it
+            write_atomically(file, json.dumps(config, indent=2) + "\n", mode)
 
 
 def run(

@@ -12,6 +12,7 @@ from typing import IO, Any
 from host_tools.errors import SluiceError
 
 IGNORED = "*\n"  # all of a folder
+OWN = 0o700  # of a folder that may hold secrets
 LOCK_S = 0.5  # who asks whether a cloud runs has the lock for some microseconds
 
 
@@ -103,12 +104,12 @@ def flocked(file: IO[str], kind: int) -> bool:
 
 
 def make_folder(folder: Path) -> None:
-    """A folder, made if it is missing, whose private keys git does not take; SluiceError when it
-    cannot be made."""
+    """A folder, made if it is missing, whose private keys neither git nor other users take;
+    SluiceError when it cannot be made."""
     if folder.is_dir():
         return
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(OWN, parents=True, exist_ok=True)
         ignoring(folder).write_text(IGNORED)
     except OSError as error:
         raise SluiceError(f"cannot make the folder {folder}: {error.strerror}") from None
@@ -121,8 +122,10 @@ def ignoring(folder: Path) -> Path:
 
 def write_atomically(path: Path, data: str | bytes, mode: int = 0o644) -> None:
     """Replace a file so that readers see the old one or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(OWN, parents=True, exist_ok=True)
     scratch = path.with_name(f".{path.name}.{os.getpid()}.{threading.get_ident()}")
-    scratch.write_bytes(data.encode() if isinstance(data, str) else data)
-    scratch.chmod(mode)
+    descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        os.fchmod(descriptor, mode)  # whatever the umask took
+        file.write(data.encode() if isinstance(data, str) else data)
     scratch.replace(path)

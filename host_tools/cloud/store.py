@@ -5,6 +5,7 @@ write while `sluice cloud run` serves. Times are seconds since 1970, fractions k
 are not in here: they are files of the bucket's folder.
 """
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -98,6 +99,7 @@ class Store:
         self._lock = RLock()
         self._depth = 0
         make_folder(path.parent)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds secrets, as do its -wal
         self._db = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
