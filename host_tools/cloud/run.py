@@ -36,7 +36,7 @@ from host_tools.cloud.service import Service, of_things
 from host_tools.cloud.shadow_api import ShadowCalls
 from host_tools.cloud.shadows import Shadows
 from host_tools.cloud.state import State, write_atomically
-from host_tools.cloud.store import Store
+from host_tools.cloud.store import open_store
 from host_tools.cloud.streams import Streams
 from host_tools.cloud.streams_api import StreamCalls
 from host_tools.cloud.things import Things
@@ -55,15 +55,12 @@ LOG = logging.getLogger("sluice.cloud")
 @contextmanager
 def opened(state: State) -> Iterator[Things]:
     """The store and the authority of a state folder, with its signing key; made at first use."""
-    store = Store(state.database)
-    try:
+    with open_store(state.database) as store:
         with store.transaction():  # also keeps other processes from making keys meanwhile
             authority = Authority(state)
             if not state.signer_key.exists():
                 new_key(state.signer_key)
         yield Things(store, authority)
-    finally:
-        store.close()
 
 
 class Cloud:

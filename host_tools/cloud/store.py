@@ -8,13 +8,14 @@ are not in here: they are files of the bucket's folder.
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
 from host_tools.cloud.state import make_folder
+from host_tools.errors import SluiceError
 
 BUSY_S = 10  # how long to wait for another process's transaction
 
@@ -92,6 +93,16 @@ CREATE TABLE IF NOT EXISTS parts (
 """
 
 
+@contextmanager
+def open_store(path: Path) -> Iterator["Store"]:
+    """A store, closed at the end; SluiceError when SQLite cannot work with its file."""
+    try:
+        with closing(Store(path)) as store:
+            yield store
+    except sqlite3.DatabaseError as error:
+        raise SluiceError(f"{path}: {error}") from None
+
+
 class Store:
     """One connection, shared by this process's threads behind a lock."""
 
@@ -99,7 +110,10 @@ class Store:
         self._lock = RLock()
         self._depth = 0
         make_folder(path.parent)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # it holds secrets, as do its -wal
+        try:  # it holds secrets, as does what SQLite puts beside it, with the same mode
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        except OSError as error:
+            raise SluiceError(f"cannot open {path}: {error.strerror}") from None
         self._db = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )

@@ -22,7 +22,7 @@ from host_tools.cloud import orders
 from host_tools.cloud.clients import Clients, clients, plainly
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.state import State
-from host_tools.cloud.store import Store
+from host_tools.cloud.store import Store, open_store
 from host_tools.commands.deploy import BUCKET, upload
 from host_tools.errors import SluiceError
 from host_tools.image.inspect import read_image
@@ -112,15 +112,24 @@ def version_of(chosen: str | None, serial: str, image: Path | None) -> str:
         return chosen
     if image is None:
         raise SluiceError(f"device {serial} has no image: say --version")
+    data = contents(image)
     try:
-        return read_image(image.read_bytes()).version
+        return read_image(data).version
     except SluiceError as error:
         raise SluiceError(f"{image} tells no version, say --version: {error}") from None
 
 
+def contents(image: Path) -> bytes:
+    """An image's bytes."""
+    try:
+        return image.read_bytes()
+    except OSError as error:
+        raise SluiceError(f"cannot read {image}: {error.strerror}") from None
+
+
 def file_of(cloud: Clients, image: Path, key: Path | None) -> dict[str, Any]:
     """Upload an image, sealed if there is a key; returns the members that describe it."""
-    data = image.read_bytes()
+    data = contents(image)
     with TemporaryDirectory(prefix="sluice-") as folder:
         file = Path(folder) / image.name
         if key and not unsealed(data):
@@ -141,11 +150,8 @@ def stored(state: State) -> Iterator[Store]:
     """The store of a state folder that has one."""
     if not state.database.exists():
         raise SluiceError(f"no cloud has run in {state.root}")
-    store = Store(state.database)
-    try:
+    with open_store(state.database) as store:
         yield store
-    finally:
-        store.close()
 
 
 def wait(store: Store, bid: str, timeout_s: int) -> int:
@@ -154,6 +160,8 @@ def wait(store: Store, bid: str, timeout_s: int) -> int:
     told = None
     while True:
         row = orders.shown(store, bid)
+        if row is None:
+            raise SluiceError(f"{bid}: the order is gone, as its gateway was deleted")
         line = line_of(row)
         if line != told:
             print(line, file=sys.stderr, flush=True)

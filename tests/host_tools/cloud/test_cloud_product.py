@@ -9,6 +9,8 @@ import pytest
 
 from host_tools.cloud import orders
 from host_tools.cloud.product import ATTEMPTS, BAD_PARAMETERS, REPLY_S, Products
+from host_tools.commands import product
+from host_tools.errors import SluiceError
 from host_tools.image.seal import unsealed
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/004_product.json").read_text())
@@ -336,6 +338,21 @@ def test_order_that_makes_no_sense_is_refused_in_one_line(cloud, command, more, 
 def test_order_unknown_is_refused(cloud, command):
     done = command("product", "show", "nothing", "--state", cloud.state.root)
     assert done.returncode == 1 and "unknown order nothing" in done.stderr
+
+
+def test_order_deleted_with_its_gateway_is_not_waited_for(platform):
+    platform.world.things.delete(GATEWAY)
+    with pytest.raises(SluiceError, match=f"^{platform.bid}: the order is gone"):
+        product.wait(platform.world.store, platform.bid, 1)
+
+
+def test_image_that_cannot_be_read_is_said_in_one_line(tmp_path):
+    for read in (
+        lambda image: product.version_of(None, "a", image),
+        lambda image: product.file_of(None, image, None),
+    ):
+        with pytest.raises(SluiceError, match="^cannot read .*: No such file"):
+            read(tmp_path / "gone.bin")
 
 
 def test_gateway_neither_speaks_nor_hears_on_anothers_topic(cloud, device):

@@ -11,7 +11,7 @@ import pytest
 
 from host_tools.cloud.run import point_at
 from host_tools.cloud.state import State, write_atomically
-from host_tools.cloud.store import Store
+from host_tools.cloud.store import Store, open_store
 from host_tools.errors import SluiceError
 
 
@@ -77,3 +77,20 @@ def test_configuration_pointed_at_another_port_keeps_its_mode(tmp_path):
     file.write_text("[]")
     with pytest.raises(SluiceError, match="things/pump/config.json is not a JSON object"):
         point_at(State(tmp_path), 3)
+
+
+@pytest.mark.parametrize("page", [0, 1])
+def test_store_that_is_damaged_is_said_in_one_line(tmp_path, page):
+    file = tmp_path / "cloud.db"
+    Store(file).close()
+    data = bytearray(file.read_bytes())
+    data[4096 * page : 4096 * page + 4096] = b"\xff" * 4096
+    file.write_bytes(data)
+    with pytest.raises(SluiceError, match=f"^{file}: ."), open_store(file) as store:
+        store.rows("SELECT * FROM settings")
+
+
+def test_store_that_cannot_be_opened_is_said_in_one_line(tmp_path):
+    with pytest.raises(SluiceError, match="^cannot open .*cloud.db: Is a directory$"):
+        (tmp_path / "cloud.db").mkdir()
+        Store(tmp_path / "cloud.db")
