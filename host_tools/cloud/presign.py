@@ -131,7 +131,10 @@ def signer(query: Mapping[str, str]) -> str:
 
 def location(url: str) -> tuple[str, str] | None:
     """(bucket, key) of an S3 address in one of its usual forms; None if it is another's."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket that is not closed
+        return None
     host, path = parts.hostname or "", unquote(parts.path).lstrip("/")
     if parts.scheme == "s3":
         return (host, path) if host and path else None

@@ -103,6 +103,7 @@ def test_placeholder_is_found_however_json_spells_it():
     [
         '{"a":"${aws:iot:parameter:b}","c":"\\"quoted\\" \\\\"}',
         '{"a":"${aws:iot:s3-presigned-url:https://example.com/file}"}',
+        '{"a":"${aws:iot:s3-presigned-url:https://[file}"}',
         '{ "a" : 1.50 }',
     ],
 )
