@@ -24,8 +24,14 @@ async def _bring(agent):
     await agent.dialect.report(agent.job, "downloading", agent.info())
     if agent.job.files[1:]:
         await _fetch_files(agent)
+    image = agent.update.open(agent.job)
+    if image.missing() >= 0:  # else the heap is spared the code for it, as after a reset
+        await _fetch(agent, image)
+    agent.update.note()
+
+
+async def _fetch(agent, image):
     update, file = agent.update, agent.job.files[0]
-    image = update.open(agent.job)
     source = agent.source(file, agent.settings["block"])
     code = plug_in("ota.plugins", "SOURCES")[file.source][1:]  # now: later there may be no room
     let_go("ota.plugins")
@@ -46,15 +52,13 @@ async def _bring(agent):
 
     try:
         await source.fetch(image, watch)
+        agent.worn = True
     finally:
         try:
             await source.close()
         finally:
             source = None
             let_go(*code)
-    update.note()
-    if image.received > had:
-        agent.worn = True
 
 
 async def _fetch_files(agent):
