@@ -1,7 +1,8 @@
 """The `sluice` command: one dict of commands, one error type.
 
 A command is a module of `host_tools.commands` with a docstring (its help), `arguments(parser)`
-and `run(args) -> int | None`, the exit code. To add one: the file, and its row here.
+and `run(args) -> int | None`, the exit code. To add one: the file, and its row here. Only the
+module of the command that is meant is loaded: all of them take half a second.
 """
 
 import argparse
@@ -31,7 +32,8 @@ COMMANDS = {  # name on the command line → module of host_tools.commands
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; a SluiceError becomes one line on stderr and exit code 1."""
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    args = parser(words[0] if words else None).parse_args(words)
     try:
         return args.run(args) or 0
     except SluiceError as error:
@@ -41,12 +43,14 @@ def main(argv: list[str] | None = None) -> int:
         return 130
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line, built from COMMANDS."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The whole command line, built from COMMANDS; where `only` is a command, with that alone."""
     top = argparse.ArgumentParser(prog="sluice", description="Firmware updates for MicroPython.")
     top.add_argument("--version", action="version", version=f"sluice {__version__}")
     rows = top.add_subparsers(metavar="COMMAND", required=True)
     for name, module_name in COMMANDS.items():
+        if only in COMMANDS and name != only:
+            continue
         module = import_module(f"host_tools.commands.{module_name}")
         text = (module.__doc__ or "").strip()
         row = rows.add_parser(

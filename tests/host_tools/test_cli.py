@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from typed import sluice
 
 from host_tools import __version__, cli
 from host_tools.cli import COMMANDS
@@ -14,12 +15,6 @@ from host_tools.errors import SluiceError
 from host_tools.image import make_image
 
 FOLDER = Path(cli.__file__).parent / "commands"
-
-
-def sluice(*words: object, timeout_s: float = 60) -> subprocess.CompletedProcess:
-    """Run the command as a user does."""
-    line = [sys.executable, "-m", "host_tools.cli", *map(str, words)]
-    return subprocess.run(line, capture_output=True, text=True, timeout=timeout_s)
 
 
 def refused(*words: object) -> str:
@@ -97,6 +92,17 @@ def test_version_is_told(capsys):
     with pytest.raises(SystemExit):
         cli.main(["--version"])
     assert capsys.readouterr().out == f"sluice {__version__}\n"
+
+
+def test_command_loads_what_it_needs_and_no_other_command(tmp_path):
+    """All of them take half a second."""
+    line = ["image", "show", str(tmp_path / "none")]
+    script = f"import sys\nfrom host_tools.cli import main\nmain({line!r})\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    loaded = {name for name in done.stdout.split() if name.startswith("host_tools.commands.")}
+    assert loaded == {"host_tools.commands.image"}
+    assert "boto3" not in done.stdout.split()
+    assert done.stderr.startswith("sluice: cannot read")
 
 
 @pytest.mark.parametrize("words", [[], ["dance"], ["job"], ["deploy"], ["cloud", "run"]])

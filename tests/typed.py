@@ -1,0 +1,29 @@
+"""`sluice …` as it is typed, and what came of it."""
+
+import contextlib
+import io
+import subprocess
+import sys
+
+from host_tools import cli
+
+SERVING = (["cloud", "run"], ["device", "run"], ["demo"])  # they mind signals
+LONGEST_S = 60
+
+
+def sluice(*words: object) -> subprocess.CompletedProcess:
+    """Run the command; what it printed and how it ended.
+
+    In this process, as starting Python for each takes half a second, unless it would serve.
+    """
+    line = [str(word) for word in words]
+    if line[:2] in SERVING or line[:1] in SERVING:
+        command = [sys.executable, "-m", "host_tools.cli", *line]
+        return subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = cli.main(line)
+        except SystemExit as ended:
+            code = ended.code
+    return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())
