@@ -28,7 +28,7 @@ from host_tools.errors import SluiceError
 
 BAUD = 115_200
 SILENCE_S = 20  # without a byte while code runs
-_ANSWER_S = 6  # for the raw REPL to answer; twice
+_ANSWER_S = 6  # for the raw REPL to answer, on average of two attempts
 _READ_S = 1  # one read of the port
 _WRITE_S = 10  # a port that takes nothing
 _LEAVE_S = 3  # for the prompt, and for the soft reset to be announced
@@ -112,10 +112,11 @@ class BoardPort:
         fresh   with a fresh heap; else what ran has left what it had there
         """
         heard = b""
-        for _ in range(2):  # a board that was just opened or reset may miss the first Ctrl-C
+        # a board that was just opened or reset may miss the first Ctrl-C: it is asked again soon
+        for patience_s in (answer_s / 4, answer_s * 7 / 4):
             try:
                 with self._plainly(), contextlib.redirect_stdout(io.StringIO()):
-                    self._transport.enter_raw_repl(fresh, answer_s)
+                    self._transport.enter_raw_repl(fresh, patience_s)
                 self._entered = True
                 return
             except _NoPromptError:
