@@ -1,10 +1,12 @@
 """Shared by all tests: the real parts, compiled device code, and MicroPython as a callable."""
 
+import functools
 import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import botocore.session
 import pytest
 from pages import Reader
 from ports import dead
@@ -14,6 +16,15 @@ from host_tools import toolchain
 from host_tools.compile import ROOT, compile_tree, firmware_sources
 
 ARCHES = ("i386", "amd64")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def models() -> Iterator[None]:
+    """boto3 reads AWS's models once in this process, not for each command that runs in it."""
+    once = functools.cache(botocore.session.create_loader)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(botocore.session, "create_loader", once)
+        yield
 
 
 @pytest.fixture(scope="session")
