@@ -1,8 +1,6 @@
 """What must not be: refused in one clear line, with nothing lost. On the board and on the host."""
 
 import re
-import subprocess
-import sys
 
 import pytest
 from stage import SIZE, SLOT, Stage, good, image, sluice, soon
@@ -349,12 +347,11 @@ def test_board_repaired_after_a_bad_config_works(cloud, stage):
 
 def one_line(*words: object) -> str:
     """What the command complains of: exit code 1, nothing on stdout, one line on stderr."""
-    line = [sys.executable, "-m", "host_tools.cli", *map(str, words)]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stdout) == (1, ""), done
-    assert done.stderr.startswith("sluice: ")
-    assert done.stderr.count("\n") == 1
-    return done.stderr
+    code, out, err = sluice(*words)
+    assert (code, out) == (1, "")
+    assert err.startswith("sluice: ")
+    assert err.count("\n") == 1
+    return err
 
 
 def test_host_refuses_what_is_not_there_in_one_line(cloud, tmp_path):

@@ -16,6 +16,7 @@ import boto3
 import paho.mqtt.client as mqtt
 import pytest
 from botocore.config import Config
+from typed import sluice
 
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.executions import Executions, Message
@@ -127,12 +128,6 @@ def world(tmp_path: Path):
     made = World(tmp_path / "state")
     yield made
     made.store.close()
-
-
-def sluice(*args: object, timeout_s: float = 60) -> subprocess.CompletedProcess:
-    """Run the command as a user does."""
-    command = [sys.executable, "-m", "host_tools.cli", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s)
 
 
 @pytest.fixture

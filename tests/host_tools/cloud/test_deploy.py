@@ -17,8 +17,9 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.session import get_session
-from conftest import Device, sluice
+from conftest import Device
 from test_provision import calls, good, refused
+from typed import sluice
 
 from host_tools.cli import main
 from host_tools.cloud import clients
@@ -80,9 +81,8 @@ def heard(board: Device) -> str:
             return body["execution"]["jobId"]
 
 
-def deploy(cloud, image, *more: object, timeout_s: float = 60) -> subprocess.CompletedProcess:
-    words = ("deploy", image, "--state", cloud.state.root, *more)
-    return sluice(*words, timeout_s=timeout_s)
+def deploy(cloud, image, *more: object) -> subprocess.CompletedProcess:
+    return sluice("deploy", image, "--state", cloud.state.root, *more)
 
 
 def test_deploy_to_a_group_ends_well_when_all_have_succeeded(cloud, device, image, group):

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Device, sluice
+from conftest import Device
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from typed import sluice
 
 from host_tools.cli import main
 from host_tools.compile import ROOT
