@@ -1,14 +1,20 @@
 """What networks and services do wrong: the update succeeds all the same, exactly once."""
 
 import json
+from pathlib import Path
 
 import pytest
 import twin
-from stage import SIZE, image
+from stage import HEAP, SIZE, image
 from twin import SILENT, Twin
+
+from host_tools.device.supervisor import Board
+from host_tools.image import make_image
+from host_tools.image.modules import device_sources
 
 SMALL = 147_457  # bytes: 36 blocks of 4,096 and one of a single byte
 LAST = 36
+STREAM = "ota/sources/mqtt_stream.py"
 
 # fmt: off
 BLOCKS = {
@@ -113,11 +119,21 @@ def test_corrupt_block_fails_by_its_signature(faulty, stage):
     assert scene.running == ("ota_0", "1.0.0")
 
 
-@pytest.mark.timeout(200)
+def hasty() -> bytes:
+    """A factory image that loses patience with a stream ten times as soon."""
+    modules: dict[str, Path | str] = dict(device_sources("SIM_ESP32"))
+    text = modules[STREAM].read_text()
+    for patience, less in (("const(1_000)", "const(100)"), ("const(10_000)", "const(1_000)")):
+        assert text.count(patience) == 1
+        text = text.replace(patience, less)
+    return make_image("1.0.0", modules=modules | {STREAM: text})
+
+
 def test_stream_that_sends_only_bad_blocks_fails(faulty, stage):
     scene = stage(faulty(**{"truncate_blocks": {"every": 1}}))
+    scene.board = Board(scene.root, scene.name, heap=HEAP, factory=hasty())
     scene.power_on()
-    verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)), 100)
+    verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL)))
     assert (verdict.status, verdict.reason) == ("FAILED", "bad blocks")
 
 
