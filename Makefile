@@ -2,6 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STATE ?= lab
+WORKERS ?= $(shell n=$$(nproc); echo $$((n < 4 ? 2 * n : 8)))
 READY := $(VENV)/.ready
 
 help:  ## list the targets
@@ -23,7 +24,7 @@ demo: setup  ## a cloud, a board and two updates: a good one and one that rolls 
 	@$(BIN)/sluice demo
 
 test: setup  ## every test
-	@$(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pump [STATE=lab]
 	@test -n "$(PORT)" && test -n "$(THING)" || \
