@@ -76,20 +76,20 @@ def brings(name):
         sys.path[:] = path
 
 
-def text(path, most):
-    """A file of at most that size; None where there is none, or another."""
+def size(path):
+    """Bytes of a file; 0 where there is none."""
     try:
-        if os.stat(path)[6] > most:
-            return None
-        with open(path, "rb") as file:
-            return file.read()
+        return os.stat(path)[6]
     except OSError:
-        return None
+        return 0
 
 
 def veiled(path, most, key):
-    """A file as `text` has it, "" for none; not to be read in a console's log."""
-    raw = bytearray(text(path, most) or b"")
+    """A file of at most that size, empty for any other; not to be read in a console's log."""
+    raw = bytearray()
+    if 0 < size(path) <= most:
+        with open(path, "rb") as file:
+            raw = bytearray(file.read())
     for at in range(len(raw)):
         if at % 32 == 0:
             pad = hashlib.sha256(key + str(at).encode()).digest()

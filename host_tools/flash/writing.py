@@ -144,9 +144,10 @@ def _folders(paths: dict[str, bytes]) -> list[str]:
 
 
 def _notes(board: BoardPort) -> dict[str, str]:
-    raw = board.value(f"text({NOTES!r}, {NOTES_MAX})")
+    size = board.value(f"size({NOTES!r})")
+    raw = board.get(NOTES) if size in range(1, NOTES_MAX + 1) else b"{}"  # in pieces: RAM is small
     try:
-        found = json.loads(raw or b"{}")
+        found = json.loads(raw)
         sound = {str(path): str(digest) for path, digest in found.items()}
     except (ValueError, AttributeError):
         return {}

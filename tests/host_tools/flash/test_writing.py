@@ -28,7 +28,7 @@ def flash(port: BoardPort, files: dict[str, bytes], keep=nothing_kept) -> writin
 
 def contents(port: BoardPort) -> dict[str, bytes]:
     """Those of our files that are there."""
-    found = {path: port.value(f"text({path!r}, 4096)") for path in PATHS}
+    found = {path: port.get(path) if port.exists(path) else None for path in PATHS}
     return {path: content for path, content in found.items() if content is not None}
 
 
