@@ -125,11 +125,11 @@ def read(path):
 
 
 def tree(folder="/"):
-    """{path: content} of every file but the record of what is staged; of folders {path: None}."""
+    """{path: content} of every file but what the agent keeps of jobs; of folders {path: None}."""
     found = {}
     for name, kind, *_ in os.ilistdir(folder):
         path = folder.rstrip("/") + "/" + name
-        if path == HOST or path.startswith("/staged/journal."):
+        if path in (HOST, "/failures") or path.startswith("/staged/journal."):
             continue
         if kind == 0x4000:
             found[path] = None

@@ -5,6 +5,7 @@ import json
 
 from doubles import Link, raised, run
 
+from ota import log
 from ota.dialects.aws_jobs import AWSJobs
 from ota.dialects.aws_pending import describe_job, pending_jobs
 from ota.errors import Gone, Retry
@@ -177,6 +178,30 @@ def test_jobs_notice_overtaken_by_an_empty_one_is_forgotten():
     link.bring(*notice(execution("withdrawn")))
     link.bring(*notice({"timestamp": 1}))
     assert run(jobs.next_job(1_000)).id == "other"
+
+
+def test_jobs_notice_before_an_answer_that_does_not_know_of_it_yet_is_heard():
+    jobs, link, cloud = speaker(("$next/get", True, {}))
+
+    def later(topic, message):
+        return [notice(execution("new"))] + cloud(topic, message)
+
+    link.cloud = later
+    run(jobs.start())
+    assert run(jobs.next_job(60_000)).id == "new" and link.clock.now == 1_000
+
+
+def test_jobs_notice_that_the_heap_has_no_room_to_judge_is_asked_for_at_once():
+    def full(line):
+        raise MemoryError
+
+    jobs, link, cloud = speaker(("$next/get", True, execution("told")))
+    log.to(full)
+    try:
+        raised(MemoryError, link.bring, *notice(b"[]"))  # it says that this is no object
+    finally:
+        log.to(print)
+    assert run(jobs.next_job(60_000)).id == "told" and link.clock.now == 1_000
 
 
 def test_jobs_notice_that_is_no_execution_is_passed_over():

@@ -148,13 +148,13 @@ class AWSJobs:
     # -- requests and answers ----------------------------------------------------------------
 
     async def _ask_next(self):
-        self._stirred = False
+        self._stirred, self._heard = False, None
         accepted, answer = await self.request("$next/get", {})
         if not accepted and answer.get("code") == _LARGE:
             accepted, answer = await self.request("$next/get", {"includeJobDocument": False})
         if not accepted:
             raise Retry("$next/get refused", answer.get("code"))
-        self._heard = answer.get("execution")
+        self._heard = self._heard or answer.get("execution")  # a notice may be later than it
 
     async def request(self, name, payload):
         """(accepted, answer) for one request. Raises Retry after 15 s without one."""
@@ -188,17 +188,18 @@ class AWSJobs:
 
     def _on_notify_next(self, topic, payload):
         """Another job is next, or none: then the one at hand may be gone."""
-        doubted, self._stirred, self._doubted = self._doubted, True, True
+        before = self._stirred, self._doubted
+        self._stirred = self._doubted = True
         answer = _object(payload)  # should that find the heap full, what it said is asked for
         if answer is None:
             return
         execution = answer.get("execution")
         job = _job(execution)
+        self._stirred, doubted = before
         if job and self._job and job.same(self._job):
             self._doubted = doubted
         else:
             self._heard = execution
-        self._stirred = False
 
 
 def _object(payload):
