@@ -25,7 +25,6 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     """All probes, in an order in which each finds what it needs.
 
     board   as what ran has left it: its log is asked for first, and goes with its heap
-
     flash   measure the inactive slot's last sector even if an image may reach into it
     tell    called with the name of each probe before it runs
     raises  SluiceError when the board is lost
@@ -40,13 +39,14 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
         return found[name]
 
     _asked(board, "quiet()")
+    probe("system", "system()")
     slots = probe("slots", "slots()")
     settings = probe("settings", "settings()")
     journal = probe("journal", "journal()")
     untold = slots.get("trial") is None and journal.get("phase") in NEW
     if slots.get("trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
-    for name in ("system", "heap", "idf_heap", "partitions", "otadata", "files", "failures"):
+    for name in ("heap", "idf_heap", "partitions", "otadata", "files", "failures"):
         probe(name, f"{name}()")
     probe("wifi", "wifi()")
     probe("clock", "clock()")

@@ -29,18 +29,18 @@ def system():
     seen = {
         "micropython": ".".join(str(n) for n in sys.implementation[1][:3]),
         "machine": getattr(sys.implementation, "_machine", sys.platform),
+        "platform": sys.platform,
         "epoch": time.gmtime(0)[0],
-        "lib": "ota" in os.listdir("/lib") if "lib" in os.listdir("/") else False,
     }
     import machine
 
     seen["reset_cause"] = machine.reset_cause()
     try:
-        import ota.errors  # noqa: F401
+        import ota.errors
 
-        seen["there"] = True
+        seen["firmware"] = getattr(ota.errors, "__file__", "frozen")
     except ImportError:
-        seen["there"] = False
+        seen["firmware"] = ""
     return seen
 
 
@@ -61,9 +61,14 @@ def heap():
 
 
 def idf_heap():
-    """[total, free, largest, least ever free] of each of ESP-IDF's regions, where TLS lives."""
+    """[total, free, largest, least ever free] of each of ESP-IDF's regions, where TLS lives; none
+    on another chip, or on a model."""
+    if not _esp32():
+        return []
     import esp32
 
+    if not hasattr(esp32, "idf_heap_info"):
+        return []
     return [list(row) for row in esp32.idf_heap_info(esp32.HEAP_DATA)]
 
 
@@ -267,6 +272,7 @@ def flash_speed():
 
     here = board.slots()
     number = here.size // SECTOR - 1
+    room[:] = bytes(range(256)) * (SECTOR // 256)  # not what is quick to program
     erase = program = read = 0
     for _ in range(ROUNDS):
         begin = time.ticks_us()

@@ -42,12 +42,13 @@ def _rows(name: str, shape: Any, finding: Any) -> list[tuple[str, str]]:
 
 def simulated(found: Finding) -> bool:
     """Whether its times are those of a computer."""
-    return str(found["slots"].get("board", "")).startswith("SIM_")
+    return found["system"].get("platform") in ("linux", "darwin")
 
 
 def _system(seen: Finding) -> list[str]:
     cause = RESET_CAUSES.get(seen["reset_cause"], str(seen["reset_cause"]))
-    where = "in /lib" if seen["lib"] else "frozen into the image" if seen["there"] else "none"
+    lies = seen["firmware"]
+    where = "in /lib" if lies.startswith("/lib/") else "in the image" if lies else "none"
     return [
         f"MicroPython {seen['micropython']}, {seen['machine']}, time from {seen['epoch']}",
         f"firmware {where}; last reset: {cause}",
@@ -130,6 +131,8 @@ def _heap(seen: Finding) -> list[str]:
 
 
 def _idf_heap(regions: list[list[int]]) -> list[str]:
+    if not regions:
+        return ["none: only a real ESP32 has one"]
     free, largest = sum(row[1] for row in regions), max((row[2] for row in regions), default=0)
     return [f"{free:,} bytes free, {largest:,} in one piece"]
 
@@ -192,6 +195,12 @@ SHAPES = {
 def remarks(found: Finding) -> list[str]:
     """What is not as it should be, or is to be known when the report is read."""
     texts = []
+    if any(
+        "ImportError" in str(seen.get("failed"))
+        for seen in found.values()
+        if isinstance(seen, dict)
+    ):
+        texts.append("no firmware, or not all of it: `sluice flash` puts it there")
     if simulated(found):
         texts.append("a simulated board: times are those of this computer, and of no board")
     if found["slots"].get("trial"):
