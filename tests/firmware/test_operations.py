@@ -227,6 +227,13 @@ def test_own_operation_is_judged_by_its_own_check_before_the_start():
     assert world.reports == [("j1", "rejected", "not today")]
 
 
+def test_own_operation_that_exits_when_it_is_judged_is_refused_and_no_loop_of_soft_resets():
+    run = "async def run(job, device):\n    pass\n"
+    for source in ("import sys\nsys.exit()\n", "def check(job):\n    raise SystemExit\n" + run):
+        world = own(source)
+        assert world.reports == [("j1", "rejected", "operation exits blink")]
+
+
 def test_own_operation_that_raises_is_a_verdict():
     cases = (
         ("from ota.errors import Fail\n", "Fail('lamp', 4)", "lamp 4"),

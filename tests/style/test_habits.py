@@ -9,7 +9,7 @@ FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in de
 PRINTERS = {"log.py", "console.py", "console_net.py"}
 WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
 SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}
-MAY = {"main.py": {"SystemExit"}, "starting.py": {"SystemExit"}}  # an application's, on trial
+MAY = {name: {"SystemExit"} for name in ("main.py", "starting.py", "operation.py")}  # the user's
 
 
 def nodes(file, *kinds):

@@ -48,6 +48,8 @@ def _check(job, name, function):
         if not str(error).startswith("no module named '" + _FOLDER):
             raise  # it is there, and lacks something itself
         raise Refuse("unknown operation", name)
+    except SystemExit:  # a soft reset; the job would bring the next one
+        raise Refuse("operation exits", name)
     finally:
         let_go(*job.paths)
 
