@@ -7,8 +7,9 @@
 3. Each takes its place by a rename; files that we wrote once and that are no longer part go.
 4. /main.py takes its place, last.
 
-Run again, what lies beside its place already and is right is not copied anew. What we wrote is
-noted on the board, in /flashed.json, before it is written.
+Run again, what lies beside its place already and is right is not copied anew, and what lies there
+of another firmware goes. What we wrote is noted on the board, in /flashed.json: what is there and
+what is to be there, before it is written; what is there, after it.
 """
 
 import hashlib
@@ -20,7 +21,7 @@ from host_tools.board_port import BoardPort
 from host_tools.errors import SluiceError
 from host_tools.flash.contents import START
 
-NOTES = "/flashed.json"  # {path: SHA-256} of what we wrote
+NOTES = "/flashed.json"  # {path: SHA-256 of what we wrote, two of them in between}
 KEPT = "/main.py.old"  # a main.py that was there before us
 NOTES_MAX = 32_768  # bytes
 SPARE_BLOCKS = 8  # of the file system: folders, journal, clock
@@ -39,7 +40,8 @@ class Plan:
     beside   those of them whose content is beside its place already
     stale    paths that we wrote, untouched since, that are no longer part
     notes    what /flashed.json says
-    noting   what it is to say
+    between  what it is to say while we write
+    noting   what it is to say then
     theirs   whether there is a /main.py that we did not write
     """
 
@@ -48,6 +50,7 @@ class Plan:
     beside: set[str]
     stale: list[str]
     notes: dict[str, str]
+    between: dict[str, str]
     noting: dict[str, str]
     theirs: bool
 
@@ -72,21 +75,28 @@ def plan(board: BoardPort, files: dict[str, bytes], keep: Callable[[str], bool])
 
     keep     paths that are left alone although they are not among the files
     """
-    notes = _notes(board)
+    notes, digests = _notes(board), {path: _sha256(text) for path, text in files.items()}
     gone = [path for path in notes if path not in files and not keep(path)]
     there = _digests(board, [*files, *gone])
-    changed = [path for path, content in files.items() if there[path] != _sha256(content)]
+    ours = {path for path, digest in there.items() if digest in notes.get(path, "").split()}
+    changed = [path for path, digest in digests.items() if there[path] != digest]
     changed.sort(key=lambda path: path == START)
     beside = _digests(board, [f"{path}.new" for path in changed])
+    noting = {path: digest for path, digest in notes.items() if keep(path)} | digests
+    between = {
+        path: f"{there[path]} {digests.get(path, '')}".strip()
+        for path in ours
+        if there[path] != digests.get(path)
+    }
     return Plan(
         files,
         changed,
-        {path for path in changed if beside[f"{path}.new"] == _sha256(files[path])},
-        [path for path in gone if there[path] == notes[path]],
+        {path for path in changed if beside[f"{path}.new"] == digests[path]},
+        [path for path in gone if path in ours],
         notes,
-        {path: digest for path, digest in notes.items() if keep(path)}
-        | {path: _sha256(content) for path, content in files.items()},
-        START in changed and there[START] not in ("", notes.get(START)),
+        noting | between,
+        noting,
+        START in changed and there[START] != "" and START not in ours,
     )
 
 
@@ -94,7 +104,9 @@ def carry_out(board: BoardPort, plan: Plan, progress: Progress) -> None:
     """Make the board what the plan says. SluiceError where flash does not keep what is written."""
     if plan.done:
         return
-    _note(board, plan.notes | plan.noting)
+    _note(board, plan.between)
+    left = {*plan.notes, *plan.files}.difference(plan.changed)  # by a run that was cut off
+    _each(board, "remove", [f"{path}.new" for path in sorted(left)])
     _copy(board, plan.to_copy, plan.noting, progress)
     modules = [path for path in [*plan.changed, *plan.stale] if path.startswith("/lib/")]
     last = []

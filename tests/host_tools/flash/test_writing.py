@@ -110,7 +110,42 @@ def test_flash_that_loses_what_is_written_is_found_by_reading_back(
 
 
 class Interrupted(Exception):
-    """What happens at the n-th call."""
+    """The cable is pulled."""
+
+
+def cut_off(port: BoardPort, files: dict[str, bytes], at: str) -> None:
+    """Flash them; the cable is pulled when a part of that file is there."""
+
+    def put(path: str, content: bytes, *more: object) -> None:
+        if path == f"{at}.new":
+            BoardPort.put(port, path, content[:1])
+            raise Interrupted
+        BoardPort.put(port, path, content)
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        patch.setattr(port, "put", put)
+        flash(port, files)
+
+
+def test_what_a_run_left_that_was_cut_off_takes_the_place_of_nothing(session: BoardPort):
+    """Another firmware follows, with the same main.py as the one before both."""
+    flash(session, OLD)
+    cut_off(session, NEW | {START: b"s2"}, at=START)
+    third = OLD | {"/lib/a.mpy": b"a3"}
+    flash(session, third)
+    assert contents(session) == third
+    assert listed(session) == {"main.py", "config.json"}
+    assert "c.mpy.new" not in session.value("os.listdir('/lib/ota')")
+
+
+def test_what_we_wrote_is_known_as_ours_after_a_run_that_was_cut_off(session: BoardPort):
+    session.put(START, b"print('mine')")
+    flash(session, OLD)
+    cut_off(session, {path: content + b"2" for path, content in OLD.items()}, at=START)
+    planned = flash(session, NEW | {START: b"s3"})
+    assert (planned.theirs, planned.stale) == (False, ["/lib/b.mpy"])
+    assert session.get(KEPT) == b"print('mine')"
+    assert contents(session) == NEW | {START: b"s3"}
 
 
 def interrupt(port: BoardPort, after: int) -> Callable[[], int]:
