@@ -23,7 +23,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
 from host_tools.cloud.broker import die_with_parent
-from host_tools.cloud.state import make_folder
+from host_tools.cloud.state import State, make_folder
 from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
@@ -214,8 +214,11 @@ def _verdict(job: str, state: Path) -> tuple[str, str]:
 @contextmanager
 def _cloud(state: Path) -> Iterator[dict]:
     """The local cloud as a process of its own; what its cloud.json says."""
-    ready = state / "cloud.json"
-    ready.unlink(missing_ok=True)
+    ready, lock = State(state).ready, State(state).lock()
+    if lock is None:
+        raise SluiceError(f"a cloud runs in {state} already, and the demo starts one of its own")
+    with lock:
+        ready.unlink(missing_ok=True)  # of a cloud that was killed
     command = _command("cloud", "run", "--state", state, "--port", 0, "--http-port", 0)
     with (state / "cloud.log").open("w") as log:
         process = subprocess.Popen(

@@ -11,6 +11,7 @@ from typed import sluice
 
 from host_tools import __version__, cli
 from host_tools.cli import COMMANDS
+from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.image import make_image
 
@@ -199,6 +200,14 @@ def test_cloud_refusals(tmp_path):
         assert str(port) in refused(*line, 0, "--port", port)
         assert str(port) in refused(*line, port, "--port", 0)
     assert not (tmp_path / "state/cloud.json").exists()
+
+
+def test_demo_leaves_a_cloud_alone_that_runs_in_its_state_folder(tmp_path):
+    state = State(tmp_path)
+    state.ready.write_text("{}")
+    with state.lock():
+        assert "a cloud runs in" in refused("demo", "--state", tmp_path)
+    assert state.ready.read_text() == "{}"
 
 
 def test_state_that_is_a_file_is_refused(tmp_path):
