@@ -76,6 +76,8 @@ def open_chip(home: Path, size: int) -> Chip:
 def _mapped(path: Path, size: int, fill: int) -> memoryview:
     if not path.exists():
         fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        fresh.touch(0o600)  # the thing's private key will be in the flash
         fresh.write_bytes(bytes([fill]) * size)
         fresh.rename(path)
     if path.stat().st_size != size:

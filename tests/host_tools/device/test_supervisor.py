@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -61,6 +62,7 @@ def test_new_board_boots_the_factory_image(new_board):
         "flash: 2 operations",
     ]
     assert board.versions == {"ota_0": "1.0.0", "ota_1": None}
+    assert stat.S_IMODE((board.home / "flash.bin").stat().st_mode) == 0o600
 
 
 def test_board_switched_on_again_is_not_new(new_board):
