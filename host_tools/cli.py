@@ -6,6 +6,9 @@ module of the command that is meant is loaded: all of them take half a second.
 """
 
 import argparse
+import os
+import signal
+import subprocess
 import sys
 from importlib import import_module
 
@@ -31,16 +34,39 @@ COMMANDS = {  # name on the command line → module of host_tools.commands
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command; a SluiceError becomes one line on stderr and exit code 1."""
-    words = sys.argv[1:] if argv is None else argv
-    args = parser(words[0] if words else None).parse_args(words)
+    """Run one command; the exit code, 141 when nobody reads what it prints any more."""
+    try:
+        try:
+            words = sys.argv[1:] if argv is None else argv
+            return _run(parser(words[0] if words else None).parse_args(words))
+        finally:
+            if sys.stdout:
+                sys.stdout.flush()
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        if isinstance(error, BrokenPipeError):
+            return 128 + signal.SIGPIPE
+        return _complain(f"standard output: {error.strerror}")
+
+
+def _run(args: argparse.Namespace) -> int:
+    """What went wrong becomes one line on stderr and exit code 1."""
     try:
         return args.run(args) or 0
-    except SluiceError as error:
-        print("sluice: " + " ".join(str(error).split()), file=sys.stderr)
-        return 1
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        complaint = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+    except (SluiceError, subprocess.SubprocessError) as error:
+        complaint = str(error)
     except KeyboardInterrupt:
         return 130
+    return _complain(complaint)
+
+
+def _complain(text: str) -> int:
+    print("sluice: " + " ".join(text.split()), file=sys.stderr)
+    return 1
 
 
 def parser(only: str | None = None) -> argparse.ArgumentParser:

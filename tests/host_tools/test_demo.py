@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from host_tools.commands import demo
+from host_tools.errors import SluiceError
+
 DEMO = [sys.executable, "-m", "host_tools.cli", "demo"]
 LONGEST_S = 120  # what the demo may take
 GONE_S = 15  # for processes to end after it was killed
@@ -167,6 +170,19 @@ def test_demo_ended_by_a_signal_leaves_no_process(terminal, tmp_path, number, co
     terminal.process.send_signal(number)
     assert terminal.process.wait(30) == code
     nothing_left(tmp_path)
+
+
+def test_what_does_not_end_by_itself_is_told(monkeypatch):
+    monkeypatch.setattr(demo, "UPDATE_S", 0)
+    with pytest.raises(SluiceError, match="`sluice image` did not end within 0 s"):
+        demo._sluice("image", "--help")
+    monkeypatch.setattr(demo, "END_S", 0.1)
+    deaf = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)"
+    command = [sys.executable, "-c", f"{deaf}; time.sleep(60)"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as cloud:
+        cloud.stdout.readline()
+        with pytest.raises(SluiceError, match=r"cloud did not end within 0\.1 s: it was killed"):
+            demo._end(cloud)
 
 
 def test_demo_without_mosquitto_says_so_in_one_line(tmp_path):

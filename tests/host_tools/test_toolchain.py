@@ -200,6 +200,13 @@ def test_package_of_another_layout_is_said_to_be(mirror, program, tmp_path):
     assert not list((tmp_path / "cache").iterdir())
 
 
+def test_package_that_cannot_be_unpacked_is_said_to_be(mirror, program, tmp_path):
+    program("bin/dpkg", "exit 2")
+    said = line(toolchain.micropython)
+    assert "'dpkg', '-x'" in said and said.endswith("exit status 2.; set $MICROPYTHON")
+    assert not list((tmp_path / "cache").iterdir())
+
+
 def test_machine_without_apt_is_said_what_to_set():
     said = line(toolchain.micropython)
     assert "no apt" in said
@@ -226,6 +233,8 @@ def test_umqtt_that_the_index_has_not_got_is_said_to_be(program, monkeypatch, tm
     said = line(toolchain.umqtt)
     assert "cannot fetch micropython-umqtt.simple==1.3.4" in said
     assert "$UMQTT" in said
+    (tmp_path / "venv/unearth").unlink()
+    assert line(toolchain.umqtt).endswith("; set $UMQTT")
     assert not list((tmp_path / "cache").iterdir())
 
 

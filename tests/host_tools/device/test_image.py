@@ -159,9 +159,12 @@ def test_version_that_does_not_fit_is_refused(version: str):
         make_image(version, modules=MODULES)
 
 
-def test_source_that_does_not_compile_is_one_line_about_it():
+def test_source_that_does_not_compile_is_one_line_about_it(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(SluiceError, match=r"main\.py"):
         make_image("1", modules={"main.py": "def :\n"})
+    monkeypatch.setattr("host_tools.compile.COMPILE_S", 0)
+    with pytest.raises(SluiceError, match=r"mpy-cross: main\.py: did not end within 0 s"):
+        make_image("1", modules={"main.py": "pass\n"})
 
 
 def test_show_as_json_tells_all(tmp_path: Path, capsys: pytest.CaptureFixture):

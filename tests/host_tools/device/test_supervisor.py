@@ -423,6 +423,20 @@ def test_thing_with_a_bad_config_is_one_clear_error(text: str, new_board, state:
         new_board("").start()
 
 
+def test_thing_with_a_file_that_does_not_fit_is_one_clear_error(new_board, state: Path):
+    (state / "things/lamp/movie").write_bytes(bytes(2_000_000))
+    with pytest.raises(SluiceError, match=r"lamp's movie \(2,000,000 bytes\) .*NOSPC"):
+        new_board("").make()
+
+
+def test_damaged_record_of_the_files_is_one_clear_error(new_board, state: Path):
+    board = new_board("")
+    board.make()
+    (board.home / "provisioned.json").write_text("[")
+    with pytest.raises(SluiceError, match=r"lamp/provisioned\.json is not JSON"):
+        board.make()
+
+
 def test_factory_image_larger_than_the_slot_is_refused(new_board):
     board = new_board("", size=1_600_000)
     with pytest.raises(SluiceError, match="the slot 1572864"):
