@@ -76,29 +76,42 @@ def sign_base64(image: Path, key: PrivateKey) -> str:
 
 
 def new_key(path: Path) -> Path:
-    """Make an EC P-256 key and, beside it as .crt, its certificate; returns the latter's path."""
+    """Make an EC P-256 key and, beside it as .crt, its certificate; returns the latter's path.
+
+    raises  SluiceError when one is there already or cannot be written; then neither is made
+    """
     certificate = path.with_suffix(".crt")
     if certificate == path:
         raise SluiceError(f"{path}: a key cannot be called .crt, that is its certificate")
+    if path.exists():
+        raise SluiceError(f"{path} exists already, nothing was overwritten")
     key = ec.generate_private_key(ec.SECP256R1())
-    for file, data, mode in (
-        (path, key_pem(key), 0o600),
-        (certificate, certificate_pem(signer_certificate(key)), 0o644),
-    ):
-        write_new(file, data, mode)
+    write_new(certificate, certificate_pem(signer_certificate(key)))
+    try:
+        write_new(path, key_pem(key), 0o600)  # last: with it the pair is there
+    except BaseException:
+        certificate.unlink()
+        raise
     return certificate
 
 
 def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Create a file with that mode from the start; SluiceError if there is one already."""
+    """Create a file with that mode from the start, all of it or none; SluiceError if there is one
+    already."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     except FileExistsError:
         raise SluiceError(f"{path} exists already, nothing was overwritten") from None
     except OSError as error:
         raise SluiceError(f"cannot write {path}: {error.strerror}") from None
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(data)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(data)
+    except BaseException as error:
+        path.unlink()
+        if isinstance(error, OSError):
+            raise SluiceError(f"cannot write {path}: {error.strerror}") from None
+        raise
 
 
 def signer_certificate(key: PrivateKey) -> x509.Certificate:

@@ -14,8 +14,10 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
+from host_tools import signing
 from host_tools.cli import main
 from host_tools.commands import cloud as cloud_command
+from host_tools.errors import SluiceError
 
 DATA = bytes(n % 251 for n in range(9000))
 
@@ -130,6 +132,26 @@ def test_sign_new_key_makes_a_key_a_certificate_and_a_good_signature(tmp_path, i
     before = key.read_bytes()
     assert "exists already" in refused(command("sign", image, "--key", key, "--new-key"))
     assert key.read_bytes() == before
+
+
+def test_new_key_and_its_certificate_are_made_both_or_neither(tmp_path, monkeypatch):
+    key, certificate = tmp_path / "k.pem", tmp_path / "k.crt"
+    for there, other in ((key, certificate), (certificate, key)):
+        there.write_text("mine")
+        with pytest.raises(SluiceError, match=f"{there} exists already"):
+            signing.new_key(key)
+        assert (there.read_text(), other.exists()) == ("mine", False)
+        there.unlink()
+
+    def interrupted(key: object) -> bytes:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(signing, "key_pem", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        signing.new_key(key)
+    monkeypatch.undo()
+    assert signing.new_key(key) == certificate
+    assert signing.load_key(key)
 
 
 def test_sign_rsa_key_signs_pkcs1(tmp_path, image, command):
