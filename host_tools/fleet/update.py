@@ -65,18 +65,36 @@ def upload(cloud: Clients, image: Path, bucket: str, new: bool = False) -> dict[
 
 
 def make_bucket(cloud: Clients, bucket: str) -> None:
-    """A bucket in the region of the things, with versioning; one's own is left as it is."""
+    """A bucket in the region of the things, with versioning; one that is there stays as it is."""
+    if _is_there(cloud, bucket):
+        return
     given: Parameters = {"Bucket": bucket}
     if cloud.region != "us-east-1":  # the one region that must not be named
         given["CreateBucketConfiguration"] = {"LocationConstraint": cloud.region}
     try:
         cloud.s3.create_bucket(**given)
-    except ClientError as error:  # us-east-1 says nothing of one's own bucket
+    except ClientError as error:  # made since we asked; us-east-1 says nothing of that
         if error.response["Error"]["Code"] != "BucketAlreadyOwnedByYou":
             raise
         return
     enabled = {"Status": "Enabled"}
     cloud.s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=enabled)
+
+
+def _is_there(cloud: Clients, bucket: str) -> bool:
+    """Asked by its versioning; SluiceError when that is not ours to ask."""
+    try:
+        cloud.s3.get_bucket_versioning(Bucket=bucket)
+    except ClientError as error:
+        code = error.response["Error"]["Code"]
+        if code == "AccessDenied":
+            raise SluiceError(
+                f"bucket {bucket} is somebody else's, or you lack s3:GetBucketVersioning"
+            ) from None
+        if code != "NoSuchBucket":
+            raise
+        return False
+    return not cloud.rehearsal  # of which all calls are shown that there may be
 
 
 def own_signature(image: Path, key: PrivateKey, certificate: str) -> Parameters:

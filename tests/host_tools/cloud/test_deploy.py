@@ -411,9 +411,10 @@ def test_rehearsal_is_what_is_called_in_earnest(cloud, image, monkeypatch):
     monkeypatch.setattr(command, "clients", listening)
     parser = argparse.ArgumentParser()
     command.arguments(parser)
-    for more in ((), ("--retries", "1"), ("--protocol", "http")):
+    for n, more in enumerate(((), ("--retries", "1"), ("--protocol", "http"))):
         made.clear()
         words = [str(image), "--thing", "some", "--state", str(cloud.state.root), *more]
+        words += ["--bucket", f"fresh-{n}"]
         assert command.run(parser.parse_args(words)) == 0
         shown = [name for name, _ in rehearsal(cloud, image, "--new-bucket", *more)]
         assert shown == made

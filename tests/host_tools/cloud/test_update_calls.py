@@ -27,14 +27,26 @@ def account(monkeypatch):
         of_iot.assert_no_pending_responses()
 
 
-def test_bucket_that_is_ones_own_already_is_left_as_it_is(account):
+def test_bucket_that_is_there_is_left_as_it_is(account):
+    """In us-east-1, to make it again would succeed."""
     cloud, s3, _ = account
+    s3.add_response("get_bucket_versioning", {}, {"Bucket": "mine"})
+    update.make_bucket(cloud, "mine")
+
+
+def test_bucket_that_came_to_be_ones_own_meanwhile_is_left_as_it_is(account):
+    cloud, s3, _ = account
+    s3.add_client_error("get_bucket_versioning", "NoSuchBucket")
     s3.add_client_error("create_bucket", "BucketAlreadyOwnedByYou", expected_params=MADE)
     update.make_bucket(cloud, "mine")
 
 
 def test_bucket_of_somebody_else_is_refused(account):
     cloud, s3, _ = account
+    s3.add_client_error("get_bucket_versioning", "AccessDenied")
+    with pytest.raises(SluiceError, match="mine is somebody else's, or you lack s3:GetBucketV"):
+        update.make_bucket(cloud, "mine")
+    s3.add_client_error("get_bucket_versioning", "NoSuchBucket")
     s3.add_client_error("create_bucket", "BucketAlreadyExists", expected_params=MADE)
     with pytest.raises(ClientError, match="BucketAlreadyExists"):
         update.make_bucket(cloud, "mine")
