@@ -17,6 +17,7 @@ from botocore.exceptions import ClientError
 
 from host_tools.cloud.clients import Clients
 from host_tools.errors import SluiceError
+from host_tools.fleet.provision import quietly
 from host_tools.fleet.settings import of_update
 from host_tools.signing import PrivateKey, algorithm, sign
 
@@ -139,7 +140,12 @@ def offer(
     urls = {"roleArn": role, "expiresInSec": URL_S}
     presigned = {"presignedUrlConfig": urls} if protocol == "http" else {}
     text = json.dumps({"afr_ota": document}, separators=(",", ":"))
-    cloud.iot.create_job(jobId=name, targets=targets, document=text, **presigned, **job)
+    try:
+        cloud.iot.create_job(jobId=name, targets=targets, document=text, **presigned, **job)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "ResourceAlreadyExistsException":  # asked twice
+            quietly(cloud.iot.delete_stream, streamId=stream)
+        raise
     return name
 
 

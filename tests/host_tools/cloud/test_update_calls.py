@@ -3,7 +3,8 @@
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from botocore.stub import Stubber
+from botocore.stub import ANY, Stubber
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from host_tools.cloud.clients import Clients
 from host_tools.errors import SluiceError
@@ -52,10 +53,11 @@ def test_bucket_of_somebody_else_is_refused(account):
         update.make_bucket(cloud, "mine")
 
 
-def offered(cloud: Clients, tmp_path) -> str:
+def offered(cloud: Clients, tmp_path, signing: dict | None = None, **job: object) -> str:
     where = {"bucket": "mine", "key": "app.bin", "version": "1"}
-    file = update.File(tmp_path / "app.bin", where, update.by_signer("profile", "mine"))
-    return update.offer(cloud, [file], TARGETS, "mqtt", ROLE, {})
+    signing = signing or update.by_signer("profile", "mine")
+    file = update.File(tmp_path / "app.bin", where, signing)
+    return update.offer(cloud, [file], TARGETS, "mqtt", ROLE, job)
 
 
 def status(iot: Stubber, text: str, **more: object) -> None:
@@ -78,3 +80,20 @@ def test_update_that_cannot_be_made_says_why(account, tmp_path):
     status(iot, "CREATE_FAILED", errorInfo={"code": "400", "message": "no such profile"})
     with pytest.raises(SluiceError, match="^OTA update sluice-[0-9a-f]{12}: no such profile$"):
         offered(cloud, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("code", "goes"), [("LimitExceededException", True), ("ResourceAlreadyExistsException", False)]
+)
+def test_job_that_is_refused_leaves_no_stream(account, tmp_path, code: str, goes: bool):
+    """It is not refused when it is there already: then the answer to the first try was lost."""
+    cloud, _, iot = account
+    (tmp_path / "app.bin").write_bytes(b"image")
+    key = ec.generate_private_key(ec.SECP256R1())
+    signing = update.own_signature(tmp_path / "app.bin", key, "signer.crt")
+    iot.add_response("create_stream", {})
+    iot.add_client_error("create_job", code)
+    if goes:
+        iot.add_response("delete_stream", {}, {"streamId": ANY})
+    with pytest.raises(ClientError, match=code):
+        offered(cloud, tmp_path, signing, schedulingConfig={})
