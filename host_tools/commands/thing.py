@@ -191,7 +191,19 @@ def delete(args: argparse.Namespace) -> None:
         only_aws(args)
         delete_here(State(args.state), name)
     if not args.dry_run:
-        shutil.rmtree(State(args.state or args.out or Path()).thing(name), ignore_errors=True)
+        remove_files(State(args.state or args.out or Path()).thing(name))
+
+
+def remove_files(folder: Path) -> None:
+    """What a thing had in things/, if it is there. SluiceError when some of it may have stayed."""
+    try:
+        if folder.exists():
+            shutil.rmtree(folder)
+    except OSError as error:
+        raise SluiceError(
+            f"{folder.name} is deleted, but not its files, the private key among them: "
+            f"remove {folder} yourself: {error.strerror or error}"
+        ) from None
 
 
 def delete_here(state: State, name: str) -> None:

@@ -285,6 +285,11 @@ def test_thing_of_a_local_cloud_is_deleted_whether_or_not_that_runs(tmp_path, co
     assert "for --aws" in refused(command("thing", "delete", "pump", "--dry-run", *state))
     assert "for --aws" in refused(command("thing", "delete", "pump", "--out", tmp_path, *state))
     assert (tmp_path / "things/pump").exists()
+    (tmp_path / "things/pump").rename(tmp_path / "vault")
+    (tmp_path / "things/pump").symlink_to(tmp_path / "vault")  # which is not removed
+    said = refused(command("thing", "delete", "pump", *state))
+    assert "pump is deleted, but not its files, the private key among them" in said
+    assert (tmp_path / "vault/private.pem.key").exists()
 
 
 @pytest.mark.parametrize(
