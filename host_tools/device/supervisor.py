@@ -184,17 +184,18 @@ class Board(Hardware):
             self.home.mkdir(parents=True, exist_ok=True)
         else:
             self.make()
-        self._install(linker.board_modules(self._family.native))
         self._program = toolchain.micropython(self._arch)
-        terminal = Terminal(self.link) if self.link else None
-        self._process = Process(self._output, terminal, self._arch)
-        self._pulled = self._to_raw = False
-        self.exit_code = self.failure = None
-        self.meter.disarm()
-        self._counted_from = self.meter.operations
-        if self._cut[0] is not None:
-            self.cut_after(self._cut[0], self._cut[1])
-            self._cut = (None, "nothing")
+        with self._locked():  # one that runs keeps its modules, its port and its fuse
+            self._install(linker.board_modules(self._family.native))
+            terminal = Terminal(self.link) if self.link else None
+            self._process = Process(self._output, terminal, self._arch)
+            self._pulled = self._to_raw = False
+            self.exit_code = self.failure = None
+            self.meter.disarm()
+            self._counted_from = self.meter.operations
+            if self._cut[0] is not None:
+                self.cut_after(self._cut[0], self._cut[1])
+                self._cut = (None, "nothing")
         return terminal
 
     def _live(self, terminal: Terminal | None) -> None:

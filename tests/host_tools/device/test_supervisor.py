@@ -278,6 +278,11 @@ def test_second_supervisor_on_the_same_flash_is_refused(new_board):
         other.start()
     with pytest.raises(SluiceError, match="running already"):
         board.start()
+    (board.home / "shims/mark").touch()
+    held = new_board(link=board.home / "port", download=True)
+    with pytest.raises(SluiceError, match="running already"):
+        held.start()
+    assert (board.home / "shims/mark").exists() and not held.link.is_symlink()
 
 
 def test_wait_for_a_line_that_never_comes_shows_the_last_ones(new_board):
