@@ -1,9 +1,14 @@
-"""firmware/package.json and firmware/manifest.py name every module there is."""
+"""package.json, manifest.py and the docstrings of packages name every module there is."""
 
+import ast
 import json
+import re
+
+import pytest
+from sources import parsed
 
 from host_tools import package
-from host_tools.compile import FIRMWARE, firmware_sources
+from host_tools.compile import FIRMWARE, ROOT, firmware_sources
 
 
 def frozen(file) -> tuple[set[str], list[str]]:
@@ -46,3 +51,10 @@ def test_package_is_told_apart_when_old(tmp_path, monkeypatch, capsys):
     assert "run with --write" in capsys.readouterr().out
     assert package.main(["--write"]) == 0
     assert package.main([]) == 0
+
+
+@pytest.mark.parametrize("folder", ["device", "flash", "fleet", "image"])
+def test_docstring_of_a_package_lists_its_modules(folder: str):
+    modules = {file.stem: file for file in (ROOT / "host_tools" / folder).glob("*.py")}
+    text = ast.get_docstring(parsed(modules.pop("__init__")))
+    assert modules.keys() <= set(re.findall(r"(?:^|  )(\w+)\b", text, re.MULTILINE))
