@@ -1,5 +1,6 @@
 """The files of every folder of boards/: layouts that add up, words that MicroPython knows."""
 
+import ast
 import re
 import shutil
 import subprocess
@@ -38,6 +39,12 @@ REQUIRED = {
     "vendor": str,
 }
 OPTIONAL = {"deploy_options": dict, "variants": dict, "features_non_filterable": list}
+
+
+TWINS = {  # board that is built or to be built → the simulated one that its tests run on
+    **dict.fromkeys(("ESP32_GENERIC_OTA", "ESP32_GENERIC_S3", "ESP32_GENERIC_C3"), "SIM_ESP32"),
+    "W800": "SIM_W800",
+}
 
 
 def table(name: str) -> partitions.Table:
@@ -179,3 +186,14 @@ def test_interface_of_a_w800_port_is_the_same_in_words_in_c_and_in_the_simulatio
     in_c = re.findall(r"sluice_w800_(\w+)\(", (W800 / "w800.h").read_text())
     simulated = re.findall(r"^def ([a-z]\w+)\(", SIMULATED.read_text(), re.M)
     assert sorted(words) == sorted(in_c) == sorted(simulated)
+
+
+@pytest.mark.parametrize("name", TWINS)
+def test_board_runs_what_its_simulated_twin_was_tested_with(name):
+    """Folders are dropped in one by one, so nothing of a board.py is shared."""
+
+    def code(board: str) -> list[str]:
+        docstring, *lines = ast.parse((boards.folder(board) / "board.py").read_text()).body
+        return [ast.unparse(line).replace(f"'{board}'", "NAME") for line in lines]
+
+    assert code(name) == code(TWINS[name])
