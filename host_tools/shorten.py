@@ -37,6 +37,8 @@ union symmetric_difference isdisjoint fromkeys popitem rsplit splitlines
 PRIVATE = sorted(_SPARE.split(), key=len)  # short ones first: .mpy spells them out
 ARGUMENTS = ("pi", "erf", "cosh", "sinh", "tanh", "erfc", "log2", "gamma")
 
+FIELDS = ("id", "attr", "name", "arg", "asname")  # of a node, that may be names
+
 # What the interpreter's own objects have: such a name may be theirs, where a module uses it.
 _FOREIGN = (str, bytes, bytearray, list, dict, set, tuple, int, memoryview, io.BytesIO)
 _FOREIGN += (socket.socket, ssl.SSLSocket, ssl.SSLContext, types.CoroutineType, os, sys, time)
@@ -58,10 +60,10 @@ def shortened(source: str, named: Collection[str] | None = None, own: Collection
             node.value.value = 0  # a docstring; the compiler leaves it out
     for node in ast.walk(tree):
         text = node.value if isinstance(node, ast.Constant) else None
-        words = re.findall(r"\w+", text) if isinstance(text, str) and text not in short else ()
-        if short.keys() & set(words):
+        spoken = re.findall(r"\w+", text) if isinstance(text, str) and text not in short else ()
+        if short.keys() & set(spoken):
             raise SluiceError(f"a private name within a text: {text!r}")
-    tree = _Renamer(short).visit(tree)
+    tree = _Shortener(short).visit(tree)
     return ast.unparse(tree if named is None else _Arguments(named).visit(tree))
 
 
@@ -118,7 +120,7 @@ def names(tree: ast.Module, own: Collection[str] = ()) -> dict[str, str]:
         for name in dict.fromkeys(_defined(nodes))
         if (_private(name) or name in own) and name not in constants
     ]
-    taken = {name for node in nodes for name in _words(node)} - set(defined)
+    taken = {name for node in nodes for name in words(node)} - set(defined)
     short = (name for name in _short() if name not in taken)
     return dict(zip(defined, short, strict=False))
 
@@ -156,31 +158,39 @@ def _defined(nodes: Iterable[ast.AST]) -> Iterator[str]:
             yield node.arg
 
 
-def _words(node: ast.AST) -> Iterator[str]:
+def words(node: ast.AST) -> Iterator[str]:
     """The names in a node of the tree."""
-    for field in ("id", "attr", "name", "arg", "asname"):
+    for field in FIELDS:
         word = getattr(node, field, None)
         if isinstance(word, str):
             yield word
 
 
-class _Renamer(ast.NodeTransformer):
-    """Puts the short names in, also where a text is one of the names, as for `getattr`."""
+class Renamer(ast.NodeTransformer):
+    """Puts other names in."""
 
     def __init__(self, names: dict[str, str]):
         self._names = names
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def generic_visit(self, node: ast.AST) -> ast.AST:
         """Rename in the node, then in those below it."""
-        for field in ("id", "attr", "name", "arg", "asname"):
+        for field in FIELDS:
             word = getattr(node, field, None)
-            if isinstance(word, str) and word in self._names:
-                setattr(node, field, self._names[word])
+            if isinstance(word, str):
+                setattr(node, field, self._names.get(word, word))
         if isinstance(node, ast.Global | ast.Nonlocal):
             node.names = [self._names.get(name, name) for name in node.names]
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return super().generic_visit(node)
+
+
+class _Shortener(Renamer):
+    """Also where a text is one of the names, as for `getattr`."""
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:
+        """A text, or another constant."""
+        if isinstance(node.value, str):
             node.value = self._names.get(node.value, node.value)
-        return self.generic_visit(node)
+        return node
 
 
 class _Arguments(ast.NodeTransformer):

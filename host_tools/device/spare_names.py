@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from host_tools.errors import SluiceError
+from host_tools.shorten import Renamer, words
 
 # Built into MicroPython's unix port (seen in 1.25, 32 and 64 bits), and used nowhere in the model.
 # A name that some other build lacks costs it one string more, and works all the same.
@@ -63,18 +64,12 @@ def new_names(
         private |= {name: None for name in _defined(tree) if name not in folded[path]}
         kept |= _of_the_interpreter(tree, own)
         kept |= set(_public(tree.body)) if path in public else set()
-        used |= {word for node in ast.walk(tree) for word in _words(node)}
+        used |= {word for node in ast.walk(tree) for word in words(node)}
     wanted = [name for name in private if name not in kept and not name.startswith("__")]
     spare = [name for name in SPARE.split() if name not in used]
     if len(wanted) > len(spare):
         raise SluiceError(f"the board's own modules need {len(wanted) - len(spare)} names more")
     return dict(zip(wanted, spare, strict=False))
-
-
-def _words(node: ast.AST) -> list[str]:
-    """The identifiers that stand in a node itself."""
-    fields = (getattr(node, field, None) for field in ("id", "attr", "arg", "name", "asname"))
-    return [word for word in fields if isinstance(word, str)]
 
 
 def _defined(tree: ast.Module) -> Iterator[str]:
@@ -134,23 +129,9 @@ def _is_public(name: str) -> bool:
     return not name.startswith("_") or name.startswith("__")
 
 
-class Rename(ast.NodeTransformer):
-    """Replaces names; makes of positional-only arguments, which MicroPython lacks, usual ones."""
-
-    def __init__(self, names: dict[str, str]):
-        self._names = names
-
-    def generic_visit(self, node: ast.AST) -> ast.AST:
-        for field in ("id", "attr", "arg", "name", "asname"):
-            word = getattr(node, field, None)
-            if isinstance(word, str):
-                setattr(node, field, self._names.get(word, word))
-        return super().generic_visit(node)
+class Rename(Renamer):
+    """Makes of positional-only arguments, which MicroPython lacks, usual ones, too."""
 
     def visit_arguments(self, node: ast.arguments) -> ast.AST:
         node.args, node.posonlyargs = node.posonlyargs + node.args, []
         return self.generic_visit(node)
-
-    def visit_Global(self, node: ast.Global) -> ast.AST:
-        node.names = [self._names.get(name, name) for name in node.names]
-        return node
