@@ -94,6 +94,12 @@ def test_notes_that_are_not_ours_are_as_good_as_none(session: BoardPort, notes: 
     assert set(json.loads(session.get(NOTES))) == {"/config.json"}
 
 
+def test_notes_that_do_not_fit_into_the_heap_at_once_are_read(session: BoardPort):
+    notes = {f"/lib/{n}.mpy": f"{n:064}" for n in range(180)}
+    session.put(NOTES, json.dumps(notes).encode())
+    assert plan(session, {}, keep=lambda path: True).notes == notes
+
+
 def test_flash_that_loses_what_is_written_is_found_by_reading_back(
     session: BoardPort, monkeypatch: pytest.MonkeyPatch
 ):
