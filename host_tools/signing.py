@@ -54,7 +54,7 @@ def digest(image: Path) -> bytes:
             file.seek(0)
             return hashlib.file_digest(file, "sha256").digest()
     except OSError as error:
-        raise SluiceError(f"cannot read the image {image}: {error.strerror}") from None
+        raise SluiceError(f"cannot read {image}: {error.strerror}") from None
 
 
 def sign(image: Path, key: PrivateKey) -> bytes:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
 from host_tools.cloud.state import State
+from host_tools.documents import check_places
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
 from host_tools.fleet.provision import imagined
 from host_tools.fleet.update import File, by_signer, offer, own_signature, upload
+from host_tools.image.inspect import check_head
 from host_tools.image.plain import plain_file
 from host_tools.signing import digest, load_key
 
@@ -32,6 +34,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="SRC=DEST",
         help="goes with it",
+    )
+    parser.add_argument(
+        "--any",
+        action="store_true",
+        help="any file, to any place: do not check what boards refuse",
     )
     targets.arguments(parser)
     parser.add_argument("--key", type=Path, help="signs the image; default: DIR/signer.key")
@@ -62,6 +69,8 @@ def run(args: argparse.Namespace) -> int:
     bucket, role = args.bucket or BUCKET, args.role or ROLE
     with plain_file(args.image) as image:
         parts = [(image, None), *map(part, args.file)]
+        if not args.any:
+            judge(args.image, image, [place for _, place in parts[1:]])
         signed = [(path, place, signature(args, path, bucket)) for path, place in parts]
         with plainly():
             arns = targets.arns(cloud.iot, wanted)
@@ -78,8 +87,19 @@ def run(args: argparse.Namespace) -> int:
     return watch.wait(cloud, name, wanted.things if not wanted.groups else None, args.timeout)
 
 
+def judge(name: Path, image: Path, places: list[str]) -> None:
+    """Refuse what every board would: by the image's head, and by the paths of files."""
+    what = str(name)
+    try:
+        check_head(image.read_bytes())
+        what = "--file"
+        check_places(places)
+    except SluiceError as error:
+        raise SluiceError(f"{what}: {error} (--any sends it all the same)") from None
+
+
 def part(text: str) -> tuple[Path, str]:
-    """(file, path on the board) of an option SRC=DEST; the board's rules for paths are its own."""
+    """(file, path on the board) of an option SRC=DEST."""
     source, _, place = text.rpartition("=")
     if not source or not place:
         raise SluiceError(f"--file {text}: SRC=DEST is wanted")

@@ -131,6 +131,11 @@ def pack(table: Table) -> bytes:
     return packed + b"\xff" * (TABLE_SIZE - len(packed))
 
 
+def is_table(data: bytes) -> bool:
+    """Whether a table begins there."""
+    return data[:2] == _MAGIC.to_bytes(2, "little")
+
+
 def read_flash(flash: NORFlash) -> Table:
     """The table that is in flash; SluiceError when there is none."""
     raw = bytearray(TABLE_SIZE)

@@ -1,4 +1,7 @@
-"""The job-document standard: job.schema.json, and what is wrong with a document that breaks it."""
+"""The job-document standard: job.schema.json, and what is wrong with a document that breaks it.
+
+And where on a board the files of a deployment may go: by the rules of firmware/ota/paths.py.
+"""
 
 import json
 from functools import cache
@@ -12,6 +15,12 @@ from host_tools.errors import SluiceError
 
 SCHEMA = Path(__file__).with_name("job.schema.json")
 SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first member there decides
+OURS = (  # in the root or in /lib, up to the first dot: what the agent is made of, and keeps
+    "board boot clock config console console_net failures hardware journal main net order ota "
+    "prompt settings staged start starting umqtt wiring "
+    "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
+    "network os random select socket ssl struct sys time tls w800"
+)
 SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -26,6 +35,22 @@ def check(document: dict[str, Any]) -> str:
     if error := best_match(validator(shape).iter_errors(document)):
         raise SluiceError(told(error))
     return shape
+
+
+def check_places(places: list[str]) -> None:
+    """Refuse paths at which no board would put the files of one job."""
+    kept = []
+    for text in places:
+        if error := best_match(validator("place").iter_errors(text)):
+            raise SluiceError(told(error).removeprefix("document: "))
+        names = [part for part in text.split("/") if part not in ("", ".")]
+        below = names[1:] if "lib" in map(str.lower, names[:1]) else names
+        if not below or below[0].lower().split(".")[0] in OURS.split():
+            raise SluiceError(f"{text} is the agent's own")
+        kept.append("/".join(names))
+    for one in kept:
+        if kept.count(one) > 1 or any(other.startswith(f"{one}/") for other in kept):
+            raise SluiceError(f"two files at {one}")
 
 
 @cache

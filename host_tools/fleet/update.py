@@ -59,7 +59,7 @@ def upload(cloud: Clients, image: Path, bucket: str, new: bool = False) -> dict[
         with image.open("rb") as body:
             version = cloud.s3.put_object(Bucket=bucket, Key=name, Body=body).get("VersionId")
     except OSError as error:
-        raise SluiceError(f"cannot read the image {image}: {error.strerror}") from None
+        raise SluiceError(f"cannot read {image}: {error.strerror}") from None
     if version is None:
         raise SluiceError(f"bucket {bucket} is not versioned: AWS IoT needs that for updates")
     return {"bucket": bucket, "key": name, "version": version}

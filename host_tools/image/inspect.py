@@ -3,6 +3,7 @@
 import struct
 from dataclasses import dataclass
 
+from host_tools.device.partitions import TABLE, is_table
 from host_tools.errors import SluiceError
 from host_tools.image import archive, w800
 from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, HEADER, MAGIC, verify
@@ -10,6 +11,8 @@ from host_tools.image.build import CHIPS
 
 DESCRIPTOR_SIZE = 256  # bytes
 _NAMES = {chip.id: name for name, chip in CHIPS.items()}
+_W800 = w800.MAGIC.to_bytes(4, "little")
+_BEGINS = (0, 0x1000)  # offsets in flash of the first byte of a firmware.bin, by chip
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Image:
 
 def read_image(data: bytes) -> Image:
     """Check `data` as its boot loader would and describe it; SluiceError says what is wrong."""
-    if data[:4] == w800.MAGIC.to_bytes(4, "little"):
+    if data[:4] == _W800:
         return _read_w800(data)
     chip = _chip(data)
 
@@ -51,6 +54,25 @@ def read_image(data: bytes) -> Image:
         hash_appended=data[23] == 1,
         modules=archive.unpack(data[start : segments[0][1] + segments[0][2]]),
     )
+
+
+def check_head(data: bytes) -> None:
+    """Refuse what is no app image by its head, which boards judge before they take the rest."""
+    try:
+        if data[:4] == _W800:
+            w800.head(data)
+        else:
+            _chip(data)
+            _names(data)
+    except ValueError as error:
+        raise SluiceError(f"the image is bad: {error}") from error
+    except SluiceError:
+        if any(is_table(data[TABLE - begin :]) for begin in _BEGINS):
+            raise SluiceError(
+                "it is a whole firmware.bin, with boot loader and partitions: an update is the "
+                "app image, micropython.bin, published as .app-bin"
+            ) from None
+        raise
 
 
 def _read_w800(data: bytes) -> Image:

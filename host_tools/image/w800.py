@@ -72,19 +72,27 @@ def read(data: bytes) -> dict:
     return _read(data, 0)
 
 
-def _read(data: bytes, packed: int) -> dict:
-    """The same of an image whose attributes say that it is packed so: 0 or XZ."""
+def head(data: bytes, packed: int = 0) -> tuple:
+    """The fields of a header whose attributes say that the image is packed so: 0 or XZ.
+
+    raises   ValueError with a short reason
+    """
     if len(data) < HEADER:
         raise ValueError("truncated")
-    magic, attributes, address, length, _, _, body_crc, _, version, *_ = struct.unpack_from(
-        _FORM, data
-    )
+    fields = struct.unpack_from(_FORM, data)
+    magic, attributes = fields[:2]
     if magic != MAGIC:
         raise ValueError("not a W800 image")
     if crc(data[:_CHECKED]) != struct.unpack_from("<I", data, _CHECKED)[0]:
         raise ValueError("the header's CRC is wrong")
     if attributes & 0xF != USER or attributes & _STRANGE != packed:
         raise ValueError(f"attributes 0x{attributes:x} are not those of a plain user image")
+    return fields
+
+
+def _read(data: bytes, packed: int) -> dict:
+    """The same of an image that is packed so."""
+    _, _, address, length, _, _, body_crc, _, version, *_ = head(data, packed)
     body = data[HEADER : HEADER + length]
     if len(body) != length:
         raise ValueError("truncated")

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from host_tools.compile import FIRMWARE
-from host_tools.documents import SCHEMA, SHAPES, check
+from host_tools.documents import OURS, SCHEMA, SHAPES, check, check_places
 from host_tools.errors import SluiceError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -207,3 +207,31 @@ def test_operations_of_the_standard_are_those_of_the_board():
     known = set(ast.literal_eval(rows))
     assert set(shape["properties"]["operation"]["examples"]) == known
     assert named <= known | {"app_fw_update"}  # which is the shape `location`
+
+
+@pytest.mark.parametrize(
+    ("places", "said"),
+    [
+        (["../x"], '"../x" is not the path of a file on the board'),
+        (["a/"], "is not the path"),
+        (["/main.py"], "/main.py is the agent's own"),
+        (["./LIB//ota/x.mpy"], "the agent's own"),
+        (["lib"], "the agent's own"),
+        (["/a", "a"], "two files at a"),
+        (["/a", "/a/b"], "two files at a"),
+        (["/a", "/ab", "lib/c.py", "/www/main.py", "/data/x.b"], None),
+    ],
+)
+def test_places_that_no_board_would_take_are_refused(places, said):
+    if said is None:
+        check_places(places)
+        return
+    with pytest.raises(SluiceError) as caught:
+        check_places(places)
+    assert said in str(caught.value)
+
+
+def test_places_that_are_the_agents_own_are_those_of_the_board():
+    listed = ast.parse((FIRMWARE / "ota/paths.py").read_text()).body
+    (names,) = [node.value for node in listed if "_OURS = " in ast.unparse(node)[:8]]
+    assert ast.literal_eval(names).split() == OURS.split()

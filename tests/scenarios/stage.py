@@ -225,9 +225,10 @@ class Stage:
 
     # --- jobs -----------------------------------------------------------------------------------
 
-    def deploy(self, image: bytes, **options: Any) -> str:
+    def deploy(self, image: bytes, *flags: str, **options: Any) -> str:
         """`sluice deploy`; the job's id."""
         words = [word for pair in options.items() for word in (f"--{pair[0]}", pair[1])]
+        words += flags
         line = ("deploy", self.file(image), "--thing", self.name, "--state", self.root, *words)
         return good(*line).strip()
 

@@ -44,7 +44,7 @@ def test_wrong_image_is_refused_within_one_block(cloud, stage, spy, kind, block)
     ears = spy(scene)
     board = scene.power_on()
     before = board.slot_bytes("ota_1")
-    job = scene.deploy(content)
+    job = scene.deploy(content, "--any")
     assert scene.verdict(job).status == "FAILED"
     assert soon(lambda: ears.blocks) == {0: 1}
     assert board.slot_bytes("ota_1") == before

@@ -18,15 +18,20 @@ from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.session import get_session
 from conftest import Device
+from merged import merged
 from test_provision import calls, good, refused
 from typed import sluice
 
+from host_tools import signing
 from host_tools.cli import main
 from host_tools.cloud import clients
 from host_tools.commands import job as job_command
 from host_tools.compile import ROOT
 from host_tools.errors import SluiceError
+from host_tools.flash.boards import named as board_named
 from host_tools.fleet import settings, watch
+from host_tools.image import make_image
+from host_tools.image.seal import sealed
 
 ROLE = "arn:aws:iam::123456789012:role/any"
 PATIENCE_S = 60
@@ -36,7 +41,7 @@ NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
 @pytest.fixture
 def image(tmp_path):
     file = tmp_path / "app.bin"
-    file.write_bytes(bytes(n % 251 for n in range(9000)))
+    file.write_bytes(make_image("1.0.0", 9000, modules={}))
     return file
 
 
@@ -307,6 +312,50 @@ def test_deploy_may_be_continuous_and_follows_the_group(cloud, device, image, gr
 def test_deploy_of_no_sense_is_refused_in_one_line(cloud, image, words, said):
     cloud.thing("some")
     assert said in refused(deploy(cloud, image, *words))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"no!", "only 3 bytes"),
+        (b'{"operation": "reboot"}' * 9, "the first byte is 0x7b"),
+        (merged(board_named("ESP32_GENERIC_OTA")), "it is a whole firmware.bin"),
+        (merged(board_named("ESP32_GENERIC_S3")), "it is a whole firmware.bin"),
+        (
+            b"\xff" * 0x1000 + merged(board_named("ESP32_GENERIC_OTA")),
+            "it is a whole firmware.bin",
+        ),
+        (make_image("1.0.0", chip="w800", modules={})[:40], "truncated"),
+    ],
+)
+def test_deploy_of_what_no_board_takes_is_refused(cloud, tmp_path, capsys, content, said):
+    file = tmp_path / "app.bin"
+    file.write_bytes(content)
+    cloud.thing("picky")
+    line = ["deploy", str(file), "--thing", "picky", "--state", str(cloud.state.root)]
+    assert main(line) == 1
+    printed = capsys.readouterr()
+    assert said in printed.err and "app.bin: " in printed.err and not printed.out
+    assert main([*line, "--any"]) == 0
+
+
+@pytest.mark.parametrize("chip", ["esp32s3", "w800"])
+def test_deploy_takes_images_of_any_chip_sealed_too_and_files_where_boards_do(
+    cloud, image, capsys, chip
+):
+    key = signing.load_key(cloud.state.signer_key)
+    image.write_bytes(sealed(make_image("1.0.0", chip=chip, modules={}), key))
+    cloud.thing("picky")
+    line = ["deploy", str(image), "--thing", "picky", "--state", str(cloud.state.root)]
+    assert main([*line, "--file", f"{image}=/data/x"]) == 0
+    assert main([*line, "--file", f"{image}=/main.py"]) == 1
+    assert main([*line, "--file", f"{image}=../x"]) == 1
+    assert main([*line, "--file", f"{image.parent}/none=/data/x"]) == 1
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == "sluice: --file: /main.py is the agent's own (--any sends it all the same)"
+    assert said[1].startswith('sluice: --file: "../x" is not the path of a file')
+    assert said[2].startswith(f"sluice: cannot read {image.parent}/none: ")
+    assert main([*line, "--file", f"{image}=/main.py", "--any"]) == 0
 
 
 # --- options -------------------------------------------------------------------------------------
