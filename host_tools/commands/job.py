@@ -10,6 +10,8 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly
 from host_tools.cloud.names import check_job
 from host_tools.cloud.state import State
@@ -146,6 +148,26 @@ def _execution(cloud: Clients, job: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def cancel(args: argparse.Namespace) -> None:
     """`job cancel`."""
-    cloud = reach(args)
+    cloud, name = reach(args), check_job(args.id)
     with plainly():
-        cloud.iot.cancel_job(jobId=check_job(args.id), force=args.force)
+        if not (args.force and stop_rest(cloud, name)):
+            cloud.iot.cancel_job(jobId=name, force=args.force)
+
+
+def stop_rest(cloud: Clients, name: str) -> bool:
+    """End what a job left running when it was canceled without force; False if it left nothing.
+
+    What CancelJob does with a job that is CANCELED is not documented.
+    """
+    if cloud.iot.describe_job(jobId=name)["job"]["status"] != "CANCELED":
+        return False
+    which = {"jobId": name, "status": "IN_PROGRESS"}
+    left = list(listed(cloud.iot, "list_job_executions_for_job", "executionSummaries", **which))
+    for row in left:
+        thing = row["thingArn"].partition("thing/")[2]
+        try:
+            cloud.iot.cancel_job_execution(jobId=name, thingName=thing, force=True)
+        except ClientError as error:  # it has ended since it was listed
+            if error.response["Error"]["Code"] != "InvalidStateTransitionException":
+                raise
+    return bool(left)

@@ -307,6 +307,12 @@ def test_job_is_created_listed_shown_and_canceled(cloud, device, tmp_path, comma
     good(command("job", "cancel", "work", *state))
     shown = json.loads(good(command("job", "show", "work", "--json", *state)))
     assert (shown["status"], shown["executions"][0]["status"]) == ("CANCELED", "IN_PROGRESS")
+    good(command("job", "cancel", "work", "--force", *state))
+    assert (board.next()[0], list(board.next()[1])) == ("jobs/notify", ["timestamp"])
+    shown = json.loads(good(command("job", "show", "work", "--json", *state)))
+    assert shown["executions"][0]["status"] == "CANCELED"
+    again = command("job", "cancel", "work", "--force", *state)
+    assert "job work is CANCELED: it cannot be canceled" in refused(again)
 
 
 def test_job_canceled_with_force_tells_the_board(cloud, device, tmp_path, command):

@@ -568,10 +568,10 @@ def test_policy_for_the_user_is_wide_only_where_aws_knows_no_resource():
 
 
 def test_jobs_of_aws_are_listed_shown_and_canceled_with_the_rights_of_the_policy(
-    cloud, image, monkeypatch, capsys
+    cloud, device, image, monkeypatch, capsys
 ):
     """By endpoint_url; on AWS these would be the calls."""
-    cloud.thing("called-back")
+    board = device(cloud, "called-back")
     job = good(deploy(cloud, image, "--thing", "called-back")).strip()
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "any")
@@ -585,7 +585,9 @@ def test_jobs_of_aws_are_listed_shown_and_canceled_with_the_rights_of_the_policy
 
     monkeypatch.setattr(job_command, "clients", listening)
     there = ["--aws", "--endpoint-url", cloud.client("iot").meta.endpoint_url]
-    for words in (["list"], ["cancel", job, "--force"], ["show", job]):
+    heard(board)
+    board.ask("jobs/start-next")
+    for words in (["list"], ["cancel", job], ["cancel", job, "--force"], ["show", job]):
         assert main(["job", *words, *there]) == 0
     printed = capsys.readouterr().out
     assert f"{job} " in printed and f"{job}: CANCELED\n  called-back #1: CANCELED" in printed
