@@ -65,7 +65,7 @@ def run(args: argparse.Namespace) -> int:
     wanted = targets.targets(args)
     check(args)
     job = settings.settings(args)
-    cloud = reach(args, wanted)
+    cloud = reach(args)
     bucket, role = args.bucket or BUCKET, args.role or ROLE
     with plain_file(args.image) as image:
         parts = [(image, None), *map(part, args.file)]
@@ -125,11 +125,10 @@ def check(args: argparse.Namespace) -> None:
         raise SluiceError("a --continuous job has no end to --wait for")
 
 
-def reach(args: argparse.Namespace, wanted: targets.Targets) -> Clients:
+def reach(args: argparse.Namespace) -> Clients:
     """The clients to deploy with, or those of a rehearsal."""
     if args.dry_run:
-        thing = next(iter(wanted.things), "")
-        return rehearsed(not args.aws, lambda region: imagined(thing, region, True))
+        return rehearsed(not args.aws, lambda region: imagined(region, True))
     return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
 
 

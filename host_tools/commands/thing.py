@@ -147,7 +147,7 @@ def at_aws(args: argparse.Namespace, exists: bool) -> Clients:
     """AWS's clients, or those of a rehearsal with a thing that exists or does not."""
     if not args.dry_run:
         return clients(None, args.endpoint_url)
-    return rehearsed(False, lambda region: provision.imagined(args.name, region, exists))
+    return rehearsed(False, lambda region: provision.imagined(region, exists))
 
 
 def broker_port() -> int:

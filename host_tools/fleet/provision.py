@@ -71,10 +71,16 @@ def broker(iot) -> str:
     return iot.describe_endpoint(endpointType=ENDPOINT)["endpointAddress"]
 
 
-def imagined(name: str, region: str, exists: bool) -> dict[str, object]:
-    """Answers for a rehearsal of `provision`; of a thing that exists, of all that comes later."""
+def imagined(region: str, exists: bool) -> dict[str, object]:
+    """Answers for a rehearsal of `provision`; of things that exist, of all that comes later."""
     prefix = f"arn:aws:iot:{region}:YOUR-ACCOUNT"
-    thing = {"thingArn": f"{prefix}:thing/{name}"}
+
+    def thing(given: dict[str, str]) -> dict[str, str]:
+        return {"thingArn": f"{prefix}:thing/{given['thingName']}"}
+
+    def group(given: dict[str, str]) -> dict[str, str]:
+        return {"thingGroupArn": f"{prefix}:thinggroup/{given['thingGroupName']}"}
+
     if not exists:
         missing = {"Error": {"Code": "ResourceNotFoundException", "Message": "not there"}}
         nothing = ClientError(missing, "rehearsal")
@@ -82,9 +88,10 @@ def imagined(name: str, region: str, exists: bool) -> dict[str, object]:
         return missing | {"CreateThing": thing}
     return {
         "DescribeThing": thing,
+        "DescribeThingGroup": group,
         "ListThingPrincipals": {"principals": [f"{prefix}:cert/{64 * '0'}"]},
         "ListAttachedPolicies": {"policies": [{"policyName": POLICY_NAME}]},
-        "GetPolicy": {"policyDocument": policy_text(thing["thingArn"])},
+        "GetPolicy": {"policyDocument": policy_text(f"{prefix}:thing/any")},
         "GetOTAUpdate": {
             "otaUpdateInfo": {"otaUpdateStatus": "CREATE_COMPLETE", "awsIotJobId": ""}
         },

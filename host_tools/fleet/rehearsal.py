@@ -16,6 +16,7 @@ from botocore.model import ServiceModel, Shape
 from host_tools.cloud.constraints import check
 
 Parameters = dict[str, Any]
+Answer = Parameters | Exception | Callable[[Parameters], Parameters]
 
 MADE_UP = re.compile(r".*(<\w+>|YOUR-[A-Z]+).*", re.DOTALL)  # nobody's to answer for
 DEPTH = 4  # of structures within structures in a made-up answer
@@ -24,14 +25,15 @@ DEPTH = 4  # of structures within structures in a made-up answer
 class Rehearsal:
     """Stands in for a boto3 client.
 
-    answers   {operation: members of its answer that what follows looks at, or what it raises}
+    answers   {operation: members of its answer that what follows looks at, or what makes them of
+              the call's parameters, or what it raises}
     say       gets one line per call: service.Operation and its parameters as JSON
     """
 
     def __init__(
         self,
         service: str,
-        answers: Mapping[str, Parameters | Exception] | None = None,
+        answers: Mapping[str, Answer] | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         self._service = service
@@ -57,6 +59,8 @@ class Rehearsal:
         answer = self._answers.get(operation, {})
         if isinstance(answer, Exception):
             raise answer
+        if callable(answer):
+            answer = answer(given)
         made = invented(model.output_shape, "", DEPTH) if model.output_shape else {}
         return made | answer
 

@@ -470,9 +470,12 @@ def test_rehearsal_is_what_is_called_in_earnest(cloud, image, monkeypatch):
 
 
 def test_rehearsal_shows_no_image_and_checks_by_the_model(cloud, image):
-    found = dict(rehearsal(cloud, image, "--signer-profile", "mine"))
+    words = ("--signer-profile", "mine", "--thing", "other", "--group", "all")
+    found = dict(rehearsal(cloud, image, *words))
     assert found["s3.PutObject"]["Body"] == "<9000 bytes>"
     [file] = found["iot.CreateOTAUpdate"]["files"]
+    ours = [arn.partition(":YOUR-ACCOUNT:")[2] for arn in found["iot.CreateOTAUpdate"]["targets"]]
+    assert ours == ["thing/some", "thing/other", "thinggroup/all"]
     assert file["codeSigning"] == {
         "startSigningJobParameter": {
             "signingProfileName": "mine",
