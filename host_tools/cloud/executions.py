@@ -62,8 +62,9 @@ class JobError(Exception):
 
 
 def compact(value: Any) -> bytes:
-    """JSON as AWS writes it: no spaces, UTF-8."""
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False).encode()
+    """JSON as AWS writes it: no spaces, UTF-8. ValueError for what that cannot say."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    return text.encode()
 
 
 class Executions:

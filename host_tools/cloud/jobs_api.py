@@ -127,9 +127,9 @@ class JobCalls:
             raise invalid(f"the job document exceeds {DOCUMENT_CHARACTERS} characters")
         try:
             parsed = json.loads(text)
-            compact(parsed)  # as devices get it: JSON can spell half a character, UTF-8 cannot
+            compact(parsed)  # as devices get it: neither half a character nor 1e400 can be written
         except (ValueError, RecursionError):
-            raise invalid("the job document is not JSON in UTF-8") from None
+            raise invalid("the job document is not JSON in UTF-8 with finite numbers") from None
         if not isinstance(parsed, dict):
             raise invalid("the job document is not a JSON object")
         return text

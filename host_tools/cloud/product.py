@@ -19,7 +19,6 @@ from typing import Any
 
 from host_tools.cloud.apart import Apart
 from host_tools.cloud.executions import Message, compact
-from host_tools.cloud.jobs import not_json
 from host_tools.cloud.members import whole
 from host_tools.cloud.orders import FINAL, STATUSES, Body
 from host_tools.cloud.store import Store
@@ -154,8 +153,8 @@ class Products:
 def parse(payload: bytes) -> Body | None:
     """The JSON object of a payload; None when it is none, and there is nobody to tell."""
     try:
-        body = json.loads(payload.decode(), parse_constant=not_json)
-        json.dumps(body, ensure_ascii=False).encode()
+        body = json.loads(payload.decode())
+        compact(body)
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None

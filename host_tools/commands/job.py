@@ -86,6 +86,10 @@ def read_document(file: Path) -> str:
         raise SluiceError(f"{file} is not JSON") from None
     if not isinstance(document, dict):
         raise SluiceError(f"{file} is not a JSON object")
+    try:
+        json.dumps(document, allow_nan=False)
+    except ValueError:
+        raise SluiceError(f"{file} has a number that is not finite") from None
     return text
 
 

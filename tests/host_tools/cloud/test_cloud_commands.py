@@ -345,6 +345,9 @@ def test_job_refusals_are_one_line(cloud, tmp_path, command):
     assert "is not JSON" in create("idle", bad_document)
     bad_document.write_text("[]")
     assert "not a JSON object" in create("idle", bad_document)
+    for number in ("1e400", "-Infinity", "NaN"):
+        bad_document.write_text(f'{{"operation": "echo", "x": {number}}}')
+        assert "a number that is not finite" in create("idle", bad_document, "--any")
     assert "cannot read" in create("idle", tmp_path / "none.json")
     assert "has none of afr_ota, location" in create("idle", good_document)
     bad_document.write_text(

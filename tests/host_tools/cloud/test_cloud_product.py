@@ -216,7 +216,10 @@ def test_event_that_makes_no_sense_is_told_so_and_changes_nothing(platform, wron
     assert platform.status == "sent"
 
 
-@pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff", b'{"bid":1,"tid":2}'])
+INFINITE = b'{"bid":"b","tid":"t","need_reply":1,"method":1e400}'
+
+
+@pytest.mark.parametrize("payload", [b"", b"[]", b"{", b"\xff", b'{"bid":1,"tid":2}', INFINITE])
 @pytest.mark.parametrize("kind", ["events", "services_reply"])
 def test_garbage_is_not_answered(platform, kind, payload):
     assert platform.tell(kind, payload) == []

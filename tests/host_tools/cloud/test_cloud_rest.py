@@ -283,6 +283,8 @@ def test_job_execution_is_canceled_and_deleted(iot):
         ({"document": "not json"}, "InvalidRequestException"),
         ({"document": "[1]"}, "InvalidRequestException"),
         ({"document": '{"text":"\\ud800"}'}, "InvalidRequestException"),
+        ({"document": '{"x":1e400}'}, "InvalidRequestException"),
+        ({"document": '{"x":[NaN]}'}, "InvalidRequestException"),
         ({"document": '{"a":"' + "x" * 32_768 + '"}'}, "InvalidRequestException"),
         ({"targets": [arn("thing", "nobody")]}, "ResourceNotFoundException"),
         ({"targets": [arn("thinggroup", "all")]}, "ResourceNotFoundException"),

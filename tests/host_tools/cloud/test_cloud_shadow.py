@@ -133,6 +133,7 @@ def deep(levels: int) -> dict:
         (b"{", 400, "Invalid JSON"),
         (b"[1]", 400, "Invalid JSON"),
         (b'{"state":{"reported":{"a":NaN}}}', 400, "Invalid JSON"),
+        (b'{"state":{"reported":{"a":-1e400}}}', 400, "Invalid JSON"),
         (b'{"state":{"reported":{"a":1e999}}}', 400, "Invalid JSON"),
         (b'{"state":{"reported":{"a":"\\ud800"}}}', 400, "Invalid JSON"),
         (b"[" * 20_000, 400, "Invalid JSON"),
