@@ -7,6 +7,7 @@ that CreateOTAUpdate would have made.
 
 import base64
 import json
+import re
 import time
 import uuid
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ Parameters = dict[str, Any]
 POLL_S = {True: 0.3, False: 5}  # by whether the cloud is on this machine
 CREATED_S = 120  # for AWS to make the job of an update
 URL_S = 3600  # lifetime of a presigned URL: AWS's longest
+STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 ONLY_JOB = ("schedulingConfig", "jobExecutionsRetryConfig")
 SIGNED = "signed/"  # where AWS Signer puts what it makes
 
@@ -51,10 +53,13 @@ class File:
 
 
 def upload(cloud: Clients, image: Path, bucket: str, new: bool = False) -> dict[str, str]:
-    """Put a file into a versioned bucket; that is made if it is `new`, or the local cloud's."""
+    """Put a file into a versioned bucket; that is made if it is `new`, or the local cloud's.
+
+    Its key is of characters that mean nothing in the URL of a placeholder, nor to what expands it.
+    """
     if cloud.local or new:
         make_bucket(cloud, bucket)
-    name = f"{image.stem}-{uuid.uuid4().hex[:12]}{image.suffix}"
+    name = STRANGE.sub("-", f"{image.stem}-{uuid.uuid4().hex[:12]}{image.suffix}")
     try:
         with image.open("rb") as body:
             version = cloud.s3.put_object(Bucket=bucket, Key=name, Body=body).get("VersionId")

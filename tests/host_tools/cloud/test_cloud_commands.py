@@ -217,9 +217,19 @@ def test_deploy_prints_the_job_whose_signature_the_board_can_check(cloud, image,
     key.verify(signature, DATA, ec.ECDSA(hashes.SHA256()))
 
 
-def test_deploy_over_http_gives_the_board_a_url_that_works(cloud, device, image, command):
-    board = device(cloud, "over-http")
-    command_line = ("deploy", image, "--thing", "over-http", "--state", cloud.state.root)
+@pytest.mark.parametrize(
+    ("thing", "name", "more"),
+    [
+        ("over-http", "app image.bin", ()),
+        ("odd-1", "a+b&c%20d.bin", ("--retries", 1)),
+        ("odd-2", 'q"uote}ü?#.bin', ("--retries", 1)),
+    ],
+)
+def test_deploy_over_http_gives_the_board_a_url_that_works(
+    cloud, device, image, command, thing, name, more
+):
+    board, image = device(cloud, thing), image.rename(image.with_name(name))
+    command_line = ("deploy", image, "--thing", thing, "--state", cloud.state.root, *more)
     good(command(*command_line, "--protocol", "http"))
     board.next(), board.next()
     urls = set()
