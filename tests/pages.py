@@ -109,6 +109,8 @@ class Reader:
                 stderr=file,
             )
         self._running.append(process)
+        if "--pty" in line:
+            return  # the page has to say how its port is waited for
         self.waits_for(lambda: _READY[name] in log.read_text(errors="replace"), log)
 
     def waits_for(self, ready: Callable[[], bool], about: object) -> None:
