@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SRC=DEST",
-        help="goes with it",
+        help="goes with it; a simulated board needs --heap 88k for that, by http 96k",
     )
     parser.add_argument(
         "--any",

@@ -70,7 +70,10 @@ def test_help_lists_every_command(capsys):
         ("image make", ["--version", "--size", "--chip", "--self-test"]),
         ("image show", ["FILE", "--json"]),
         ("sign", ["--key", "--new-key", "IMAGE"]),
-        ("deploy", ["--thing", "--key", "--state", "--aws", "--protocol", "--wait"]),
+        (
+            "deploy",
+            ["--thing", "--key", "--state", "--aws", "--protocol", "--wait", "--any", "88k"],
+        ),
         ("job create", ["--thing", "--document", "--id", "--state"]),
         ("job list", ["--state", "--json"]),
         ("job show", ["--state", "--json", "ID"]),
