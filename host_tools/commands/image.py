@@ -15,6 +15,8 @@ from host_tools.image.modules import SELF_TESTS
 from host_tools.image.plain import plain_image
 from host_tools.image.seal import unsealed
 
+SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """`make` and `show`."""
@@ -52,6 +54,8 @@ def _make(args: argparse.Namespace) -> None:
     app = SELF_TESTS[args.self_test] if args.self_test else args.app
     if isinstance(app, Path) and not app.is_file():
         raise SluiceError(f"no such file: {app}")
+    if args.size and args.size > SIZE_MAX:
+        raise SluiceError(f"{args.size} bytes are too many: AWS streams {SIZE_MAX:,} at most")
     image = make_image(args.version, args.size, args.chip, app)
     try:
         args.out.write_bytes(image)

@@ -207,6 +207,7 @@ def test_image_refusals(tmp_path):
     text.write_text("no image")
     make = ("image", "make", out, "--version", "1.0.0")
     assert "too few" in refused(*make, "--size", 100)
+    assert "too many" in refused(*make, "--size", 99_999_999_999)
     assert "no such file" in refused(*make, "--app", tmp_path / "none.py")
     assert "printable" in refused("image", "make", out, "--version", "x" * 32)
     assert "cannot write" in refused("image", "make", tmp_path / "no/a", "--version", "1")
