@@ -42,6 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         finally:
             if sys.stdout:
                 sys.stdout.flush()
+    except KeyboardInterrupt:  # while a command is loaded, too
+        return 130
     except OSError as error:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
         if isinstance(error, BrokenPipeError):
@@ -59,8 +61,6 @@ def _run(args: argparse.Namespace) -> int:
         complaint = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except (SluiceError, subprocess.SubprocessError) as error:
         complaint = str(error)
-    except KeyboardInterrupt:
-        return 130
     return _complain(complaint)
 
 

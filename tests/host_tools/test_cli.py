@@ -135,6 +135,15 @@ def test_interrupt_ends_with_130_and_without_a_word(monkeypatch, capsys):
     assert capsys.readouterr() == ("", "")
 
 
+def test_interrupt_while_a_command_is_loaded_ends_with_130(monkeypatch, capsys):
+    def load(name: str) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "import_module", load)
+    assert cli.main(["sign", "x", "--key", "y"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [
