@@ -192,6 +192,17 @@ def addresses() -> list[str]:
     return found
 
 
+def is_ours(address: str) -> bool:
+    """Whether this machine has that IP address."""
+    try:
+        socket.create_server(
+            (address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+        ).close()
+    except OSError:
+        return False
+    return True
+
+
 def free_port() -> int:
     """A port of localhost that nobody listens on at this moment."""
     with socket.socket() as probe:

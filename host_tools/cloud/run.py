@@ -12,7 +12,7 @@ from stat import S_IMODE
 
 from host_tools.cloud import presign
 from host_tools.cloud.boards import ForBoards, board_key
-from host_tools.cloud.broker import Broker, port_is_free
+from host_tools.cloud.broker import Broker, is_ours, port_is_free
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.ca import Authority
 from host_tools.cloud.device_api import DeviceCalls
@@ -238,6 +238,8 @@ def run(
     listen: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
+    if listen and not is_ours(listen):
+        raise SluiceError(f"{listen} is no address of this machine to listen at")
     state = State(root)
     lock = state.lock()
     if lock is None:
