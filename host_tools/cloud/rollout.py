@@ -183,7 +183,7 @@ class Rollouts:
             share = 100 * failed / len(latest) if latest else 0
             enough = len(latest) >= rule["minNumberOfExecutedThings"]
             if enough and failed and share >= rule["thresholdPercentage"]:
-                text = f"aborted: {failed} of {len(latest)} things {rule['failureType']}"
+                text = f"aborted: {failed} of {len(latest)} things {' or '.join(kinds)}"
                 return self.cancel(job, comment=text)
         return []
 
