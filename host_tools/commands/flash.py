@@ -56,6 +56,8 @@ def run(args: argparse.Namespace) -> None:
         raise SluiceError("say which thing the board is to be: --thing NAME --state DIR")
     if args.thing and not args.state:
         raise SluiceError(f"say where thing {args.thing} is: --state DIR")
+    if args.erase and not args.firmware:
+        raise SluiceError("--erase is for --firmware IMAGE: nothing would be left on the board")
     if args.firmware:
         _write_micropython(args)
     if args.thing and not (args.firmware and args.dry_run):

@@ -144,6 +144,7 @@ def test_board_of_another_thing_says_which(flash: Flash, rested: Board):
         (["--board", "ESP32_GENERIC_S3"],       "wrong board: ESP32_GENERIC_S3"),
         (["--endpoint", "a/b"],                 "not an endpoint"),
         (["--firmware", "x.bin"],               "--firmware needs --board"),
+        (["--erase"],                           "--erase is for --firmware"),
     ],
 )
 # fmt: on
