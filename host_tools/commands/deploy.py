@@ -53,7 +53,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--new-bucket", action="store_true", help="make the bucket first")
     parser.add_argument("--role", help="needed with --aws")
     parser.add_argument("--wait", action="store_true", help="until all devices have reported")
-    parser.add_argument("--timeout", type=int, default=3600, metavar="S", help="of --wait")
+    parser.add_argument("--timeout", type=int, metavar="S", help="of --wait; default: 3600")
     parser.add_argument("--dry-run", action="store_true", help="print the calls, make none")
     settings.arguments(parser)
     parser.set_defaults(run=run)
@@ -64,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
     """`deploy`."""
     wanted = targets.targets(args)
     check(args)
+    patience_s = watch.patience(args)
     job = settings.settings(args)
     cloud = reach(args)
     bucket, role = args.bucket or BUCKET, args.role or ROLE
@@ -84,7 +85,7 @@ def run(args: argparse.Namespace) -> int:
     print(name, flush=True)
     if not args.wait:
         return 0
-    return watch.wait(cloud, name, wanted.things if not wanted.groups else None, args.timeout)
+    return watch.wait(cloud, name, wanted.things if not wanted.groups else None, patience_s)
 
 
 def judge(name: Path, image: Path, places: list[str]) -> None:

@@ -25,6 +25,7 @@ from host_tools.cloud.state import State
 from host_tools.cloud.store import Store, open_store
 from host_tools.commands.deploy import BUCKET, upload
 from host_tools.errors import SluiceError
+from host_tools.fleet import watch
 from host_tools.image.inspect import read_image
 from host_tools.image.seal import sealed, unsealed
 from host_tools.signing import load_key
@@ -53,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     signing.add_argument("--key", type=Path, help="to seal with; default: the state's signer.key")
     signing.add_argument("--unsigned", action="store_true", help="do not seal the gateway's image")
     row.add_argument("--wait", action="store_true", help="until the gateway has told the end")
-    row.add_argument("--timeout", type=int, default=3600, metavar="S", help="of --wait")
+    row.add_argument("--timeout", type=int, metavar="S", help="of --wait; default: 3600")
     row = _action(rows, "list", show_all, "show all orders")
     row.add_argument("--json", action="store_true", help="as JSON")
     row = _action(rows, "show", show, "show an order and its messages")
@@ -71,6 +72,7 @@ def _action(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParse
 def order(args: argparse.Namespace) -> int:
     """`product order`."""
     gateway, state = check_thing(args.gateway), State(args.state)
+    patience_s = watch.patience(args)
     if len(args.device) > orders.DEVICES:
         raise SluiceError(f"an order is for {orders.DEVICES} devices at most")
     chosen = [parse(text) for text in args.device]
@@ -93,7 +95,7 @@ def order(args: argparse.Namespace) -> int:
     with stored(state) as store:
         bid = orders.place(store, gateway, devices, time.time())
         print(bid, flush=True)
-        return wait(store, bid, args.timeout) if args.wait else 0
+        return wait(store, bid, patience_s) if args.wait else 0
 
 
 def parse(text: str) -> tuple[str, Path | None]:

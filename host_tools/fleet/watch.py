@@ -5,6 +5,7 @@ its details are asked for while it works and once when it has ended, unless it s
 many.
 """
 
+import argparse
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -24,6 +25,7 @@ from host_tools.errors import SluiceError
 from host_tools.fleet.update import POLL_S
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
+PATIENCE_S = 3600  # of --wait, where --timeout is not said
 SHOWN = 20  # devices in the table, and those whose details are asked for at a time
 ORDER = ("IN_PROGRESS", "FAILED", "TIMED_OUT", "REJECTED", "QUEUED", "CANCELED", "REMOVED")
 THROTTLED = ("ThrottlingException", "TooManyRequestsException")
@@ -150,6 +152,17 @@ def progress(device: Device) -> tuple[Any, str]:
         bar = ProgressBar(total=int(total), completed=int(done), width=30)
         return bar, f"{done}/{total} blocks"
     return "", escape(text)
+
+
+def patience(args: argparse.Namespace) -> int:
+    """Seconds of --timeout; SluiceError for one without --wait, or below 0."""
+    if args.timeout is None:
+        return PATIENCE_S
+    if not args.wait:
+        raise SluiceError("--timeout is for --wait")
+    if args.timeout < 0:
+        raise SluiceError("--timeout is in seconds, 0 or more")
+    return args.timeout
 
 
 def wait(cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: int) -> int:

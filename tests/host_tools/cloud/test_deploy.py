@@ -304,6 +304,8 @@ def test_deploy_may_be_continuous_and_follows_the_group(cloud, device, image, gr
         (("--thing", "some", "--schedule", "2020-01-01T00:00"), "30 minutes"),
         (("--thing", "some", "--rate", 5000), "1000"),
         (("--thing", "some", "--continuous", "--wait"), "no end"),
+        (("--thing", "some", "--timeout", 5), "--timeout is for --wait"),
+        (("--thing", "some", "--wait", "--timeout", -4), "0 or more"),
         (("--thing", "some", "--endpoint-url", "http://x"), "for --aws"),
         (("--thing", "nobody", "--signer-profile", "p", "--retries", 1), "signs updates only"),
         (("--thing", "nobody", "--signer-profile", "p", "--signer", "p.crt"), "for --key"),
