@@ -71,8 +71,14 @@ def run(args: argparse.Namespace) -> int:
         download=args.download,
         on_line=_show,
     )
+
+    def end(*_: object) -> None:
+        if not board.on:  # it is still being made
+            raise KeyboardInterrupt
+        board.stop()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: board.stop())
+        signal.signal(number, end)
     return board.run()
 
 

@@ -144,6 +144,11 @@ class Board(Hardware):
     # --- what it says --------------------------------------------------------------------------
 
     @property
+    def on(self) -> bool:
+        """Whether it has been powered on, so that stop() has a plug to pull."""
+        return self._process is not None
+
+    @property
     def alive(self) -> bool:
         """Whether start() was called and the board has not ended."""
         return self._thread is not None and self._thread.is_alive()

@@ -15,6 +15,7 @@ from typed import sluice
 from host_tools import __version__, cli
 from host_tools.cli import COMMANDS
 from host_tools.cloud.state import State
+from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
 from host_tools.image import make_image
 
@@ -209,6 +210,17 @@ def test_thing_and_device_refusals(tmp_path):
     (tmp_path / "devices").write_text("in the way")
     said = refused("device", "run", "lamp", "--blank", *state)
     assert said == f"sluice: {tmp_path}/devices/lamp: Not a directory\n"
+
+
+def test_board_that_is_ended_while_it_is_made_does_not_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(Board, "make", lambda self: signal.raise_signal(signal.SIGTERM))
+    monkeypatch.setattr(Board, "_install", lambda *_: pytest.fail("it goes on"))
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        assert cli.main(["device", "run", "lamp", "--state", str(tmp_path), "--blank"]) == 130
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
 
 
 def test_image_refusals(tmp_path):
