@@ -7,6 +7,7 @@ back. Leaving changes nothing on the board.
 """
 
 import argparse
+import contextlib
 
 from host_tools.board_port import BAUD, connect
 from host_tools.serial_console import SerialConsole
@@ -25,4 +26,5 @@ def run(args: argparse.Namespace) -> None:
     try:
         SerialConsole(transport.serial, args.port, args.plain).run()
     finally:
-        transport.close()
+        with contextlib.suppress(OSError):  # a board that is gone cannot be let go of
+            transport.close()

@@ -1,6 +1,7 @@
 """Between jobs: what else there is to be done comes first, and again when there is a reason."""
 
 import json
+import sys
 
 from doubles import Clock, Link, run
 
@@ -20,6 +21,7 @@ class Agent:
         self.journal = {"seq": 1}
         self.settings = {"poll_s": POLL_S}
         self.job = self.seen = None
+        self.used = tuple(sys.modules)
         self.chores = list(chores)
         self.done = 0
         self.chore = self._chore if chores else None
