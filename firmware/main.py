@@ -79,8 +79,8 @@ def main():
         trial = slots and slots.trial
         if isinstance(error, SystemExit) and not trial:
             raise  # the application's own soft reset; one does not pass the boot loader
-        asyncio.new_event_loop()  # the one before holds the agent
         try:
+            asyncio.new_event_loop()  # the one before holds the agent
             plug_in("ota.failures", "stopped")(error)
         except Exception:  # a heap that is full still, say: the reset is the way out
             pass

@@ -102,7 +102,6 @@ class Agent:
                 self.drop()
             if event == "gone":
                 self.starved = self.vain = 0  # the next job begins anew
-                self.worn = True
             if event == "starved":
                 await self.hold()
             if event == "failed":

@@ -16,7 +16,7 @@ from micropython import const
 
 from ota.errors import Fail, Gone
 from ota.image import Image
-from ota.journal import ACTIVATED, DOWNLOADING, REBOOTING
+from ota.journal import ACTIVATED, IDLE, REBOOTING
 from ota.loading import let_go, plug_in
 from ota.log import Log
 from ota.staged import name, record, tight
@@ -83,7 +83,7 @@ async def fetch(agent):
     job = agent.job
     files, identity = brought(job), _identity(job)
     noted = record()
-    if not noted.about(job) or noted["image"] != identity or noted.phase != DOWNLOADING:
+    if not noted.about(job) or noted["image"] != identity or noted.phase == IDLE:
         noted = plug_in("ota.staging", "begin")(job, identity)
         let_go("ota.staging")
     try:
@@ -183,6 +183,7 @@ async def run(job, agent):
     """
     noted = record()
     if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
+        plug_in("ota.staging", "put")(noted)
         plug_in("ota.staging", "confirm")(noted)
     placed = plug_in("ota.staging", "placed")(job)
     let_go("ota.staging")  # a download has no room for it

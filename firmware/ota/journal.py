@@ -109,6 +109,7 @@ class Journal:
         seq = record["seq"]
         try:
             self._put(record, changes)
+            return True
         except OSError as error:
             from ota.log import Log  # not above: the table's tests load this where it cannot be
 
@@ -123,8 +124,9 @@ class Journal:
         return record
 
     def settle(self):
-        """The cloud knows. The record stays, so that the same execution is not run twice."""
-        self._told(dict(self._record), {"phase": IDLE})
+        """The cloud knows. The record stays, so that the same execution is not run twice. True
+        when that was saved."""
+        return self._told(dict(self._record), {"phase": IDLE})
 
 
 def cells(board):

@@ -1079,6 +1079,39 @@ def test_heap_that_a_download_has_worn_is_made_new_once_for_each_checkpoint():
     assert [report[:2] for report in world.reports] == [("j1", "failed")]
 
 
+def test_download_whose_end_the_heap_has_no_room_to_note_fails_and_does_not_reset_for_ever():
+    world = World()
+
+    async def close():
+        raise MemoryError
+
+    world.close = close
+    world.jobs = [job(queued=False) for _ in range(2 + 4)]
+    assert world.boot() == "Reset" and len(world.jobs) == 4  # for its checkpoint
+    assert world.boot() == "Waits" and not world.jobs
+    assert [report[:2] for report in world.reports] == [("j1", "failed")]
+
+
+def test_outcome_that_could_not_be_noted_as_told_wears_no_heap():
+    """Else a board with a full file system would reset for each document that is too large."""
+    world = World(job("j0", document={}))
+    world.faults["rejected"] = [Cut()]
+    assert world.boot() == "Cut"
+    lost = Job("j1", 1, 1, True, None, False, 7)
+    save = Cell.save
+    Cell.save = full
+    try:
+        world.jobs = [lost]
+        assert world.boot() == "Waits"
+    finally:
+        Cell.save = save
+    assert [report[:2] for report in world.reports] == [("j0", "rejected"), ("j1", "rejected")]
+
+
+def full(cell, data):
+    raise OSError(28)
+
+
 def test_outcome_that_the_heap_has_no_room_to_tell_is_told_after_a_reset():
     world = World(job(document={}))
     world.faults["rejected"] = [MemoryError() for _ in range(4)]

@@ -14,8 +14,9 @@ from ota import log, paths, staging
 from ota.errors import Fail, Gone, Refuse, Retry
 from ota.files import InOrder, Staged
 from ota.job import File
-from ota.journal import IDLE, Journal
+from ota.journal import ACTIVATED, IDLE, Journal
 from ota.loading import there
+from ota.log import Log
 
 HEAP = "3m"
 HOST = "http://files/"
@@ -566,3 +567,49 @@ def test_install_cut_off_again_and_again_ends_well_as_long_as_it_gets_on():
         assert world.boot() == "Waits" and world.verdict()[0] == "succeeded"
         assert Journal(world.cells).phase == IDLE
         assert world.came.count(("/data/map.bin", 0)) == 1
+
+
+# -- a heap that is full once ---------------------------------------------------------------------
+
+
+def full_once(owner, name, when):
+    """The method finds the heap full, the first time that `when(words)`; what ends that."""
+    method, left = getattr(owner, name), [1]
+
+    def act(self, *words, **more):
+        if left[0] and when(words, more):
+            left[0] = 0
+            raise MemoryError
+        return method(self, *words, **more)
+
+    setattr(owner, name, act)
+    return lambda: setattr(owner, name, method)
+
+
+def test_files_that_the_heap_had_no_room_to_place_at_once_are_all_placed():
+    board, world = shop(order())
+    world.jobs = [asked(order(), queued=False) for _ in range(2)]
+    mend = full_once(Log, "i", lambda words, _: words[0] == "placed")
+    try:
+        with board:
+            assert world.boot() == "Waits"
+            for path in ("/app.py", "/data/map.bin"):
+                assert tree()[path] == NEW[path], path
+    finally:
+        mend()
+    assert [step for _, step, _ in world.reports] == ["succeeded"]
+
+
+def test_files_of_an_image_stay_promised_when_the_heap_is_full_after_that():
+    board, world = shop(both())
+    world.jobs = [asked(both(), queued=False) for _ in range(2)]
+    mend = full_once(Journal, "write", lambda _, more: more == {"phase": ACTIVATED})
+    try:
+        with board:
+            assert world.boot() == "Reset"
+            assert staging.record().phase == ACTIVATED
+            world.jobs = []
+            world.boot()
+            assert world.slots.running == "ota_1" and tree()["/app.py"] == NEW["/app.py"]
+    finally:
+        mend()

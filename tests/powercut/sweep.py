@@ -12,6 +12,8 @@ from stage import CHECKPOINT, Cloud, Stage, image
 PARTS = ("nothing", "front", "back", "whole")  # of the operation at which the power fails
 SIZE = 120_000  # bytes: a checkpoint of the journal lies in mid-download
 BLOCK, WINDOW = 4096, 8  # bytes; blocks asked for at once
+# It says so; or its journal did, and the power failed before it could.
+TOLD = r"agent REPORTING (reported|gone)|agent boot \S+ \S+ new idle"
 NOT_CONFIRMED = "rolled back: not confirmed in its trial"
 
 
@@ -59,8 +61,8 @@ class Run:
     def finish(self) -> None:
         """Wait for the verdict, and for the board to have settled."""
         self.verdict = self.scene.verdict(self.job)
-        self.board.wait_for("agent REPORTING (reported|gone)", 30, after=self._seen)
-        told = max(n for n, line in enumerate(self.board.lines) if "agent REPORTING" in line)
+        self.board.wait_for(TOLD, 30, after=self._seen)
+        told = max(n for n, line in enumerate(self.board.lines) if re.search(TOLD, line))
         self.board.wait_for("agent idle", 30, after=told)
         self.operations = self.board.operations - self._counted
 

@@ -27,7 +27,8 @@ async def _bring(agent):
     image = agent.update.open(agent.job)
     if image.missing() >= 0:  # else the heap is spared the code for it, as after a reset
         await _fetch(agent, image)
-    agent.update.note()
+        agent.update.note()
+        agent.worn = True  # and nothing is lost by a reset
 
 
 async def _fetch(agent, image):
@@ -44,7 +45,7 @@ async def _fetch(agent, image):
             agent.vain = 0
         now = agent.clock.ticks_ms()
         if update.checkpoint():
-            agent.worn = True  # and nothing is lost by a reset
+            agent.worn = True
         if agent.clock.ticks_diff(now, reported) >= agent.settings["report_s"] * 1000:
             reported = now
             agent.dialect.progress(agent.job, agent.info())
@@ -52,7 +53,6 @@ async def _fetch(agent, image):
 
     try:
         await source.fetch(image, watch)
-        agent.worn = True
     finally:
         try:
             await source.close()

@@ -22,8 +22,7 @@ async def reporting(agent):
         except Gone:
             journal.settle()
             raise
-        journal.settle()
-        agent.worn = True
+        agent.worn = journal.settle() or agent.worn
     if there("/staged/0"):  # of a job that failed
         plug_in("ota.staging", "drop")()
         let_go("ota.staging", "ota.staged")
