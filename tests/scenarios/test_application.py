@@ -40,6 +40,16 @@ async def main(link):
             hoard.append(bytearray(size))
         except MemoryError:
             size //= 2
+    print("app hoards")  # a constant: the last line that needs no room
+"""
+
+FILLS = """
+    chain = None
+    try:
+        while True:
+            chain = hoard[0] = [chain]
+    except MemoryError:
+        pass
 """
 
 LIVES = """
@@ -128,11 +138,12 @@ def test_update_asks_nobody_where_hold_s_is_none_and_needs_no_application_that_r
     assert not any("app asked" in line for line in scene.board.lines)
 
 
+@pytest.mark.parametrize("app", [HOARDS, HOARDS + FILLS], ids=["most", "all"])
 def test_board_whose_application_takes_the_whole_heap_begins_anew_and_not_at_the_prompt(
-    cloud, stage
+    cloud, stage, app
 ):
-    scene = powered(stage, cloud, HOARDS)
-    scene.board.wait_for("application ended")
+    scene = powered(stage, cloud, app)
+    scene.board.wait_for("app hoards", WAIT_S)
     job = scene.job({"operation": "echo"})
     assert scene.verdict(job).status == "SUCCEEDED", scene.tail  # before it takes it again
     assert "reset: machine.reset" in scene.board.lines
