@@ -16,7 +16,7 @@ from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
 from host_tools.fleet.provision import imagined
 from host_tools.fleet.update import File, by_signer, offer, own_signature, upload
-from host_tools.image.inspect import check_head
+from host_tools.image.inspect import read_image
 from host_tools.image.plain import plain_file
 from host_tools.signing import digest, load_key
 
@@ -89,10 +89,10 @@ def run(args: argparse.Namespace) -> int:
 
 
 def judge(name: Path, image: Path, places: list[str]) -> None:
-    """Refuse what every board would: by the image's head, and by the paths of files."""
+    """Refuse what every board would, in the end: an image that is not whole, paths of files."""
     what = str(name)
     try:
-        check_head(image.read_bytes())
+        read_image(image.read_bytes())
         what = "--file"
         check_places(places)
     except SluiceError as error:

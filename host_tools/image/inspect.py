@@ -33,7 +33,7 @@ def read_image(data: bytes) -> Image:
     """Check `data` as its boot loader would and describe it; SluiceError says what is wrong."""
     if data[:4] == _W800:
         return _read_w800(data)
-    chip = _chip(data)
+    chip, version, project = _head(data)
 
     def read(offset: int, view: bytearray | memoryview) -> None:
         view[:] = data[offset : offset + len(view)]
@@ -42,7 +42,6 @@ def read_image(data: bytes) -> Image:
         image_size, segments = verify(read, len(data), chip)
     except ValueError as error:
         raise SluiceError(f"the image is bad: {error}") from error
-    version, project = _names(data)
     start = DESCRIPTOR + DESCRIPTOR_SIZE
     return Image(
         chip=_NAMES[chip],
@@ -56,16 +55,10 @@ def read_image(data: bytes) -> Image:
     )
 
 
-def check_head(data: bytes) -> None:
-    """Refuse what is no app image by its head, which boards judge before they take the rest."""
+def _head(data: bytes) -> tuple[int, str, str]:
+    """Chip id, version and project; what is no app image is refused by these."""
     try:
-        if data[:4] == _W800:
-            w800.head(data)
-        else:
-            _chip(data)
-            _names(data)
-    except ValueError as error:
-        raise SluiceError(f"the image is bad: {error}") from error
+        return _chip(data), *_names(data)
     except SluiceError:
         if any(is_table(data[TABLE - begin :]) for begin in _BEGINS):
             raise SluiceError(
@@ -108,7 +101,7 @@ def _chip(data: bytes) -> int:
 def _names(data: bytes) -> tuple[str, str]:
     """Version and project of the app descriptor, which a boot loader's image does not have."""
     if len(data) < DESCRIPTOR + DESCRIPTOR_SIZE:
-        raise SluiceError("the image is bad: no room for an app descriptor")
+        raise SluiceError("the image is bad: truncated before its app descriptor ends")
     magic, _, _, version, project = struct.unpack_from("<II8s32s32s", data, DESCRIPTOR)
     if magic != DESCRIPTOR_MAGIC:
         raise SluiceError("no app descriptor: a boot loader or a whole firmware.bin, not an app")

@@ -327,7 +327,10 @@ def test_deploy_of_no_sense_is_refused_in_one_line(cloud, image, words, said):
             b"\xff" * 0x1000 + merged(board_named("ESP32_GENERIC_OTA")),
             "it is a whole firmware.bin",
         ),
+        (make_image("1.0.0", modules={})[:-1], "the image is bad: truncated"),
+        (make_image("1.0.0", modules={})[:-1] + b"!", "the image is bad: SHA-256 is wrong"),
         (make_image("1.0.0", chip="w800", modules={})[:40], "truncated"),
+        (make_image("1.0.0", chip="w800", modules={}, size=4096)[:2000], "truncated"),
     ],
 )
 def test_deploy_of_what_no_board_takes_is_refused(cloud, tmp_path, capsys, content, said):

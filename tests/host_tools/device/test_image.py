@@ -82,7 +82,7 @@ BAD = {
     "huge_segment":        (changed(28, b"\x00\x00\x00\x02"), "segment length"),
     "segment_past_end":    (changed(28, b"\x00\x00\x02\x00"), "truncated"),
     "misaligned_segment":  (changed(24, b"\x24"), "wrong offset"),
-    "no_descriptor":       (changed(32, b"\x00"), "checksum is wrong"),
+    "no_descriptor":       (changed(32, b"\x00"), "no app descriptor"),
     "truncated":           (GOOD[:-40], "truncated"),
     "truncated_to_header": (GOOD[:24], "truncated"),
     "flipped_checksum":    (changed(20_000 - 33, b"\x00"), "checksum"),
