@@ -2,6 +2,7 @@
 
 import functools
 import os
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,12 @@ from host_tools import toolchain
 from host_tools.compile import ROOT, compile_tree, firmware_sources
 
 ARCHES = ("i386", "amd64")
+
+
+def pytest_configure() -> None:
+    """Ctrl-C reaches what the tests start, also where a shell ran them in the background."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

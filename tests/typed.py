@@ -27,3 +27,20 @@ def sluice(*words: object) -> subprocess.CompletedProcess:
         except SystemExit as ended:
             code = ended.code
     return subprocess.CompletedProcess(line, code, out.getvalue(), err.getvalue())
+
+
+def good(*words: object) -> str:
+    """What a command printed, which must have succeeded."""
+    done = sluice(*words)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def complaint(*words: object) -> str:
+    """What a command complains of: exit code 1, nothing on stdout, one line on stderr."""
+    done = sluice(*words)
+    assert (done.returncode, done.stdout) == (1, ""), done
+    assert done.stderr.startswith("sluice: "), done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert len(done.stderr) > len("sluice: x\n")
+    return done.stderr

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from typed import sluice
+from typed import complaint, sluice
 
 from host_tools import __version__, cli
 from host_tools.cli import COMMANDS
@@ -20,16 +20,6 @@ from host_tools.errors import SluiceError
 from host_tools.image import make_image
 
 FOLDER = Path(cli.__file__).parent / "commands"
-
-
-def refused(*words: object) -> str:
-    """The only line of a refusal: exit code 1, on stderr."""
-    done = sluice(*words)
-    assert (done.returncode, done.stdout) == (1, ""), done
-    assert done.stderr.startswith("sluice: "), done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert len(done.stderr) > len("sluice: x\n")
-    return done.stderr
 
 
 # --- help ---------------------------------------------------------------------------------------
@@ -194,21 +184,21 @@ def test_commands_that_need_a_cloud_say_that_none_runs(tmp_path):
         ("job", "cancel", "a"),
         ("job", "create", "--thing", "a", "--document", document),
     ):
-        assert "no cloud runs" in refused(*words, "--state", state)
+        assert "no cloud runs" in complaint(*words, "--state", state)
     assert not state.exists()
 
 
 def test_thing_and_device_refusals(tmp_path):
     state = ("--state", tmp_path)
-    assert "no thing name" in refused("thing", "create", "a b", *state)
-    assert "no cloud has been" in refused("thing", "list", "--state", tmp_path / "none")
-    assert "no thing lamp" in refused("device", "run", "lamp", *state)
-    assert "not a thing's name" in refused("device", "run", "../lamp", *state)
-    assert "no board 'TOASTER'" in refused("device", "run", "lamp", "--board", "TOASTER", *state)
-    assert "not a heap size" in refused("device", "run", "lamp", "--heap", "much", *state)
-    assert "counted from 1" in refused("device", "run", "lamp", "--cut-at", 0, *state)
+    assert "no thing name" in complaint("thing", "create", "a b", *state)
+    assert "no cloud has been" in complaint("thing", "list", "--state", tmp_path / "none")
+    assert "no thing lamp" in complaint("device", "run", "lamp", *state)
+    assert "not a thing's name" in complaint("device", "run", "../lamp", *state)
+    assert "no board 'TOASTER'" in complaint("device", "run", "lamp", "--board", "TOASTER", *state)
+    assert "not a heap size" in complaint("device", "run", "lamp", "--heap", "much", *state)
+    assert "counted from 1" in complaint("device", "run", "lamp", "--cut-at", 0, *state)
     (tmp_path / "devices").write_text("in the way")
-    said = refused("device", "run", "lamp", "--blank", *state)
+    said = complaint("device", "run", "lamp", "--blank", *state)
     assert said == f"sluice: {tmp_path}/devices/lamp: Not a directory\n"
 
 
@@ -227,27 +217,27 @@ def test_image_refusals(tmp_path):
     out, text = tmp_path / "a.bin", tmp_path / "text"
     text.write_text("no image")
     make = ("image", "make", out, "--version", "1.0.0")
-    assert "too few" in refused(*make, "--size", 100)
-    assert "too many" in refused(*make, "--size", 99_999_999_999)
-    assert "no such file" in refused(*make, "--app", tmp_path / "none.py")
-    assert "printable" in refused("image", "make", out, "--version", "x" * 32)
-    assert "cannot write" in refused("image", "make", tmp_path / "no/a", "--version", "1")
-    assert "cannot read" in refused("image", "show", tmp_path / "none")
-    assert "not an app image" in refused("image", "show", text)
+    assert "too few" in complaint(*make, "--size", 100)
+    assert "too many" in complaint(*make, "--size", 99_999_999_999)
+    assert "no such file" in complaint(*make, "--app", tmp_path / "none.py")
+    assert "printable" in complaint("image", "make", out, "--version", "x" * 32)
+    assert "cannot write" in complaint("image", "make", tmp_path / "no/a", "--version", "1")
+    assert "cannot read" in complaint("image", "show", tmp_path / "none")
+    assert "not an app image" in complaint("image", "show", text)
     assert not out.exists()
 
 
-def test_image_whose_application_does_not_compile_is_refused(tmp_path):
+def test_image_whose_application_does_not_compile_is_complaint(tmp_path):
     app = tmp_path / "app.py"
     app.write_text("def broken(:\n")
     line = ("image", "make", tmp_path / "a.bin", "--version", "1.0.0", "--app", app)
-    assert "SyntaxError" in refused(*line) or "invalid syntax" in refused(*line)
+    assert "SyntaxError" in complaint(*line) or "invalid syntax" in complaint(*line)
 
 
 def test_image_that_is_cut_off_is_refused_by_show(tmp_path):
     file = tmp_path / "a.bin"
     file.write_bytes(make_image("1.0.0", modules={"main.py": ""})[:-20])
-    assert "bad" in refused("image", "show", file)
+    assert "bad" in complaint("image", "show", file)
 
 
 def test_cloud_refusals(tmp_path):
@@ -255,13 +245,13 @@ def test_cloud_refusals(tmp_path):
     folder.write_text("in the way")
     faults.write_text('{"dragons": {}}')
     run = ("cloud", "run", "--port", 0, "--http-port", 0, "--state")
-    assert "dragons" in refused(*run, tmp_path / "state", "--faults", faults)
-    assert "cannot read" in refused(*run, tmp_path / "state", "--faults", tmp_path / "none")
+    assert "dragons" in complaint(*run, tmp_path / "state", "--faults", faults)
+    assert "cannot read" in complaint(*run, tmp_path / "state", "--faults", tmp_path / "none")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         line = ("cloud", "run", "--state", tmp_path / "state", "--http-port")
-        assert str(port) in refused(*line, 0, "--port", port)
-        assert str(port) in refused(*line, port, "--port", 0)
+        assert str(port) in complaint(*line, 0, "--port", port)
+        assert str(port) in complaint(*line, port, "--port", 0)
     assert not (tmp_path / "state/cloud.json").exists()
 
 
@@ -269,11 +259,11 @@ def test_demo_leaves_a_cloud_alone_that_runs_in_its_state_folder(tmp_path):
     state = State(tmp_path)
     state.ready.write_text("{}")
     with state.lock():
-        assert "a cloud runs in" in refused("demo", "--state", tmp_path)
+        assert "a cloud runs in" in complaint("demo", "--state", tmp_path)
     assert state.ready.read_text() == "{}"
 
 
-def test_state_that_is_a_file_is_refused(tmp_path):
+def test_state_that_is_a_file_is_complaint(tmp_path):
     file = tmp_path / "file"
     file.write_text("in the way")
     for words in (
@@ -283,7 +273,7 @@ def test_state_that_is_a_file_is_refused(tmp_path):
         ("job", "list"),
         ("demo",),
     ):
-        refused(*words, "--state", file)
+        complaint(*words, "--state", file)
     assert file.read_text() == "in the way"
 
 

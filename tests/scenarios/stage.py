@@ -1,11 +1,8 @@
 """The whole system for one test: the cloud's process, Mosquitto, a thing, and its board.
 
-Commands of the command line run in this process, as starting Python for each takes a second; what
-they print and how they end is the same. Everything lies under the folder given to it.
+Everything lies under the folder given to it.
 """
 
-import contextlib
-import io
 import json
 import os
 import re
@@ -22,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from typed import good
 
-from host_tools import cli
 from host_tools.cloud.clients import Clients, clients
 from host_tools.cloud.names import arn
 from host_tools.cloud.state import State
@@ -40,21 +37,6 @@ CHECKPOINT = 65_536  # bytes between two journal records of a download
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 START_S = 60  # for a cloud to be ready, on a machine that is busy
 VERDICT_S = 80  # for an update, likewise
-
-
-def sluice(*words: object) -> tuple[int, str, str]:
-    """Run a command in this process; (exit code, stdout, stderr)."""
-    out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = cli.main([str(word) for word in words])
-    return code, out.getvalue(), err.getvalue()
-
-
-def good(*words: object) -> str:
-    """What a command printed, which must have succeeded."""
-    code, out, err = sluice(*words)
-    assert code == 0, err
-    return out
 
 
 def soon(what: Callable[[], Any], deadline_s: float = 20) -> Any:

@@ -4,7 +4,8 @@ import json
 import re
 
 import pytest
-from stage import HEAP, SIZE, Stage, good, image, sluice, soon
+from stage import HEAP, SIZE, Stage, image, soon
+from typed import good
 
 from host_tools.device.supervisor import Board
 from host_tools.doctor.examination import keeps_out, whole
@@ -124,8 +125,7 @@ def test_doctor_says_what_failed_and_goes_on(cloud, stage):
     port = scene.folder / "port"
     scene.board = Board(scene.root, scene.name, heap=HEAP, link=port).start()
     scene.board.wait_for("attempt failed")
-    code, text, _ = sluice("doctor", "--port", port)
-    assert code == 0
+    text = good("doctor", "--port", port)
     assert re.search("handshake +failed: .*CA", text), text
     assert "to look at     handshake failed" in text
     assert "no signer is configured: every image will be refused" in text

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stage import CHECKPOINT, HEAP, Stage, good, image, soon
+from stage import CHECKPOINT, HEAP, Stage, image, soon
+from typed import good
 
 from host_tools.cloud import orders
 from host_tools.cloud.store import Store

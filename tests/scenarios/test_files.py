@@ -5,8 +5,9 @@ import hashlib
 from pathlib import Path
 
 import pytest
-from stage import Cloud, Stage, good, image, soon
+from stage import Cloud, Stage, image, soon
 from test_kinds import stored, template
+from typed import good
 
 from host_tools.commands import deploy
 from host_tools.commands.image import SELF_TESTS

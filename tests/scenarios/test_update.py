@@ -1,7 +1,8 @@
 """An update from the job to SUCCEEDED, at all sizes of blocks, windows and images."""
 
 import pytest
-from stage import SIZE, SLOT, Stage, good, image
+from stage import SIZE, SLOT, Stage, image
+from typed import good
 
 SMALL = 147_457  # bytes: 36 sectors and one byte
 

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from person import Person
-from stage import HEAP, Stage, good, image
+from stage import HEAP, Stage, image
+from typed import good
 
 from host_tools.device.norflash import SECTOR
 from host_tools.device.supervisor import Board
