@@ -1,7 +1,7 @@
-"""A job of every kind, made with boto3, one after another on one board: each ends as README says.
+"""A job of every kind, made with boto3, one after another on one board: each ends as documented.
 
-README's table "What a job may ask" is the list of kinds; a row without a job here fails, and so
-does a job without a row.
+The table "What a job may ask" of docs/jobs.md is the list of kinds; a row without a job here
+fails, and so does a job without a row.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from host_tools.device import provision
 from host_tools.image.seal import sealed
 from host_tools.signing import load_key
 
-README = Path(__file__).parents[2] / "README.md"
+PAGE = Path(__file__).parents[2] / "docs/jobs.md"
 SMALL = 131_072  # bytes
 OWN = "async def run(job, device):\n    return 'ours'\n"
 IMAGES = iter(range(1, 100))
@@ -167,7 +167,7 @@ def template(name: str, handler: str, *words: str) -> dict:
     return {"version": "1.0", "steps": [{"action": action}]}
 
 
-KINDS: dict[str, Callable[[Stage], dict]] = {  # as the README's table begins them
+KINDS: dict[str, Callable[[Stage], dict]] = {  # as the page's table begins them
     '{"afr_ota": …}': by_stream,
     '{"afr_ota": {"protocols": ["HTTP"]': by_http,
     '{"afr_ota": {…, "files": [several]': with_files,
@@ -186,8 +186,8 @@ KINDS: dict[str, Callable[[Stage], dict]] = {  # as the README's table begins th
 
 
 def documented() -> dict[str, str]:
-    """The README's rows: the document, and the status that its job ends with."""
-    section = README.read_text().split("\n## What a job may ask\n")[1].split("\n## ")[0]
+    """The page's rows: the document, and the status that its job ends with."""
+    section = PAGE.read_text().split("\n## What a job may ask\n")[1].split("\n## ")[0]
     rows = [line.split(" | ") for line in section.splitlines() if line.startswith("| `")]
     return {row[0].strip("| `"): re.findall(r"`([A-Z]+)`", row[2])[0] for row in rows}
 

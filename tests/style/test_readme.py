@@ -1,4 +1,4 @@
-"""README.md and what it leads to: commands run, tables are true, links lead somewhere."""
+"""README.md and the pages of docs/: commands run, tables are true, links lead somewhere."""
 
 import argparse
 import ast
@@ -23,12 +23,9 @@ from host_tools.compile import FIRMWARE, ROOT
 from host_tools.toolchain import micropython
 
 README = (ROOT / "README.md").read_text()
-DOCUMENTS = [
-    ROOT / "README.md",
-    ROOT / "boards/README.md",
-    FIRMWARE / "DESIGN.md",
-    *sorted((ROOT / "docs").glob("*.md")),
-]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*PAGES, ROOT / "boards/README.md", FIRMWARE / "DESIGN.md"]
+MANUAL = "\n".join(file.read_text() for file in PAGES)
 FORBIDDEN = (  # paths of one machine, and hosts that only a package manager needs to know
     r"(?<![\w.~/}])/(home|root|work|tmp|Users|mnt)/",
     r"(pypi|pythonhosted|npmjs|crates|proxy\.golang|deb\.debian)\.(org|io|com)",
@@ -48,8 +45,8 @@ def block(beginning: str) -> list[str]:
 
 
 def rows(heading: str) -> list[list[str]]:
-    """The cells of the first table of a section."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    """The cells of the first table of a section, which one page has."""
+    section = re.split(r"\n#{1,2} ", MANUAL.split(f"# {heading}\n")[1])[0]
     table = section[section.index("|") :].split("\n\n")[0].splitlines()
     return [
         [cell.strip().replace(r"\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
@@ -191,7 +188,7 @@ def test_configuration_is_documented_key_by_key():
     optional = literal(FIRMWARE / "config.py", "OPTIONAL")
     assert stated == [(key, *row) for key, row in optional.items()]
     for key in literal(FIRMWARE / "config.py", "REQUIRED"):
-        assert f"`{key}`" in README.split("\n## config.json\n")[1].split("\n|")[0]
+        assert f"`{key}`" in MANUAL.split("\n## config.json\n")[1].split("\n|")[0]
 
 
 def wire() -> dict[str, tuple[str, dict]]:
@@ -291,7 +288,7 @@ def answered() -> dict[str, set[str]]:
 
 
 def test_calls_of_the_local_cloud_are_those_that_it_answers():
-    text = README.split("\n| client | calls |\n")[1].split("\n\n")[0]
+    text = MANUAL.split("\n| client | calls |\n")[1].split("\n\n")[0]
     stated = {}
     for line in text.splitlines()[1:]:
         client, *names = re.findall(r"`([^`]+)`", line)
@@ -355,12 +352,12 @@ def test_design_shows_the_table_of_states_as_it_is():
 # --- the board's prompt --------------------------------------------------------------------------
 
 
-def test_verbs_of_the_readme_are_those_of_the_console():
+def test_verbs_of_the_prompt_are_those_of_the_console():
     tree = ast.parse((FIRMWARE / "console.py").read_text())
     (given,) = [
         ast.literal_eval(node.value)
         for node in tree.body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
     ]
-    told = {re.match(r"`(\w+)", row[0])[1] for row in rows("At the board's prompt")}
+    told = {re.match(r"`(\w+)", row[0])[1] for row in rows("The console")}
     assert told == set(given)
