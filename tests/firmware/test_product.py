@@ -20,11 +20,14 @@ class Cell:
 
     def __init__(self):
         self.data = b""
+        self.full = False
 
     def load(self):
         return self.data
 
     def save(self, data):
+        if self.full:
+            raise OSError(28)
         self.data = bytes(data)
 
 
@@ -452,6 +455,35 @@ def test_refused_entries_of_the_gateway():
     assert (
         refusal(kind=2, product_version="") == "job document is out of bounds at product_version"
     )
+
+
+def test_order_that_there_is_no_room_for_is_refused_and_the_next_one_is_taken():
+    for cell in range(2):
+        world = World()
+        world.cells[cell].full = True
+        world.order(device())
+        assert world.next() is None
+        assert world.told("services_reply") == [(312002, "rejected")]
+        assert "28" in world.last["output"]["ext"]["reason"]
+        assert world.product.order is None
+        world.cells[cell].full = False
+        job = world.begin(device(), bid="b2")
+        world.report(job, "succeeded")
+        assert world.told()[-1] == ("ok", 100, "upgrade_firmware")
+
+
+def test_order_goes_on_where_the_file_system_fills_up_meanwhile():
+    world = World()
+    job = world.begin(device())
+    world.cells[0].full = True
+    world.report(job, "downloading")
+    world.progress(job, 60)
+    world.report(job, "succeeded")
+    assert [status for status, *_ in world.told()] == ["in_progress", "in_progress", "ok"]
+    assert world.next() is None
+    world.cells[0].full = False
+    world.boot()  # what was not saved is found out again, from the agent's journal
+    assert world.next().id == "b1"
 
 
 # -- versions ------------------------------------------------------------------------------------

@@ -123,8 +123,15 @@ class Product:
             self.save()
 
     def save(self):
-        """The order as it stands is on the medium."""
-        self.files[0].save(json.dumps(self.order).encode())
+        """The order as it stands is on the medium. Where that has no room the work goes on: after
+        a reset it goes on from what was saved before."""
+        try:
+            self.keep(self.order)
+        except OSError as error:
+            log.w("not saved", error)
+
+    def keep(self, order):
+        self.files[0].save(json.dumps(order).encode())
 
     def event(self, status, reply=0):
         """An ota_progress, as text. Of `step_key` and `current_step`, newer platforms read the

@@ -14,7 +14,7 @@ from ota.loading import let_go, plug_in
 _WORDS = "ota.dialects.product_words"
 _NAME = 64  # characters of a tid, a bid or a serial number, at most
 _DEVICES = 8  # of an order, at most; the document says two
-_OTHER_METHOD, _BAD, _UPDATING, _UNKNOWN = 312010, 312012, 312014, 312022
+_FAILED, _OTHER_METHOD, _BAD, _UPDATING, _UNKNOWN = 312002, 312010, 312012, 312014, 312022
 CONSISTENT, NORMAL = 2, 3  # firmware_upgrade_type
 _KEPT = (  # what of a device's entry is for who updates it
     "sn",
@@ -73,9 +73,10 @@ async def turn_away(product):
     else:
         try:
             _take(product, tid, bid, body)
-        except Refuse as error:
+        except (Refuse, OSError) as error:  # of a file system that is full
             log.w("refused", error)
-            reply(product, tid, bid, _BAD, "rejected", reason=str(error))
+            code = _FAILED if isinstance(error, OSError) else _BAD
+            reply(product, tid, bid, code, "rejected", reason=str(error))
 
 
 def _name(body, key):
@@ -85,7 +86,8 @@ def _name(body, key):
 
 
 def _take(product, tid, bid, body):
-    """The order is the open one, and in flash. Raises Refuse for one that makes no sense."""
+    """The order is the open one, and in flash. Raises Refuse for one that makes no sense, OSError
+    where there is no room for it: nothing is begun then, and the order before stays told."""
     entries = field(field(body, "data", dict), "devices", list, 1, _DEVICES)
     devices = [_device(entry) for entry in entries]
     others = [device for device in devices if device["sn"] != product.gateway]
@@ -93,14 +95,11 @@ def _take(product, tid, bid, body):
     sns = [device["sn"] for device in devices]
     if len(set(sns)) < len(sns):
         raise Refuse("job document names a device twice")
+    types = [device["firmware_upgrade_type"] for device in devices]
+    order = _words("opened")(product, bid, tid, sns, types)
     product.files[1].save(json.dumps({"bid": bid, "devices": devices}).encode())
-    ends = [None] * len(sns)
-    product.order = {"bid": bid, "tid": tid, "until": product.clock.now_s() + product.order_s}
-    product.order.update({"sns": sns, "ends": ends, "whys": [""] * len(sns), "judged": 0})
-    product.order["types"] = [device["firmware_upgrade_type"] for device in devices]
-    product.order.update({"accepted": False, "begun": -1, "percent": 0, "applied": False})
-    product.order.update({"status": None, "result": 0, "told": False})
-    product.save()
+    product.keep(order)
+    product.order = order
     log.i("order", bid, *sns)
 
 

@@ -64,12 +64,19 @@ async def report(product, job, step, info):
     await product.link.deliver(product.topic + "events", product.event(status))
 
 
+def opened(product, bid, tid, sns, types):
+    """An order of which nothing is done yet."""
+    order = {"bid": bid, "tid": tid, "until": product.clock.now_s() + product.order_s}
+    order.update({"sns": sns, "types": types, "ends": [None] * len(sns), "whys": [""] * len(sns)})
+    order.update({"judged": 0, "accepted": False, "begun": -1, "percent": 0, "applied": False})
+    order.update({"status": None, "result": 0, "told": False})
+    return order
+
+
 def _lost(product, job):
     """An order of which only the journal's record of a job is left."""
-    order = {"bid": job.id, "tid": None, "until": product.clock.now_s() + product.order_s}
-    order.update({"sns": [product.gateway], "types": [3], "ends": [None], "whys": [""]})
-    order.update({"judged": 1, "accepted": True, "begun": 0, "percent": 0, "applied": False})
-    order.update({"status": None, "result": 0, "told": False})
+    order = opened(product, job.id, None, [product.gateway], [3])
+    order.update({"judged": 1, "accepted": True, "begun": 0})
     return order
 
 
