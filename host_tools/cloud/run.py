@@ -5,6 +5,7 @@ import logging
 import signal
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,7 +49,7 @@ from host_tools.signing import load_key, new_key, sign_base64
 MQTT_PORT = 8883
 HTTP_PORT = 8080
 TICK_S = 0.1  # how often timers, the broker and other processes' changes are looked at
-RESTARTS = 5  # of a broker that dies, within one run
+DEATHS, DEATHS_S = 5, 60  # of the broker, in such a time: it cannot be kept up
 LOG = logging.getLogger("sluice.cloud")
 
 
@@ -87,7 +88,7 @@ class Cloud:
         self.products = Products(self.store, time.time, expander.text)
         self.web: WebServer | None = None
         self.boards: WebServer | None = None  # the same bucket, for who is on the network
-        self._restarts = 0
+        self._deaths: deque[float] = deque(maxlen=DEATHS)  # times
         self._version = None
 
     def start(self, port: int | None, http_port: int | None) -> None:
@@ -187,8 +188,7 @@ class Cloud:
         except SluiceError as error:
             LOG.error("%s", error)
         if not self.broker.alive:
-            self._restarts += 1
-            if self._restarts > RESTARTS:
+            if keeps_dying(self._deaths, time.monotonic()):
                 raise SluiceError(f"mosquitto keeps dying: {self.broker.complaint()}")
             LOG.warning("mosquitto has died: %s; starting it again", self.broker.complaint())
             self.broker.start(self.broker.port)
@@ -202,6 +202,13 @@ class Cloud:
                 web.server_close()
         self.service.stop()
         self.broker.stop()
+
+
+def keeps_dying(deaths: deque[float], now_s: float) -> bool:
+    """Note that the broker has died; whether that was once too often in a short time."""
+    often = len(deaths) == DEATHS and now_s - deaths[0] < DEATHS_S
+    deaths.append(now_s)
+    return often
 
 
 def serving(port: int, handlers: dict[str, Handler], address: str = "127.0.0.1") -> WebServer:

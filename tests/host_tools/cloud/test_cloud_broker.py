@@ -10,12 +10,14 @@ import signal
 import socket
 import ssl
 import time
+from collections import deque
 from pathlib import Path
 
 import pytest
 
 from host_tools.cloud.broker import port_is_free
 from host_tools.cloud.names import arn
+from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying
 from host_tools.cloud.store import Store
 from host_tools.errors import SluiceError
 
@@ -250,6 +252,27 @@ def test_killed_broker_is_started_again_and_devices_return(own_cloud, device):
     board.patience_s = 1
     wait(answered, "the service did not come back")
     assert "mosquitto has died" in own_cloud.log()
+
+
+def test_broker_that_keeps_dying_ends_the_cloud_in_one_line(own_cloud):
+    own_cloud.start()
+    ended = own_cloud.process.poll
+    for _ in range(DEATHS + 1):
+        wait(lambda: brokers(own_cloud) or ended() is not None, "no new broker")
+        [broker] = brokers(own_cloud)
+        os.kill(broker, signal.SIGKILL)
+        wait(lambda gone=broker: gone not in brokers(own_cloud), "the broker lives")
+    wait(lambda: ended() is not None, "the cloud goes on")
+    assert ended() == 1
+    last = own_cloud.log().splitlines()[-1]
+    assert last.startswith("sluice: mosquitto keeps dying: ")
+
+
+def test_broker_that_dies_now_and_then_does_not():
+    deaths = deque(maxlen=DEATHS)
+    often = [keeps_dying(deaths, now_s) for now_s in range(0, 100 * DEATHS_S, DEATHS_S // DEATHS)]
+    assert not any(often)
+    assert keeps_dying(deaths, 100 * DEATHS_S - DEATHS_S // DEATHS)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
