@@ -192,6 +192,7 @@ class Cloud:
                 raise SluiceError(f"mosquitto keeps dying: {self.broker.complaint()}")
             LOG.warning("mosquitto has died: %s; starting it again", self.broker.complaint())
             self.broker.start(self.broker.port)
+            LOG.warning("mosquitto: it is up again")
 
     def stop(self) -> None:
         """End all parts, in the order in which nobody misses the others."""

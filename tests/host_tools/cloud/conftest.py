@@ -1,7 +1,6 @@
 """A cloud without broker and clock for protocol tests, and the real one for the rest."""
 
 import json
-import os
 import queue
 import signal
 import subprocess
@@ -171,7 +170,7 @@ class RunningCloud:
         """End it; returns its exit code."""
         if self.process is None:
             return 0
-        os.kill(self.process.pid, number)
+        self.process.send_signal(number)  # none to one that has ended
         code = self.process.wait(WAIT_S)
         self.process = None
         self._log.close()
