@@ -13,52 +13,12 @@ import re
 from pathlib import Path
 
 import pytest
+from parsing import Device
 
 ROUNDS = 3_000
 TOKEN = "sluice-0123abcd"
 SPACES = ["", "", "", " ", "\t", "\r\n", "  \n"]
 STRANGERS = ["1", "-2.5e3", "true", "null", '""', '"p"', "[]", '{"p":"AAAA","i":[{}]}', '"\\""']
-
-DEVICE = """
-import sys, random
-from binascii import hexlify, unhexlify
-from ota.blockparser import BlockParser
-
-class Receiver:
-    def wanted(self, parser):
-        return True
-    def take(self, data):
-        self.data += data
-
-def judge(message, sizes):
-    receiver.data = b""
-    parser.reset()
-    at = 0
-    while at < len(message):
-        end = min(at + sizes(), len(message))
-        piece = bytearray(b'"' + message[at:end] + b'"AAAA')  # as in a buffer that was used before
-        parser.feed(piece, 1, 1 + end - at)
-        at = end
-    whole = parser.whole
-    said = whole, parser.token, parser.file, parser.index, parser.length
-    return said + (receiver.data if whole else b"",)
-
-receiver = Receiver()
-parser = BlockParser(receiver)
-random.seed(int(sys.argv[2]))
-for line in open(sys.argv[1]):
-    message = bytearray(unhexlify(line.strip()))
-    said = judge(message, lambda: 1_000_000)
-    if said[0]:
-        for sizes in (lambda: 1, lambda: random.randint(1, 9), lambda: 64):
-            assert judge(message, sizes) == said, (message, said)
-    else:
-        for sizes in (lambda: 1, lambda: random.randint(1, 9), lambda: 64):
-            assert not judge(message, sizes)[0], message
-    whole, token, file, index, length, data = said
-    token = hexlify(token or b"").decode()
-    print(int(whole), token or "-", file, index, length, hexlify(data).decode() or "-")
-"""
 
 
 def string(text: str, chance: random.Random) -> str:
@@ -133,24 +93,14 @@ def payloads(text: bytes) -> set[bytes]:
     return found
 
 
-def judged(micropython, tmp_path: Path, messages: list[bytes], arch: str, seed: int) -> list:
-    """(whole, token, file, index, length, data) of each, as the device says."""
-    (tmp_path / "messages").write_text("".join(text.hex() + "\n" for text in messages))
-    done = micropython(
-        DEVICE, str(tmp_path / "messages"), str(seed), arch=arch, heap="200k", timeout_s=100
-    )
-    found = []
-    for line in done.stdout.splitlines():
-        whole, token, *numbers, data = line.split()
-        numbers = [None if number == "None" else int(number) for number in numbers]
-        token, data = (bytes.fromhex(text.strip("-")) for text in (token, data))
-        found.append((whole == "1", token, *numbers, data))
-    assert len(found) == len(messages)
-    return found
+@pytest.fixture
+def device(micropython, tmp_path: Path) -> Device:
+    """The parser, in a buffer that was used before."""
+    return Device(micropython, tmp_path, "ota.blockparser", (b'"', b'"AAAA'))
 
 
 @pytest.mark.parametrize("arch", ["i386", "amd64"])
-def test_blocks_as_any_server_may_write_them_are_whole(micropython, tmp_path, arch):
+def test_blocks_as_any_server_may_write_them_are_whole(device, arch):
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
     blocks = [
@@ -158,13 +108,13 @@ def test_blocks_as_any_server_may_write_them_are_whole(micropython, tmp_path, ar
     ]
     messages = [message(chance, data, index, True) for data, index in blocks]
     for (data, index), text, said in zip(
-        blocks, messages, judged(micropython, tmp_path, messages, arch, seed), strict=True
+        blocks, messages, device.judges(messages, arch, seed), strict=True
     ):
         assert said == (True, TOKEN.encode(), 7, index, len(data), data), (seed, text)
 
 
 @pytest.mark.parametrize("arch", ["i386", "amd64"])
-def test_blocks_mutated_that_count_say_the_same_to_json(micropython, tmp_path, arch):
+def test_blocks_mutated_that_count_say_the_same_to_json(device, arch):
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
     messages = []
@@ -172,9 +122,7 @@ def test_blocks_mutated_that_count_say_the_same_to_json(micropython, tmp_path, a
         data = chance.randbytes(chance.randint(1, 60))
         messages.append(mutated(chance, message(chance, data, chance.randrange(99), False)))
     counted = refused = 0
-    for text, said in zip(
-        messages, judged(micropython, tmp_path, messages, arch, seed), strict=True
-    ):
+    for text, said in zip(messages, device.judges(messages, arch, seed), strict=True):
         whole, token, file, index, length, data = said
         if not whole or token != TOKEN.encode() or file != 7 or index is None or index < 0:
             refused += 1

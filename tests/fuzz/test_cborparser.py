@@ -9,6 +9,7 @@ import random
 from pathlib import Path
 
 import pytest
+from parsing import Device
 
 from host_tools.cloud import cbor
 
@@ -29,48 +30,6 @@ STRANGERS = (
 WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
 FIRST = bytes((0x00, 0x18, 0x1B, 0x40, 0x41, 0x5F, 0x60, 0x61, 0x7F, 0x80, 0x9F, 0xA1, 0xBF, 0xC1,
                0xF6, 0xFB, 0xFF))  # fmt: skip
-
-DEVICE = """
-import sys, random
-from binascii import hexlify, unhexlify
-from ota.cborparser import BlockParser
-
-class Receiver:
-    def wanted(self, parser):
-        return True
-    def take(self, data):
-        self.data += data
-
-def judge(message, sizes):
-    receiver.data = b""
-    parser.reset()
-    at = 0
-    while at < len(message):
-        end = min(at + sizes(), len(message))
-        piece = bytearray(b'\\xff' + message[at:end] + b'\\xff\\x00')  # a buffer used before
-        parser.feed(piece, 1, 1 + end - at)
-        at = end
-    whole = parser.whole
-    said = whole, parser.token, parser.file, parser.index, parser.length
-    return said + (receiver.data if whole else b"",)
-
-receiver = Receiver()
-parser = BlockParser(receiver)
-random.seed(int(sys.argv[2]))
-for line in open(sys.argv[1]):
-    message = bytearray(unhexlify(line.strip()))
-    said = judge(message, lambda: 1_000_000)
-    for sizes in (lambda: 1, lambda: random.randint(1, 9), lambda: 64):
-        again = judge(message, sizes)
-        assert again == said if said[0] else not again[0], (message, said)
-    try:
-        BlockParser.loads(message)
-    except ValueError:
-        pass
-    whole, token, file, index, length, data = said
-    token = hexlify(token or b"").decode()
-    print(int(whole), token or "-", file, index, length, hexlify(data).decode() or "-")
-"""
 
 
 def head(chance: random.Random, kind: int, number: int) -> bytes:
@@ -138,19 +97,10 @@ def mutated(chance: random.Random, data: bytes) -> bytes:
     return bytes(data)
 
 
-def judged(micropython, tmp_path: Path, messages: list[bytes], arch: str, seed: int) -> list:
-    """(whole, token, file, index, length, data) of each, as the device says."""
-    (tmp_path / "messages").write_text("".join(raw.hex() + "\n" for raw in messages))
-    words = (str(tmp_path / "messages"), str(seed))
-    done = micropython(DEVICE, *words, arch=arch, heap="200k", timeout_s=100)
-    found = []
-    for line in done.stdout.splitlines():
-        whole, token, *numbers, data = line.split()
-        numbers = [None if number == "None" else int(number) for number in numbers]
-        token, data = (bytes.fromhex(text.strip("-")) for text in (token, data))
-        found.append((whole == "1", token, *numbers, data))
-    assert len(found) == len(messages)
-    return found
+@pytest.fixture
+def device(micropython, tmp_path: Path) -> Device:
+    """The parser, in a buffer that was used before."""
+    return Device(micropython, tmp_path, "ota.cborparser", (b"\xff", b"\xff\x00"))
 
 
 def told(raw: bytes) -> tuple | None:
@@ -163,7 +113,7 @@ def told(raw: bytes) -> tuple | None:
 
 
 @pytest.mark.parametrize("arch", ["i386", "amd64"])
-def test_cbor_blocks_as_any_server_may_write_them_are_whole(micropython, tmp_path, arch):
+def test_cbor_blocks_as_any_server_may_write_them_are_whole(device, arch):
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
     blocks = [
@@ -171,16 +121,14 @@ def test_cbor_blocks_as_any_server_may_write_them_are_whole(micropython, tmp_pat
     ]
     messages = [message(chance, data, index, True) for data, index in blocks]
     for (data, index), raw, said in zip(
-        blocks, messages, judged(micropython, tmp_path, messages, arch, seed), strict=True
+        blocks, messages, device.judges(messages, arch, seed), strict=True
     ):
         assert told(raw) == (TOKEN, 7, index, len(data), data), (seed, raw)
         assert said == (True, TOKEN.encode(), 7, index, len(data), data), (seed, raw)
 
 
 @pytest.mark.parametrize("arch", ["i386", "amd64"])
-def test_cbor_blocks_mutated_that_count_say_the_same_to_another_reader(
-    micropython, tmp_path, arch
-):
+def test_cbor_blocks_mutated_that_count_say_the_same_to_another_reader(device, arch):
     seed = random.randrange(1 << 30)
     chance = random.Random(seed)
     messages = [
@@ -188,9 +136,7 @@ def test_cbor_blocks_mutated_that_count_say_the_same_to_another_reader(
         for _ in range(ROUNDS)
     ]
     counted = refused = 0
-    for raw, said in zip(
-        messages, judged(micropython, tmp_path, messages, arch, seed), strict=True
-    ):
+    for raw, said in zip(messages, device.judges(messages, arch, seed), strict=True):
         whole, token, file, index, length, data = said
         if not whole or token != TOKEN.encode() or file != 7 or index is None or index < 0:
             refused += 1
