@@ -203,7 +203,7 @@ def board(cloud, tmp_path_factory) -> Iterator[Stage]:
     scene.board.flash.release()
 
 
-def test_every_kind_of_the_readme_has_a_job_here_and_none_is_missing():
+def test_every_kind_of_the_page_has_a_job_here_and_none_is_missing():
     rows = documented()
     for kind in KINDS:
         assert sum(row.startswith(kind) for row in rows) == 1, kind
@@ -211,7 +211,7 @@ def test_every_kind_of_the_readme_has_a_job_here_and_none_is_missing():
         assert any(row.startswith(kind) for kind in KINDS), row
 
 
-def test_a_job_of_each_kind_ends_as_the_readme_says(board):
+def test_a_job_of_each_kind_ends_as_the_page_says(board):
     rows = documented()
     for kind, document in KINDS.items():
         (wanted,) = {status for row, status in rows.items() if row.startswith(kind)}
