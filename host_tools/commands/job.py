@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--json", action="store_true", help="as JSON")
     row = _anywhere(rows, "cancel", cancel, "cancel what is queued, with --force what runs too")
     row.add_argument("id", metavar="ID")
-    row.add_argument("--force", action="store_true")
+    row.add_argument("--force", action="store_true", help="what runs, too")
 
 
 def _anywhere(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:

@@ -48,6 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         action="append",
         choices=orders.UPGRADE_TYPES,
+        metavar="TYPE",
         help="2: consistency, 3: normal (default); for all devices, or once for each, in order",
     )
     signing = row.add_mutually_exclusive_group()
@@ -174,9 +175,16 @@ def wait(store: Store, bid: str, timeout_s: int) -> int:
             raise SluiceError(f"{bid}: still {row['status']} after {timeout_s} s")
         time.sleep(POLL_S)
     if row["status"] != "ok":
-        raise SluiceError(f"{bid}: {row['status']}, result {row['result']}")
+        raise SluiceError(f"{bid}: {row['status']}, {outcome(row)}")
     print("ok")
     return 0
+
+
+def outcome(row: dict[str, Any]) -> str:
+    """What the gateway has answered, or told at the end."""
+    if row["result"] is None:
+        return "the gateway has not answered"
+    return f"result {row['result']}"
 
 
 def line_of(row: dict[str, Any]) -> str:
@@ -206,6 +214,6 @@ def show(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(about))
         return
-    print(f"{about['order']} to {about['gateway']}: {line_of(about)}, result {about['result']}")
+    print(f"{about['order']} to {about['gateway']}: {line_of(about)}, {outcome(about)}")
     for one in about["messages"]:
         print(f"  {one['kind']:14} {json.dumps(one['body'].get('data'))}")

@@ -292,6 +292,17 @@ def test_order_by_the_command_reaches_the_gateway_with_a_file_that_can_be_had(
     assert (body["bid"], "ok") in [(row["order"], row["status"]) for row in listed]
 
 
+def test_order_that_no_gateway_answers_ends_and_says_so(cloud, command):
+    cloud.thing("asleep")
+    state = ("--state", cloud.state.root)
+    line = ("--gateway", "asleep", "--device", "asleep", "--version", "1", "--wait")
+    done = command("product", "order", *line, "--timeout", "40", *state)
+    bid, last = done.stdout.strip(), done.stderr.splitlines()[-1]
+    ended = "timeout, the gateway has not answered"
+    assert (done.returncode, last) == (1, f"sluice: {bid}: {ended}")
+    assert ended in command("product", "show", bid, *state).stdout
+
+
 def test_order_of_the_document_waited_for_fails_with_the_gateways_result(cloud, gateway, command):
     """Two devices, each of a type of its own, one of them without a file."""
     thing, image = gateway
