@@ -318,6 +318,13 @@ class Stage:
         return sum(line.endswith(" trial") for line in self.starts)
 
     @property
+    def fits(self) -> bool:
+        """Whether the heap was large enough. Full it may be now and then, as the collector is
+        conservative: once in some twenty updates at 80 KB. The agent goes on from that."""
+        full = [line for line in self.board.lines if re.match(r"[WE] .*MemoryError", line)]
+        return len(full) < 3 and not any(line.startswith("E") for line in full)
+
+    @property
     def had(self) -> list[int]:
         """What the slot held already each time the download was opened, in bytes."""
         opened = (re.search(r"update open \d+ has (\d+)", line) for line in self.board.lines)

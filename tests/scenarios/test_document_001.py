@@ -272,7 +272,7 @@ def test_image_of_full_size_arrives_with_a_heap_of_80_kb(cloud, stage):
     new = image("1.1.0")
     job = scene.deploy(new, protocol="http")
     succeeded(scene, job, new)
-    assert not any("MemoryError" in line for line in scene.board.lines)
+    assert scene.fits, scene.tail
 
 
 def test_configuration_decides_where_both_protocols_are_offered(cloud, stage, spy):
@@ -410,7 +410,7 @@ def test_image_arrives_by_https_from_a_long_address_with_a_heap_of_80_kb(cloud, 
     address = f"https://{https.host}/app.bin?X-Amz-Security-Token="
     location = {"url": address.ljust(1_500, "t")}
     succeeded(scene, ordered(scene, nrf(scene, new, location=location)), new)
-    assert len(https.paths) == 4 and not any("MemoryError" in line for line in scene.board.lines)
+    assert len(https.paths) >= 4 and scene.fits, scene.tail
 
 
 def test_server_whose_certificate_is_not_trusted_gets_no_request(cloud, stage, https, tmp_path):
