@@ -4,6 +4,7 @@ import os
 
 import pytest
 from stage import HEAP, Stage, image
+from sweep import TOLD
 
 from host_tools.device.supervisor import Board
 
@@ -25,7 +26,7 @@ def updated(cloud, folder, operation: int | None = None, part: str = "nothing") 
     scene.board.start()
     try:
         verdict = scene.verdict(job)
-        scene.board.wait_for("agent REPORTING (reported|gone)", 30)
+        scene.board.wait_for(TOLD, 30)
         lines = scene.board.lines
         assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
         assert [line for line in lines if line.startswith("boot: app")][-1] == (
