@@ -227,7 +227,7 @@ def test_image_refusals(tmp_path):
     assert not out.exists()
 
 
-def test_image_whose_application_does_not_compile_is_complaint(tmp_path):
+def test_image_whose_application_does_not_compile_is_refused(tmp_path):
     app = tmp_path / "app.py"
     app.write_text("def broken(:\n")
     line = ("image", "make", tmp_path / "a.bin", "--version", "1.0.0", "--app", app)
@@ -263,7 +263,7 @@ def test_demo_leaves_a_cloud_alone_that_runs_in_its_state_folder(tmp_path):
     assert state.ready.read_text() == "{}"
 
 
-def test_state_that_is_a_file_is_complaint(tmp_path):
+def test_state_that_is_a_file_is_refused(tmp_path):
     file = tmp_path / "file"
     file.write_text("in the way")
     for words in (

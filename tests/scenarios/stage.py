@@ -320,7 +320,7 @@ class Stage:
     @property
     def fits(self) -> bool:
         """Whether the heap was large enough. Full it may be now and then, as the collector is
-        conservative: once in some twenty updates at 80 KB. The agent goes on from that."""
+        conservative: in 2 of 50 updates at 80 KB. The agent goes on from that."""
         full = [line for line in self.board.lines if re.match(r"[WE] .*MemoryError", line)]
         return len(full) < 3 and not any(line.startswith("E") for line in full)
 

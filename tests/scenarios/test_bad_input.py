@@ -268,7 +268,7 @@ def test_broker_of_another_authority_is_not_believed(cloud, own_cloud, stage):
 
 
 @pytest.mark.parametrize("key", ["ca", "certificate", "private_key"])
-def test_missing_credentials_are_said_in_complaint(cloud, stage, key):
+def test_missing_credentials_are_said_in_one_line(cloud, stage, key):
     scene = stage(cloud, **{key: "gone.pem"})
     assert "gone.pem" in cannot_start(scene)
 
@@ -281,7 +281,7 @@ def test_missing_credentials_are_said_in_complaint(cloud, stage, key):
         ("private.pem.key", "private_key"),
     ],
 )
-def test_credentials_of_no_sense_are_said_in_complaint(cloud, stage, name, words):
+def test_credentials_of_no_sense_are_said_in_one_line(cloud, stage, name, words):
     scene = stage(cloud)
     (scene.files / name).write_text("-----BEGIN NONSENSE-----\n")
     line = cannot_start(scene)
@@ -313,7 +313,7 @@ CONFIGS = {  # the board's /config.json → words of its line
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
-def test_config_of_no_use_is_said_in_complaint(cloud, stage, kind):
+def test_config_of_no_use_is_said_in_one_line(cloud, stage, kind):
     text, words = CONFIGS[kind]
     scene = stage(cloud)
     scene.board.make()
@@ -331,7 +331,7 @@ def test_config_of_no_use_is_said_in_complaint(cloud, stage, kind):
         ({"signers": "signer.crt"}, "signers is not of type list"),
     ],
 )
-def test_config_that_misstates_a_key_is_said_in_complaint(cloud, stage, changes, words):
+def test_config_that_misstates_a_key_is_said_in_one_line(cloud, stage, changes, words):
     assert words in cannot_start(stage(cloud, **changes))
 
 
@@ -346,7 +346,7 @@ def test_board_repaired_after_a_bad_config_works(cloud, stage):
 # --- on the host --------------------------------------------------------------------------------
 
 
-def test_host_refuses_what_is_not_there_in_complaint(cloud, tmp_path):
+def test_host_refuses_what_is_not_there_in_one_line(cloud, tmp_path):
     state = ("--state", cloud.state.root)
     file, document = tmp_path / "app.bin", tmp_path / "job.json"
     file.write_bytes(GOOD)
