@@ -30,6 +30,7 @@ SMALL = 131_072  # bytes
 TROUBLE_S = 9  # at most, of each job
 WAIT_S = 200  # for its end, after the trouble
 OPERATIONS = 80  # of flash, at most, until a fuse blows
+NEVER = 1_000_000  # the same: more than the rest of a job takes
 LOST = "rolled back: not confirmed in its trial"  # the power failed in it
 
 
@@ -162,7 +163,7 @@ def harass(scene: Stage, rng: random.Random) -> set[str]:
         trouble = rng.choice(TROUBLE)
         trouble(scene, rng)
         happened.add(trouble.__name__)
-    scene.board.meter.disarm()  # a fuse that has not blown is not the next job's
+    scene.board.cut_after(NEVER)  # a fuse that has not blown is not the next job's
     scene.cloud.faults.write_text("{}")
     return happened
 
