@@ -6,10 +6,15 @@ What differs from AWS, because it is Mosquitto: an answer reaches whoever subscr
 and nobody else (AWS pushes Jobs answers to the asker unsubscribed); a certificate attached to
 nothing may connect; subscribing without the right to is granted and brings nothing, publishing
 without it is acknowledged and goes nowhere, where AWS ends the connection.
+
+Who may do what stands in a list that Mosquitto reads again at SIGHUP. It forgets a SIGHUP that
+comes while it reads (seen with 2.0.21: it clears its flag at the end), so we send them until its
+log tells of a reading that began after the list was written.
 """
 
 import contextlib
 import ctypes
+import logging
 import os
 import pwd
 import signal
@@ -29,9 +34,13 @@ from host_tools.errors import SluiceError
 
 START_S = 10  # for Mosquitto to accept connections
 STOP_S = 5  # before it is killed
+REREAD_S = 5  # for the list to be read again
+REPEAT_S = 0.25  # between two signals that it be; Mosquitto looks every 0.1 s at the latest
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: a signal to the child when its parent is gone
 # A block of 131,072 bytes is 174,764 in base64; AWS's own limit is 128 KiB a message.
 MESSAGE_LIMIT = 196_608
+REREADS = b"Reloading config."  # what Mosquitto logs, as information, before it does
+LOG = logging.getLogger("sluice.cloud")
 
 SETTINGS = """\
 user {user}
@@ -45,6 +54,7 @@ log_dest file {home}/mosquitto.log
 log_type error
 log_type warning
 log_type notice
+log_type information
 connection_messages true
 """
 LISTENER = """
@@ -72,7 +82,7 @@ class Broker:
         self._things = things
         self._process: subprocess.Popen | None = None
         self._access = ""
-        self._refreshing = threading.Lock()  # HTTP's threads and the main one may want it at once
+        self._writing = threading.Lock()  # HTTP's threads and the main one may want it at once
         self.home.mkdir(OWN, parents=True, exist_ok=True)
         key, certificate = authority.server(listen)
         write_atomically(self.home / "server.key", key, 0o600)
@@ -91,30 +101,31 @@ class Broker:
 
     def start(self, port: int) -> None:
         """Run Mosquitto on that port, 0 for a free one; SluiceError when it does not come up."""
-        for _ in range(
-            3 if port == 0 else 1
-        ):  # someone may take a free port before Mosquitto does
-            self.port = port or free_port()
-            self._spawn()
-            if self._accepts():
-                return
-        self.stop()
+        tries = 1 if port else 3  # someone may take a free port before Mosquitto does
+        with self._writing:
+            for _ in range(tries):
+                self.port = port or free_port()
+                self._spawn()
+                if self._accepts():
+                    return
+            self.stop()
         raise SluiceError(f"mosquitto does not start on port {self.port}: {self.complaint()}")
 
     def _spawn(self) -> None:
         self.stop()
         self._access = self._things.access_list()
         write_atomically(self.home / "access.list", self._access, 0o600)
-        (self.home / "mosquitto.log").unlink(missing_ok=True)
+        self._log.unlink(missing_ok=True)
         write_atomically(self.home / "mosquitto.conf", self._settings())
-        self._process = subprocess.Popen(
-            [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.home / "mosquitto.err").open("wb"),
-            start_new_session=True,  # Ctrl-C is for us; Mosquitto is stopped after the service
-            preexec_fn=die_with_parent(),
-        )
+        with (self.home / "mosquitto.err").open("wb") as errors:
+            self._process = subprocess.Popen(
+                [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is for us; it is stopped after the service
+                preexec_fn=die_with_parent(),
+            )
 
     def _settings(self) -> str:
         home, root = self.home.resolve(), self.state.root_ca.resolve()
@@ -151,15 +162,43 @@ class Broker:
         return "it gave no reason"
 
     def refresh(self) -> None:
-        """Have Mosquitto read the access list again if the store's has changed."""
-        with self._refreshing:
+        """Have Mosquitto read the access list again if the store's has changed. It is in force
+        when this returns, unless Mosquitto is gone, or does not answer within REREAD_S."""
+        with self._writing:
             wanted = self._things.access_list()
             if wanted == self._access:
                 return
             write_atomically(self.home / "access.list", wanted, 0o600)
             self._access = wanted
-            if self.alive:
-                self._process.send_signal(signal.SIGHUP)
+            process = self._process
+            if process is not None and not self._reread(process):
+                LOG.error("mosquitto does not read its access list again")
+
+    def _reread(self, process: subprocess.Popen) -> bool:
+        """Signal until Mosquitto begins to read; False if it has not by the deadline. If it is
+        gone, the next one reads the list as it is now."""
+        before = len(self._logged())
+        deadline = time.monotonic() + REREAD_S
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                return False
+            process.send_signal(signal.SIGHUP)
+            repeat = time.monotonic() + REPEAT_S
+            while time.monotonic() < repeat:
+                if REREADS in self._logged(before):
+                    return True
+                time.sleep(0.005)
+        return True
+
+    def _logged(self, start: int = 0) -> bytes:
+        with contextlib.suppress(FileNotFoundError), self._log.open("rb") as log:
+            log.seek(start)
+            return log.read()
+        return b""  # somebody removed it: Mosquitto makes another when it reads
+
+    @property
+    def _log(self) -> Path:
+        return self.home / "mosquitto.log"
 
     def stop(self) -> None:
         """End the process, if there is one, and wait for it."""

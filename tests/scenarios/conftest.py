@@ -53,6 +53,7 @@ def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
 
     yield make
     for one in made:
+        print(f"the board of {one.name} at the end:\n{one.tail}")  # for who reads of a failure
         one.board.stop()
         one.board.flash.release()
         (one.board.home / "flash.bin").unlink(missing_ok=True)  # 4 MiB each

@@ -110,8 +110,12 @@ class Cloud:
         settings, log = self.state.broker / "mosquitto.conf", self._packets
         settings.write_text(f"log_type debug\n{settings.read_text()}")
         before = len(log.read_text())
-        self._signal_broker(signal.SIGHUP)
-        soon(lambda: "message_size_limit" in log.read_text()[before:])  # it remarks on it
+
+        def remarks() -> bool:
+            self._signal_broker(signal.SIGHUP)  # again, as one may be forgotten
+            return "message_size_limit" in log.read_text()[before:]
+
+        soon(remarks)
 
     @property
     def _packets(self) -> Path:

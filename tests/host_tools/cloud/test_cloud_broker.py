@@ -9,15 +9,19 @@ import queue
 import signal
 import socket
 import ssl
+import subprocess
 import time
 from collections import deque
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from host_tools.cloud import broker
 from host_tools.cloud.broker import port_is_free
 from host_tools.cloud.names import arn
-from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying
+from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying, opened
+from host_tools.cloud.state import State
 from host_tools.cloud.store import Store
 from host_tools.errors import SluiceError
 
@@ -187,6 +191,72 @@ def test_detached_certificate_loses_its_rights_without_a_restart(cloud, device):
     wait(unanswered, "the certificate kept its rights")
 
 
+class Forgetful:
+    """A process that loses its first signals, as Mosquitto does with one sent while it reads."""
+
+    def __init__(self, process: subprocess.Popen, lost: int) -> None:
+        self.poll, self.lost, self.sent = process.poll, lost, 0
+        self._send = process.send_signal
+
+    def send_signal(self, number: int) -> None:
+        self.sent += 1
+        if self.sent > self.lost:
+            self._send(number)
+
+
+@pytest.fixture
+def lone(tmp_path):
+    """(state, things, broker): a Mosquitto and its list, with nobody who serves."""
+    state = State(tmp_path)
+    with opened(state) as things:
+        made = broker.Broker(state, things, things.authority)
+        made.start(0)
+        mosquitto = made._process
+        yield state, things, made
+        made._process = mosquitto
+        made.stop()
+
+
+@pytest.mark.parametrize("lost", [0, 1, 3])
+def test_right_is_in_force_once_the_list_was_refreshed(lone, device, lost):
+    state, things, made = lone
+    things.create("late")
+    certificate = things.issue("late")
+    equip(state, "late", certificate.pem, certificate.key, made.port)
+    board = device(SimpleNamespace(state=state, thing=str), "late", listen=False)
+    board.subscribe("sluice/late/log")
+    things.attach("late", certificate.id)
+    made._process = forgetful = Forgetful(made._process, lost)
+    made.refresh()
+    board.client.publish("sluice/late/log", b"heard", 1)
+    assert board.message().payload == b"heard"
+    assert forgetful.sent == lost + 1
+    made.refresh()  # nothing has changed
+    assert forgetful.sent == lost + 1
+
+
+def test_mosquitto_that_never_reads_again_is_complained_of(lone, monkeypatch, caplog):
+    monkeypatch.setattr(broker, "REREAD_S", 0.3)
+    _, things, made = lone
+    things.create("late")
+    things.attach("late", things.issue("late").id)
+    made._process = Forgetful(made._process, 1000)
+    made.refresh()
+    assert "does not read its access list" in caplog.text
+
+
+def equip(state: State, thing: str, pem: str, key: str, port: int) -> None:
+    """What `sluice thing create` writes, of which a Device makes use."""
+    files = state.thing(thing)
+    files.mkdir(parents=True)
+    (files / "certificate.pem.crt").write_text(pem)
+    (files / "private.pem.key").write_text(key)
+    (files / "ca.pem").write_bytes(state.root_ca.read_bytes())
+    config = {"thing": thing, "ca": "ca.pem", "port": port}
+    config |= {"certificate": "certificate.pem.crt", "private_key": "private.pem.key"}
+    (files / "config.json").write_text(json.dumps(config))
+
+
 def test_boto3_sequence_yields_a_client_that_works(cloud, device):
     iot = cloud.client("iot")
     iot.create_thing(thingName="made-by-boto3")
@@ -195,15 +265,9 @@ def test_boto3_sequence_yields_a_client_that_works(cloud, device):
     iot.create_policy(policyName="any", policyDocument=policy)
     iot.attach_policy(policyName="any", target=made["certificateArn"])
     iot.attach_thing_principal(thingName="made-by-boto3", principal=made["certificateArn"])
-    files = cloud.state.thing("made-by-boto3")
-    files.mkdir(parents=True)
-    (files / "certificate.pem.crt").write_text(made["certificatePem"])
-    (files / "private.pem.key").write_text(made["keyPair"]["PrivateKey"])
-    (files / "ca.pem").write_bytes(cloud.state.root_ca.read_bytes())
     port = json.loads(cloud.state.ready.read_text())["mqtt_port"]
-    config = {"thing": "made-by-boto3", "ca": "ca.pem", "port": port}
-    config |= {"certificate": "certificate.pem.crt", "private_key": "private.pem.key"}
-    (files / "config.json").write_text(json.dumps(config))
+    key = made["keyPair"]["PrivateKey"]
+    equip(cloud.state, "made-by-boto3", made["certificatePem"], key, port)
     board = device(cloud, "made-by-boto3")
     path, body = board.ask("jobs/get")
     assert (path, body["queuedJobs"]) == ("jobs/get/accepted", [])
