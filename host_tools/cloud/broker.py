@@ -177,7 +177,7 @@ class Broker:
     def _reread(self, process: subprocess.Popen) -> bool:
         """Signal until Mosquitto begins to read; False if it has not by the deadline. If it is
         gone, the next one reads the list as it is now."""
-        before = len(self._logged())
+        before = self._log.stat().st_size if self._log.exists() else 0
         deadline = time.monotonic() + REREAD_S
         while process.poll() is None:
             if time.monotonic() > deadline:
@@ -190,7 +190,8 @@ class Broker:
                 time.sleep(0.005)
         return True
 
-    def _logged(self, start: int = 0) -> bytes:
+    def _logged(self, start: int) -> bytes:
+        """The log from that byte on."""
         with contextlib.suppress(FileNotFoundError), self._log.open("rb") as log:
             log.seek(start)
             return log.read()
