@@ -25,6 +25,7 @@ from host_tools.errors import SluiceError
 from host_tools.fleet.update import POLL_S
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
+ENDED = ("COMPLETED", "CANCELED")  # of the job itself
 PATIENCE_S = 3600  # of --wait, where --timeout is not said
 SHOWN = 20  # devices in the table, and those whose details are asked for at a time
 ORDER = ("IN_PROGRESS", "FAILED", "TIMED_OUT", "REJECTED", "QUEUED", "CANCELED", "REMOVED")
@@ -61,8 +62,7 @@ class Watch:
 
     def look(self) -> bool:
         """Ask how things stand; whether it is all over."""
-        about = self._cloud.iot.describe_job(jobId=self.job)["job"]
-        self.status, self.comment = about["status"], about.get("comment", "")
+        about = self._describe()
         for thing, number, status in self._executions():
             known = self.devices.get(thing)
             if known is None or known.number < number:
@@ -70,7 +70,15 @@ class Watch:
             elif known.number == number:
                 known.status = status
         self._ask()
-        return self._over("jobExecutionsRetryConfig" in about)
+        over = self._over("jobExecutionsRetryConfig" in about)
+        if over and self.status not in ENDED:
+            self._describe()  # its last device may have ended since
+        return over
+
+    def _describe(self) -> dict[str, Any]:
+        about = self._cloud.iot.describe_job(jobId=self.job)["job"]
+        self.status, self.comment = about["status"], about.get("comment", "")
+        return about
 
     def _executions(self) -> Iterator[tuple[str, int, str]]:
         pages = self._cloud.iot.get_paginator("list_job_executions_for_job")
@@ -100,7 +108,7 @@ class Watch:
     def _over(self, retried: bool) -> bool:
         if any(one.status not in FINAL for one in self.devices.values()):
             return False
-        if self.status in ("COMPLETED", "CANCELED"):
+        if self.status in ENDED:
             return True
         # the job itself may lag behind its devices; without retries those decide
         named = self._things is not None and not retried

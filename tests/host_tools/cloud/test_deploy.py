@@ -122,6 +122,25 @@ def test_deploy_says_how_many_failed_and_why(cloud, device, image):
     assert "3 of 4 did not succeed, job COMPLETED" in done.stderr
 
 
+def test_wait_tells_how_the_job_ended_that_ends_right_after_its_devices(cloud, device, image):
+    """It is asked for before them: the last device may end between the two questions."""
+    board = device(cloud, "last")
+    job = good(deploy(cloud, image, "--thing", "last")).strip()
+    found = clients.clients(cloud.state)
+    over, list_them = time.monotonic() + PATIENCE_S, found.iot.get_paginator
+
+    def once_ended(name: str):
+        behave(board, ("FAILED", "no room"))
+        while found.iot.describe_job(jobId=job)["job"]["status"] != "COMPLETED":
+            assert time.monotonic() < over
+            time.sleep(0.02)
+        return list_them(name)
+
+    found.iot.get_paginator = once_ended
+    seen = watch.Watch(found, job, ("last",))
+    assert seen.look() and seen.status == "COMPLETED"
+
+
 def test_deploy_that_is_aborted_says_so_and_counts_whom_it_never_reached(
     cloud, device, image, group
 ):
