@@ -54,7 +54,7 @@ class Session:
         self._numbers = itertools.count(1)
 
     def board(
-        self, block: int = 4096, heap: str = "80k", frozen: bool = False, **config: object
+        self, block: int = 4096, heap: str = "112k", frozen: bool = False, **config: object
     ) -> Board:
         """A new board whose configuration asks for blocks of that size; not yet switched on.
 

@@ -1,8 +1,8 @@
 """A cloud, a board, and two updates: one that succeeds and one that is rolled back.
 
-Starts the local cloud and a simulated ESP32 with 80 KB of heap, and on it the agent and an example
-application (firmware/examples/app.py). Signs and deploys a 1.4 MiB image, and follows it until the
-cloud says SUCCEEDED. Then deploys an image whose self-test fails, and follows it until the board
+Starts the local cloud and a simulated ESP32 with 112 KiB of heap, and on it the agent and an
+example application (firmware/examples/app.py). Signs and deploys a 1.4 MiB image, and follows it
+until the cloud says SUCCEEDED. Then deploys an image whose self-test fails, and follows it until the board
 has rolled back and the cloud says FAILED. Exit code 0 only when both ended so.
 """
 
@@ -31,7 +31,7 @@ from host_tools.image import make_image
 from host_tools.image.modules import EXAMPLE, SELF_TESTS
 
 THING = "demo-board"
-HEAP = "80k"  # of the board's MicroPython; its code is frozen into its image, as on a real board
+HEAP = "112k"  # of the board's MicroPython; its code is frozen into its image, as on a real board
 SIZE = 1_468_006  # bytes, 1.4 MiB
 BLOCK = 4_096  # bytes, as `thing create` configures the board
 READY_S = 60  # for cloud and board to come up

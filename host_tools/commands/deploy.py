@@ -33,7 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="SRC=DEST",
-        help="goes with it; a simulated board needs --heap 88k for that, by http 96k",
+        help="goes with it, to that path on the board",
     )
     parser.add_argument(
         "--any",

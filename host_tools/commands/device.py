@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("name", metavar="NAME", help="a thing that `sluice thing create` made")
     row.add_argument("--state", type=Path, required=True, metavar="DIR")
     row.add_argument("--board", default="SIM_ESP32", help="a folder of boards/")
-    row.add_argument("--heap", default="80k", help="MicroPython's heap (default 80k)")
+    row.add_argument("--heap", default="112k", help="MicroPython's heap (default 112k)")
     row.add_argument("--cut-at", type=int, metavar="N", help="cut power at flash operation N")
     row.add_argument("--cut-part", choices=PARTS, default="nothing", help="of operation N")
     row.add_argument(

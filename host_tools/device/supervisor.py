@@ -68,7 +68,7 @@ class Board(Hardware):
         state: Path,
         name: str,
         board: str = "SIM_ESP32",
-        heap: str = "80k",
+        heap: str = "112k",
         cut_at: int | None = None,
         cut_part: str = "nothing",
         factory: bytes | None = None,
@@ -84,7 +84,7 @@ class Board(Hardware):
             raise SluiceError("a board in its ROM loader needs a serial port")
         self._held = download
         if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", heap):
-            raise SluiceError(f"not a heap size: {heap!r}; for example 80k")
+            raise SluiceError(f"not a heap size: {heap!r}; for example 112k")
         if cut_at is not None and cut_at < 1:
             raise SluiceError("flash operations are counted from 1")
         self._frozen = frozen

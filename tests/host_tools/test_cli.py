@@ -63,7 +63,7 @@ def test_help_lists_every_command(capsys):
         ("sign", ["--key", "--new-key", "IMAGE"]),
         (
             "deploy",
-            ["--thing", "--key", "--state", "--aws", "--protocol", "--wait", "--any", "88k"],
+            ["--thing", "--key", "--state", "--aws", "--protocol", "--wait", "--any"],
         ),
         ("job create", ["--thing", "--document", "--id", "--state"]),
         ("job list", ["--state", "--json"]),

@@ -30,7 +30,7 @@ from host_tools.device.supervisor import Board
 from host_tools.image import make_image
 from host_tools.signing import load_key, sign_base64
 
-HEAP = "120k"  # of the board's MicroPython, with all code loaded into it
+HEAP = "112k"  # of the board's MicroPython, with all code loaded into it
 SIZE = 1_468_006  # bytes, 1.4 MiB
 SLOT = 1_572_864  # bytes, a slot of SIM_ESP32
 CHECKPOINT = 65_536  # bytes between two journal records of a download

@@ -186,7 +186,7 @@ def test_example_runs_beside_an_update_of_full_size_with_a_heap_of_80_kb(cloud, 
     """With all code in it; the demo has it frozen into the image."""
     scene = stage(cloud)
     scene.board = type(scene.board)(
-        scene.root, scene.name, heap="80k", factory=image("1.0.0", None, app=EXAMPLE)
+        scene.root, scene.name, heap="112k", factory=image("1.0.0", None, app=EXAMPLE)
     )
     board = scene.power_on()
     job = scene.deploy(image("1.1.0", app=EXAMPLE))

@@ -60,7 +60,7 @@ def console(cloud, stage):
 
 
 def test_ctrl_c_gives_the_verbs_and_start_gives_the_agent_back(console):
-    desk = console(heap="80k")
+    desk = console(heap="112k")
     assert "aws_job.start()" in desk.take_over()
     said = desk.say("status()")
     assert f"thing     {desk.scene.name} at localhost" in said

