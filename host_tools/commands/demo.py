@@ -2,8 +2,8 @@
 
 Starts the local cloud and a simulated ESP32 with 112 KiB of heap, and on it the agent and an
 example application (firmware/examples/app.py). Signs and deploys a 1.4 MiB image, and follows it
-until the cloud says SUCCEEDED. Then deploys an image whose self-test fails, and follows it until the board
-has rolled back and the cloud says FAILED. Exit code 0 only when both ended so.
+until the cloud says SUCCEEDED. Then deploys an image whose self-test fails, and follows it until
+the board has rolled back and the cloud says FAILED. Exit code 0 only when both ended so.
 """
 
 import argparse
