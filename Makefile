@@ -24,6 +24,7 @@ demo: setup  ## a cloud, a board and two updates: a good one and one that rolls 
 	@$(BIN)/sluice demo
 
 test: setup  ## every test
+	@$(BIN)/python -m host_tools.toolchain --all
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pump [STATE=lab]

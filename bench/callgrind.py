@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from host_tools import toolchain
+from host_tools import debian, toolchain
 from host_tools.errors import SluiceError
 
 MISSING = "valgrind is not installed: no instructions are counted (Debian: apt install valgrind)"
@@ -36,10 +36,10 @@ def for_valgrind(arch: str, folder: Path) -> list[Path | str]:
     valgrind 3.19 takes for an illegal instruction: they are copied with the prefix DS instead.
     """
     program = toolchain.micropython(arch)
-    loader = next(program.parent.glob(f"usr/lib*/**/{toolchain.LOADERS[arch]}"), None)
+    loader = next(program.parent.glob(f"usr/lib*/**/{debian.LOADERS[arch]}"), None)
     if loader is None:
         return [program]
-    libraries = program.parent / "usr/lib" / toolchain.TRIPLETS[arch]
+    libraries = program.parent / "usr/lib" / debian.TRIPLETS[arch]
     copies = folder / f"valgrind-{arch}"
     copies.mkdir(exist_ok=True)
     for file in (loader, program.parent / "usr/bin/micropython", *libraries.glob("*.so*")):

@@ -1,14 +1,17 @@
 """Finds, or fetches for this user, the real parts: MicroPython, umqtt.simple and Mosquitto.
 
 Each is looked for in an environment variable, then on PATH, then in the cache of an earlier run,
-and is otherwise fetched without root: Debian packages from the mirror that apt is already
-configured with, unpacked with `dpkg -x` and run through their own loader; umqtt.simple from the
-Python package index with `unearth`, checked against its pinned digest.
+and is otherwise fetched without root: Debian packages as host_tools/debian.py says; umqtt.simple
+from the Python package index with `unearth`, checked against its pinned digest.
 
     $MICROPYTHON     a 32-bit unix port, 1.24 or later     (cache: i386)
     $MICROPYTHON64   a 64-bit unix port, 1.24 or later     (cache: amd64)
     $MOSQUITTO       the broker, 2.0 or later
     $UMQTT           a folder that holds umqtt/simple.py
+
+Of MicroPython there are several releases, see RELEASES. `$SLUICE_MICROPYTHON` says which one is
+looked for on PATH and in the cache, and is fetched otherwise. A program that `$MICROPYTHON` names
+is used whatever its release.
 """
 
 import hashlib
@@ -20,23 +23,57 @@ import sys
 import tarfile
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache as once
+from functools import partial
 from pathlib import Path
 
+from host_tools import debian
+from host_tools.debian import FETCH_S, FUSE_S, Package, ToolchainError
 from host_tools.errors import SluiceError
 
-SUITE = "trixie"  # the first Debian release with micropython >= 1.24
-KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+OLDEST = (1, 24)  # MicroPython that the firmware runs on
+SUITE = "trixie"  # of Debian, for all but a newer MicroPython
 UMQTT = "micropython-umqtt.simple==1.3.4"
 UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 
-LOADERS = {"i386": "ld-linux.so.2", "amd64": "ld-linux-x86-64.so.2"}
-TRIPLETS = {"i386": "i386-linux-gnu", "amd64": "x86_64-linux-gnu"}
 VARIABLES = {"i386": "MICROPYTHON", "amd64": "MICROPYTHON64"}
 WORD_MAX = {"i386": 2**31 - 1, "amd64": 2**63 - 1}
+PROBE = "import sys; print(sys.implementation.name, sys.maxsize, *sys.implementation[1][:3])"
+ASKED = "SLUICE_MICROPYTHON"
 
 
-class ToolchainError(SluiceError):
-    """A tool is neither here nor to be had; the message names the variable to set."""
+@dataclass(frozen=True)
+class Release:
+    """A MicroPython that Debian has, and that the tests run on.
+
+    suite    of Debian, which has it
+    version  what that suite had when this was written
+    moves    whether the suite goes on to newer versions: those are taken, and it is said
+    """
+
+    suite: str
+    version: str
+    moves: bool = False
+
+    @property
+    def name(self) -> str:
+        """Major and minor: "1.25"."""
+        return self.version.rpartition(".")[0]
+
+    def fault(self, version: tuple[int, ...]) -> str | None:
+        """Why a MicroPython of that version does not stand for this release; None when it does."""
+        own = tuple(map(int, self.name.split(".")))
+        if version[:2] == own or (self.moves and version[:2] > own):
+            return None
+        return f"{self.name}{' or later' if self.moves else ''} is needed"
+
+
+RELEASES = {
+    release.name: release
+    for release in (Release("trixie", "1.25.0"), Release("sid", "1.26.1", moves=True))
+}
+DEFAULT = "1.25"
 
 
 def cache() -> Path:
@@ -48,27 +85,65 @@ def cache() -> Path:
     return (Path(base) if base else Path.home() / ".cache") / "sluice"
 
 
-def micropython(arch: str = "i386") -> Path:
-    """The unix port for `arch` ("i386": 32-bit words as on an MCU, or "amd64")."""
+def micropython(arch: str = "i386", version: str | None = None) -> Path:
+    """The unix port for `arch` ("i386": 32-bit words as on an MCU, or "amd64").
+
+    version   a name of RELEASES. None: what `$SLUICE_MICROPYTHON` names; without that any release
+              on PATH will do, and DEFAULT is fetched
+    """
     variable = VARIABLES[arch]
+    chosen = _chosen(variable, partial(micropython_fault, arch=arch))
+    if chosen:
+        return chosen
+    wanted = version or os.environ.get(ASKED)
+    release = _release(wanted) if wanted else None
+    offered = _offered("micropython", partial(micropython_fault, arch=arch, release=release))
+    if offered:
+        return offered
+    release = release or RELEASES[DEFAULT]
+    package = Package("micropython", arch, "usr/bin/micropython", variable, release.suite)
+    home = cache() / f"micropython-{release.name}-{arch}"
+    judge = partial(micropython_fault, arch=arch, release=release)
+    if not (home / package.name).exists():
+        _fetched(package, home, judge)
+        _tell_newer(release, version_of(home / package.name))
+    return home / package.name
 
-    def judge(path: Path) -> str | None:
-        return micropython_fault(path, arch)
 
-    return _find(variable, "micropython", judge) or _fetched(
-        "micropython", arch, "usr/bin/micropython", variable, judge
-    )
+def _release(name: str) -> Release:
+    """Of RELEASES, by its name or its whole version."""
+    for release in RELEASES.values():
+        if name in (release.name, release.version):
+            return release
+    known = ", ".join(RELEASES)
+    raise ToolchainError(f"${ASKED}: there is no release {name} here, but {known}")
+
+
+def _tell_newer(release: Release, version: str) -> None:
+    if version != release.version:
+        print(
+            f"sluice: Debian {release.suite} has MicroPython {version} now, not {release.version}:"
+            " that is used",
+            file=sys.stderr,
+        )
+
+
+@once
+def version_of(program: Path) -> str:
+    """A MicroPython's whole version: "1.26.1"."""
+    done = subprocess.run([program, "-c", PROBE], capture_output=True, text=True, timeout=FUSE_S)
+    return ".".join(done.stdout.split()[2:])
 
 
 def mosquitto() -> Path:
     """The broker, 2.0 or later."""
+    judge = _mosquitto_fault
     sbin = Path("/usr/sbin/mosquitto")  # Debian puts it outside a user's PATH
-    found = _find("MOSQUITTO", "mosquitto", _mosquitto_fault)
-    if not found and sbin.exists() and not _mosquitto_fault(sbin):
+    found = _chosen("MOSQUITTO", judge) or _offered("mosquitto", judge)
+    if not found and sbin.exists() and not judge(sbin):
         found = sbin
-    return found or _fetched(
-        "mosquitto", "amd64", "usr/sbin/mosquitto", "MOSQUITTO", _mosquitto_fault
-    )
+    package = Package("mosquitto", "amd64", "usr/sbin/mosquitto", "MOSQUITTO", SUITE)
+    return found or _fetched(package, cache() / "mosquitto-amd64", judge)
 
 
 def umqtt() -> Path:
@@ -88,7 +163,7 @@ def _fetch_umqtt(into: Path) -> None:
     """The sdist has no setup.py, so pip refuses it; `unearth` only downloads."""
     unearth = Path(sys.executable).with_name("unearth")
     done = subprocess.run(
-        [unearth, "--download", into, UMQTT], capture_output=True, text=True, timeout=300
+        [unearth, "--download", into, UMQTT], capture_output=True, text=True, timeout=FETCH_S
     )
     sdist = next(into.glob("*.tar.gz"), None)
     if done.returncode or sdist is None:
@@ -104,26 +179,28 @@ def _fetch_umqtt(into: Path) -> None:
     sdist.unlink()
 
 
-def micropython_fault(path: Path, arch: str) -> str | None:
-    """Why the program at `path` is not a usable MicroPython for `arch`; None when it is."""
-    script = "import sys; print(sys.implementation.name, sys.maxsize, *sys.implementation[1][:2])"
+def micropython_fault(path: Path, arch: str, release: Release | None = None) -> str | None:
+    """Why the program at `path` is not a usable MicroPython for `arch`; None when it is.
+
+    release   which one it must be; None: any that the firmware runs on
+    """
     try:
-        done = subprocess.run([path, "-c", script], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([path, "-c", PROBE], capture_output=True, text=True, timeout=FUSE_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot run {path}: {error}"
     words = done.stdout.split()
-    if done.returncode or len(words) != 4 or words[0] != "micropython":
+    if done.returncode or len(words) != 5 or words[0] != "micropython":
         return f"{path} is not MicroPython"
     if int(words[1]) != WORD_MAX[arch]:
         return f"{path} is not a build for {arch}"
-    if (int(words[2]), int(words[3])) < (1, 24):
-        return f"{path} is MicroPython {words[2]}.{words[3]}; 1.24 or later is needed"
-    return None
+    version = tuple(map(int, words[2:]))
+    fault = "1.24 or later is needed" if version < OLDEST else release and release.fault(version)
+    return f"{path} is MicroPython {'.'.join(words[2:])}; {fault}" if fault else None
 
 
 def _mosquitto_fault(path: Path) -> str | None:
     try:
-        done = subprocess.run([path, "-h"], capture_output=True, text=True, timeout=20)
+        done = subprocess.run([path, "-h"], capture_output=True, text=True, timeout=FUSE_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot run {path}: {error}"
     version = re.search(r"mosquitto version (\d+)", done.stdout)
@@ -132,34 +209,32 @@ def _mosquitto_fault(path: Path) -> str | None:
     return None
 
 
-def _find(variable: str, name: str, judge: Callable[[Path], str | None]) -> Path | None:
-    """What the variable names, which must be good, or what PATH offers, if that is good."""
+def _chosen(variable: str, judge: Callable[[Path], str | None]) -> Path | None:
+    """What the variable names, which must be good; None when it is not set."""
     chosen = os.environ.get(variable)
-    if chosen:
-        fault = judge(Path(chosen))
-        if fault:
-            raise ToolchainError(f"${variable}: {fault}")
-        return Path(chosen)
+    if not chosen:
+        return None
+    fault = judge(Path(chosen))
+    if fault:
+        raise ToolchainError(f"${variable}: {fault}")
+    return Path(chosen)
+
+
+def _offered(name: str, judge: Callable[[Path], str | None]) -> Path | None:
+    """What PATH offers, if that is good."""
     offered = shutil.which(name)
-    if offered and not judge(Path(offered)):
-        return Path(offered)
-    return None
+    return Path(offered) if offered and not judge(Path(offered)) else None
 
 
-def _fetched(
-    package: str, arch: str, program: str, variable: str, judge: Callable[[Path], str | None]
-) -> Path:
-    """The cached wrapper script of a Debian package's program; fetched at the first call."""
-    home = cache() / f"{package}-{arch}"
-    wrapper = home / package
+def _fetched(package: Package, home: Path, judge: Callable[[Path], str | None]) -> Path:
+    """The wrapper script of a package's program in `home`; fetched at the first call."""
+    wrapper = home / package.name
     if not wrapper.exists():
-        _publish(
-            lambda into: _fetch_debian(package, arch, program, variable, into), home, variable
-        )
+        _publish(lambda into: debian.fetch(package, into), home, package.variable)
         fault = judge(wrapper)
         if fault:
             shutil.rmtree(home)
-            raise ToolchainError(f"{fault}; set ${variable} to one that works")
+            raise ToolchainError(f"{fault}; set ${package.variable} to one that works")
     return wrapper
 
 
@@ -171,90 +246,28 @@ def _publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
             into = Path(scratch, "tree")
             into.mkdir()
             fill(into)
-            if not home.exists():
+            try:
                 into.rename(home)
+            except OSError:
+                if not home.exists():
+                    raise  # else another process was quicker, and made the same
     except (OSError, subprocess.SubprocessError) as error:
         raise ToolchainError(f"cannot make {home}: {error}; set ${variable}") from None
 
 
-def _fetch_debian(package: str, arch: str, program: str, variable: str, into: Path) -> None:
-    advice = f"set ${variable} to a {package} of your own"
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        raise ToolchainError(f"no usable {package} here, and no apt to fetch one with: {advice}")
-    with tempfile.TemporaryDirectory(prefix="sluice-apt-") as scratch:
-        for mirror in _mirrors():
-            archives = _download(package, arch, mirror, Path(scratch))
-            if archives:
-                break
-        else:
-            raise ToolchainError(f"apt's mirror has no {package} for {arch}: {advice}")
-        for archive in archives:
-            subprocess.run(["dpkg", "-x", archive, into], check=True, timeout=60)
-    _wrap(package, arch, program, into)
+def main(words: list[str] | None = None) -> int:
+    """Have every tool ready; one line each. The work of `make setup`.
 
-
-def _mirrors() -> list[str]:
-    """The archives that apt is configured with, the likeliest first."""
-    listing = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
-    done = subprocess.run(listing, capture_output=True, text=True, timeout=60)
-    rows = [row.split() for row in done.stdout.splitlines()]
-    found = [row[0] for row in rows if len(row) == 2 and "-" not in row[1]]
-    return sorted(dict.fromkeys(found), key=lambda uri: "debian" not in uri)
-
-
-def _download(package: str, arch: str, mirror: str, scratch: Path) -> list[Path]:
-    """The package and all it depends on, through an apt that knows nothing of this system."""
-    for folder in ("state/lists/partial", "cache/archives/partial"):
-        (scratch / folder).mkdir(parents=True, exist_ok=True)
-    (scratch / "status").touch()
-    (scratch / "sources.list").write_text(
-        f"deb [signed-by={KEYRING} arch={arch}] {mirror} {SUITE} main\n"
-    )
-    settings = {
-        "Dir::State": scratch / "state",
-        "Dir::State::status": scratch / "status",
-        "Dir::Cache": scratch / "cache",
-        "Dir::Etc::sourcelist": scratch / "sources.list",
-        "Dir::Etc::sourceparts": "-",
-        "APT::Architecture": arch,
-        "APT::Architectures": arch,
-        "APT::Install-Recommends": "false",
-        "APT::Sandbox::User": "root",
-        "Acquire::Languages": "none",
-    }
-    apt = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in settings.items())]
-    for step in (["update"], ["install", "--yes", "--download-only", package]):
-        if subprocess.run([*apt, *step], capture_output=True, timeout=600).returncode:
-            return []
-    return sorted((scratch / "cache/archives").glob("*.deb"))
-
-
-def _wrap(package: str, arch: str, program: str, tree: Path) -> None:
-    """A script that starts the program with the libraries unpacked beside it."""
-    loader = next(tree.glob(f"usr/lib*/**/{LOADERS[arch]}"), None)
-    if loader is None or not (tree / program).exists():
-        raise ToolchainError(f"the Debian package of {package} has another layout than expected")
-    libraries = f"usr/lib/{TRIPLETS[arch]}"
-    wrapper = tree / package
-    wrapper.write_text(
-        "#!/bin/sh\n"
-        'here=$(dirname "$(readlink -f "$0")")\n'
-        f'exec "$here/{loader.relative_to(tree)}" --library-path "$here/{libraries}" '
-        f'"$here/{program}" "$@"\n'
-    )
-    wrapper.chmod(0o755)
-
-
-def main() -> int:
-    """Have every tool ready; one line each. The work of `make setup`."""
+    With `--all` every release of MicroPython: what `make test` needs.
+    """
+    every = "--all" in (sys.argv[1:] if words is None else words)
     try:
-        for name, path in (
-            ("micropython i386", micropython("i386")),
-            ("micropython amd64", micropython("amd64")),
-            ("umqtt.simple", umqtt()),
-            ("mosquitto", mosquitto()),
-        ):
-            print(f"{name:18} {path}")
+        for version in RELEASES if every else (None,):
+            for arch in VARIABLES:
+                program = micropython(arch, version)
+                print(f"{f'micropython {version_of(program)} {arch}':24} {program}")
+        print(f"{'umqtt.simple':24} {umqtt()}")
+        print(f"{'mosquitto':24} {mosquitto()}")
     except SluiceError as error:
         print(f"sluice: {error}", file=sys.stderr)
         return 1

@@ -4,7 +4,7 @@ Nothing is fetched here: the programs that would do it are doubles in a folder o
 """
 
 import io
-import os
+import re
 import subprocess
 import sys
 import tarfile
@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from host_tools import toolchain
+from host_tools.debian import FETCH_S, FUSE_S
 from host_tools.errors import SluiceError
 
 I386, AMD64 = 2**31 - 1, 2**63 - 1  # sys.maxsize
@@ -35,15 +36,16 @@ def program(tmp_path: Path) -> Program:
     return make
 
 
-def says(maxsize: int = I386, major: int = 1, minor: int = 26, name: str = "micropython") -> str:
+def says(maxsize: int = I386, version: str = "1.25.0", name: str = "micropython") -> str:
     """A shell script that answers as a MicroPython of that kind does."""
-    return f"echo {name} {maxsize} {major} {minor}"
+    return f"echo {name} {maxsize} {version.replace('.', ' ')}"
 
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable set, nothing but the test's folder on PATH, and an empty cache."""
-    for variable in (*toolchain.VARIABLES.values(), "MOSQUITTO", "UMQTT", "XDG_CACHE_HOME"):
+    others = ("MOSQUITTO", "UMQTT", "XDG_CACHE_HOME", toolchain.ASKED)
+    for variable in (*toolchain.VARIABLES.values(), *others):
         monkeypatch.delenv(variable, raising=False)
     for tool in ("readlink", "dirname", "rm", "mkdir", "cp", "cat", "sh"):
         found = next(p for p in (Path("/bin", tool), Path("/usr/bin", tool)) if p.exists())
@@ -79,20 +81,20 @@ def test_micropython_on_path_is_used(program):
 
 
 def test_micropython_of_the_cache_is_used_without_anything_else(program):
-    cached = program("cache/micropython-i386/micropython", "exit 1")  # judged when it was fetched
+    cached = program("cache/micropython-1.25-i386/micropython", "exit 1")  # was judged already
     assert toolchain.micropython("i386") == cached
 
 
 def test_micropython_on_path_that_does_not_do_is_passed_over(program):
-    program("bin/micropython", says(minor=23))
-    cached = program("cache/micropython-i386/micropython", says())
+    program("bin/micropython", says(version="1.23.0"))
+    cached = program("cache/micropython-1.25-i386/micropython", says())
     assert toolchain.micropython("i386") == cached
 
 
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (says(minor=23), "is MicroPython 1.23; 1.24 or later is needed"),
+        (says(version="1.23.0"), "is MicroPython 1.23.0; 1.24 or later is needed"),
         (says(AMD64), "is not a build for i386"),
         (says(name="cpython"), "is not MicroPython"),
         ("echo 3.11", "is not MicroPython"),
@@ -103,7 +105,7 @@ def test_micropython_on_path_that_does_not_do_is_passed_over(program):
 def test_micropython_of_the_variable_that_does_not_do_is_said_why(
     program, monkeypatch, script, words
 ):
-    program("cache/micropython-i386/micropython", says())  # a bad choice is not passed over
+    program("cache/micropython-1.25-i386/micropython", says())  # a bad choice is not passed over
     monkeypatch.setenv("MICROPYTHON", str(program("upy", script)))
     said = line(toolchain.micropython)
     assert said.startswith("$MICROPYTHON: ")
@@ -113,6 +115,41 @@ def test_micropython_of_the_variable_that_does_not_do_is_said_why(
 def test_micropython_of_the_variable_that_is_not_there_is_said_to_be(monkeypatch):
     monkeypatch.setenv("MICROPYTHON", "/nowhere/upy")
     assert "cannot run /nowhere/upy" in line(toolchain.micropython)
+
+
+@pytest.mark.parametrize("name", ["1.26", "1.26.1"])
+def test_release_that_is_asked_for_has_a_place_of_its_own_in_the_cache(program, monkeypatch, name):
+    older = program("cache/micropython-1.25-i386/micropython", says())
+    newer = program("cache/micropython-1.26-i386/micropython", says(version="1.26.1"))
+    assert (toolchain.micropython(), toolchain.micropython(version=name)) == (older, newer)
+    monkeypatch.setenv("SLUICE_MICROPYTHON", name)
+    assert toolchain.micropython() == newer
+    assert toolchain.micropython(version="1.25") == older
+
+
+@pytest.mark.parametrize(
+    ("asked", "offered", "taken"),
+    [("1.25", "1.26.1", False), ("1.26", "1.25.0", False), ("1.25", "1.25.3", True)]
+    + [("1.26", "1.26.0", True), ("1.26", "1.28.0", True), (None, "1.28.0", True)],
+)
+def test_micropython_on_path_is_passed_over_when_another_release_is_asked_for(
+    program, asked, offered, taken
+):
+    found = program("bin/micropython", says(version=offered))
+    cached = program(f"cache/micropython-{asked}-i386/micropython", says())
+    assert toolchain.micropython(version=asked) == (found if taken else cached)
+
+
+def test_micropython_of_the_variable_is_used_whatever_release_is_asked_for(program, monkeypatch):
+    chosen = program("upy", says(version="1.24.1"))
+    monkeypatch.setenv("MICROPYTHON", str(chosen))
+    assert toolchain.micropython(version="1.26") == chosen
+
+
+def test_release_that_nobody_knows_is_said_to_be_unknown(monkeypatch):
+    monkeypatch.setenv("SLUICE_MICROPYTHON", "1.19")
+    said = line(toolchain.micropython)
+    assert said == "$SLUICE_MICROPYTHON: there is no release 1.19 here, but 1.25, 1.26"
 
 
 def test_mosquitto_is_found_by_variable_path_and_cache(program, monkeypatch):
@@ -150,7 +187,9 @@ case "$*" in
 *indextargets*) echo "http://mirror.invalid/debian bookworm"; exit ;;
 *install*)
     for word in "$@"; do case "$word" in -oDir::Cache=*) cache="${word#*=}" ;; esac; done
-    echo fetched >> "$LEDGER"
+    for word in "$@"; do case "$word" in -oDir::Etc::sourcelist=*) list="${word#*=}" ;; esac; done
+    read -r deb options key mirror suite main < "$list"
+    echo "fetched from $suite" >> "$LEDGER"
     cp "$LEDGER" "$cache/archives/one.deb" ;;
 esac
 """
@@ -172,22 +211,61 @@ def mirror(program: Program, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
         "CHMOD", next(p for p in ("/bin/chmod", "/usr/bin/chmod") if Path(p).exists())
     )
     monkeypatch.setenv("LEDGER", str(tmp_path / "ledger"))
-    monkeypatch.setenv("ANSWER", f"micropython {I386} 1 25")
+    monkeypatch.setenv("ANSWER", f"micropython {I386} 1 25 0")
     return tmp_path / "ledger"
 
 
 def test_micropython_is_fetched_once_and_runs_through_its_own_loader(mirror, tmp_path):
     wrapper = toolchain.micropython("i386")
-    assert wrapper == tmp_path / "cache/micropython-i386/micropython"
+    assert wrapper == tmp_path / "cache/micropython-1.25-i386/micropython"
     done = subprocess.run([wrapper, "-c", "x"], capture_output=True, text=True)
-    assert done.stdout.split() == ["micropython", str(I386), "1", "25"]
+    assert done.stdout.split() == ["micropython", str(I386), "1", "25", "0"]
     assert toolchain.micropython("i386") == wrapper
-    assert mirror.read_text() == "fetched\n"
-    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["micropython-i386"]
+    assert mirror.read_text() == "fetched from trixie\n"
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == ["micropython-1.25-i386"]
+
+
+def test_newer_release_is_fetched_from_the_suite_that_has_it(mirror, monkeypatch, capsys):
+    monkeypatch.setenv("ANSWER", f"micropython {I386} 1 26 1")
+    wrapper = toolchain.micropython(version="1.26")
+    assert mirror.read_text() == "fetched from sid\n"
+    assert toolchain.version_of(wrapper) == "1.26.1"
+    assert capsys.readouterr().err == ""
+
+
+def test_suite_that_has_gone_on_brings_its_newer_version_and_that_is_told_once(
+    mirror, monkeypatch, capsys
+):
+    monkeypatch.setenv("ANSWER", f"micropython {I386} 1 29 0")
+    wrapper = toolchain.micropython(version="1.26")
+    told = "sluice: Debian sid has MicroPython 1.29.0 now, not 1.26.1: that is used\n"
+    assert capsys.readouterr().err == told
+    assert toolchain.micropython(version="1.26") == wrapper
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("asked", "brought", "needed"),
+    [("1.25", "1 26 1", "1.25 is needed"), ("1.26", "1 25 0", "1.26 or later is needed")],
+)
+def test_suite_with_another_release_than_asked_for_is_not_kept(
+    mirror, monkeypatch, tmp_path, asked, brought, needed
+):
+    monkeypatch.setenv("ANSWER", f"micropython {I386} {brought}")
+    said = line(lambda: toolchain.micropython(version=asked))
+    assert f"is MicroPython {brought.replace(' ', '.')}; {needed}" in said
+    assert not list((tmp_path / "cache").iterdir())
+
+
+def test_other_process_that_was_quicker_is_no_fault(mirror, program, tmp_path):
+    theirs = tmp_path / "cache/micropython-1.25-i386"
+    program("bin/dpkg", DPKG + f'mkdir -p "{theirs}"\ncp "$3/usr/bin/micropython" "{theirs}"')
+    assert toolchain.micropython() == theirs / "micropython"
+    assert [file.name for file in (tmp_path / "cache").iterdir()] == [theirs.name]
 
 
 def test_micropython_that_was_fetched_and_does_not_do_is_not_kept(mirror, monkeypatch, tmp_path):
-    monkeypatch.setenv("ANSWER", f"micropython {I386} 1 19")
+    monkeypatch.setenv("ANSWER", f"micropython {I386} 1 19 0")
     said = line(toolchain.micropython)
     assert "MicroPython 1.19" in said
     assert "$MICROPYTHON" in said
@@ -217,8 +295,8 @@ def test_machine_without_apt_is_said_what_to_set():
 def test_mirror_without_the_package_is_said_what_to_set(program):
     program("bin/apt-get", "exit 100")
     program("bin/dpkg", "exit 1")
-    said = line(toolchain.micropython)
-    assert "no micropython for i386" in said
+    said = line(lambda: toolchain.micropython(version="1.26"))
+    assert "no micropython for i386 in sid" in said
     assert "set $MICROPYTHON" in said
 
 
@@ -252,25 +330,24 @@ def test_umqtt_of_another_digest_is_refused(program, monkeypatch, tmp_path):
 
 def test_failure_is_one_line_and_exit_code_1(tmp_path):
     command = [sys.executable, "-m", "host_tools.toolchain"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
     assert done.stderr.startswith("sluice: no usable micropython here")
 
 
-def test_second_run_finds_everything_and_its_time_is_noted(monkeypatch, record_property):
+@pytest.mark.parametrize("words", [[], ["--all"]], ids=["what_runs", "all"])
+def test_second_run_finds_everything_and_its_time_is_noted(monkeypatch, record_property, words):
     """Measured only: on a busy machine it may take longer than the two seconds it should."""
     monkeypatch.undo()  # the real ones, which this test run needs anyway
-    command = [sys.executable, "-m", "host_tools.toolchain"]
-    subprocess.run(command, check=True, capture_output=True, timeout=600, env=dict(os.environ))
+    command = [sys.executable, "-m", "host_tools.toolchain", *words]
+    subprocess.run(command, check=True, capture_output=True, timeout=FETCH_S)
     started = time.monotonic()
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
     record_property("seconds", round(time.monotonic() - started, 2))
     assert done.returncode == 0
     rows = [row.rsplit(maxsplit=1) for row in done.stdout.splitlines()]
-    assert [name.strip() for name, _ in rows] == [
-        "micropython i386",
-        "micropython amd64",
-        "umqtt.simple",
-        "mosquitto",
-    ]
+    names = [re.sub(r"\d+\.\d+\.\d+", "VERSION", name.strip()) for name, _ in rows]
+    pair = ["micropython VERSION i386", "micropython VERSION amd64"]
+    pairs = len(toolchain.RELEASES) if words else 1
+    assert names == pair * pairs + ["umqtt.simple", "mosquitto"]
     assert all(Path(path).exists() for _, path in rows)
