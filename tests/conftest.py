@@ -9,20 +9,65 @@ from pathlib import Path
 
 import botocore.session
 import pytest
+import releases
 from pages import Reader
+from patience import FUSE_S
 from ports import dead
 from seat import Seat
 
 from host_tools import toolchain
 from host_tools.compile import ROOT, compile_tree, firmware_sources
+from host_tools.device.supervisor import Board
 
 ARCHES = ("i386", "amd64")
 
 
-def pytest_configure() -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--micropython`."""
+    releases.offer(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C reaches what the tests start, also where a shell ran them in the background."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    config.addinivalue_line("markers", "differs: on every release, as releases differ here")
+    releases.settle(config)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """The releases that run."""
+    return releases.heading(config)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that runs MicroPython, once for each release that it is to run on."""
+    differs = metafunc.definition.get_closest_marker("differs") is not None
+    names = releases.wanted(metafunc.config, differs)
+    if "release" in metafunc.fixturenames and len(names) > 1:
+        metafunc.parametrize("release", names, indirect=True, scope="session")
+
+
+@pytest.fixture(scope="session")
+def release(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The name of the release that MicroPython is of, in this process and those that it starts."""
+    with pytest.MonkeyPatch.context() as patch:
+        name = getattr(request, "param", None) or releases.wanted(request.config)[0]
+        patch.setenv(toolchain.ASKED, name)
+        yield name
+
+
+@pytest.fixture(autouse=True)
+def told(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A test that starts a board must ask for `release`, or it would run on one of them only."""
+    power_on = Board._power_on
+
+    def refused(board: Board) -> object:
+        assert "release" in request.fixturenames, "this test starts a board: ask for `release`"
+        return power_on(board)
+
+    monkeypatch.setattr(Board, "_power_on", refused)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -48,7 +93,7 @@ MicroPython = Callable[..., subprocess.CompletedProcess]
 
 
 @pytest.fixture
-def micropython(compiled: Path, tmp_path: Path) -> MicroPython:
+def micropython(compiled: Path, tmp_path: Path, release: str) -> MicroPython:
     """Run a script on the unix port with the compiled device code on its path."""
 
     def run(
@@ -57,7 +102,6 @@ def micropython(compiled: Path, tmp_path: Path) -> MicroPython:
         arch: str = "i386",
         heap: str = "256k",
         path: tuple[Path, ...] = (),
-        timeout_s: float = 60,
         check: bool = True,
     ) -> subprocess.CompletedProcess:
         if isinstance(script, str):
@@ -68,7 +112,7 @@ def micropython(compiled: Path, tmp_path: Path) -> MicroPython:
             [toolchain.micropython(arch), "-X", f"heapsize={heap}", script, *args],
             capture_output=True,
             text=True,
-            timeout=timeout_s,
+            timeout=FUSE_S,
             cwd=tmp_path,
             env={**os.environ, "MICROPYPATH": search},
         )

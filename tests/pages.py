@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from host_tools.compile import ROOT
+from host_tools.toolchain import ASKED
 
 PATIENCE_S = 90
 BEGINNING = """make setup
@@ -45,7 +46,9 @@ def checkout(folder: Path) -> dict[str, str]:
             (environment / entry.name).symlink_to(entry)
     (environment / ".ready").touch()  # newer than the requirements: there is nothing to install
     hidden = ("AWS_", "SLUICE_", "MAKE", "MFLAGS", "PYTHONPATH")
-    variables = {key: text for key, text in os.environ.items() if not key.startswith(hidden)}
+    variables = {
+        key: text for key, text in os.environ.items() if key == ASKED or not key.startswith(hidden)
+    }
     mine = str(Path(sys.prefix) / "bin")
     path = [part for part in variables["PATH"].split(os.pathsep) if part != mine]
     return variables | {"PATH": os.pathsep.join(path)}

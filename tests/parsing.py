@@ -64,7 +64,7 @@ class Device:
         """(whole, token, file, index, length, data) of each, whatever pieces it comes in."""
         self._file.write_text("".join(message.hex() + "\n" for message in messages))
         words = (str(self._file), str(seed), *self._words)
-        done = self._micropython(DEVICE, *words, arch=arch, heap="200k", timeout_s=100)
+        done = self._micropython(DEVICE, *words, arch=arch, heap="200k")
         found = [_said(line) for line in done.stdout.splitlines()]
         assert len(found) == len(messages)
         return found

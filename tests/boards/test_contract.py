@@ -15,7 +15,7 @@ LIMIT_S = 60
 
 
 @pytest.fixture
-def board(request, tmp_path):
+def board(request, tmp_path, release):
     """A new board of that folder, whose main.py is the contract: as source, for its asserts."""
     name = request.param
     thing = tmp_path / "things/lamp"

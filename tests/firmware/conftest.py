@@ -2,23 +2,27 @@
 
 Such a file is device code: plain functions called test_*, plain asserts. Each is run on the
 32-bit and the 64-bit unix port, one process per file and port, with the compiled firmware and
-this folder on its path. `HEAP = "80k"` at the top of a file sets its heap.
+this folder on its path. `HEAP = "80k"` at the top of a file sets its heap; `DIFFERS = True` has it
+run on every release of MicroPython, see tests/releases.py.
 """
 
 import ast
+import itertools
 import json
 import os
 import subprocess
 from pathlib import Path
 
 import pytest
+import releases
+from patience import FUSE_S
 
 from host_tools import toolchain
 from host_tools.compile import compile_tree, firmware_sources
 
 ARCHES = ("i386", "amd64")
+SETTINGS = ("HEAP", "DIFFERS")
 RUNNER = Path(__file__).parent / "runner.py"
-TIMEOUT_S = 100
 
 
 def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector):
@@ -36,33 +40,38 @@ class DeviceFile(pytest.File):
             for node in tree.body
             if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
         ]
-        self.heap = next(
-            (
-                ast.literal_eval(node.value)
-                for node in tree.body
-                if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", None) == "HEAP"
-            ),
-            "400k",
-        )
-        self.outcomes: dict[str, dict] = {}
-        for arch in ARCHES:
+        settings = {
+            node.targets[0].id: ast.literal_eval(node.value)
+            for node in tree.body
+            if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in SETTINGS
+        }
+        self.heap = settings.get("HEAP", "400k")
+        self.outcomes: dict[tuple[str, str], dict] = {}
+        chosen = releases.wanted(self.config, settings.get("DIFFERS", False))
+        for port in itertools.product(chosen, ARCHES):
             for name in names:
-                item = DeviceTest.from_parent(self, name=f"{name}[{arch}]")
-                item.function_name, item.arch = name, arch
-                yield item
+                yield self._item(name, port, len(chosen) > 1)
 
-    def outcome(self, arch: str, name: str, compiled: Path) -> str:
-        """What the test said on that port: "" when it passed, else its traceback."""
-        if arch not in self.outcomes:
-            self.outcomes[arch] = self._run(arch, compiled)
-        seen = self.outcomes[arch]
+    def _item(self, name: str, port: tuple[str, str], several: bool) -> "DeviceTest":
+        release, arch = port
+        full = f"{name}[{arch}-{release}]" if several else f"{name}[{arch}]"
+        # as text: pytest takes it apart as it does what it noted for --lf, and then finds it there
+        item = DeviceTest.from_parent(self, name=full, nodeid=f"{self.nodeid}::{full}")
+        item.function_name, item.port = name, port
+        return item
+
+    def outcome(self, port: tuple[str, str], name: str, compiled: Path) -> str:
+        """What the test said on that release and port: "" when it passed, else its traceback."""
+        if port not in self.outcomes:
+            self.outcomes[port] = self._run(*port, compiled)
+        seen = self.outcomes[port]
         return seen.get(name, f"did not run\n{seen['output']}")
 
-    def _run(self, arch: str, compiled: Path) -> dict[str, str]:
+    def _run(self, release: str, arch: str, compiled: Path) -> dict[str, str]:
         search = f"{self.path.parent}:{compiled}:.frozen"
         done = subprocess.run(
             [
-                toolchain.micropython(arch),
+                toolchain.micropython(arch, release),
                 "-X",
                 f"heapsize={self.heap}",
                 RUNNER,
@@ -70,7 +79,7 @@ class DeviceFile(pytest.File):
             ],
             capture_output=True,
             text=True,
-            timeout=TIMEOUT_S,
+            timeout=FUSE_S,
             env={**os.environ, "MICROPYPATH": search},
         )
         seen = {"output": done.stdout + done.stderr}
@@ -82,13 +91,13 @@ class DeviceFile(pytest.File):
 
 
 class DeviceTest(pytest.Item):
-    """One test function on one port."""
+    """One test function on one port of one release."""
 
     function_name: str
-    arch: str
+    port: tuple[str, str]
 
     def runtest(self):
-        fault = self.parent.outcome(self.arch, self.function_name, _compiled(self.session))
+        fault = self.parent.outcome(self.port, self.function_name, _compiled(self.session))
         if fault:
             raise DeviceFault(fault)
 

@@ -98,6 +98,6 @@ print(refused)
 @pytest.mark.parametrize("arch", ["i386", "amd64"])
 def test_packets_in_any_pieces_are_read_alike_and_wrong_ones_refused(micropython, arch):
     rounds, seed = 120, random.randrange(1 << 30)
-    done = micropython(DEVICE, str(rounds), str(seed), arch=arch, heap="1m", timeout_s=100)
+    done = micropython(DEVICE, str(rounds), str(seed), arch=arch, heap="1m")
     refused = int(done.stdout.split()[-1])
     assert rounds // 2 < refused < 2 * rounds, (seed, refused)

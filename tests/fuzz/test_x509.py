@@ -145,7 +145,7 @@ def test_signer_files_mutated_ones_give_a_key_or_fail_by_name(micropython, tmp_p
     rounds = 15_000
     seed = str(random.randrange(1 << 30))
     # anything but Fail, or a loop that does not end, fails the run and shows the seed
-    done = micropython(MUTATE, str(rounds), seed, *names, arch=arch, heap="64k", timeout_s=60)
+    done = micropython(MUTATE, str(rounds), seed, *names, arch=arch, heap="64k")
     ecdsa, of_rsa, refused = map(int, done.stdout.split()[2:])
     assert ecdsa + of_rsa + refused == rounds
     assert ecdsa > 100 and of_rsa > 10 and refused > rounds // 3, done.stdout

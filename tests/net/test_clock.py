@@ -66,7 +66,7 @@ class Client:
     ) -> tuple[str, int]:
         """What came of it, and the board's clock afterwards."""
         arguments = (str(start_s), str(deadline_ms), *servers)
-        done = self._micropython(CLIENT, *arguments, arch=self._arch, timeout_s=30)
+        done = self._micropython(CLIENT, *arguments, arch=self._arch)
         line = next(line for line in done.stdout.splitlines() if line.startswith("@ "))
         verdict, now_s, turns, took_ms = line[2:].rsplit(" ", 3)
         assert int(turns) >= int(took_ms) // 100  # the application ran meanwhile

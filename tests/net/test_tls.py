@@ -136,7 +136,7 @@ class Rig:
         (self._folder / "certificate").write_bytes(self.thing.certificate)
         (self._folder / "key").write_bytes(self.thing.key)
         arguments = (str(port), name, str(deadline_ms))
-        done = self._micropython(CLIENT, *arguments, arch=self._arch, timeout_s=30)
+        done = self._micropython(CLIENT, *arguments, arch=self._arch)
         return done.stdout.strip()
 
 

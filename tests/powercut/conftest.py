@@ -17,7 +17,9 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
 
 
 @pytest.fixture(scope="session")
-def undisturbed(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> dict[bool, int]:
+def undisturbed(
+    cloud: Cloud, tmp_path_factory: pytest.TempPathFactory, release: str
+) -> dict[bool, int]:
     """Flash operations of an update whose power does not fail, by whether there was one before."""
     return {updated: operations(cloud, tmp_path_factory, updated) for updated in (False, True)}
 

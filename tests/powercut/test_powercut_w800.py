@@ -40,7 +40,7 @@ def updated(cloud, folder, operation: int | None = None, part: str = "nothing") 
 
 
 @pytest.fixture(scope="session")
-def operations(cloud, tmp_path_factory) -> int:
+def operations(cloud, tmp_path_factory, release) -> int:
     """Flash operations of an update whose power does not fail."""
     return updated(cloud, tmp_path_factory.mktemp("undisturbed")).board.operations
 

@@ -43,7 +43,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., C
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+def stage(tmp_path: Path, release: str) -> Iterator[Callable[..., Stage]]:
     """A function: (cloud, **config) → a Stage; its board is switched off at the end."""
     made: list[Stage] = []
 

@@ -246,7 +246,7 @@ def test_managed_template_reboot_reboots_once(board):
 
 
 @pytest.fixture(scope="module")
-def board(cloud, tmp_path_factory):
+def board(cloud, tmp_path_factory, release):
     """A board that is on, for jobs that leave it as it was."""
     scene = cloud.stage(tmp_path_factory.mktemp("board"))
     scene.power_on()

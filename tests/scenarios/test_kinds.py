@@ -193,7 +193,7 @@ def documented() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def board(cloud, tmp_path_factory) -> Iterator[Stage]:
+def board(cloud, tmp_path_factory, release) -> Iterator[Stage]:
     """A board with an operation of its user's own."""
     scene = cloud.stage(tmp_path_factory.mktemp("kinds"))
     scene.equip("ours", OWN)

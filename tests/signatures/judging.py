@@ -66,7 +66,7 @@ def misjudged(
     ]
     file = folder / "cases.txt"
     file.write_text("\n".join(lines) + "\n")
-    done = micropython(SCRIPT, str(file), arch=arch, heap=heap, timeout_s=100)
+    done = micropython(SCRIPT, str(file), arch=arch, heap=heap)
     verdicts = dict(line.split(" ", 1) for line in done.stdout.splitlines())
     assert len(verdicts) == len(cases), done.stdout[-500:] + done.stderr
     return [

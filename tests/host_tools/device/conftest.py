@@ -23,7 +23,7 @@ def state(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def new_board(state: Path) -> Iterator[BoardMaker]:
+def new_board(state: Path, release: str) -> Iterator[BoardMaker]:
     """Makes boards whose factory image runs `main`; all are switched off at the end."""
     made: list[Board] = []
 

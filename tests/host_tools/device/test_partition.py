@@ -39,7 +39,7 @@ def outcomes(arch: str, folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(scope="session")
-def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def folders(tmp_path_factory: pytest.TempPathFactory, release: str) -> dict[str, Path]:
     return {arch: tmp_path_factory.mktemp(arch) for arch in ("i386", "amd64")}
 
 

@@ -10,7 +10,7 @@ from host_tools.device.supervisor import Board
 
 
 @pytest.fixture(scope="module")
-def blank(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Board]:
+def blank(tmp_path_factory: pytest.TempPathFactory, release: str) -> Iterator[Board]:
     """Switched on, with MicroPython alone on it."""
     folder = tmp_path_factory.mktemp("blank")
     board = Board(folder / "state", "lamp", link=folder / "port", blank=True).start()
