@@ -151,7 +151,7 @@ def seat() -> Iterator[Callable[..., Seat]]:
 
 
 @pytest.fixture
-def reader(tmp_path: Path) -> Iterator[Reader]:
+def reader(tmp_path: Path, release: str) -> Iterator[Reader]:
     """Does what a page says, in a folder of its own."""
     person = Reader(tmp_path)
     yield person

@@ -9,10 +9,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from patience import FUSE_S
+
 from host_tools.compile import ROOT
 from host_tools.toolchain import ASKED
 
-PATIENCE_S = 90
 BEGINNING = """make setup
 export PATH="$PWD/.venv/bin:$PATH"
 """  # of every page with commands
@@ -93,7 +94,7 @@ class Reader:
             env=self._variables,
             text=True,
             capture_output=True,
-            timeout=PATIENCE_S,
+            timeout=FUSE_S,
         )
 
     def _exports(self, line: str, name: str) -> None:
@@ -118,7 +119,7 @@ class Reader:
 
     def waits_for(self, ready: Callable[[], bool], about: object) -> None:
         """Until it is so; AssertionError with `about` when it is not in time."""
-        limit = time.monotonic() + PATIENCE_S
+        limit = time.monotonic() + FUSE_S
         while not ready():
             assert time.monotonic() < limit, about
             time.sleep(0.1)
@@ -127,4 +128,4 @@ class Reader:
         """End what was left running, the last first."""
         for process in reversed(self._running):
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=FUSE_S)

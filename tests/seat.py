@@ -8,6 +8,8 @@ import sys
 import time
 from pathlib import Path
 
+from patience import FUSE_S
+
 # fmt: off
 RED, GREEN, GREY, PLAIN = b"\x1b[1;31m", b"\x1b[32m", b"\x1b[90m", b"\x1b[0m"
 # fmt: on
@@ -35,7 +37,7 @@ class Seat:
     def type(self, keys: bytes) -> None:
         os.write(self._screen, keys)
 
-    def read_until(self, wanted: bytes, deadline_s: float = 20) -> bytes:
+    def read_until(self, wanted: bytes, deadline_s: float = FUSE_S) -> bytes:
         """All that was shown, up to and with `wanted`."""
         limit = time.monotonic() + deadline_s
         while wanted not in self._shown:
@@ -56,12 +58,12 @@ class Seat:
 
     def end(self) -> int:
         """Its exit code; what it still shows is not looked at."""
-        limit = time.monotonic() + 20
+        limit = time.monotonic() + FUSE_S
         while self.process.poll() is None and time.monotonic() < limit:
             with contextlib.suppress(OSError):
                 os.read(self._screen, 4096)
             time.sleep(0.005)
-        return self.process.wait(timeout=1)
+        return self.process.wait(timeout=FUSE_S)
 
     def close(self) -> None:
         self.process.kill()

@@ -5,10 +5,11 @@ import io
 import subprocess
 import sys
 
+from patience import FUSE_S
+
 from host_tools import cli
 
 SERVING = (["cloud", "run"], ["device", "run"], ["demo"])  # they mind signals
-LONGEST_S = 60
 
 
 def sluice(*words: object) -> subprocess.CompletedProcess:
@@ -19,7 +20,7 @@ def sluice(*words: object) -> subprocess.CompletedProcess:
     line = [str(word) for word in words]
     if line[:2] in SERVING or line[:1] in SERVING:
         command = [sys.executable, "-m", "host_tools.cli", *line]
-        return subprocess.run(command, capture_output=True, text=True, timeout=LONGEST_S)
+        return subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

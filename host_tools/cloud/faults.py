@@ -114,23 +114,24 @@ class Faults:
         self._sent: Counter = Counter()
         self.refresh()
 
-    def refresh(self) -> None:
-        """Read the file if it has changed since; then everything counts anew.
+    def refresh(self) -> bool:
+        """Read the file if it has changed since, and whether it was; then all counts anew.
 
         SluiceError, once for each change, when it makes no sense or is gone: the rules stay.
         """
         if self._file is None:
-            return
+            return False
         seen = None
         with contextlib.suppress(OSError):
             about = self._file.stat()
             seen = about.st_mtime_ns, about.st_size
         if seen == self._seen:
-            return
+            return False
         self._seen = seen
         self._rules = read_rules(self._file)
         self._hits.clear()
         self._sent.clear()
+        return True
 
     def before(self, topic: str, payload: bytes = b"") -> list[Message] | None:
         """What to answer instead of looking at a request; None to look at it."""

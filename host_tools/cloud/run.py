@@ -184,7 +184,8 @@ class Cloud:
         self.service.publish(self.rollouts.due())
         self.service.publish(self.products.due())
         try:
-            self.faults.refresh()
+            if self.faults.refresh():
+                LOG.warning("the faults are others now")
         except SluiceError as error:
             LOG.error("%s", error)
         if not self.broker.alive:

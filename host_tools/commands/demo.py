@@ -34,9 +34,9 @@ THING = "demo-board"
 HEAP = "112k"  # of the board's MicroPython; its code is frozen into its image, as on a real board
 SIZE = 1_468_006  # bytes, 1.4 MiB
 BLOCK = 4_096  # bytes, as `thing create` configures the board
-READY_S = 60  # for cloud and board to come up
-UPDATE_S = 120  # for an update, from the deploy to the board's report
-END_S = 20  # for the cloud to end
+READY_S = 180  # for cloud and board to come up
+UPDATE_S = 600  # for an update, from the deploy to the board's report
+END_S = 60  # for the cloud to end
 
 BOOTED = re.compile(r"^boot: (ota_\d) (\S+) (valid|trial|new-board)$")
 OPENED = re.compile(r"update open (\d+) has (\d+) into (\S+)")

@@ -44,6 +44,7 @@ RESETS = {  # how MicroPython ended → what is said, and the next reset cause
     -signal.SIGALRM: ("reset: watchdog", WATCHDOG),
     POWER_CUT:       ("power: cut", POWER_ON),
 }
+FUSE_S = 300  # for a line that must come: long, as a busy machine takes its time
 ENDS = {0: "main returned", 1: "main raised"}
 # fmt: on
 
@@ -122,7 +123,7 @@ class Board(Hardware):
         if self._process:
             self._process.switch_off()
         if self._thread and self._thread is not threading.current_thread():
-            self._thread.join(timeout=10)
+            self._thread.join(timeout=FUSE_S)
 
     def cut_power(self) -> None:
         """Off and on again, now."""
@@ -163,14 +164,14 @@ class Board(Hardware):
         """Flash operations since start()."""
         return self.meter.operations - self._counted_from
 
-    def wait_for(self, pattern: str, deadline_s: float = 30, after: int = 0) -> re.Match:
+    def wait_for(self, pattern: str, deadline_s: float = FUSE_S, after: int = 0) -> re.Match:
         """The first line from index `after` that `pattern` matches anywhere.
 
         raises  TimeoutError with the last lines, also when the board ended without it
         """
         return self._output.wait_for(pattern, deadline_s, after, lambda: self.alive)
 
-    def join(self, deadline_s: float = 30) -> int | None:
+    def join(self, deadline_s: float = FUSE_S) -> int | None:
         """Wait until MicroPython ends by itself; its exit code."""
         if self._thread:
             self._thread.join(deadline_s)

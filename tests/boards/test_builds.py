@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import FUSE_S
 
 from host_tools import boards
 from host_tools.image.build import CHIPS
@@ -50,7 +51,7 @@ def configured(name: str, port: Path, style: str) -> dict[str, str]:
         cwd=port,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=FUSE_S,
         check=True,
     )
     return dict(line.split(" ", 1) for line in done.stderr.splitlines() if " " in line)

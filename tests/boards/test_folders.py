@@ -7,6 +7,7 @@ import subprocess
 
 import esptool.targets as targets
 import pytest
+from patience import FUSE_S
 
 from host_tools import boards
 from host_tools.compile import ROOT
@@ -177,7 +178,9 @@ W800 = boards.folder("W800")
 @pytest.mark.skipif(not shutil.which("cc"), reason="no C compiler here")
 def test_interface_of_a_w800_port_is_c():
     command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-x", "c"]
-    done = subprocess.run([*command, W800 / "w800.h"], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [*command, W800 / "w800.h"], capture_output=True, text=True, timeout=FUSE_S
+    )
     assert done.returncode == 0, done.stderr
 
 

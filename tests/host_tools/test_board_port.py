@@ -21,7 +21,7 @@ while True:
 
 
 @pytest.fixture
-def board(tmp_path: Path):
+def board(tmp_path: Path, release: str):
     thing = tmp_path / "things" / "lamp"
     thing.mkdir(parents=True)
     (thing / "config.json").write_text("{}")

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import FUSE_S
 from typed import complaint, sluice
 
 from host_tools import __version__, cli
@@ -160,7 +161,7 @@ def test_output_that_nobody_takes_is_no_traceback(tmp_path, unbuffered):
             stdout=output,
             stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
-            timeout=60,
+            timeout=FUSE_S,
         )
         os.close(output)
         assert (done.returncode, done.stderr.count(b"\n")) == (code, int(code == 1)), done

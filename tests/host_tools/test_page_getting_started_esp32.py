@@ -29,7 +29,7 @@ HEAP = "100k"  # an ESP32 begins with less and takes more when it needs it; Wi-F
 
 
 @pytest.fixture
-def board(tmp_path: Path, reader: Reader) -> Iterator[Board]:
+def board(tmp_path: Path, reader: Reader, release: str) -> Iterator[Board]:
     """As from the box, at the port: BOOT held, and something else in its flash."""
     (tmp_path / "lab").mkdir()
     made = Board(tmp_path / "lab", "pump", download=True, link=tmp_path / "port", heap=HEAP)
@@ -54,7 +54,6 @@ def section(title: str) -> list[str]:
     return [line for block in blocks(text, "sh") for line in lines(block)]
 
 
-@pytest.mark.timeout(300)
 def test_page_followed_word_for_word_ends_in_an_update(
     reader: Reader, board: Board, tmp_path: Path
 ):
@@ -119,7 +118,6 @@ def index() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.mark.timeout(300)
 def test_board_set_up_with_mpremote_alone_waits_for_jobs(
     reader: Reader, tmp_path: Path, index: str
 ):
@@ -132,7 +130,7 @@ def test_board_set_up_with_mpremote_alone_waits_for_jobs(
         for line in section("Without"):
             told = line.replace(PORT, str(board.link))
             reader.does(told.replace("mip install", f"mip install --index {index}"))
-        board.wait_for("agent idle", 60)
+        board.wait_for("agent idle")
 
 
 def test_page_shows_every_way_to_put_the_firmware_there():

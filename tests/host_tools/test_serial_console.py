@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from patience import FUSE_S
 from seat import GREEN, PLAIN, RED
 
 from host_tools.board_port import connect
@@ -32,7 +33,7 @@ CODES = re.compile(rb"\x1b\[[0-9;]*m")
 
 
 @pytest.fixture
-def board(tmp_path: Path):
+def board(tmp_path: Path, release: str):
     thing = tmp_path / "things" / "lamp"
     thing.mkdir(parents=True)
     (thing / "config.json").write_text("{}")
@@ -101,7 +102,7 @@ def test_console_on_a_port_that_never_answers_says_so_once(tmp_path: Path, seat)
 
 def test_console_without_a_terminal_refuses(board: Board):
     command = [sys.executable, "-m", "host_tools.cli", "console", "--port", str(board.link)]
-    done = subprocess.run(command, capture_output=True, text=True, input="", timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, input="", timeout=FUSE_S)
     assert done.returncode == 1
     assert done.stderr == ("sluice: sluice console needs a terminal; for scripts: mpremote exec\n")
 

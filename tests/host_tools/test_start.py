@@ -24,7 +24,9 @@ MODULES = {  # in place of the board's
     ],
     ids=["runs", "lacks", "broken", "exits"],
 )
-def test_firmware_that_cannot_be_imported_ends_in_a_reset(tmp_path: Path, main: str, said: str):
+def test_firmware_that_cannot_be_imported_ends_in_a_reset(
+    tmp_path: Path, main: str, said: str, release: str
+):
     for name, text in (MODULES | {"main.py": main}).items():
         (tmp_path / name).write_text(text)
     (tmp_path / "root").mkdir()

@@ -5,6 +5,7 @@ import threading
 import time
 
 import pytest
+from patience import FUSE_S
 from sntp import NOW_S, TO_1970_S, packet, server
 
 ARCHES = ("i386", "amd64")
@@ -152,7 +153,7 @@ def test_clock_answer_from_another_port_is_dropped(client):
         peers: list = []
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
             sock.bind(("127.0.0.1", 0))
-            sock.settimeout(10)
+            sock.settimeout(FUSE_S)
 
             def run() -> None:
                 request, peer = sock.recvfrom(1024)
@@ -164,7 +165,7 @@ def test_clock_answer_from_another_port_is_dropped(client):
             thread.start()
             address = f"127.0.0.1:{sock.getsockname()[1]}"
             assert client.synchronise(address) == ("set", NOW_S)
-            thread.join(10)
+            thread.join(FUSE_S)
 
 
 def test_clock_server_that_refuses_is_not_asked_again(client):

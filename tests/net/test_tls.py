@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
+from patience import FUSE_S
 
 ARCHES = ("i386", "amd64")
 HOST = "cloud.test"
@@ -70,13 +71,13 @@ except (OSError, ValueError, MemoryError) as error:
 def serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
     """A server on a free port that hands its one connection to `handle`; yields the port."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(20)
+        listener.settimeout(FUSE_S)
 
         def run() -> None:
             with contextlib.suppress(OSError):  # a handshake that fails is what we are here for
                 connection, _ = listener.accept()
                 with connection:
-                    connection.settimeout(10)
+                    connection.settimeout(FUSE_S)
                     handle(connection)
 
         thread = threading.Thread(target=run)
@@ -84,7 +85,7 @@ def serving(handle: Callable[[socket.socket], None]) -> Iterator[int]:
         try:
             yield listener.getsockname()[1]
         finally:
-            thread.join(20)
+            thread.join(FUSE_S)
             assert not thread.is_alive()
 
 

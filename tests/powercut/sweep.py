@@ -61,9 +61,9 @@ class Run:
     def finish(self) -> None:
         """Wait for the verdict, and for the board to have settled."""
         self.verdict = self.scene.verdict(self.job)
-        self.board.wait_for(TOLD, 30, after=self._seen)
+        self.board.wait_for(TOLD, after=self._seen)
         told = max(n for n, line in enumerate(self.board.lines) if re.search(TOLD, line))
-        self.board.wait_for("agent idle", 30, after=told)
+        self.board.wait_for("agent idle", after=told)
         self.operations = self.board.operations - self._counted
 
     def close(self) -> None:

@@ -15,7 +15,7 @@ ALL = os.environ.get("SLUICE_POWERCUTS") == "all"
 SHARES = 8  # tests that the operations are dealt out to, so that several can run at once
 STRIDE = {False: 2, True: 4}  # by whether there was an update before: each second, or fourth
 
-pytestmark = pytest.mark.timeout(3600 if ALL else 240)
+pytestmark = pytest.mark.timeout(7200 if ALL else 1800)
 
 
 @pytest.mark.parametrize("share", range(SHARES))

@@ -1,15 +1,11 @@
 """One cloud for all tests that leave it alone, and stages on it that clean up after themselves."""
 
-import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from spy import Spy
 from stage import Cloud, Stage
-
-REREAD_S = 0.3  # for a cloud to see that its faults are others
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +30,7 @@ def faulty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., C
     cloud = Cloud(tmp_path_factory.mktemp("faulty") / "state").start({})
 
     def made(**rules) -> Cloud:
-        cloud.faults.write_text(json.dumps(rules))
-        time.sleep(REREAD_S)
+        cloud.change(rules)
         return cloud
 
     yield made

@@ -4,6 +4,8 @@ import os
 import time
 from pathlib import Path
 
+from patience import FUSE_S
+
 PROMPT = b">>> "
 CTRL_C = b"\x03"
 
@@ -18,7 +20,7 @@ class Person:
         """Press those keys."""
         os.write(self._port, text)
 
-    def read_until(self, wanted: bytes, deadline_s: float = 20) -> bytes:
+    def read_until(self, wanted: bytes, deadline_s: float = FUSE_S) -> bytes:
         """All that came, up to and with `wanted`."""
         seen = b""
         limit = time.monotonic() + deadline_s
@@ -35,7 +37,7 @@ class Person:
         self.type(CTRL_C)
         return self.read_until(PROMPT).decode()
 
-    def say(self, line: str, until: bytes = PROMPT, deadline_s: float = 20) -> str:
+    def say(self, line: str, until: bytes = PROMPT, deadline_s: float = FUSE_S) -> str:
         """Type a line; what was answered, without the line, the prompt, and carriage returns."""
         self.type(line.encode() + b"\r")
         said = self.read_until(until, deadline_s).decode().replace("\r", "")

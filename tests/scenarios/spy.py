@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
+from patience import FUSE_S
 from stage import Stage
 
 from host_tools.cloud import cbor
@@ -26,7 +27,6 @@ TOPICS = (
     "jobs/notify-next",
     "shadow/update",
 )
-PATIENCE_S = 5  # for what the cloud knows already to be heard
 
 
 class Spy:
@@ -76,7 +76,7 @@ class Spy:
     def say(self, topic: str, body: dict[str, Any] | bytes) -> None:
         """Publish below the thing's topic, as if the cloud did."""
         payload = body if isinstance(body, bytes) else json.dumps(body)
-        self._client.publish(self._prefix + topic, payload, 1).wait_for_publish(PATIENCE_S)
+        self._client.publish(self._prefix + topic, payload, 1).wait_for_publish(FUSE_S)
 
     def listen(self, topics: str) -> None:
         """Hear these too, by their whole names."""
@@ -86,7 +86,7 @@ class Spy:
 
     def tell(self, topic: str, body: dict[str, Any]) -> None:
         """Publish to a topic by its whole name."""
-        self._client.publish(topic, json.dumps(body), 1).wait_for_publish(PATIENCE_S)
+        self._client.publish(topic, json.dumps(body), 1).wait_for_publish(FUSE_S)
 
     def close(self) -> None:
         """Stop listening."""
@@ -117,7 +117,7 @@ class Spy:
 
     def accepted(self, status: str, least: int = 1) -> int:
         """How often the cloud accepted that status; waits a little until it did so often."""
-        limit = time.monotonic() + PATIENCE_S
+        limit = time.monotonic() + FUSE_S
         while self._accepted(status) < least and time.monotonic() < limit:
             time.sleep(0.02)
         return self._accepted(status)

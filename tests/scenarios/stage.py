@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
+from patience import FUSE_S
 from typed import good
 
 from host_tools.cloud.clients import Clients, clients
@@ -34,12 +35,11 @@ HEAP = "112k"  # of the board's MicroPython, with all code loaded into it
 SIZE = 1_468_006  # bytes, 1.4 MiB
 SLOT = 1_572_864  # bytes, a slot of SIM_ESP32
 CHECKPOINT = 65_536  # bytes between two journal records of a download
+CHANGED = "the faults are others now"  # the cloud's line
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
-START_S = 60  # for a cloud to be ready, on a machine that is busy
-VERDICT_S = 80  # for an update, likewise
 
 
-def soon(what: Callable[[], Any], deadline_s: float = 20) -> Any:
+def soon(what: Callable[[], Any], deadline_s: float = FUSE_S) -> Any:
     """What `what` returns once that is true; AssertionError at the deadline."""
     limit = time.monotonic() + deadline_s
     while time.monotonic() < limit:
@@ -70,12 +70,19 @@ class Cloud:
         with self._log.open("a") as log:
             command = [sys.executable, "-m", "host_tools.cli", "cloud", "run", *words]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
-        limit = time.monotonic() + START_S
+        limit = time.monotonic() + FUSE_S
         while not self.state.ready.exists():
             assert self._process.poll() is None and time.monotonic() < limit, self.said
             time.sleep(0.02)
         self._ports = ()  # from now on those of the last run
         return self
+
+    def change(self, faults: dict[str, Any]) -> None:
+        """Other faults, from now on: returns when the cloud has read them."""
+        text, told = json.dumps(faults), self.said.count(CHANGED)
+        if self.faults.read_text() != text:
+            self.faults.write_text(text)
+            soon(lambda: self.said.count(CHANGED) > told)
 
     @property
     def said(self) -> str:
@@ -93,7 +100,7 @@ class Cloud:
 
     def _end(self, number: int) -> None:
         self._process.send_signal(number)
-        self._process.wait(timeout=20)
+        self._process.wait(timeout=FUSE_S)
         self._process = None
 
     def kill_broker(self) -> None:
@@ -202,7 +209,7 @@ class Stage:
         """Switch the board on and wait until it waits for jobs."""
         seen = len(self.board.lines)
         self.board.start()
-        self.board.wait_for("agent idle", START_S, after=seen)
+        self.board.wait_for("agent idle", after=seen)
         return self.board
 
     def fuse(self, operation: int, part: str) -> None:
@@ -272,7 +279,7 @@ class Stage:
         assert execution["number"] == 1
         return Verdict(execution["status"], execution["details"])
 
-    def verdict(self, job: str, deadline_s: float = VERDICT_S) -> Verdict:
+    def verdict(self, job: str, deadline_s: float = FUSE_S) -> Verdict:
         """How the job ended, as soon as the cloud knows."""
         limit = time.monotonic() + deadline_s
         while time.monotonic() < limit:

@@ -10,11 +10,11 @@ from pathlib import Path
 from botocore import exceptions, xform_name
 from botocore.session import get_session
 from pages import blocks, checkout
+from patience import LONG_S
 
 from host_tools.compile import FIRMWARE, ROOT
 
 PAGE = (ROOT / "docs/getting-started-aws.md").read_text()
-READ_S = 170
 SHELL = """
 set -eux
 trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
@@ -39,7 +39,7 @@ def test_page_on_aws_works_word_for_word_against_the_local_cloud(tmp_path):
         env=checkout(tmp_path),
         capture_output=True,
         text=True,
-        timeout=READ_S,
+        timeout=LONG_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\nSUCCEEDED accepted v1.1.0\n" in done.stdout

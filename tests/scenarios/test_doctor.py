@@ -110,7 +110,7 @@ def test_doctor_in_mid_download_keeps_its_hands_off_and_the_update_goes_on(patie
 def test_doctor_in_a_trial_leaves_it_on_trial(patient):
     scene = patient()
     job = scene.deploy(image("1.1.0", SMALL, app=SLOW_VERDICT))
-    scene.board.wait_for("^asked", 60)
+    scene.board.wait_for("^asked")
     found = report(scene)
     assert found["slots"]["trial"] and found["slots"]["running"] == "ota_1"
     assert found["flash_speed"]["skipped"].startswith("a job is at hand")

@@ -420,5 +420,5 @@ def test_server_whose_certificate_is_not_trusted_gets_no_request(cloud, stage, h
     https.data = new = image("1.1.0", SMALL)
     location = {"url": f"https://{https.host}/app.bin"}
     job = ordered(scene, nrf(scene, new, location=location))
-    board.wait_for("untrusted server", 30)
+    board.wait_for("untrusted server")
     assert scene.now(job).status == "IN_PROGRESS" and not https.paths

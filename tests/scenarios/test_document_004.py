@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import FUSE_S
 from stage import CHECKPOINT, HEAP, Stage, image, soon
 from typed import good
 
@@ -18,7 +19,6 @@ from host_tools.image.modules import SELF_TESTS
 from host_tools.signing import new_key
 
 SMALL = 200_000  # bytes: four requests
-ORDER_S = 80  # for an order to end, on a machine that is busy
 VECTORS = Path(__file__).parents[1] / "vectors/004_product.json"
 SAID = {
     message["name"]: json.loads(message["payload"])
@@ -65,7 +65,7 @@ class Orders:
             return about if about["status"] in orders.FINAL and final else None
 
         try:
-            return soon(ended, ORDER_S)
+            return soon(ended, FUSE_S)
         except AssertionError:
             raise AssertionError(self.scene.tail) from None
 
@@ -356,9 +356,9 @@ def test_second_order_meanwhile_is_rejected_and_the_first_is_finished(family):
     file = desk.scene.folder / "probe.zip"
     file.write_bytes(b"probe")
     first = desk.place("--device", f"s1={file}", "--version", "9.9.9")
-    desk.scene.board.wait_for("probe waits", ORDER_S)
+    desk.scene.board.wait_for("probe waits")
     second = desk.update(image("1.2.0", SMALL))
-    about = soon(lambda: (now := desk.now(second))["status"] in orders.FINAL and now, ORDER_S)
+    about = soon(lambda: (now := desk.now(second))["status"] in orders.FINAL and now, FUSE_S)
     assert (about["status"], about["result"]) == ("rejected", 312014)
     assert desk.end(first)["status"] == "ok"
     assert desk.scene.running == ("ota_0", "1.0.0")
@@ -381,11 +381,11 @@ def test_end_is_told_until_the_platform_answers(own_cloud, stage):
     scene.power_on()
     desk = Orders(scene)
     bid = desk.update(image("1.1.0", SMALL))
-    scene.board.wait_for("agent ACTIVATING ready", ORDER_S)
-    own_cloud.faults.write_text(json.dumps({"silence": {"topic": "/events"}}))
-    scene.board.wait_for("no answer", ORDER_S)
+    scene.board.wait_for("agent ACTIVATING ready")
+    own_cloud.change({"silence": {"topic": "/events"}})
+    scene.board.wait_for("no answer")
     assert desk.now(bid)["status"] == "in_progress"
-    own_cloud.faults.write_text("{}")
+    own_cloud.change({})
     about = desk.end(bid)
     assert about["status"] == "ok" and scene.trials == 1
 
@@ -395,9 +395,9 @@ def test_cloud_that_was_away_hears_the_end_when_it_is_back(own_cloud, stage):
     scene.power_on()
     desk = Orders(scene)
     bid = desk.update(image("1.1.0", SMALL))
-    scene.board.wait_for("agent ACTIVATING ready", ORDER_S)
+    scene.board.wait_for("agent ACTIVATING ready")
     own_cloud.kill()
-    scene.board.wait_for("attempt failed", ORDER_S)
+    scene.board.wait_for("attempt failed")
     own_cloud.start()
     assert desk.end(bid)["status"] == "ok"
     assert scene.running == ("ota_1", "1.1.0") and scene.trials == 1

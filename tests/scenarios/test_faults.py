@@ -1,6 +1,5 @@
 """What networks and services do wrong: the update succeeds all the same, exactly once."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -88,11 +87,11 @@ def test_answer_to_succeeded_lost_is_settled_without_another_update(own_cloud, s
     board = scene.power_on()
     new = image("1.1.0", SMALL, app=SLOW)
     job = scene.deploy(new)
-    board.wait_for("^asked", 60)
-    own_cloud.faults.write_text(json.dumps({"drop_accepted": {"topic": "/update", "times": 1}}))
-    board.wait_for("agent REPORTING lost", 40)
+    board.wait_for("^asked")
+    own_cloud.change({"drop_accepted": {"topic": "/update", "times": 1}})
+    board.wait_for("agent REPORTING lost")
     assert scene.now(job).status == "SUCCEEDED"
-    board.wait_for("agent idle", 40, after=board.lines.index("asked"))
+    board.wait_for("agent idle", after=board.lines.index("asked"))
     succeeded_once(scene, ears, job, new)
     assert ears.told("SUCCEEDED") == 2
 

@@ -16,7 +16,7 @@ def test_job_canceled_in_mid_download_is_let_go_and_the_next_one_works(own_cloud
     board.wait_for("update progress")
     seen = len(board.lines)
     scene.cancel(job, "--force")
-    board.wait_for("agent idle", 20, after=seen)
+    board.wait_for("agent idle", after=seen)
     assert scene.now(job).status == "CANCELED"
     assert scene.verdict(scene.deploy(image("1.2.0", SMALL))).status == "SUCCEEDED"
     assert scene.running == ("ota_1", "1.2.0")
@@ -76,7 +76,7 @@ def test_same_job_told_again_runs_once(own_cloud, stage, spy):
     assert scene.settled(job).status == "SUCCEEDED"
     seen = len(board.lines)
     ears.say("jobs/notify-next", notice)
-    board.wait_for("agent idle", 20, after=seen)
+    board.wait_for("agent idle", after=seen)
     assert scene.trials == 1
     assert len(scene.had) == 1
     assert ears.accepted("SUCCEEDED") == 1
@@ -100,7 +100,7 @@ def test_job_that_is_not_understood_is_rejected(cloud, stage, document):
     verdict = scene.verdict(scene.job(document))
     assert verdict.status == "REJECTED"
     assert verdict.reason
-    board.wait_for("agent idle", 20, after=seen)
+    board.wait_for("agent idle", after=seen)
     assert "reset: machine.reset" not in board.lines
 
 

@@ -10,13 +10,13 @@ import pytest
 from awscrt import mqtt_request_response
 from awsiot import iotshadow, mqtt_connection_builder
 from botocore.exceptions import ClientError
+from patience import FUSE_S
 from stage import Cloud, Stage, image, soon
 from thing_policy import allows
 
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 
 SMALL = 131_072  # bytes
-WAIT_S = 20
 QUIET_S = 1.5  # without a word, so that a conversation counts as ended
 DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 8}
 
@@ -58,7 +58,7 @@ def desire(scene: Stage, settings: dict, name: str = "") -> None:
 
 def settled(scene: Stage, key: str, value: object, name: str = "") -> dict:
     """What is reported, once it has that setting."""
-    soon(lambda: reported(scene, name).get("settings", {}).get(key) == value, WAIT_S)
+    soon(lambda: reported(scene, name).get("settings", {}).get(key) == value, FUSE_S)
     return reported(scene, name)
 
 
@@ -78,13 +78,13 @@ def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):
     }
     job = scene.deploy(image("1.1.0", SMALL))
     assert scene.verdict(job).status == "SUCCEEDED"
-    soon(lambda: reported(scene).get("trial") is False and "job" in reported(scene), WAIT_S)
+    soon(lambda: reported(scene).get("trial") is False and "job" in reported(scene), FUSE_S)
     after = reported(scene)
     assert (after["version"], after["slot"]) == ("1.1.0", "ota_1")
     assert after["job"] == {"id": job, "status": "SUCCEEDED", "reason": "accepted v1.1.0"}
     refused = scene.job({"operation": "none_of_ours"})
     assert scene.verdict(refused).status == "REJECTED"
-    soon(lambda: reported(scene)["job"]["id"] == refused, WAIT_S)
+    soon(lambda: reported(scene)["job"]["id"] == refused, FUSE_S)
     assert reported(scene)["job"]["status"] == "REJECTED"
     assert reported(scene)["job"]["reason"] == "unknown operation none_of_ours"
     for action, topics in cloud.packets(scene.name).items():
@@ -140,7 +140,7 @@ def test_desired_settings_that_will_not_do_are_answered_once_and_stay_in_the_del
         "window is out of bounds (1 to 512)",
     ]
     assert found["delta"]["settings"] == {"window": 0, "endpoint": "elsewhere"}
-    board.wait_for("shadow refused: window is out of bounds", WAIT_S)
+    board.wait_for("shadow refused: window is out of bounds")
     told = [body for topic, body in ears.heard if topic == "shadow/update"]
     with pytest.raises(AssertionError):  # the board has said what there is to say
         soon(lambda: len(heard(ears)) > len(told) + 1, QUIET_S)
@@ -160,8 +160,8 @@ def test_desired_block_during_a_download_is_for_the_next_job(cloud, stage, spy):
     board = scene.power_on()
     ears = spy(scene)
     first = scene.deploy(image("1.1.0", SMALL))
-    board.wait_for("update open", WAIT_S)
-    soon(lambda: ears.blocks, WAIT_S)
+    board.wait_for("update open")
+    soon(lambda: ears.blocks, FUSE_S)
     desire(scene, {"block": 8192})
     assert scene.verdict(first).status == "SUCCEEDED", scene.tail
     assert ears.blocks.keys() == set(range(SMALL // 256))
@@ -178,7 +178,7 @@ def test_kept_settings_that_are_broken_are_passed_over_and_said(cloud, stage):
     board.stop()
     board.write_file("/settings.json", b'{"report_s": 30')
     scene.power_on()
-    board.wait_for("as configured, not as changed", WAIT_S)
+    board.wait_for("as configured, not as changed")
     assert reported(scene)["settings"] == DEFAULTS
 
 
@@ -194,7 +194,7 @@ def test_shadow_too_large_to_be_read_or_told_stops_nothing_and_is_said(cloud, st
     board.wait_for("shadow not told.*413")
     assert "reported" not in state(scene)
     fill(5_000)
-    soon(lambda: state(scene).get("reported"), WAIT_S)
+    soon(lambda: state(scene).get("reported"), FUSE_S)
     assert reported(scene)["refused"] == ["it cannot be read"]
     assert sum("not told" in line for line in board.lines) == 1
     assert scene.verdict(scene.job({"operation": "echo", "text": "still here"})).reason == (
@@ -211,7 +211,7 @@ def test_update_of_full_size_beside_a_shadow_passes_with_a_heap_of_80_kb(cloud, 
     settled(scene, "window", 4)
     job = scene.deploy(image("1.1.0"))
     assert scene.verdict(job).status == "SUCCEEDED", scene.tail
-    soon(lambda: reported(scene).get("job", {}).get("id") == job, WAIT_S)
+    soon(lambda: reported(scene).get("job", {}).get("id") == job, FUSE_S)
     assert scene.fits, scene.tail
 
 
@@ -243,7 +243,7 @@ def operator(cloud, tmp_path) -> Iterator:
         options = mqtt_request_response.ClientOptions(
             max_request_response_subscriptions=8,
             max_streaming_subscriptions=2,
-            operation_timeout_in_seconds=WAIT_S,
+            operation_timeout_in_seconds=FUSE_S,
         )
         return iotshadow.IotShadowClientV2(connection, options)
 
@@ -254,7 +254,7 @@ def operator(cloud, tmp_path) -> Iterator:
 
 def waited(future: Future):
     """What it comes to."""
-    return future.result(WAIT_S)
+    return future.result(FUSE_S)
 
 
 def test_sdk_desires_settings_and_reads_what_the_board_made_of_them(cloud, stage, operator):

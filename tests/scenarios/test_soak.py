@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from patience import LONG_S
 from stage import HEAP, Cloud, Stage, image, soon
 
 from host_tools.cloud.run import DEATHS, DEATHS_S
@@ -28,7 +29,7 @@ JOBS = int(os.environ.get("SLUICE_SOAK", 5))
 SEED = int(os.environ.get("SLUICE_SEED", 1))
 SMALL = 131_072  # bytes
 TROUBLE_S = 9  # at most, of each job
-WAIT_S = 200  # for its end, after the trouble
+WAIT_S = LONG_S  # for its end, after the trouble
 OPERATIONS = 80  # of flash, at most, until a fuse blows
 NEVER = 1_000_000  # the same: more than the rest of a job takes
 LOST = "rolled back: not confirmed in its trial"  # the power failed in it
@@ -164,7 +165,7 @@ def harass(scene: Stage, rng: random.Random) -> set[str]:
         trouble(scene, rng)
         happened.add(trouble.__name__)
     scene.board.cut_after(NEVER)  # a fuse that has not blown is not the next job's
-    scene.cloud.faults.write_text("{}")
+    scene.cloud.change({})
     return happened
 
 
@@ -187,7 +188,7 @@ def running(scene: Stage) -> str:
 def does(scene: Stage, kind: Kind, chip: str, version: str, rng: random.Random) -> None:
     """One job to its end; AssertionError when that is not true."""
     before, rules = running(scene), rng.choice(FAULTS)
-    scene.cloud.faults.write_text(json.dumps(rules))
+    scene.cloud.change(rules)
     job = kind.make(scene, partial(image, version, chip=chip), rng)
     happened = harass(scene, rng)
     verdict = scene.verdict(job, WAIT_S)

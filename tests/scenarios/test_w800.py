@@ -111,7 +111,7 @@ def test_image_that_the_boot_loader_would_not_take_never_gets_to_it(staged, faul
     assert board.slot_bytes("app_ota", 64) == b"\xff" * 64
     seen = len(board.lines)
     board.cut_power()
-    board.wait_for("agent idle", 60, after=seen)
+    board.wait_for("agent idle", after=seen)
     assert running(scene) == "1.0.0" and copies(scene) == 0
     assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
 
@@ -148,7 +148,7 @@ w800.reboot()
 
 
 def test_image_that_hangs_or_resets_the_board_is_left_without_its_application(staged):
-    scene = staged(trial_s=10)
+    scene = staged(trial_s=20)
     board = scene.power_on()
     verdict = scene.settled(scene.deploy(new("1.1.0", app=LOOPS)))
     assert (verdict.status, verdict.reason) == ("FAILED", "did not start, times 3" + STAYS)
@@ -170,9 +170,9 @@ def test_interruptions_of_its_first_boot_do_not_make_a_good_image_bad(staged):
     scene.board = Board(scene.root, scene.name, board=NAME, heap=HEAP, link=port)
     board = scene.power_on()
     job = scene.deploy(new("1.1.0", app=SLOW))
-    board.wait_for("^asked", 60)
+    board.wait_for("^asked")
     board.cut_power()
-    board.wait_for("^asked", 60, after=len(board.lines))
+    board.wait_for("^asked", after=len(board.lines))
     person = Person(port)
     assert "The watchdog resets the board in 300 s" in person.interrupt()
     person.say("aws_job.start()", b"soft reboot")
@@ -185,7 +185,7 @@ def test_boot_loader_that_does_not_take_the_image_is_told_of(staged):
     scene = staged()
     board = scene.power_on()
     job = scene.deploy(new("1.1.0"))
-    board.wait_for("agent ACTIVATING ready", 60)
+    board.wait_for("agent ACTIVATING ready")
     board.stop()
     area = board.table.labelled("app_ota")
     board.flash[area.offset + 5_000] &= 0  # a bit lost between the proof and the copy

@@ -13,7 +13,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from pages import BEGINNING, PATIENCE_S, blocks
+from pages import BEGINNING, blocks
+from patience import FUSE_S
 
 from bench import size as bench_size
 from bench import stream as bench_stream
@@ -134,7 +135,7 @@ def test_make_targets_of_the_readme_exist_and_ci_runs_the_tests():
 
 def test_make_flash_is_sluice_flash():
     line = ["make", "--dry-run", "flash", "PORT=/dev/ttyUSB0", "THING=pump", "STATE=there"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S)
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=FUSE_S)
     wanted = "sluice flash --port /dev/ttyUSB0 --thing pump --state there"
     assert wanted in done.stdout, done.stderr
 
@@ -270,7 +271,7 @@ def test_measurement_of_streaming_streams_a_whole_image(tmp_path, case):
     script = bench_stream.scenario(tmp_path, case, bench_stream.UNIT)
     command = [micropython("i386"), "-X", f"heapsize={bench_stream.HEAP}", script]
     path = {**os.environ, "MICROPYPATH": f"{tmp_path}:.frozen"}
-    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, timeout=FUSE_S)
     assert done.returncode == 0, done.stdout + done.stderr
 
 

@@ -15,6 +15,7 @@ import boto3
 import paho.mqtt.client as mqtt
 import pytest
 from botocore.config import Config
+from patience import FUSE_S
 from typed import sluice
 
 from host_tools.cloud.bucket import Bucket
@@ -33,9 +34,6 @@ from host_tools.cloud.store import Store
 from host_tools.cloud.streams import Streams
 from host_tools.cloud.streams_api import StreamCalls
 from host_tools.cloud.things import Things
-
-WAIT_S = 15
-SDK_WAIT_S = 20
 
 
 class World:
@@ -154,7 +152,7 @@ class RunningCloud:
             stdout=self._log,
             stderr=self._log,
         )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + FUSE_S
         while time.monotonic() < deadline and self.process.poll() is None:
             if self.state.ready.exists() and self.state.alive:
                 return json.loads(self.state.ready.read_text())
@@ -171,7 +169,7 @@ class RunningCloud:
         if self.process is None:
             return 0
         self.process.send_signal(number)  # none to one that has ended
-        code = self.process.wait(WAIT_S)
+        code = self.process.wait(FUSE_S)
         self.process = None
         self._log.close()
         return code
@@ -192,7 +190,7 @@ class RunningCloud:
             region_name=about["region"],
             aws_access_key_id="any",
             aws_secret_access_key="thing",
-            config=Config(retries={"total_max_attempts": 1}, read_timeout=20),
+            config=Config(retries={"total_max_attempts": 1}, read_timeout=FUSE_S),
         )
 
 
@@ -226,7 +224,7 @@ def listening_cloud(tmp_path_factory: pytest.TempPathFactory):
 class Device:
     """A thing on the broker: what it gets goes into a queue."""
 
-    patience_s: float = WAIT_S
+    patience_s: float = FUSE_S
 
     def __init__(self, files: Path, client_id: str = "") -> None:
         config = json.loads((files / "config.json").read_text())
@@ -251,12 +249,12 @@ class Device:
         self.client.on_message = lambda client, userdata, message: self._got.put(message)
         self.client.connect("localhost", config["port"])
         self.client.loop_start()
-        assert not self._connected.get(timeout=WAIT_S).is_failure
+        assert not self._connected.get(timeout=FUSE_S).is_failure
 
     def subscribe(self, *topics: str) -> list:
         """Subscribe at QoS 1; returns the reason codes."""
         self.client.subscribe([(topic, 1) for topic in topics])
-        return self._granted.get(timeout=WAIT_S)
+        return self._granted.get(timeout=FUSE_S)
 
     def listen(self) -> "Device":
         """Subscribe to all answers and notices of jobs and streams."""
@@ -326,6 +324,6 @@ def connection(cloud, request):
         clean_session=True,
         keep_alive_secs=30,
     )
-    assert made.connect().result(SDK_WAIT_S) == {"session_present": False}
+    assert made.connect().result(FUSE_S) == {"session_present": False}
     yield made, name
-    made.disconnect().result(SDK_WAIT_S)
+    made.disconnect().result(FUSE_S)

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patience import FUSE_S
 
 from host_tools.cloud import broker
 from host_tools.cloud.broker import port_is_free
@@ -25,11 +26,9 @@ from host_tools.cloud.state import State
 from host_tools.cloud.store import Store
 from host_tools.errors import SluiceError
 
-WAIT_S = 15
-
 
 def wait(condition, what: str) -> None:
-    deadline = time.monotonic() + WAIT_S
+    deadline = time.monotonic() + FUSE_S
     while not condition():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -109,7 +108,7 @@ def test_device_reaches_its_own_topics_only(cloud, device):
 
     board.client.publish("sluice/theirs/log", b"not allowed", 1)
     board.client.publish("thing/product/theirs/services", b"not allowed", 1)
-    board.client.publish("$aws/things/theirs/jobs/get", b"", 1).wait_for_publish(WAIT_S)
+    board.client.publish("$aws/things/theirs/jobs/get", b"", 1).wait_for_publish(FUSE_S)
     other.client.publish("sluice/theirs/log", b"own", 1)
     assert other.message().payload == b"own"
     assert other.ask("jobs/theirs/get")[0] == "jobs/theirs/get/rejected"
@@ -122,7 +121,7 @@ def test_second_session_of_a_certificate_ends_the_first(cloud, device):
     first = device(cloud, "twin", client_id="one-name")
     first.client.reconnect_delay_set(60, 60)
     device(cloud, "twin", client_id="another-name")
-    assert first.lost.get(timeout=WAIT_S) is not None
+    assert first.lost.get(timeout=FUSE_S) is not None
 
 
 def context(cloud, thing: str | None) -> ssl.SSLContext:
@@ -136,7 +135,7 @@ def context(cloud, thing: str | None) -> ssl.SSLContext:
 def hello(cloud, made: ssl.SSLContext, host: str = "localhost") -> bytes:
     """Shake hands, say CONNECT, and read the answer; b"" when the broker hangs up."""
     port = json.loads(cloud.state.ready.read_text())["mqtt_port"]
-    raw = socket.create_connection((host, port), timeout=WAIT_S)
+    raw = socket.create_connection((host, port), timeout=FUSE_S)
     with raw, made.wrap_socket(raw, server_hostname=host) as secure:
         secure.sendall(bytes.fromhex("100d00044d5154540402003c000161"))
         return secure.recv(4)
@@ -303,7 +302,7 @@ def test_killed_broker_is_started_again_and_devices_return(own_cloud, device):
     board = device(own_cloud, "patient")
     [broker] = brokers(own_cloud)
     os.kill(broker, signal.SIGKILL)
-    board.lost.get(timeout=WAIT_S)
+    board.lost.get(timeout=FUSE_S)
     wait(lambda: brokers(own_cloud) not in ([], [broker]), "no new broker")
     wait(board.client.is_connected, "the device did not come back")
     board.listen()
@@ -326,7 +325,7 @@ def test_broker_that_keeps_dying_ends_the_cloud_in_one_line(own_cloud):
         wait(lambda n=died: said().count("it is up again") == n, "no new broker")
         [broker] = brokers(own_cloud)
         os.kill(broker, signal.SIGKILL)
-    assert own_cloud.process.wait(WAIT_S) == 1
+    assert own_cloud.process.wait(FUSE_S) == 1
     last = said().splitlines()[-1]
     own_cloud.stop()
     assert last.startswith("sluice: mosquitto keeps dying: ")

@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
+from patience import FUSE_S
 
 from host_tools import signing
 from host_tools.cli import main
@@ -238,7 +239,7 @@ def test_deploy_over_http_gives_the_board_a_url_that_works(
         [file] = body["execution"]["jobDocument"]["afr_ota"]["files"]
         urls.add(file["update_data_url"])
     request = urllib.request.Request(urls.pop(), headers={"Range": "bytes=10-19"})
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=FUSE_S) as answer:
         assert (answer.status, answer.read()) == (206, DATA[10:20])
 
 
@@ -264,8 +265,8 @@ def test_deploy_wait_ends_as_the_board_reports(cloud, device, image, command, fi
     thread = threading.Thread(target=behave)
     thread.start()
     line = ("deploy", image, "--thing", board.thing, "--state", cloud.state.root, "--wait")
-    done = command(*line, "--timeout", 30)
-    thread.join(30)
+    done = command(*line, "--timeout", FUSE_S)
+    thread.join(FUSE_S)
     assert (done.returncode, len(ended)) == (code, 1)
     assert words in done.stdout + done.stderr
 

@@ -9,6 +9,7 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from patience import FUSE_S
 
 from host_tools.cloud.names import arn
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY, Key, presign
@@ -21,7 +22,7 @@ ROLE = "arn:aws:iam::123456789012:role/any"
 def ask(url: str, method: str = "GET", **headers: str) -> tuple[int, bytes]:
     """One request, nothing followed: (status, body)."""
     parts = urlsplit(url)
-    line = http.client.HTTPConnection(parts.netloc, timeout=10)
+    line = http.client.HTTPConnection(parts.netloc, timeout=FUSE_S)
     line.request(method, f"{parts.path}?{parts.query}", headers=headers)
     answer = line.getresponse()
     body = answer.read()

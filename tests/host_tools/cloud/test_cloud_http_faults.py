@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.config import Config
+from patience import FUSE_S
 
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.faults import KEYS, Faults
@@ -39,7 +40,7 @@ class Server:
         threading.Thread(target=self._web.serve_forever, args=(0.02,), daemon=True).start()
         self.endpoint = f"http://127.0.0.1:{self._web.server_port}"
         self.url = presign(self.endpoint, "/images/a", LIFETIME_S, time.time())
-        self.line = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=10)
+        self.line = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=FUSE_S)
 
     def rules(self, **rules) -> None:
         self._file.write_text(json.dumps(rules))

@@ -11,6 +11,7 @@ import pytest
 import test_cloud_rest
 from botocore.model import Shape
 from botocore.session import get_session
+from patience import FUSE_S
 
 from host_tools.cloud.names import arn
 
@@ -197,7 +198,7 @@ def test_notices_are_published_when_the_store_is_free(world):
         reader = threading.Thread(target=lambda: free.append(world.store.rows("SELECT 1")))
         reader.daemon = True
         reader.start()
-        reader.join(5)
+        reader.join(FUSE_S)
         assert not reader.is_alive(), "the store is taken"
 
     world.job_calls.publish = publish

@@ -6,6 +6,7 @@ import urllib.request
 from pathlib import Path
 
 import pytest
+from patience import FUSE_S
 
 from host_tools.cloud import orders
 from host_tools.cloud.product import ATTEMPTS, BAD_PARAMETERS, REPLY_S, Products
@@ -296,7 +297,7 @@ def test_order_that_no_gateway_answers_ends_and_says_so(cloud, command):
     cloud.thing("asleep")
     state = ("--state", cloud.state.root)
     line = ("--gateway", "asleep", "--device", "asleep", "--version", "1", "--wait")
-    done = command("product", "order", *line, "--timeout", "40", *state)
+    done = command("product", "order", *line, "--timeout", str(FUSE_S), *state)
     bid, last = done.stdout.strip(), done.stderr.splitlines()[-1]
     ended = "timeout, the gateway has not answered"
     assert (done.returncode, last) == (1, f"sluice: {bid}: {ended}")
@@ -319,7 +320,7 @@ def test_order_of_the_document_waited_for_fails_with_the_gateways_result(cloud, 
     done = command(
         "product", "order", "--state", cloud.state.root, "--gateway", "gateway1",
         "--device", f"drone_sn={image}", "--type", "2", "--device", "dock_sn", "--type", "3",
-        "--version", "1.00.223", "--wait", "--timeout", "20",
+        "--version", "1.00.223", "--wait", "--timeout", str(FUSE_S),
     )  # fmt: skip
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].endswith("failed, result 312014")

@@ -15,6 +15,7 @@ from botocore.loaders import Loader
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from patience import FUSE_S
 
 from host_tools.cloud.ca import Authority
 from host_tools.cloud.constraints import pattern
@@ -98,7 +99,7 @@ def code_of(call, **given) -> str:
 def fetched(url: str) -> tuple[int, bytes]:
     """A GET without any credentials but the URL's own."""
     try:
-        with urllib.request.urlopen(url, timeout=10) as answer:
+        with urllib.request.urlopen(url, timeout=FUSE_S) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, b""

@@ -18,6 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from patience import FUSE_S
 
 from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY, presign
@@ -66,7 +67,7 @@ def fetch(url: str, method: str = "GET", **headers: str) -> tuple[int, dict, byt
     """A plain HTTP request, as (status, headers, body)."""
     request = urllib.request.Request(url, method=method, headers=headers)
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=FUSE_S) as answer:
             return answer.status, dict(answer.headers), answer.read()
     except urllib.error.HTTPError as error:
         with error:
@@ -130,7 +131,7 @@ def put(url: str, body: bytes) -> tuple[int, dict, bytes]:
         "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
     }
     request = urllib.request.Request(url, data=body, method="PUT", headers=headers)
-    with urllib.request.urlopen(request, timeout=10) as answer:
+    with urllib.request.urlopen(request, timeout=FUSE_S) as answer:
         return answer.status, dict(answer.headers), answer.read()
 
 
@@ -140,7 +141,7 @@ def test_upload_cut_off_leaves_no_object_and_no_file(served, s3):
         "PUT /images/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
         "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
     )
-    with socket.create_connection((where.hostname, where.port), timeout=10) as raw:
+    with socket.create_connection((where.hostname, where.port), timeout=FUSE_S) as raw:
         raw.sendall(head.encode() + bytes(400))
         raw.shutdown(socket.SHUT_WR)
         assert raw.recv(100) == b""
@@ -165,7 +166,7 @@ def test_upload_of_a_length_that_is_none_gives_400_and_ends_the_connection(
         f"PUT /images/odd HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
         "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
     )
-    with socket.create_connection((where.hostname, where.port), timeout=10) as raw:
+    with socket.create_connection((where.hostname, where.port), timeout=FUSE_S) as raw:
         raw.sendall(head.encode() + body)
         answer = raw.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1
@@ -352,7 +353,7 @@ def test_url_presigned_here_is_the_one_that_boto3_would_make(stored):
 
 def test_connection_is_kept_for_the_next_request(stored):
     where = urlsplit(stored[0])
-    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=10)
+    connection = http.client.HTTPConnection(where.hostname, where.port, timeout=FUSE_S)
     for first in (0, 4096):
         url = urlsplit(url_of(stored))
         span = {"Range": f"bytes={first}-{first + 99}"}

@@ -9,8 +9,7 @@ from awscrt import mqtt_request_response
 from awscrt.mqtt import QoS
 from awsiot import iotshadow
 from botocore.exceptions import ClientError
-
-WAIT_S = 20
+from patience import FUSE_S
 
 
 @pytest.fixture
@@ -20,14 +19,14 @@ def client(connection):
     options = mqtt_request_response.ClientOptions(
         max_request_response_subscriptions=8,
         max_streaming_subscriptions=2,
-        operation_timeout_in_seconds=WAIT_S,
+        operation_timeout_in_seconds=FUSE_S,
     )
     return iotshadow.IotShadowClientV2(made, options), name
 
 
 def code_of(future) -> int:
     with pytest.raises(awsiot.V2ServiceException) as caught:
-        future.result(WAIT_S)
+        future.result(FUSE_S)
     return caught.value.modeled_error.code
 
 
@@ -37,15 +36,15 @@ def test_sdk_gets_updates_and_deletes_the_shadow_classic(client):
     assert code_of(shadows.get_shadow(get)) == 404
     state = iotshadow.ShadowState(desired={"window": 4}, reported={"window": 2})
     update = iotshadow.UpdateShadowRequest(thing_name=thing, state=state)
-    updated = shadows.update_shadow(update).result(WAIT_S)
+    updated = shadows.update_shadow(update).result(FUSE_S)
     assert (updated.version, updated.state.reported) == (1, {"window": 2})
-    got = shadows.get_shadow(get).result(WAIT_S)
+    got = shadows.get_shadow(get).result(FUSE_S)
     assert (got.state.delta, got.version) == ({"window": 4}, 1)
     assert got.metadata.reported["window"]["timestamp"] > 0
     stale = iotshadow.UpdateShadowRequest(thing_name=thing, state=state, version=7)
     assert code_of(shadows.update_shadow(stale)) == 409
     delete = iotshadow.DeleteShadowRequest(thing_name=thing)
-    assert shadows.delete_shadow(delete).result(WAIT_S).version == 1
+    assert shadows.delete_shadow(delete).result(FUSE_S).version == 1
     assert code_of(shadows.delete_shadow(delete)) == 404
 
 
@@ -56,14 +55,14 @@ def test_sdk_gets_updates_and_deletes_the_shadow_named(client):
     assert code_of(shadows.get_named_shadow(get)) == 404
     state = iotshadow.ShadowState(reported={"place": "roof"})
     update = iotshadow.UpdateNamedShadowRequest(**where, state=state)
-    assert shadows.update_named_shadow(update).result(WAIT_S).version == 1
-    got = shadows.get_named_shadow(get).result(WAIT_S)
+    assert shadows.update_named_shadow(update).result(FUSE_S).version == 1
+    got = shadows.get_named_shadow(get).result(FUSE_S)
     assert got.state.reported == {"place": "roof"}
     far = iotshadow.ShadowState(reported={"place": "x" * 8192})
     update = iotshadow.UpdateNamedShadowRequest(**where, state=far)
     assert code_of(shadows.update_named_shadow(update)) == 413
     delete = iotshadow.DeleteNamedShadowRequest(**where)
-    assert shadows.delete_named_shadow(delete).result(WAIT_S).version == 1
+    assert shadows.delete_named_shadow(delete).result(FUSE_S).version == 1
     assert code_of(shadows.get_named_shadow(get)) == 404
 
 
@@ -74,15 +73,15 @@ def test_sdk_hears_deltas_and_documents_of_what_boto3_desires_heard(cloud, conne
     documents: queue.Queue = queue.Queue()
     request = iotshadow.ShadowDeltaUpdatedSubscriptionRequest(thing_name=thing)
     subscribe = shadows.subscribe_to_shadow_delta_updated_events
-    subscribe(request, QoS.AT_LEAST_ONCE, deltas.put)[0].result(WAIT_S)
+    subscribe(request, QoS.AT_LEAST_ONCE, deltas.put)[0].result(FUSE_S)
     request = iotshadow.ShadowUpdatedSubscriptionRequest(thing_name=thing)
     subscribe = shadows.subscribe_to_shadow_updated_events
-    subscribe(request, QoS.AT_LEAST_ONCE, documents.put)[0].result(WAIT_S)
+    subscribe(request, QoS.AT_LEAST_ONCE, documents.put)[0].result(FUSE_S)
     payload = json.dumps({"state": {"desired": {"interval_s": 30}}})
     cloud.client("iot-data").update_thing_shadow(thingName=thing, payload=payload)
-    heard = deltas.get(timeout=WAIT_S)
+    heard = deltas.get(timeout=FUSE_S)
     assert (heard.state, heard.version) == ({"interval_s": 30}, 1)
-    heard = documents.get(timeout=WAIT_S)
+    heard = documents.get(timeout=FUSE_S)
     assert heard.current.state.desired == {"interval_s": 30}
 
 
@@ -96,11 +95,11 @@ def test_sdk_streams_deltas_of_a_shadow_with_a_name(cloud, client):
     stream = shadows.create_named_shadow_delta_updated_stream(request, options)
     stream.open()
     established = mqtt_request_response.SubscriptionStatusEventType.SUBSCRIPTION_ESTABLISHED
-    assert states.get(timeout=WAIT_S).type == established
+    assert states.get(timeout=FUSE_S).type == established
     payload = json.dumps({"state": {"desired": {"interval_s": 30}}})
     data = cloud.client("iot-data")
     data.update_thing_shadow(thingName=thing, shadowName="site", payload=payload)
-    assert deltas.get(timeout=WAIT_S).state == {"interval_s": 30}
+    assert deltas.get(timeout=FUSE_S).state == {"interval_s": 30}
 
 
 def test_sdk_classic_client_hears_a_refusal_of_a_named_shadow(connection):
@@ -110,10 +109,10 @@ def test_sdk_classic_client_hears_a_refusal_of_a_named_shadow(connection):
     where = {"thing_name": thing, "shadow_name": "site"}
     request = iotshadow.GetNamedShadowSubscriptionRequest(**where)
     subscribe = shadows.subscribe_to_get_named_shadow_rejected
-    subscribe(request, QoS.AT_LEAST_ONCE, refusals.put)[0].result(WAIT_S)
+    subscribe(request, QoS.AT_LEAST_ONCE, refusals.put)[0].result(FUSE_S)
     request = iotshadow.GetNamedShadowRequest(**where, client_token="t")
-    shadows.publish_get_named_shadow(request, QoS.AT_LEAST_ONCE).result(WAIT_S)
-    refusal = refusals.get(timeout=WAIT_S)
+    shadows.publish_get_named_shadow(request, QoS.AT_LEAST_ONCE).result(FUSE_S)
+    refusal = refusals.get(timeout=FUSE_S)
     assert (refusal.code, refusal.client_token) == (404, "t")
 
 

@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.session import get_session
 from conftest import Device
 from merged import merged
+from patience import FUSE_S
 from test_provision import calls, good, refused
 from typed import sluice
 
@@ -34,7 +35,6 @@ from host_tools.image import make_image
 from host_tools.image.seal import sealed
 
 ROLE = "arn:aws:iam::123456789012:role/any"
-PATIENCE_S = 60
 NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
 
 
@@ -65,7 +65,7 @@ Verdict = tuple[str, str]
 
 def behave(board: Device, *verdicts: Verdict) -> None:
     """Have a board take the next jobs it is told of, and report these: (status, reason)."""
-    board.patience_s = PATIENCE_S  # the command has to start first, on a machine that is busy
+    board.patience_s = FUSE_S  # the command has to start first, on a machine that is busy
 
     def run() -> None:
         for status, reason in verdicts:
@@ -94,7 +94,7 @@ def test_deploy_to_a_group_ends_well_when_all_have_succeeded(cloud, device, imag
     name, things = group(3)
     for thing in things:
         behave(device(cloud, thing), ("SUCCEEDED", "accepted v2"))
-    done = deploy(cloud, image, "--group", name, "--wait", "--rate", 1000, "--timeout", 50)
+    done = deploy(cloud, image, "--group", name, "--wait", "--rate", 1000, "--timeout", FUSE_S)
     job, *summary = good(done).splitlines()
     assert (job[:8], summary) == ("AFR_OTA-", ["3 SUCCEEDED"])
 
@@ -110,7 +110,7 @@ def test_deploy_says_how_many_failed_and_why(cloud, device, image):
     for thing, verdict in verdicts.items():
         behave(device(cloud, thing), verdict)
         words += ["--thing", thing]
-    done = deploy(cloud, image, *words, "--wait", "--timeout", 50)
+    done = deploy(cloud, image, *words, "--wait", "--timeout", FUSE_S)
     assert done.returncode == 1
     assert done.stdout.splitlines()[1:] == [
         "1 SUCCEEDED",
@@ -127,7 +127,7 @@ def test_wait_tells_how_the_job_ended_that_ends_right_after_its_devices(cloud, d
     board = device(cloud, "last")
     job = good(deploy(cloud, image, "--thing", "last")).strip()
     found = clients.clients(cloud.state)
-    over, list_them = time.monotonic() + PATIENCE_S, found.iot.get_paginator
+    over, list_them = time.monotonic() + FUSE_S, found.iot.get_paginator
 
     def once_ended(name: str):
         behave(board, ("FAILED", "no room"))
@@ -148,7 +148,7 @@ def test_deploy_that_is_aborted_says_so_and_counts_whom_it_never_reached(
     behave(device(cloud, things[0]), ("FAILED", "no room"))
     words = [word for thing in things for word in ("--thing", thing)]
     abort = ("--abort-percent", 50, "--abort-on", "FAILED", "--rate", 1)
-    done = deploy(cloud, image, *words, *abort, "--wait", "--timeout", 50)
+    done = deploy(cloud, image, *words, *abort, "--wait", "--timeout", FUSE_S)
     assert done.returncode == 1
     assert done.stdout.splitlines()[1:] == [
         "1 FAILED",
@@ -162,7 +162,7 @@ def test_deploy_to_a_group_that_is_aborted_says_so(cloud, device, image, group):
     name, things = group(3)
     behave(device(cloud, things[0]), ("FAILED", "no room"))
     abort = ("--abort-percent", 50, "--abort-on", "FAILED", "--rate", 1)
-    done = deploy(cloud, image, "--group", name, *abort, "--wait", "--timeout", 50)
+    done = deploy(cloud, image, "--group", name, *abort, "--wait", "--timeout", FUSE_S)
     assert done.returncode == 1
     assert done.stdout.splitlines()[1:] == [
         "1 FAILED",
@@ -174,7 +174,7 @@ def test_deploy_to_a_group_that_is_aborted_says_so(cloud, device, image, group):
 
 def test_deploy_to_an_empty_group_says_that_nobody_is_in_it(cloud, image, group):
     name, _ = group(0)
-    done = deploy(cloud, image, "--group", name, "--wait", "--timeout", 20)
+    done = deploy(cloud, image, "--group", name, "--wait", "--timeout", FUSE_S)
     assert (done.returncode, "no thing is in its groups" in done.stderr) == (1, True), done
 
 
@@ -190,7 +190,7 @@ def waiting(cloud, device, image):
     def begin(name: str, *verdict: Verdict) -> tuple[clients.Clients, str]:
         behave(device(cloud, name), *verdict)
         job = good(deploy(cloud, image, "--thing", name, "--thing", cloud.thing("idler"))).strip()
-        found, over = clients.clients(cloud.state), time.monotonic() + PATIENCE_S
+        found, over = clients.clients(cloud.state), time.monotonic() + FUSE_S
         while time.monotonic() < over:
             about = found.iot.describe_job(jobId=job)["job"]["jobProcessDetails"]
             if about.get("numberOfFailedThings") or about.get("numberOfSucceededThings"):
@@ -249,28 +249,30 @@ def test_waiting_at_a_terminal_shows_a_bar_and_counts(cloud, device, image):
     board = device(cloud, "shown")
     ours, its = pty.openpty()
     words = [sys.executable, "-m", "host_tools.cli", "deploy", image, "--thing", "shown"]
-    words += ["--state", cloud.state.root, "--wait", "--timeout", "50"]
+    words += ["--state", cloud.state.root, "--wait", "--timeout", str(FUSE_S)]
     looks = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=its, env=looks, text=True)
     os.close(its)
-    board.patience_s = PATIENCE_S
+    board.patience_s = FUSE_S
     path = f"jobs/{heard(board)}/update"
     details = {"receive": "1/3", "step": "downloading"}
     board.publish(path, {"status": "IN_PROGRESS", "statusDetails": details})
     seen = ""
     while "1/3 blocks" not in seen:
-        assert select.select([ours], [], [], PATIENCE_S)[0], seen
+        assert select.select([ours], [], [], FUSE_S)[0], seen
         seen += os.read(ours, 4096).decode(errors="replace")
     assert "1 IN_PROGRESS" in seen and "━" in seen
     board.publish(path, {"status": "SUCCEEDED", "statusDetails": {"reason": "accepted v2"}})
-    assert process.communicate(timeout=PATIENCE_S)[0].splitlines()[1:] == ["SUCCEEDED accepted v2"]
+    assert process.communicate(timeout=FUSE_S)[0].splitlines()[1:] == ["SUCCEEDED accepted v2"]
     os.close(ours)
 
 
 def test_deploy_with_retries_ends_well_when_the_last_one_succeeds(cloud, device, image):
     lost = ("FAILED", "link lost")
     behave(device(cloud, "stubborn"), lost, lost, ("SUCCEEDED", "accepted v2"))
-    done = deploy(cloud, image, "--thing", "stubborn", "--retries", 2, "--wait", "--timeout", 50)
+    done = deploy(
+        cloud, image, "--thing", "stubborn", "--retries", 2, "--wait", "--timeout", FUSE_S
+    )
     assert good(done).splitlines()[1] == "SUCCEEDED accepted v2"
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import FUSE_S
 
 from host_tools.cli import main
 from host_tools.errors import SluiceError
@@ -56,7 +57,7 @@ def test_image_is_accepted_by_esptool(size: int | None, chip: str, tmp_path: Pat
         [sys.executable, "-m", "esptool", "image-info", file],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=FUSE_S,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     for text in ("App version: 9.8.7", "Project name: sluice", "(ESP32"):

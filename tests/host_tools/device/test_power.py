@@ -38,7 +38,7 @@ def test_update_with_the_power_cut_at_every_operation_ends_confirmed(part: str, 
     assert total > 12
     for operation in range(1, total + 1):
         board = _renewed(new_board, state, operation, part)
-        board.start().join(60)
+        board.start().join()
         said = "\n".join(board.lines)
         assert "power: cut" in said, f"operation {operation}: {said}"
         assert "finished" in said, f"operation {operation}: {said}"

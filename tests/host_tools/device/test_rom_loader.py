@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from merged import APP, merged
+from patience import FUSE_S
 
 from host_tools.device import partitions, rom_loader
 from host_tools.device.norflash import NORFlash, meter_size
@@ -23,11 +24,11 @@ KINDS = {kind.mcu: kind for kind in boards.kinds() if kind.offset is not None}
 
 def esptool(port: Path, *words: str) -> subprocess.CompletedProcess:
     line = [sys.executable, "-m", "esptool", "--port", str(port), *words]
-    return subprocess.run(line, capture_output=True, text=True, timeout=60)
+    return subprocess.run(line, capture_output=True, text=True, timeout=FUSE_S)
 
 
 @pytest.fixture
-def held(tmp_path: Path):
+def held(tmp_path: Path, release: str):
     """A function: board's name → one that waits for esptool; all are switched off at the end."""
     made: list[Board] = []
 
@@ -76,7 +77,7 @@ def test_command_holds_a_board_and_esptool_without_its_stub_writes_it_too(tmp_pa
             done = esptool(port, "--no-stub", "write-flash", hex(APP), str(tmp_path / "app.bin"))
             assert done.returncode == 0, done.stderr
             assert "Detecting chip type... ESP32" in done.stdout
-            _, complaint = board.communicate(timeout=30)
+            _, complaint = board.communicate(timeout=FUSE_S)
         finally:
             board.kill()
     assert board.returncode == 1

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import FUSE_S
 from person import Person
 
 from host_tools.device.supervisor import Board
@@ -33,7 +34,7 @@ def mpremote(board: Board, *arguments: str) -> subprocess.CompletedProcess:
         [sys.executable, "-m", "mpremote", "connect", str(board.link), *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=FUSE_S,
     )
 
 

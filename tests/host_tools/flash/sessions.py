@@ -3,6 +3,8 @@
 import time
 from pathlib import Path
 
+from patience import FUSE_S
+
 from host_tools.board_port import BoardPort, Transport, connect
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
@@ -30,7 +32,7 @@ def opened(board: Board):
 def _patiently(link: str) -> Transport:
     """Open the port. A board that this same process simulates has it open for a moment while
     MicroPython is started anew."""
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + FUSE_S
     while True:
         try:
             return connect(link)

@@ -29,7 +29,7 @@ Flash = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
-def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def state(tmp_path_factory: pytest.TempPathFactory, release: str) -> Path:
     """A thing of a cloud that does not run."""
     folder = tmp_path_factory.mktemp("cloud") / "lab"
     assert cli.main(["thing", "create", "lamp", "--state", str(folder)]) == 0

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 import serial
+from patience import FUSE_S
 
 from host_tools.errors import SluiceError
 from host_tools.flash import watching
@@ -32,7 +33,7 @@ def board(*pieces: bytes) -> SimpleNamespace:
     return SimpleNamespace(name="the port", serial=Port(*pieces), close=lambda: None)
 
 
-def heard(*pieces: bytes, deadline_s: float = 20) -> list[str]:
+def heard(*pieces: bytes, deadline_s: float = FUSE_S) -> list[str]:
     said: list[str] = []
     watching.wait_for_agent(board(*pieces), deadline_s, said.append)
     return said
