@@ -34,15 +34,23 @@ def context(ca, certificate=None, private_key=None):
     try:
         _load_ca(made, ca)
     except (ValueError, OSError) as error:
-        raise BadCredentials("bad credentials", "ca", error)
+        raise _unusable("ca", ca, error)
     if certificate is None:
         return made
     try:
         made.load_cert_chain(certificate, private_key)
     except (ValueError, OSError) as error:
-        which = "private_key" if "key" in str(error) else "certificate"
-        raise BadCredentials("bad credentials", which, error)
+        if "key" in str(error):
+            raise _unusable("private_key", private_key, error)
+        raise _unusable("certificate", certificate, error)
     return made
+
+
+def _unusable(which, data, error):
+    """Not every build has a PEM parser, and mbedTLS does not say that it has none."""
+    if b"-----END " in data:
+        error = "is PEM that is broken, or this MicroPython reads DER only"
+    return BadCredentials("bad credentials", which, error)
 
 
 def _load_ca(made, ca):
