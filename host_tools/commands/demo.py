@@ -40,6 +40,7 @@ END_S = 60  # for the cloud to end
 
 BOOTED = re.compile(r"^boot: (ota_\d) (\S+) (valid|trial|new-board)$")
 OPENED = re.compile(r"update open (\d+) has (\d+) into (\S+)")
+TROUBLE = re.compile(r"^[EW] |^\w*(?:Error|Exception)\b")  # a line of the log, or of a traceback
 PROGRESS = re.compile(r"update progress (\d+) (\d+) free (\d+)")
 # fmt: off
 SHOWN = (  # a line of the board → who acts, and what the user is told
@@ -74,10 +75,16 @@ def run(args: argparse.Namespace) -> int:
         with tempfile.TemporaryDirectory(prefix="sluice-demo-") as scratch:
             return _demo((args.state or Path(scratch)).absolute())
     except TimeoutError as error:
-        lines = str(error).splitlines()
-        raise SluiceError(
-            f"the board does not go on: {lines[0]} Its last line: {lines[-1]}"
-        ) from error
+        raise SluiceError(f"the board does not go on: {_cause(str(error))}") from error
+
+
+def _cause(text: str) -> str:
+    """What the board itself complained of last, out of a TimeoutError; else its last line."""
+    missed, *said = text.splitlines()
+    troubled = [line for line in said if TROUBLE.match(line)]
+    if troubled:
+        return f"{missed} Its last complaint: {troubled[-1]}"
+    return f"{missed} Its last line: {said[-1] if said else 'none'}"
 
 
 def _demo(state: Path) -> int:
@@ -91,6 +98,7 @@ def _demo(state: Path) -> int:
         factory = make_image(FACTORY_VERSION, app=EXAMPLE)
         made = {"heap": HEAP, "frozen": True, "factory": factory, "on_line": story.hear}
         with Board(state, THING, **made) as board:
+            story.tell("board", f"a simulated ESP32 with MicroPython {board.micropython}")
             board.wait_for("agent idle", READY_S)
             updates = Updates(story, board, state)
             good = updates.deploy("SUCCEEDED", "a good image", SIZE, EXAMPLE)

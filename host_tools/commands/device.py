@@ -79,6 +79,7 @@ def run(args: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
+    _show(f"MicroPython {board.micropython}")
     return board.run()
 
 

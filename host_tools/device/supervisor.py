@@ -150,6 +150,11 @@ class Board(Hardware):
         return self._process is not None
 
     @property
+    def micropython(self) -> str:
+        """The version of MicroPython that runs on it, and of which words: "1.26.1, i386"."""
+        return f"{toolchain.version_of(toolchain.micropython(self._arch))}, {self._arch}"
+
+    @property
     def alive(self) -> bool:
         """Whether start() was called and the board has not ended."""
         return self._thread is not None and self._thread.is_alive()

@@ -126,7 +126,7 @@ def terminal(tmp_path: Path) -> Iterator[Terminal]:
 
 def test_demo_in_a_terminal_shows_progress_and_both_endings(terminal, tmp_path):
     terminal.read_until(None)
-    assert terminal.process.wait(10) == 0
+    assert terminal.process.wait(FUSE_S) == 0
     told_in_order(terminal.text)
     counts = {int(count) for count in re.findall(r"(\d+)/359 blocks", terminal.text)}
     assert len(counts) > 5  # the bar moves
@@ -153,7 +153,7 @@ def test_demo_interrupted_with_ctrl_c_leaves_nothing_behind(terminal, tmp_path, 
     assert left(tmp_path)
     terminal.press(b"\x03")
     terminal.read_until(None, 40)
-    assert terminal.process.wait(10) == 130
+    assert terminal.process.wait(FUSE_S) == 130
     assert "Traceback" not in terminal.text
     assert not list(tmp_path.iterdir())
     nothing_left(tmp_path)
@@ -165,7 +165,7 @@ def test_demo_interrupted_with_ctrl_c_leaves_nothing_behind(terminal, tmp_path, 
 def test_demo_ended_by_a_signal_leaves_no_process(terminal, tmp_path, number, code):
     terminal.read_until(r"[1-9]\d*/359 blocks")
     terminal.process.send_signal(number)
-    assert terminal.process.wait(30) == code
+    assert terminal.process.wait(FUSE_S) == code
     nothing_left(tmp_path)
 
 
@@ -180,6 +180,23 @@ def test_what_does_not_end_by_itself_is_told(monkeypatch):
         cloud.stdout.readline()
         with pytest.raises(SluiceError, match=r"cloud did not end within 0\.1 s: it was killed"):
             demo._end(cloud)
+
+
+E_LINE = "E 812 main cannot start: bad credentials ca invalid cert"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (["boot: ota_0 1.0.0 valid", E_LINE, ">>> "], f"Its last complaint: {E_LINE}"),
+        (["Traceback", "ImportError: x", "end: main raised"], "last complaint: ImportError: x"),
+        (["boot: ota_0 1.0.0 valid"], "Its last line: boot: ota_0 1.0.0 valid"),
+        ([], "Its last line: none"),
+    ],
+    ids=["log", "traceback", "silent", "nothing"],
+)
+def test_board_that_does_not_come_up_is_told_with_its_own_last_complaint(said, shown):
+    assert demo._cause("\n".join(["no line matches 'agent idle':", *said])).endswith(shown)
 
 
 def test_demo_without_mosquitto_says_so_in_one_line(tmp_path):

@@ -5,6 +5,8 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from patience import FUSE_S
+
 NOW_S = 1_790_000_000  # in September 2026
 TO_1970_S = 2_208_988_800
 
@@ -32,7 +34,7 @@ def server(answer: Answer) -> Iterator[str]:
             yield f"127.0.0.1:{sock.getsockname()[1]}"
         finally:
             done.set()
-            thread.join(5)
+            thread.join(FUSE_S)
 
 
 def packet(request: bytes, unix_s: int = NOW_S, first: int = 0x24, stratum: int = 2) -> bytes:

@@ -45,7 +45,7 @@ class Spy:
         self._client.on_message = self._hear
         self._client.connect("localhost", stage.cloud.state.running()["mqtt_port"])
         self._client.loop_start()
-        assert self._granted.wait(20)
+        assert self._granted.wait(FUSE_S)
 
     def _credentials(self, stage: Stage) -> tuple[Path, Path]:
         iot = stage.cloud.calls.iot
@@ -82,7 +82,7 @@ class Spy:
         """Hear these too, by their whole names."""
         self._granted.clear()
         self._client.subscribe(topics, 1)
-        assert self._granted.wait(20)
+        assert self._granted.wait(FUSE_S)
 
     def tell(self, topic: str, body: dict[str, Any]) -> None:
         """Publish to a topic by its whole name."""

@@ -98,7 +98,7 @@ def test_ctrl_c_in_mid_download_loses_nothing_but_a_checkpoint(console, share):
     job = scene.deploy(image("1.1.0", SIZE))
     sectors = 359 * share // 100
     before = board.operations
-    soon(lambda: board.operations > before + 2 * sectors, 60)
+    soon(lambda: board.operations > before + 2 * sectors)
     desk.take_over()
     assert job in desk.say("aws_job")
     slots = desk.say("slots()")

@@ -17,7 +17,7 @@ def half_way(scene: Stage) -> tuple[str, int]:
     """Begin the update; (job, bytes in the slot), as soon as 400,000 are."""
     scene.power_on()
     job = scene.deploy(NEW)
-    return job, soon(lambda: next((n for n in progress(scene) if n > 400_000), 0), 40)
+    return job, soon(lambda: next((n for n in progress(scene) if n > 400_000), 0))
 
 
 def progress(scene: Stage) -> list[int]:

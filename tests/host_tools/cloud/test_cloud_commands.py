@@ -100,7 +100,7 @@ def test_things_created_at_once_share_one_authority(tmp_path):
         )
         for n in range(3)
     ]
-    assert [process.wait(60) for process in started] == [0, 0, 0]
+    assert [process.wait(FUSE_S) for process in started] == [0, 0, 0]
     roots = {(tmp_path / f"things/t{n}/AmazonRootCA1.pem").read_bytes() for n in range(3)}
     assert len(roots) == 1
 

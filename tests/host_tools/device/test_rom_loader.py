@@ -101,7 +101,7 @@ def test_board_that_is_left_alone_stays_in_its_rom(held, tmp_path):
     assert not [line for line in board.lines if line.startswith("boot: ")]
 
 
-def test_board_in_its_rom_needs_a_port_and_a_rom_that_esptool_knows(tmp_path):
+def test_board_in_its_rom_needs_a_port_and_a_rom_that_esptool_knows(tmp_path, release):
     with pytest.raises(SluiceError, match="needs a serial port"):
         Board(tmp_path, "lamp", download=True)
     other = Board(tmp_path, "lamp", board="SIM_W800", link=tmp_path / "port", download=True)
