@@ -6,7 +6,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? 2 * n : 8
 READY := $(VENV)/.ready
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -23,9 +23,13 @@ setup: $(READY)  ## the Python environment, MicroPython, umqtt.simple and Mosqui
 demo: setup  ## a cloud, a board and two updates: a good one and one that rolls back
 	@$(BIN)/sluice demo
 
-test: setup  ## every test
+test: setup  ## every test, and what differs between releases of MicroPython on each of them
 	@$(BIN)/python -m host_tools.toolchain --all
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+test-all: setup  ## every test on every release of MicroPython: for the night
+	@$(BIN)/python -m host_tools.toolchain --all
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --micropython all
 
 flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pump [STATE=lab]
 	@test -n "$(PORT)" && test -n "$(THING)" || \
@@ -42,4 +46,4 @@ bench: setup  ## the measurements behind the README's numbers
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
-.PHONY: help setup demo test flash lint bench clean
+.PHONY: help setup demo test test-all flash lint bench clean

@@ -71,6 +71,10 @@ class Board:
         vfs.mount(vfs.VfsPosix("/"), HOST)
         vfs.mount(vfs.VfsLfs2(self.chip, progsize=32, readsize=32, lookahead=32), "/")
         _look_for_modules(lambda path: HOST + path if path[:1] == "/" else path)
+        try:  # as a board's start does: LittleFS 2.10 and later mends itself at a call that writes
+            os.remove("/.mend")
+        except OSError:
+            pass
         return self
 
     def __exit__(self, *error):

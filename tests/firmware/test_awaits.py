@@ -19,6 +19,8 @@ from ota.job import File, Job
 from ota.sources.http_range import HTTPRange
 from ota.sources.mqtt_stream import MQTTStream
 
+DIFFERS = True  # asyncio
+
 HEAP = "16m"
 SIZE = 40 * SECTOR + 100
 TURN = 8 * 512  # bytes taken from the link

@@ -4,6 +4,8 @@ from medium import Board, fill, read, write
 
 from ota.failures import note
 
+DIFFERS = True  # LittleFS
+
 HEAP = "1m"
 
 

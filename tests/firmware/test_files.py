@@ -18,6 +18,8 @@ from ota.journal import ACTIVATED, IDLE, Journal
 from ota.loading import there
 from ota.log import Log
 
+DIFFERS = True  # LittleFS
+
 HEAP = "3m"
 HOST = "http://files/"
 OLD = {"app.py": b"old app", "keep.txt": b"as it was"}

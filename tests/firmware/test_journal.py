@@ -9,6 +9,8 @@ from ota import journal
 from ota.job import Job
 from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, File, Journal
 
+DIFFERS = True  # LittleFS
+
 JOB = Job("AFR_OTA-1", 1, stamp=1_700_000_000)
 
 

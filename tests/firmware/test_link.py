@@ -15,6 +15,8 @@ from ota import log
 from ota.errors import Retry
 from ota.loading import plug_in
 
+DIFFERS = True  # asyncio
+
 HEAP = "1m"
 THING = "t" * 128
 JOB = "j" * 64

@@ -9,6 +9,8 @@ from ota.errors import Fail
 from ota.oneslot import OneSlot
 from ota.stagedimage import name
 
+DIFFERS = True  # LittleFS
+
 HEAP = "2m"
 SECTOR, PAGE, XIP = 4096, 256, 0x08000000
 APP, STAGE = 0xF000, 0x2F000  # areas of 32 sectors each

@@ -11,6 +11,8 @@ from ota.job import File, Job
 from ota.journal import ACTIVATED, DOWNLOADING, IDLE
 from ota.loading import there
 
+DIFFERS = True  # LittleFS
+
 HEAP = "2m"
 OLD = {"app.py": b"old app", "lib/pump/__init__.py": b"old pump", "keep.txt": b"as it was"}
 NEW = {"/app.py": b"new app", "/lib/pump/__init__.py": b"new pump", "/data/deep/map": b"m" * 9_000}

@@ -10,6 +10,8 @@ from ota import log, staging
 from ota.job import File, Job
 from ota.journal import ACTIVATED
 
+DIFFERS = True  # imports
+
 HEAP = "1m"
 
 

@@ -56,7 +56,7 @@ def missing(files, done):
 
 
 def lost(write):
-    """{cut: what is not to be seen after it} over every operation, with `write` after the mount."""
+    """{cut: what is not to be seen after it} at each operation, with `write` after the mount."""
     cut, done, found = 0, 0, {}
     while done < len(STEPS):
         chip, done = torn(cut)

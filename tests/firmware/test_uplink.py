@@ -9,6 +9,8 @@ from net.uplink import Uplink
 from ota import log
 from ota.errors import Retry
 
+DIFFERS = True  # asyncio
+
 
 class Board:
     """Wi-Fi, clock and link in one; `faults` are what the coming attempts end in, by place."""

@@ -73,7 +73,7 @@ def test_power_cut_three_times_goes_on_each_time(own_cloud, stage, spy):
     ears = spy(scene)
     job, had = half_way(scene)
     for more in (0, 200_000, 400_000):
-        soon(lambda more=more: any(n > had + more for n in progress(scene)), 40)
+        soon(lambda more=more: any(n > had + more for n in progress(scene)))
         scene.board.cut_power()
     went_on(scene, job, had)
     assert scene.had == sorted(scene.had)

@@ -21,7 +21,7 @@ from bench import stream as bench_stream
 from host_tools import diagram
 from host_tools.cli import COMMANDS, parser
 from host_tools.compile import FIRMWARE, ROOT
-from host_tools.toolchain import micropython
+from host_tools.toolchain import RELEASES, micropython
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -125,12 +125,22 @@ def test_page_with_commands_begins_with_the_installation(file):
 
 
 def test_make_targets_of_the_readme_exist_and_ci_runs_the_tests():
-    targets = set(re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
     wanted = set(
-        re.findall(r"^make ([a-z]+)\b", "\n".join([*shell(README), *inline()]), re.MULTILINE)
+        re.findall(r"^make ([a-z-]+)", "\n".join([*shell(README), *inline()]), re.MULTILINE)
     )
     assert {"demo", "test"} <= wanted <= targets
     assert "make test" in (ROOT / ".ci/run").read_text().splitlines()
+
+
+def test_releases_that_the_tests_run_on_are_those_of_the_toolchain():
+    suites = " and ".join(release.suite for release in RELEASES.values())
+    versions = " and ".join(release.version for release in RELEASES.values())
+    said = f"on MicroPython {versions}, of Debian {suites}"
+    assert said in " ".join(README.split())
+    page = (ROOT / "docs/testing.md").read_text()
+    stated = re.findall(r"^\| `(\S+)` \| (\S+) \| (\S+) \|", page, re.MULTILINE)
+    assert stated == [(name, one.version, one.suite) for name, one in RELEASES.items()]
 
 
 def test_make_flash_is_sluice_flash():
