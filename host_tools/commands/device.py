@@ -57,6 +57,12 @@ def run(args: argparse.Namespace) -> int:
             raise SluiceError(
                 f"{args.name} has an image already: deploy one of `sluice image make --app`"
             )
+
+    def show(line: str) -> None:
+        if len(board.lines) == 1:  # it is powered on: nothing was refused
+            _show(f"MicroPython {board.micropython}")
+        _show(line)
+
     board = Board(
         args.state,
         args.name,
@@ -69,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
         factory=factory,
         blank=args.blank,
         download=args.download,
-        on_line=_show,
+        on_line=show,
     )
 
     def end(*_: object) -> None:
@@ -79,7 +85,6 @@ def run(args: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    _show(f"MicroPython {board.micropython}")
     return board.run()
 
 

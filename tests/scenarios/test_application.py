@@ -119,7 +119,7 @@ def test_update_goes_on_when_the_hook_fails(cloud, stage, first):
 
 
 def test_update_cancelled_while_it_is_held_back_is_not_applied(cloud, stage):
-    scene = powered(stage, cloud, holding(60_000), hold_s=50)
+    scene = powered(stage, cloud, holding(60_000), hold_s=20)
     job = scene.deploy(image("1.1.0", SMALL))
     board = scene.board
     board.wait_for("hold the application holds the reset")

@@ -388,11 +388,13 @@ def test_command_for_an_unknown_thing_is_one_line(tmp_path: Path):
 
 
 def test_command_says_every_line_and_its_exit_code_is_the_boards(new_board, state: Path):
-    new_board("print('hello')\n").make()
+    board = new_board("print('hello')\n")
+    board.make()
     with run_command(state, "--cut-at", "1") as command:
         out, err = command.communicate(timeout=FUSE_S)
     assert (command.returncode, err) == (0, "")
     assert out.splitlines() == [
+        f"MicroPython {board.micropython}",
         "power: cut",
         "boot: ota_0 1.0.0 new-board",
         "hello",
