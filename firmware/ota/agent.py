@@ -19,7 +19,8 @@ log = Log("agent")
 class Agent:
     """What the states work with.
 
-    slots     running, inactive, target, plain, size, version, trial, check, activate, hide, confirm
+    slots     running, inactive, plain, target, size, version, trial, check, activate, hide and
+              confirm
     journal   ota.journal.Journal
     dialect   see ota.plugins
     reach     `await reach(start, deadline_ms)`: linked, and `start` done

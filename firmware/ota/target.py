@@ -1,4 +1,4 @@
-"""The other slot as an image is written to it: its first sector, the head, lies elsewhere at first.
+"""The other slot, as an image is written to it: the first sector, its head, lies elsewhere.
 
 A boot loader takes any image whose head stands in its place, as soon as otadata is lost or the
 image that runs is damaged. So the head waits in the last sector of the room until the image is
@@ -118,7 +118,7 @@ def erase(plain, sector):
 
 
 def hide(plain):
-    """Erase the head that stands in its place. Where flash fails, nobody can do more than say so."""
+    """Erase the head in its place. Where flash fails, nobody can do more than say so."""
     try:
         erase(plain, 0)
         log.i("no image in the other slot any more")

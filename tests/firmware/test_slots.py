@@ -64,7 +64,7 @@ class Part:
         return others[(others.index(self) + 1) % len(others)] if self in others else others[0]
 
     def readblocks(self, sector, buf, offset):
-        buf[:] = (self.data[sector] + bytes(256))[offset : offset + len(buf)]
+        buf[:] = (self.data[sector] + bytes(4096))[offset : offset + len(buf)]
 
     def writeblocks(self, sector, buf, offset=None):
         if offset == 0:

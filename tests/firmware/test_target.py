@@ -263,7 +263,7 @@ def test_proven_image_is_there_whole_or_not_at_all_wherever_the_release_is_cut()
         cut_anywhere(number, begin, release, judge)
 
 
-# -- ota.update and ota.image over it --------------------------------------------------------------
+# -- ota.update and ota.image over it -----------------------------------------------------------
 
 
 class Cell:

@@ -40,8 +40,8 @@ def first(journal, slots):
 
 
 def _left(journal):
-    """Whether an image was proven that does not run: its trial failed, the boot loader did not take
-    it, or the power failed before it was to. Not one that ran before: that is `home`'s."""
+    """Whether an image was proven that does not run: its trial failed, the boot loader did not
+    take it, or the power failed before it was to. Not one that ran before: then `home` is set."""
     proven = journal.phase in (DOWNLOADING, ACTIVATED) and journal["next"]
     return proven and not journal["home"]
 
