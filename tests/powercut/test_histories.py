@@ -9,7 +9,7 @@ from histories import STORIES, History, Story, history, theatre
 from host_tools.device.supervisor import Board
 
 SEED = 9
-COUNT = 3  # of each story that the sweeps beside this file do not play
+COUNT = 2  # of each story that the sweeps beside this file do not play
 
 
 @pytest.mark.timeout(240)
