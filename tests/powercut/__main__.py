@@ -24,6 +24,8 @@ sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "scenarios"), str(TES
 from histories import STORIES, History, Story, history, theatre  # noqa: E402
 from stage import Cloud  # noqa: E402
 
+from host_tools import toolchain  # noqa: E402
+
 PIECE = 12  # histories that a worker plays before it tells: each costs an update beforehand
 _clouds: list[Cloud] = []  # of this process: the worker's own
 
@@ -41,13 +43,14 @@ def main(words: list[str] | None = None) -> int:
     """Play them all; the exit code."""
     args = _parser().parse_args(words)
     if args.micropython:
-        os.environ["SLUICE_MICROPYTHON"] = args.micropython
+        os.environ[toolchain.ASKED] = args.micropython
+    version = toolchain.version_of(toolchain.micropython("i386"))
     chosen = [
         story
         for story in STORIES
         if args.board in (None, story.board) and args.story in (None, story.name)
     ]
-    print(f"seed {args.seed}, MicroPython {args.micropython or 'as the toolchain has it'}")
+    print(f"seed {args.seed}, MicroPython {version}", flush=True)
     with tempfile.TemporaryDirectory(prefix="powercut-") as folder:
         rows = _played(chosen, args, Path(folder))
     _show(rows)

@@ -5,14 +5,15 @@ from itertools import count
 import pytest
 from damage import forged, losses
 from histories import STORIES, History, Story, history, theatre
+from patience import LONG_S
 
 from host_tools.device.supervisor import Board
 
 SEED = 9
+pytestmark = pytest.mark.timeout(LONG_S)
 COUNT = 2  # of each story that the sweeps beside this file do not play
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize(
     "story", STORIES[2:5] + STORIES[7:], ids=lambda story: f"{story.board}-{story.name}"
 )
