@@ -36,6 +36,9 @@ flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pum
 		{ echo "say which port and thing: make flash PORT=/dev/ttyUSB0 THING=pump" >&2; exit 1; }
 	@$(BIN)/sluice flash --port $(PORT) --thing $(THING) --state $(STATE) $(FLAGS)
 
+powercut: setup  ## the power cut at every operation of every story: make powercut [POWERCUT="--stride 4"]
+	@$(BIN)/python tests/powercut $(POWERCUT)
+
 lint: setup  ## ruff, and nothing else
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -46,4 +49,4 @@ bench: setup  ## the measurements behind the README's numbers
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
-.PHONY: help setup demo test test-all flash lint bench clean
+.PHONY: help setup demo test test-all powercut flash lint bench clean

@@ -142,7 +142,7 @@ def _held(here, journal):
         sectors = sum(bin(byte).count("1") for byte in journal.written)
         return "a download under way, %d KiB so far" % (sectors * 4)
     head = bytearray(80)
-    here.target.readblocks(0, head, 0)
+    here.plain.readblocks(0, head, 0)
     version = plug_in(here.image, "version_in")(head)
     if version is None:
         return "holds no image"

@@ -19,7 +19,8 @@ log = Log("agent")
 class Agent:
     """What the states work with.
 
-    slots     running, inactive, target, size, version, trial, check, activate, confirm
+    slots     running, inactive, plain, target, size, version, trial, check, activate, hide and
+              confirm
     journal   ota.journal.Journal
     dialect   see ota.plugins
     reach     `await reach(start, deadline_ms)`: linked, and `start` done
@@ -113,7 +114,7 @@ class Agent:
     def drop(self):
         """Let go of the update, and of the code it needed."""
         self.update = None
-        let_go("ota.update", "ota.image")
+        let_go("ota.update", "ota.image", "ota.target")
 
     def owed(self):
         """The job that the journal is about."""

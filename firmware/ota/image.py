@@ -7,7 +7,8 @@ sector the one with the image's head comes first, so that `check` sees it before
 
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
 sectors is written sector by sector as it arrives and counts at its end; a smaller block waits in
-the sector buffer and is programmed at its offset, in a sector erased at its first block.
+the sector buffer and is programmed at its offset, in a sector erased at its first block. Programs
+begin and end with multiples of 16 bytes, as flash encryption wants it; the last one is padded.
 
 memory   4,096 B of sector buffer and one bit a piece: 48 B for 1.5 MiB of sectors, 768 B at
          blocks of 256 B
@@ -19,6 +20,7 @@ from ota.errors import Fail
 
 SECTOR = const(4096)  # bytes, the erase unit of SPI NOR flash
 HEAD = const(80)  # bytes of the image's beginning that `check` is shown
+_LINE = const(16)  # bytes that a slot with flash encryption is programmed in multiples of
 _ERASE = const(6)  # ioctl of MicroPython's block devices
 
 
@@ -163,6 +165,9 @@ class Image:
         if fresh:
             self._flash(self._slot.ioctl, _ERASE, sector)
         stop = start + self._at - self._offset
+        while stop % _LINE:  # the image's last bytes: what follows them is programmed no more
+            self._buffer[stop] = 0xFF
+            stop += 1
         self._flash(self._slot.writeblocks, sector, self._view[start:stop], start)
 
     def _look(self):

@@ -3,9 +3,9 @@
 An image is staged; at the next start the boot loader copies it over the one that runs. So there is
 no trial and no way back: what is known after the reset is which image's header the slot has.
 
-A header at the start of the staging area is all that the boot loader needs to take an image. So
-the image's first sector waits in another place until all the rest is there and proven. The last
-sector is the boot loader's own; it is erased, as the vendor's SDK erases it, before it is to look.
+A header at the start of the staging area is all that the boot loader needs to take an image: see
+ota.target. The area's last sector is the boot loader's own. It is erased, as the vendor's SDK
+erases it, before the boot loader is to look.
 
 flash    part_find, flash_read, flash_write, flash_erase, kv_get, kv_set: see boards/W800/README.md
 source   WinnerMicro wm_iot_sdk: partition table, ota
@@ -29,6 +29,7 @@ class OneSlot:
     """What ota.slots.Slots is on boards with two slots.
 
     running  names the image that runs, by its version and checksum
+    plain    the staging area, as it lies in flash
     raises   Fail("no staging area") when the partition table has none
     """
 
@@ -42,8 +43,9 @@ class OneSlot:
         except OSError:
             raise Fail("no staging area")
         self._places = (app, start)
-        self.size = min(room - _SECTOR, size - _RESERVED * _SECTOR)
-        self.target = Area(flash, start, size)
+        self._room = size - _RESERVED * _SECTOR
+        self.size = min(room - _SECTOR, self._room)
+        self.plain = Area(flash, start, size)
         self.inactive = "app_ota"
         head = bytearray(_HEADER)
         flash.flash_read(app, head)
@@ -59,16 +61,26 @@ class OneSlot:
 
     def next(self):
         """What `running` will be once the staged image runs. Raises Fail unless it is whole."""
-        name = plug_in("ota.stagedimage", "whole")(self.target, self.size)
+        name = plug_in("ota.stagedimage", "whole")(self.target(), self.size)
         let_go("ota.stagedimage")
         return name
 
-    def activate(self):
+    def target(self):
+        """The staging area, as an image is written to it: a new ota.target.Target."""
+        return plug_in("ota.target", "Target")(self.plain, self._room)
+
+    def activate(self, new=True):
         """Let the boot loader see what is staged. Raises Fail("flash", errno)."""
         try:
-            self.target.release()
+            self.plain.ioctl(_ERASE, self._room // _SECTOR + 1)
+            self.target().release()
         except OSError as error:
             raise Fail("flash", *error.args[:1])
+
+    def hide(self):
+        """What is staged is not to be taken: the boot loader did not, or was not to see it yet."""
+        plug_in("ota.target", "hide")(self.plain)
+        let_go("ota.target")
 
     def confirm(self):
         """Nothing to end."""
@@ -89,7 +101,7 @@ class Cell:
 
 
 class Area:
-    """The staging area as a block device of 4,096 B sectors, the first of which lies elsewhere.
+    """The staging area as it lies in flash: a block device of 4,096 B sectors.
 
     A program begins with a page, in bytes that are erased: so none is programmed twice.
     """
@@ -97,67 +109,39 @@ class Area:
     def __init__(self, flash, start, size):
         self._flash = flash
         self._start = start
-        self._size = size - _RESERVED * _SECTOR
-        self._hidden = False  # the boot loader sees no image here
+        self._size = size
 
     def readblocks(self, sector, buf, offset=0):
-        """Fill `buf`."""
-        self._each(self._flash.flash_read, sector * _SECTOR + offset, buf)
+        """Fill `buf`. Raises OSError(EINVAL) past the end, as the others do."""
+        self._flash.flash_read(self._place(sector, offset, len(buf)), buf)
 
     def writeblocks(self, sector, buf, offset=None):
-        """Without `offset` erase, then program; with it only program."""
+        """Without `offset` erase the sector, then program; with it only program.
+
+        raises   OSError(EINVAL) for a program inside a page, OSError(EIO) for one in bytes that
+                 are not erased
+        """
+        place = self._place(sector, offset or 0, len(buf))
+        if place % _PAGE:
+            raise OSError(_EINVAL)
         if offset is None:
-            for at in range(0, len(buf), _SECTOR):
-                self._erase(sector + at // _SECTOR)
-        self._each(self._program, sector * _SECTOR + (offset or 0), buf)
+            self._flash.flash_erase(place, _SECTOR)
+        elif not self._blank(place, len(buf)):
+            raise OSError(_EIO)
+        self._flash.flash_write(place, buf)
 
     def ioctl(self, operation, sector):
         """Erases only."""
         if operation != _ERASE:
             return None
-        self._erase(sector)
+        self._flash.flash_erase(self._place(sector, 0, _SECTOR), _SECTOR)
         return 0
 
-    def release(self):
-        """Put the first sector in its place, and of that the page with the header last."""
-        flash, start, waiting = self._flash, self._start, self._start + self._size
-        flash.flash_erase(waiting + _SECTOR, _SECTOR)
-        flash.flash_erase(start, _SECTOR)
-        self._hidden = False
-        page = bytearray(_PAGE)
-        for at in range(_SECTOR - _PAGE, -1, -_PAGE):
-            flash.flash_read(waiting + at, page)
-            flash.flash_write(start + at, page)
-
-    def _place(self, at):
-        return at + (self._size if at < _SECTOR else 0) + self._start
-
-    def _each(self, operation, at, buf):
-        """Do it sector by sector. Raises OSError(EINVAL) past the end."""
-        view = memoryview(buf)
-        if at < 0 or at + len(view) > self._size:
+    def _place(self, sector, offset, length):
+        at = sector * _SECTOR + offset
+        if at < 0 or at + length > self._size:
             raise OSError(_EINVAL)
-        while view:
-            part = view[: _SECTOR - at % _SECTOR]
-            operation(self._place(at), part)
-            view = view[len(part) :]
-            at += len(part)
-
-    def _erase(self, sector):
-        if not 0 <= sector * _SECTOR < self._size:
-            raise OSError(_EINVAL)
-        if not self._hidden:  # what was staged before goes first, or it would be taken in part
-            if not self._blank(self._start, _HEADER):
-                self._flash.flash_erase(self._start, _SECTOR)
-            self._hidden = True
-        self._flash.flash_erase(self._place(sector * _SECTOR), _SECTOR)
-
-    def _program(self, place, data):
-        if place % _PAGE:
-            raise OSError(_EINVAL)
-        if not self._hidden or not self._blank(place, len(data)):
-            raise OSError(_EIO)
-        self._flash.flash_write(place, data)
+        return self._start + at
 
     def _blank(self, place, length):
         piece = bytearray(_HEADER)

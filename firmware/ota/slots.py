@@ -3,8 +3,12 @@
 source   MicroPython: ports/esp32/esp32_partition.c
 """
 
+from micropython import const
+
 from ota.errors import Fail
 from ota.loading import let_go, plug_in
+
+_SECTOR = const(4096)  # bytes
 
 
 class Slots:
@@ -12,7 +16,8 @@ class Slots:
 
     partition  the class esp32.Partition
     running    label of the slot that runs; `version` of its image, "" when it has none
-    target     the slot that an image may be written to; `inactive` is its label, `size` its bytes
+    plain      the other slot, as it lies in flash; `inactive` is its label
+    size       bytes that an image for it may have: its last sector is where the head waits
     trial      True when the running image is booted but not yet confirmed, else False; a board
                whose boot loader takes nothing back has None
     image      the module that knows such images, with `version_in(head)`
@@ -24,11 +29,12 @@ class Slots:
     def __init__(self, partition):
         self._here = here = partition(partition.RUNNING)
         try:
-            self.target = here.get_next_update()
+            self.plain = here.get_next_update()
         except OSError:
             raise Fail("no second slot")
         self.running = here.info()[4]
-        self.size, self.inactive = self.target.info()[3:5]
+        room, self.inactive = self.plain.info()[3:5]
+        self.size = room - _SECTOR
         if self.inactive == self.running:
             raise Fail("no second slot")
         head = bytearray(80)
@@ -47,18 +53,35 @@ class Slots:
         let_go("ota.appimage")
         return version
 
-    def activate(self):
+    def target(self):
+        """The other slot, as an image is written to it and proven: a new ota.target.Target."""
+        return plug_in("ota.target", "Target")(self.plain, self.size)
+
+    def activate(self, new=False):
         """Let the boot loader try the other slot at the next reset.
 
-        raises   Fail("image refused by the boot loader", number); Fail on trial, as set_boot does
-                 not mind one, and what would be gone back to would be what failed
+        new      its image was written and proven: the head waits, and is put in its place first
+        raises   Fail("image refused by the boot loader", number); Fail("flash", errno); Fail on
+                 trial, as set_boot does not mind one, and what would be gone back to would be what
+                 failed
         """
         if self.trial:
             raise Fail("the image that runs is on trial")
+        reason = "flash"
         try:
-            self.target.set_boot()
+            if new:
+                self.target().release()
+            reason = "image refused by the boot loader"
+            self.plain.set_boot()
         except OSError as error:
-            raise Fail("image refused by the boot loader", *error.args[:1])
+            raise Fail(reason, *error.args[:1])
+
+    def hide(self):
+        """The image in the other slot is not to boot: it failed, or was left before it was tried.
+        On trial it stays, as it is what this board goes back to."""
+        if not self.trial:
+            plug_in("ota.target", "hide")(self.plain)
+            let_go("ota.target")
 
     def confirm(self):
         """End the trial: the running image stays. Cheap when there is no trial."""

@@ -9,7 +9,7 @@ from binascii import hexlify
 
 from micropython import const
 
-from ota.errors import Refuse
+from ota.errors import Fail, Refuse
 from ota.image import Image
 from ota.loading import let_go, plug_in
 from ota.log import Log
@@ -56,13 +56,22 @@ class Update:
             self.drop()
         if self._image is None:
             gc.collect()
-            block = self._settings["block"]
-            self._image = Image(
-                slots.target, self._file.size, block, self.check, journal.written, self._buffer
-            )
+            self._image = self._begin(slots.target())
         self._noted = self._image.received
         log.i("open", self._file.size, "has", self._noted, "into", slots.inactive)
         return self._image
+
+    def _begin(self, target):
+        """The image, with what an earlier start left of it; that has no head from now on, whoever
+        wrote it. Raises Fail("flash", errno)."""
+        words = self._settings["block"], self.check, self._journal.written, self._buffer
+        image = Image(target, self._file.size, *words)
+        try:
+            if image.received:
+                target.hide()
+        except OSError as error:
+            raise Fail("flash", *error.args[:1])
+        return image
 
     def drop(self):
         """Let go of the image's memory."""

@@ -41,11 +41,16 @@ class Meter:
         at = norflash.METER_HEAD + pages + 2 * (offset // norflash.SECTOR)
         return struct.unpack_from("<H", self._memory, at)[0]
 
-    def cut_after(self, operations: int, part: str = "nothing") -> None:
-        """Cut the power at the `operations`-th operation from now; `part` is one of PARTS."""
+    def cut_after(self, operations: int, part: str | int = "nothing") -> None:
+        """Cut the power at the `operations`-th operation from now.
+
+        part   how much of it is done: one of PARTS, or so many of its first bytes; of its last
+               ones where the number is negative
+        """
         if operations < 1:
             raise ValueError("the fuse counts from 1")
-        self._put(norflash.CUT_PART, PARTS[part])
+        torn = norflash.TORN + 2 * abs(part) + (part < 0) if isinstance(part, int) else 0
+        self._put(norflash.CUT_PART, torn or PARTS[part])
         self._put(norflash.CUT_AT, self.operations + operations)
 
     def disarm(self) -> None:

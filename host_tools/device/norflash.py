@@ -3,13 +3,14 @@
 Runs on this Python (over an `mmap`) and on the simulated device (over the same file, mapped), so
 what either does is in the file at once and outlives a SIGKILL. An operation is one sector erased,
 or one program of bytes within one sector. The fuse cuts the power at the n-th operation, before
-it, half-way through it, or right after it.
+it, half-way through it, after any number of its bytes, or right after it.
 
 The meter, little endian, lies in a file of its own that the supervisor maps too:
 
     0      u32  operations so far
     4      u32  the operation at which the power is cut; 0 is never
-    8      u32  how much of that operation is done: NOTHING, FRONT, BACK (a half) or WHOLE
+    8      u32  how much of that operation is done: NOTHING, FRONT, BACK (a half) or WHOLE; from
+                TORN on its first or its last bytes: TORN + 2 x bytes, and 1 more for the last
     12     u32  lossy programs: bytes that needed a 1 where flash held a 0
     16     u32  the watchdog's timeout in ms; 0 when it is not armed
     64     u8   programs of each 256-byte page since its last erase, at most 255
@@ -23,7 +24,7 @@ PAGE = 256  # bytes, the program unit; a longer program is several pages
 METER_HEAD = 64  # bytes before the counters of wear
 
 OPERATIONS, CUT_AT, CUT_PART, LOSSY, WATCHDOG_MS = 0, 4, 8, 12, 16  # offsets in the meter
-NOTHING, FRONT, BACK, WHOLE = 0, 1, 2, 3
+NOTHING, FRONT, BACK, WHOLE, TORN = 0, 1, 2, 3, 4
 
 _BLANK = b"\xff" * PAGE
 
@@ -77,7 +78,8 @@ class NORFlash:
     def _erase_sector(self, sector):
         first, end, last = self._begin(SECTOR)
         for at in range(sector + first, sector + end, PAGE):
-            self._memory[at : at + PAGE] = _BLANK
+            stop = min(at + PAGE, sector + end)
+            self._memory[at:stop] = _BLANK[: stop - at]
             self._meter[METER_HEAD + at // PAGE] = 0
         worn = METER_HEAD + len(self._memory) // PAGE + 2 * (sector // SECTOR)
         erases = struct.unpack_from("<H", self._meter, worn)[0]
@@ -117,8 +119,11 @@ class NORFlash:
         self._put(OPERATIONS, count)
         if count != self._get(CUT_AT):
             return 0, size, False
-        half = size // 2
         part = self._get(CUT_PART)
+        if part >= TORN:
+            done = min((part - TORN) // 2, size)
+            return (size - done, size, True) if part & 1 else (0, done, True)
+        half = size // 2
         first = half if part == BACK else 0
         end = 0 if part == NOTHING else half if part == FRONT else size
         return first, end, True

@@ -30,13 +30,14 @@ _SUBTYPES = {
 
 @dataclass(frozen=True)
 class Partition:
-    """One row; offset and size in bytes."""
+    """One row; offset and size in bytes. What is encrypted takes only lines of 16 bytes."""
 
     label: str
     type: int
     subtype: int
     offset: int
     size: int
+    encrypted: bool = False
 
 
 @dataclass(frozen=True)
@@ -93,9 +94,11 @@ def read_csv(path: Path) -> Table:
 
 def _row(fields: list[str]) -> Partition:
     kind = _TYPES[fields[1]]
-    return Partition(
-        fields[0], kind, _SUBTYPES[kind][fields[2]], _bytes(fields[3]), _bytes(fields[4])
-    )
+    subtype, offset, size = _SUBTYPES[kind][fields[2]], _bytes(fields[3]), _bytes(fields[4])
+    flags = set(fields[5].split(":")) - {""} if len(fields) > 5 else set()
+    if flags - {"encrypted"}:
+        raise ValueError("flags")
+    return Partition(fields[0], kind, subtype, offset, size, bool(flags))
 
 
 def _bytes(text: str) -> int:
@@ -123,7 +126,8 @@ def pack(table: Table) -> bytes:
     rows = b"".join(
         struct.pack(
             "<HBBII16sI",
-            *(_MAGIC, row.type, row.subtype, row.offset, row.size, row.label.encode(), 0),
+            *(_MAGIC, row.type, row.subtype, row.offset, row.size, row.label.encode()),
+            row.encrypted,
         )
         for row in table.rows
     )
@@ -142,10 +146,13 @@ def read_flash(flash: NORFlash) -> Table:
     flash.read(TABLE, memoryview(raw))
     rows = []
     for at in range(0, TABLE_SIZE, 32):
-        magic, kind, subtype, offset, size, label, _ = struct.unpack_from("<HBBII16sI", raw, at)
+        magic, kind, subtype, offset, size, label, flags = struct.unpack_from(
+            "<HBBII16sI", raw, at
+        )
         if magic != _MAGIC:
             break
-        rows.append(Partition(label.rstrip(b"\0").decode(), kind, subtype, offset, size))
+        name = label.rstrip(b"\0").decode()
+        rows.append(Partition(name, kind, subtype, offset, size, bool(flags & 1)))
     if not rows:
         raise SluiceError("the flash holds no partition table")
     return Table(tuple(rows))

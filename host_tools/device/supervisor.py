@@ -20,7 +20,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from host_tools import toolchain
@@ -55,6 +55,8 @@ class Board(Hardware):
     heap     MicroPython's heap, as -X heapsize takes it
     cut_at   cut the power at that flash operation, counted from start(); cut_part says how far
              the operation gets: nothing, front, back (its halves), whole
+    cuts     more of these, (operation, part): one for each power-on after that, counted from it;
+             a part may be a number of bytes, too: see Meter.cut_after
     on_line  called with every line, from the board's own thread
     link     where to put the symlink of a pty that mpremote can open
     frozen   run the image's modules in place, as a board does that has them frozen into its
@@ -79,6 +81,7 @@ class Board(Hardware):
         frozen: bool = False,
         blank: bool = False,
         download: bool = False,
+        cuts: Iterable[tuple[int, str | int]] = (),
     ):
         super().__init__(state, name, board, factory, blank)
         if download and not link:
@@ -93,7 +96,7 @@ class Board(Hardware):
         self.exit_code: int | None = None
         self.failure: SluiceError | None = None
         self._output = Output(on_line)
-        self._cut = (cut_at, cut_part)
+        self._cuts = ([(cut_at, cut_part)] if cut_at else []) + list(cuts)
         self._thread: threading.Thread | None = None
         self._process: Process | None = None
         self._pulled = False
@@ -132,7 +135,7 @@ class Board(Hardware):
             self._process.kill()
             time.sleep(0.005)
 
-    def cut_after(self, operations: int, part: str = "nothing") -> None:
+    def cut_after(self, operations: int, part: str | int = "nothing") -> None:
         """Have the fuse blow at that flash operation from now."""
         self.meter.cut_after(operations, part)
 
@@ -202,11 +205,8 @@ class Board(Hardware):
             self._process = Process(self._output, terminal, self._arch)
             self._pulled = self._to_raw = False
             self.exit_code = self.failure = None
-            self.meter.disarm()
             self._counted_from = self.meter.operations
-            if self._cut[0] is not None:
-                self.cut_after(self._cut[0], self._cut[1])
-                self._cut = (None, "nothing")
+            self._power_returns()
         return terminal
 
     def _live(self, terminal: Terminal | None) -> None:
@@ -292,8 +292,14 @@ class Board(Hardware):
         said, cause = RESETS[code]
         self._output.say(said)
         if cause == POWER_ON:
-            self.meter.disarm()
+            self._power_returns()
         return cause
+
+    def _power_returns(self) -> None:
+        """A new fuse, if there is one left to blow, and no watchdog."""
+        self.meter.disarm()
+        if self._cuts:
+            self.cut_after(*self._cuts.pop(0))
 
 
 def _unpack(modules: dict[str, bytes], folder: Path) -> None:

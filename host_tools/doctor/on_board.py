@@ -79,8 +79,8 @@ def slots():
 
     here = board.slots()
     head = bytearray(80)
-    here.target.readblocks(0, head, 0)
-    here.target.readblocks(here.size // SECTOR - 1, room)
+    here.plain.readblocks(0, head, 0)
+    here.plain.readblocks(here.size // SECTOR - 1, room)
     return {
         "board": board.NAME,
         "running": here.running,
@@ -277,13 +277,13 @@ def flash_speed():
     erase = program = read = 0
     for _ in range(ROUNDS):
         begin = time.ticks_us()
-        here.target.ioctl(6, number)
+        here.plain.ioctl(6, number)
         erased = time.ticks_us()
-        here.target.writeblocks(number, room, 0)
+        here.plain.writeblocks(number, room, 0)
         programmed = time.ticks_us()
-        here.target.readblocks(number, room)
+        here.plain.readblocks(number, room)
         erase += time.ticks_diff(erased, begin)
         program += time.ticks_diff(programmed, erased)
         read += time.ticks_diff(time.ticks_us(), programmed)
-    here.target.ioctl(6, number)
+    here.plain.ioctl(6, number)
     return {"erase_us": erase // ROUNDS, "write_us": program // ROUNDS, "read_us": read // ROUNDS}

@@ -42,7 +42,7 @@ def slots():
     assert found.running and found.inactive and found.running != found.inactive
     assert found.version == "1.0.0"
     assert found.trial in (False, None)
-    target, last = found.target, found.size // 4096 - 1
+    target, last = found.target(), found.size // 4096 - 1
     assert found.size % 4096 == 0
     for sector in (0, last):
         target.writeblocks(sector, bytes(4096))

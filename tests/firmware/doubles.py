@@ -63,6 +63,8 @@ class Flash:
         buf[:] = self.data[at : at + len(buf)]
 
     def ioctl(self, operation, sector):
+        if operation == 4:
+            return len(self.erases)
         assert operation == 6
         if self.broken:
             return -22

@@ -17,6 +17,7 @@ from ota.journal import (
     Journal,
 )
 from ota.table import BOOT, TRANSITIONS
+from ota.target import Target, hide
 from ota.update import Update
 
 HEAP = "2m"
@@ -70,25 +71,39 @@ class Slots:
         return self.inactive
 
     def __init__(self):
-        self.flash = {"ota_0": Flash(32), "ota_1": Flash(32)}
+        self.flash = {"ota_0": Flash(33), "ota_1": Flash(33)}
         self.running, self.inactive, self.version = "ota_0", "ota_1", "1.0.0"
         self.size = 32 * SECTOR
         self.trial = False
         self.chosen = self.refuses = None
 
     @property
-    def target(self):
+    def plain(self):
         return self.flash[self.inactive]
+
+    def target(self):
+        return Target(self.plain, self.size)
+
+    def headed(self, label):
+        """Whether a boot loader would find an image there."""
+        return self.flash[label].data[0] != 0xFF
 
     def check(self, head, size):
         if head[0] == 0xFF:
             raise Fail("not an app image")
         return "2.0.0"
 
-    def activate(self):
+    def activate(self, new=False):
+        if new:
+            self.target().release()
         if self.refuses:
             raise Fail(self.refuses)
+        assert self.headed(self.inactive)
         self.chosen = self.inactive
+
+    def hide(self):
+        assert not self.trial, "it is the way back"
+        hide(self.plain)
 
     def confirm(self):
         self.trial = False
@@ -373,10 +388,13 @@ def test_booting_confirmed_before_it_was_noted_reports_success():
 
 def test_booting_a_trial_whose_activation_was_not_noted_reports_success():
     world = World(job())
-    world.slots.activate = lambda: (
-        setattr(world.slots, "chosen", "ota_1"),
-        setattr(Cell, "cuts", 0),
-    )
+    activate = world.slots.activate
+
+    def activated(new):
+        activate(new)
+        Cell.cuts = 0
+
+    world.slots.activate = activated
     assert world.boot() == "Cut"
     assert Journal(world.cells)["next"]
     assert world.boot() == "Waits"
@@ -417,9 +435,9 @@ def test_update_whose_power_fails_around_its_activation_succeeds_without_a_secon
         world = World(job(), slots=Staged())
         activate = world.slots.activate
 
-        def cut():
+        def cut(new):
             if activated:
-                activate()
+                activate(new)
             raise Cut
 
         world.slots.activate = cut
@@ -555,7 +573,7 @@ def test_refused_job_is_rejected_while_queued_and_failed_once_started():
             assert world.boot() == "Waits"
             assert world.walked()[-2:] == [("ACCEPTING", "refused"), ("REPORTING", "reported")]
             assert world.reports == [("j1", step, reason)]
-            assert not world.fetched and not any(world.slots.target.erases)
+            assert not world.fetched and not any(world.slots.plain.erases)
 
 
 def test_refused_unsigned_image_and_one_that_nothing_can_check():
@@ -771,7 +789,8 @@ def test_download_with_the_link_lost_goes_on_where_it_was():
     world.watches = [None] * 9 + [Retry("the broker closed the connection")]
     assert world.boot() == "Reset"
     assert world.fetched == list(range(24))
-    assert max(world.slots.target.erases) == 1 and world.closed == 2
+    erases = world.slots.plain.erases
+    assert (erases[0], max(erases[1:]), world.closed) == (2, 1, 2)  # the head's place twice
 
 
 def test_download_cut_by_power_goes_on_at_its_last_checkpoint():
@@ -866,7 +885,7 @@ def test_download_of_a_wrong_image_fails_before_it_is_written():
     world = World(job(), data=bytearray(b"\xff" * SIZE))
     world.boot()
     assert world.reports == [("j1", "failed", "not an app image")]
-    assert not any(world.slots.target.erases) and not world.fetched
+    assert not any(world.slots.plain.erases) and not world.fetched
 
 
 def test_download_of_the_running_or_an_older_version_fails_before_it_is_written():
@@ -875,7 +894,7 @@ def test_download_of_the_running_or_an_older_version_fails_before_it_is_written(
         world.slots.version = running
         world.boot()
         assert world.reports == [("j1", "failed", reason)]
-        assert not any(world.slots.target.erases)
+        assert not any(world.slots.plain.erases)
 
 
 # -- verifying and activating --------------------------------------------------------------------
@@ -890,7 +909,7 @@ def test_verifying_reads_the_flash_back():
 
 
 async def spoil(world):
-    world.slots.target.data[0] = 0xFF
+    world.slots.plain.data[32 * SECTOR] = 0xFF  # where the head waits
 
 
 def test_verifying_a_signature_that_no_signer_made_fails():
@@ -906,7 +925,7 @@ def test_signature_that_is_no_base64_is_refused_before_a_byte_is_fetched():
     world = World(job(document=signed), settings={"signers": ["/gone.pem"]})
     world.boot()
     assert world.reports[0][1:] == ("rejected", "signature: bad base64 length 1")
-    assert not any(world.slots.target.erases)
+    assert not any(world.slots.plain.erases)
 
 
 def test_activating_refused_by_the_boot_loader_fails():
@@ -930,6 +949,131 @@ def test_activating_with_the_link_lost_comes_back_to_it_without_a_download():
     world.faults["applying"] = [Retry("no answer")]
     assert world.boot() == "Reset"
     assert world.fetched == list(range(24)) and world.slots.chosen == "ota_1"
+
+
+# -- which slot has a head: ota.target ------------------------------------------------------------
+
+
+def heads(world):
+    return [label for label in ("ota_0", "ota_1") if world.slots.headed(label)]
+
+
+def test_heads_of_both_slots_stay_after_an_update_and_on_trial():
+    world = updated()
+    assert heads(world) == ["ota_0", "ota_1"]
+    world.slots.boot()
+    assert world.slots.trial
+    world.slots.chosen = "ota_1"  # the boot that follows is that of the trial, once more
+    world.slots.running, world.slots.inactive = "ota_0", "ota_1"
+    world.slots.trial = False
+    assert world.boot() == "Waits" and world.slots.running == "ota_1"
+    assert heads(world) == ["ota_0", "ota_1"]
+    assert world.boot() == "Waits" and heads(world) == ["ota_0", "ota_1"]
+
+
+def test_head_of_an_image_that_was_not_proven_is_never_there():
+    signed = order(**{"sig-sha256-ecdsa": "AAAA"})
+    world = World(job(document=signed), settings={"signers": ["/gone.pem"]})
+    world.boot()
+    assert world.reports[-1][1] == "failed" and heads(world) == ["ota_0"]
+    world = World(job())
+    world.watches = [None] * 20 + [Cut()]
+    assert world.boot() == "Cut" and heads(world) == ["ota_0"]
+    world.jobs = [job(queued=False)]
+    world.watches = [Gone("CANCELED")]
+    assert world.boot() == "Waits" and heads(world) == ["ota_0"]
+
+
+def test_head_of_an_image_that_the_boot_loader_refuses_is_erased():
+    world = World(job())
+    world.slots.refuses = "image refused by the boot loader"
+    assert world.boot() == "Waits"
+    assert heads(world) == ["ota_0"]
+
+
+def test_head_is_erased_where_the_activation_cannot_be_noted():
+    for fault in (OSError(28), MemoryError()):
+        world, slots = World(job(), job(queued=False)), Slots()
+        world.slots, activate = slots, slots.activate
+
+        def activated(new, slots=slots, fault=fault, activate=activate):
+            activate(new)
+            slots.activate, slots.chosen = activate, None
+            Cell.cuts, Cell.fault = 0, fault
+
+        slots.activate = activated
+        end = world.boot()
+        if isinstance(fault, OSError):
+            assert (
+                end == "Waits" and world.reports[-1][1] == "failed" and heads(world) == ["ota_0"]
+            )
+        else:  # a hiccup: it is proven once more, and activated
+            assert end == "Reset" and heads(world) == ["ota_0", "ota_1"]
+
+
+def test_head_of_an_image_that_failed_its_trial_is_erased_at_the_next_start():
+    world = updated()
+    world.verdicts = [False]
+    assert world.boot() == "Reset"  # sick
+    assert heads(world) == [
+        "ota_0",
+        "ota_1",
+    ]  # from the one slot it runs, the other is the way back
+    assert world.boot() == "Waits" and world.slots.running == "ota_0"
+    assert heads(world) == ["ota_0"]
+    assert world.reports[-1] == ("j1", "failed", "rolled back: self-test failed")
+
+
+def test_head_is_gone_before_the_failure_is_owed_wherever_the_power_fails():
+    world = updated()
+    world.slots.boot()
+    Cell.cuts = 0  # the boot loader went back; the first save then is what is owed
+    assert world.boot() == "Cut"
+    assert Journal(world.cells).phase == ACTIVATED and heads(world) == ["ota_0"]
+    assert world.boot() == "Waits" and world.reports[-1][1] == "failed"
+    assert heads(world) == ["ota_0"]
+
+
+def left_with_a_head():
+    """A world whose power failed when the head was in place and nobody was to boot it yet."""
+    world = World(job())
+    activate = world.slots.activate
+
+    def cut(new):
+        world.slots.target().release()
+        raise Cut
+
+    world.slots.activate = cut
+    assert world.boot() == "Cut" and heads(world) == ["ota_0", "ota_1"]
+    world.slots.activate = activate
+    world.fetched.clear()
+    return world
+
+
+def test_head_that_a_cut_left_is_erased_at_the_next_start_and_the_job_goes_on():
+    world = left_with_a_head()
+    world.links = [Waits()]
+    assert world.boot() == "Waits" and heads(world) == ["ota_0"]
+    world.jobs = [job(queued=False)]
+    assert world.boot() == "Reset" and not world.fetched
+    assert world.boot() == "Waits" and world.reports[-1][1] == "succeeded"
+
+
+def test_head_that_a_cut_left_is_gone_where_the_job_was_canceled_meanwhile():
+    world = left_with_a_head()
+    assert world.boot() == "Waits" and heads(world) == ["ota_0"]
+    world = left_with_a_head()
+    world.jobs = [job(id="other", stamp=9, document={"operation": "echo"})]
+    assert world.boot() == "Waits" and heads(world) == ["ota_0"]
+    assert world.reports[-1][1] == "succeeded"
+
+
+def test_head_of_what_is_staged_is_erased_where_the_boot_loader_does_not_take_it():
+    world = updated(slots=Staged())
+    world.slots.takes = False
+    assert world.slots.headed("ota_1")
+    assert world.boot() == "Waits"
+    assert not world.slots.headed("ota_1")
 
 
 # -- reporting -----------------------------------------------------------------------------------

@@ -29,7 +29,7 @@ def outcome(world):
 
 def left(world):
     """The hash of what the other slot holds, and its size: what a rollback is asked with."""
-    data = world.slots.target.data[:SIZE]
+    data = world.slots.plain.data[:SIZE]
     return {"sha256": hexlify(hashlib.sha256(data).digest()).decode(), "size": SIZE}
 
 
@@ -454,7 +454,7 @@ def test_rollback_to_another_image_than_the_slot_holds_fails():
     for changes, reason in (
         ({"sha256": "0" * 64}, "the other slot holds another image"),
         ({"size": SIZE - 1}, "the other slot holds another image"),
-        ({"size": 33 * SECTOR}, "image larger than the slot 135168"),
+        ({"size": 33 * SECTOR + 1}, "image larger than the slot 135169"),
     ):
         world.jobs = [order(world, **changes)]
         world.jobs[0].stamp = len(world.reports)
@@ -508,6 +508,19 @@ def test_rollback_after_a_download_began_fails_even_if_other_jobs_came_between()
     world.jobs = [order(world)]
     assert world.boot() == "Waits"
     assert outcome(world) == ("failed", "the other slot does not hold what ran before")
+
+
+def test_rollback_keeps_the_heads_of_images_that_ran_even_where_its_trial_fails():
+    world = changed()
+    world.slots.flash["ota_0"].data[:SIZE] = bytes(range(7, 247)) + bytes(SIZE - 240)
+    world.verdicts = [False]
+    one = order(world)
+    world.jobs = [one]
+    assert world.boot() == "Reset" and world.boot() == "Reset"  # on trial, and sick
+    assert world.boot() == "Waits" and world.slots.running == "ota_1"
+    assert outcome(world) == ("failed", "rolled back: self-test failed")
+    assert world.slots.headed("ota_0") and world.slots.headed("ota_1")
+    assert world.slots.flash["ota_0"].erases == [0] * 33
 
 
 def test_rollback_after_other_operations_still_works():

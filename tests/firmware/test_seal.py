@@ -68,7 +68,7 @@ class Agent:
 
     def __init__(self, data, unsigned=False, signers=()):
         self.slots = self
-        self.target = slot(data)
+        self.target = lambda: slot(data)
         self.buffer = bytearray(SECTOR)
         self.settings = {"signers": list(signers), "allow_unsigned": unsigned}
         self.update = self.job = self

@@ -9,6 +9,7 @@ from ota.appimage import version_in
 from ota.errors import Fail
 from ota.slots import Slots
 
+LAST = 0x17F  # the slot's last sector: where the head of a download waits
 NEW, PENDING, VALID, INVALID, ABORTED, UNDEFINED = 0, 1, 2, 3, 4, 0xFFFFFFFF
 
 
@@ -41,10 +42,13 @@ class Part:
 
     def __init__(self, which, *info):
         if which == "make":
-            self.row, self.data, self.calls = info, [bytes(head()), b"\xff" * 80], []
+            self.row, self.data = (
+                info,
+                {0: bytes(head()), 1: b"\xff" * 80, LAST: head(version=b"9")},
+            )
             if info[0] == 1:
                 self.data[0] = b"\xff" * 80
-            self.fault = None
+            self.fault, self.log = None, []
 
     @classmethod
     def find(cls, type=0, subtype=0xFF):
@@ -60,15 +64,26 @@ class Part:
         return others[(others.index(self) + 1) % len(others)] if self in others else others[0]
 
     def readblocks(self, sector, buf, offset):
-        buf[:] = self.data[sector][offset : offset + len(buf)]
+        buf[:] = (self.data[sector] + bytes(4096))[offset : offset + len(buf)]
+
+    def writeblocks(self, sector, buf, offset=None):
+        if offset == 0:
+            self.log.append(("head", bytes(buf[:80])))
+
+    def ioctl(self, operation, sector):
+        assert operation == 6
+        if self.fault == 5:
+            raise OSError(5)
+        self.log.append(("erase", sector))
+        return 0
 
     def set_boot(self):
         if self.fault:
             raise OSError(self.fault)
-        self.calls.append("set_boot")
+        self.log.append("set_boot")
 
     def mark_app_valid_cancel_rollback(self):
-        self.calls.append("confirm")
+        self.log.append("confirm")
 
 
 def part(type, subtype, address, size, label):
@@ -90,7 +105,7 @@ def layout(running=0, records=(), slots=2, extra=()):
 
 def test_slots_names_and_sizes_are_the_partitions():
     slots = layout(running=1)
-    assert (slots.running, slots.inactive, slots.size) == ("ota_1", "ota_0", 0x180000)
+    assert (slots.running, slots.inactive, slots.size) == ("ota_1", "ota_0", 0x17F000)
 
 
 def test_slots_without_a_second_slot_fail_by_name():
@@ -144,7 +159,7 @@ def test_slots_version_is_the_running_images():
 
 
 def test_slots_check_passes_an_app_image_and_tells_its_version():
-    assert layout().check(head(), 0x180000) == "1.2.3"
+    assert layout().check(head(), 0x17F000) == "1.2.3"
     assert layout().check(memoryview(head(version=b"")), 80) == ""
 
 
@@ -157,7 +172,7 @@ def test_slots_check_refuses_by_name():
         (head(chip=9), 1_000, "wrong chip"),
         (head(chip=256), 1_000, "wrong chip"),
         (head(descriptor=0xABCD5431), 1_000, "no app descriptor: a merged flash image?"),
-        (head(), 0x180001, "image larger than the slot"),
+        (head(), 0x17F001, "image larger than the slot"),
     )
     for data, size, reason in cases:
         assert raised(Fail, slots.check, data, size).reason == reason
@@ -177,21 +192,46 @@ def test_slots_check_takes_images_of_the_chip_that_runs():
 def test_slots_on_trial_activate_nothing():
     slots = layout(1, (record(1, VALID), record(2, PENDING)))
     assert raised(Fail, slots.activate).reason == "the image that runs is on trial"
-    assert not slots.target.calls
+    assert not slots.plain.log
     slots.confirm()
     slots.activate()
-    assert slots.target.calls == ["set_boot"]
+    assert slots.plain.log == ["set_boot"]
 
 
 def test_slots_activate_sets_the_other_slot_to_boot():
     slots = layout(running=1)
     slots.activate()
-    assert slots.target.calls == ["set_boot"] and slots.target.row[4] == "ota_0"
+    assert slots.plain.log == ["set_boot"] and slots.plain.row[4] == "ota_0"
+
+
+def test_slots_activate_a_new_image_puts_its_head_in_place_before_the_boot_loader_looks():
+    slots = layout(running=1)
+    slots.activate(True)
+    assert slots.plain.log == [("erase", 0), ("head", bytes(head(version=b"9"))), "set_boot"]
+
+
+def test_slots_activate_on_flash_that_fails_says_so():
+    slots = layout()
+    slots.plain.fault = 5
+    assert str(raised(Fail, slots.activate, True)) == "flash 5"
+    assert not slots.plain.log
+
+
+def test_slots_hide_erases_the_head_but_not_that_of_the_way_back():
+    slots = layout()
+    slots.hide()
+    assert slots.plain.log == [("erase", 0)]
+    slots = layout(1, (record(1, VALID), record(2, PENDING)))
+    slots.hide()
+    assert not slots.plain.log
+    slots = layout()
+    slots.plain.fault = 5  # said in the log: the board must go on
+    slots.hide()
 
 
 def test_slots_activate_refused_fails_with_the_boot_loaders_number():
     slots = layout()
-    slots.target.fault = -5379
+    slots.plain.fault = -5379
     error = raised(Fail, slots.activate)
     assert str(error) == "image refused by the boot loader -5379"
 
@@ -200,7 +240,7 @@ def test_slots_confirm_marks_the_running_image():
     slots = layout(1, (record(1, VALID), record(2, PENDING)))
     assert slots.trial
     slots.confirm()
-    assert Part.running.calls == ["confirm"] and not slots.trial
+    assert Part.running.log == ["confirm"] and not slots.trial
 
 
 def test_version_in_a_descriptor_that_is_no_text_is_empty():

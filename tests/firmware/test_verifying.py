@@ -18,8 +18,8 @@ class Agent:
     def __init__(self, size, signature=None):
         self.data = pattern(size)
         self.slots = self
-        self.target = Flash(-(-size // SECTOR))
-        self.target.data[:size] = self.data
+        self.flash = Flash(-(-size // SECTOR))
+        self.flash.data[:size] = self.data
         self.buffer = bytearray(SECTOR)
         self.settings = {"signers": ["/signer.pem"]}
         self.update = self.job = self
@@ -27,6 +27,9 @@ class Agent:
         file.signature, file.algorithm = signature, "ecdsa"
         self.files = [file]
         self.pauses, self.heads, self.dropped = 0, [], False
+
+    def target(self):
+        return self.flash
 
     def check(self, head):
         self.heads.append(bytes(head))
@@ -80,19 +83,19 @@ def test_verifying_digest_is_of_what_flash_holds():
         agent = Agent(size)
         right = hashlib.sha256(agent.data).digest()
         assert digest(agent) == right
-        agent.target.data[size - 1] ^= 1
+        agent.flash.data[size - 1] ^= 1
         assert digest(agent) != right
-        agent.target.data[size - 1] ^= 1
+        agent.flash.data[size - 1] ^= 1
         if size % SECTOR:
-            agent.target.data[size] ^= 1  # padding is no part of it
+            agent.flash.data[size] ^= 1  # padding is no part of it
         assert digest(agent) == right
 
 
 def test_verifying_judges_the_head_that_flash_holds():
     agent = Agent(SECTOR)
-    agent.target.data[5] ^= 1
+    agent.flash.data[5] ^= 1
     quiet(lambda: run(states.verifying(agent)))
-    assert agent.heads == [bytes(agent.target.data[:80])]
+    assert agent.heads == [bytes(agent.flash.data[:80])]
 
 
 def test_verifying_pauses_every_16_sectors_and_needs_no_image():

@@ -6,9 +6,15 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from damage import losses
 from spy import Spy
-from stage import CHECKPOINT, Cloud, Stage, image
+from stage import CHECKPOINT, HEAP, Cloud, Stage, image
 
+from host_tools.device.hardware import FACTORY_VERSION
+from host_tools.device.supervisor import Board
+from host_tools.image import make_image
+
+FACTORY = make_image(FACTORY_VERSION)
 PARTS = ("nothing", "front", "back", "whole")  # of the operation at which the power fails
 SIZE = 120_000  # bytes: a checkpoint of the journal lies in mid-download
 BLOCK, WINDOW = 4096, 8  # bytes; blocks asked for at once
@@ -38,16 +44,23 @@ class Run:
         self.old, self.slot = ("1.1.0", "ota_0") if updated else ("1.0.0", "ota_1")
         self.ears = Spy(self.scene)
         self._seen = self._counted = 0
+        self.lost: list[str] = []  # what would start wrongly after the cut
+        cuts = [(operation, part)] if operation and not updated else []
+        words = self.scene.root, self.scene.name
+        self.board = Board(*words, heap=HEAP, cuts=cuts, on_line=self._hear)
+        self.scene.board = self.board
         if updated:
             self._update_once()
-        elif operation:
-            self.scene.fuse(operation, part)
-        self.board = self.scene.board
         if updated and operation:
             self.board.cut_after(operation, part)
         self.job = self.scene.deploy(self.new)
         if not updated:
             self.board.start()
+
+    def _hear(self, line: str) -> None:
+        if line == "power: cut":
+            proven = [FACTORY, *([image("1.1.0", SIZE)] if self.old == "1.1.0" else []), self.new]
+            self.lost += losses(self.board, proven)
 
     def _update_once(self) -> None:
         board = self.scene.power_on()
@@ -102,6 +115,7 @@ def ran(*words, **options) -> Iterator[Run]:
 def judge(run: Run) -> None:
     """After a cut anywhere: a good image runs, and the job has ended once, with the truth."""
     assert not [line for line in run.lines if line.startswith(("end: ", "reset: panic"))]
+    assert not run.lost
     if run.verdict.status == "SUCCEEDED":
         assert run.scene.running == (run.slot, "1.2.0")
         assert run.board.slot_bytes(run.slot, SIZE) == run.new

@@ -33,7 +33,7 @@ from host_tools.signing import load_key, sign_base64
 
 HEAP = "112k"  # of the board's MicroPython, with all code loaded into it
 SIZE = 1_468_006  # bytes, 1.4 MiB
-SLOT = 1_572_864  # bytes, a slot of SIM_ESP32
+SLOT = 1_568_768  # bytes that an image may have in a slot of SIM_ESP32
 CHECKPOINT = 65_536  # bytes between two journal records of a download
 CHANGED = "the faults are others now"  # the cloud's line
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")

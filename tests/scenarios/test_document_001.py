@@ -379,7 +379,7 @@ def test_document_that_will_not_do_is_rejected(cloud, stage):
     for changes, reason in (
         ({"sig-sha256-ecdsa": None}, "no signature"),
         ({"size": None}, "job document lacks or misstates size"),
-        ({"size": 1_572_865}, "image larger than the slot 1572865 1572864"),
+        ({"size": 1_568_769}, "image larger than the slot 1568769 1568768"),
         ({"operation": "modem_fw_update"}, "unknown operation modem_fw_update"),
         ({"location": {"url": "ftp://files/app.bin"}}, "not an address of a file at url"),
         ({"location": {"protocol": "http:", "host": "h"}}, "job document lacks or misstates path"),

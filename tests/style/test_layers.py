@@ -22,7 +22,7 @@ LAYERS = (
         "ota.digest",
         "ota.seal",
     ),
-    ("ota.appimage", "ota.otadata", "ota.stagedimage"),
+    ("ota.appimage", "ota.otadata", "ota.stagedimage", "ota.target"),
     (
         "ota.job",
         "ota.journal",

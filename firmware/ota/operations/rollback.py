@@ -19,6 +19,8 @@ from ota.loading import let_go, plug_in
 
 _IMAGE_MAX = const(24 * 1024 * 1024)  # bytes
 _HEX = const(64)  # characters of a SHA-256
+_SECTOR = const(4096)  # bytes
+_BLOCKS = const(4)  # ioctl of MicroPython's block devices: how many there are
 
 
 def check(job):
@@ -36,9 +38,10 @@ async def run(job, device):
     journal, slots, size = device.journal, device.slots, job.order["size"]
     if journal["home"] != slots.running:
         raise Fail("the other slot does not hold what ran before")
-    if size > slots.size:
+    slot = slots.plain  # as it lies there: what ran has its head in its place
+    if size > slot.ioctl(_BLOCKS, 0) * _SECTOR:
         raise Fail("image larger than the slot", size)
-    digest = await plug_in("ota.digest", "sha256")(slots.target, size, device.buffer, device.pause)
+    digest = await plug_in("ota.digest", "sha256")(slot, size, device.buffer, device.pause)
     let_go("ota.digest")
     if hexlify(digest).decode() != job.order["sha256"].lower():
         raise Fail("the other slot holds another image")

@@ -15,7 +15,14 @@ async def activating(agent):
     if agent.job.files[1:]:
         plug_in("ota.staging", "activate")(agent.job, following)
         let_go("ota.staging", "ota.staged")
-    agent.journal.write(next=following)
-    slots.activate()
-    agent.journal.write(phase=ACTIVATED)
+    journal = agent.journal
+    new = not journal["home"]  # else it ran before, and has its head already
+    journal.write(next=following)
+    try:
+        slots.activate(new)
+        journal.write(phase=ACTIVATED)
+    except Exception:  # whatever it is, what failed is not to boot
+        if new:
+            slots.hide()
+        raise
     return "ready"

@@ -18,6 +18,8 @@ async def booting(agent):
     for phase, where, event in BOOT:
         if phase in (ANY, journal.phase) and where in (ANY, slot):
             break
+    if slot == OLD and _left(journal):
+        slots.hide()
     if event == "confirmed":
         agent.succeed()
     elif event == "rolled_back":
@@ -35,6 +37,13 @@ def first(journal, slots):
     """Whether a new image runs that has no verdict yet, where nothing takes it back."""
     expected = journal.phase in (DOWNLOADING, ACTIVATED) and journal["next"] == slots.running
     return slots.trial is None and expected
+
+
+def _left(journal):
+    """Whether an image was proven that does not run: its trial failed, the boot loader did not
+    take it, or the power failed before it was to. Not one that ran before: then `home` is set."""
+    proven = journal.phase in (DOWNLOADING, ACTIVATED) and journal["next"]
+    return proven and not journal["home"]
 
 
 def _returned(slots):

@@ -5,7 +5,7 @@ from ota.loading import let_go, plug_in
 
 async def verifying(agent):
     """It is the signer's. Raises Fail with the reason when it is not."""
-    file, target, buffer = agent.job.files[0], agent.slots.target, agent.buffer
+    file, target, buffer = agent.job.files[0], agent.slots.target(), agent.buffer
     target.readblocks(0, buffer)
     agent.update.check(memoryview(buffer)[:80])
     agent.drop()
@@ -20,5 +20,5 @@ async def verifying(agent):
             await plug_in("ota.files", "check")(agent)
     finally:
         let_go("ota.seal", "ota.digest", "ota.verify", "ota.x509", "ota.p256", "ota.rsa")
-        let_go("ota.files", "ota.staged", "ota.image")
+        let_go("ota.files", "ota.staged", "ota.image", "ota.target")
     return "genuine"

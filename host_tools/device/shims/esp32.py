@@ -1,7 +1,9 @@
 """`esp32.Partition` over the simulated flash, with its errors and its erase rules.
 
 The table is read from flash whenever it is needed, so it takes no memory. Errors are ESP-IDF's:
-OSError(-code, name). Writing to the slot that runs, or at or below the partition table, aborts.
+OSError(-code, name). Writing to the slot that runs, or at or below the partition table, aborts. A
+partition that the table marks as encrypted is programmed in lines of 16 bytes, as on a chip with
+flash encryption; what lies in flash is not encrypted here.
 Source: esp32_partition.c of MicroPython's esp32 port; esp_partition and esp_ota_ops of ESP-IDF 5.
 """
 
@@ -13,6 +15,7 @@ from sim_otadata import NEW, RECORD, VALID, active, choice, pack, parse
 _SECTOR = 4096
 _TABLE, _TABLE_SIZE, _ENTRY = 0x8000, 0xC00, 32
 _OTA_0 = 0x10
+_LINE = 16  # bytes
 _EINVAL, _ENOENT = 22, 2
 
 
@@ -231,6 +234,10 @@ class Partition:
 
     def _program(self, at, data):
         self._bounds(at, len(data))
+        if self._info[5] and at % _LINE:
+            raise _argument()
+        if self._info[5] and len(data) % _LINE:
+            raise _size()
         self._guard(at, len(data))
         chip.flash.program(self._info[2] + at, data)
 

@@ -33,6 +33,22 @@ def test_erase_unaligned_is_refused_and_erases_nothing(offset: int, size: int):
     assert bench.memory.count(0) == SIZE
 
 
+@pytest.mark.parametrize("part", [0, 1, 255, 256, 300, 4095, 4096, 9999, -1, -300, -4096])
+def test_operation_can_be_torn_at_any_byte(part: int):
+    done = min(abs(part), SECTOR)
+    front = list(range(done)) if part >= 0 else list(range(SECTOR - done, SECTOR))
+    for fill, act in (
+        (0x00, lambda flash: flash.erase(SECTOR)),
+        (0xFF, lambda flash: flash.program(SECTOR, bytes(SECTOR))),
+    ):
+        bench = Bench(fill)
+        bench.meter.cut_after(1, part)
+        with pytest.raises(PowerCut):
+            act(bench.flash)
+        changed = [at for at in range(SIZE) if bench.memory[at] != fill]
+        assert changed == [SECTOR + at for at in front]
+
+
 def test_program_only_clears_bits():
     bench = Bench()
     bench.flash.program(100, b"\xf0\xf0")

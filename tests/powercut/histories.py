@@ -1,0 +1,216 @@
+"""Histories of a board whose power fails once to three times in a job, torn at any byte.
+
+At each cut, and at the end, the boot loader's model is asked what would start: with the flash as
+it is, with otadata or one of its records lost, and with the running image damaged. Only what was
+proven may start, and without that last damage something must. Then the board goes on to the job's
+verdict, which must be the truth.
+
+All histories of a story begin with the same flash, that of a board which was updated once where
+the story says so. What is random comes from the seed and the first cut.
+"""
+
+import hashlib
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from damage import forged, losses, outcomes
+from stage import HEAP, Cloud, Stage, image
+
+from host_tools.device.hardware import FACTORY_VERSION
+from host_tools.device.supervisor import Board
+from host_tools.errors import SluiceError
+from host_tools.image import make_image
+from host_tools.image.modules import SELF_TESTS
+
+SIZE = 120_000  # bytes: a checkpoint of the journal lies in mid-download
+PARTS = ("nothing", "front", "back", "whole")
+NOT_CONFIRMED = "rolled back: not confirmed in its trial"
+CONFIG = {"allow_downgrade": True, "allow_same_version": True, "window": 8}
+_TOLD = r"agent REPORTING (reported|gone)|agent boot \S+ \S+ new idle"
+
+
+def factory(board: str) -> bytes:
+    """What a new board runs."""
+    return make_image(FACTORY_VERSION, chip=_chip(board), board=board)
+
+
+def _chip(board: str) -> str:
+    return "w800" if board == "SIM_W800" else "esp32"
+
+
+def _made(version: str, board: str, **more: str) -> bytes:
+    return image(version, SIZE, chip=_chip(board), **more)
+
+
+@dataclass(frozen=True)
+class Story:
+    """What a job is, and how it may end.
+
+    board    the simulated board
+    updated  whether it ran an update before
+    ends     status → what the reason begins with
+    stays    whether the image may start once the job has ended in FAILED: it ran before
+    """
+
+    name: str
+    board: str
+    updated: bool
+    ends: dict[str, str]
+    stays: bool = False
+
+    @property
+    def before(self) -> list[bytes]:
+        """The images that were proven before the job: what runs is the last."""
+        ran = [factory(self.board)]
+        return [*ran, _made("1.1.0", self.board)] if self.updated else ran
+
+    @property
+    def brought(self) -> bytes:
+        """The image that the job brings, or goes back to."""
+        if self.name == "forged":  # it begins as what lies in its place
+            return forged(self.before[-1] if self.board == "SIM_W800" else self.before[0])
+        if self.name == "back":
+            return self.before[0]
+        more = {"app": SELF_TESTS["fail"]} if self.name == "sick" else {}
+        return _made("1.2.0", self.board, **more)
+
+    def order(self, scene: Stage) -> str:
+        """Make the job; its id."""
+        content = self.brought
+        if self.name == "forged":
+            told = scene.signature(self.before[0])
+            return scene.job(scene.document(content, sig_sha256_ecdsa=told))
+        if self.name == "back":
+            digest = hashlib.sha256(content).hexdigest()
+            order = {"operation": "rollback", "size": len(content), "sha256": digest}
+            return scene.job(order)
+        return scene.deploy(content)
+
+
+_GOOD = {"SUCCEEDED": "accepted v", "FAILED": NOT_CONFIRMED}
+_FORGED = {"FAILED": "bad signature"}
+STORIES = (
+    Story("first", "SIM_ESP32", False, _GOOD),
+    Story("next", "SIM_ESP32", True, _GOOD),
+    Story("sick", "SIM_ESP32", True, {"FAILED": "rolled back: "}),
+    Story("forged", "SIM_ESP32", True, _FORGED),
+    Story("back", "SIM_ESP32", True, _GOOD, stays=True),
+    Story("first", "SIM_W800", False, {"SUCCEEDED": "accepted v"}),
+    Story("next", "SIM_W800", True, {"SUCCEEDED": "accepted v"}),
+    Story("forged", "SIM_W800", True, _FORGED),
+)
+
+
+@dataclass
+class History:
+    """One of a story's: its cuts, as Board takes them, and what came of it."""
+
+    story: Story
+    cuts: list[tuple[int, str | int]]
+    blown: int = 0  # of them
+    lost: list[str] = field(default_factory=list)
+    operations: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.story.board} {self.story.name}, cuts {self.cuts}"
+
+
+def history(story: Story, first: int, span: int, seed: int) -> History:
+    """One whose power fails at the operation `first`, and later once or twice more, or not.
+
+    span   operations of the job without a cut
+    """
+    dice = random.Random(f"{seed} {story.board} {story.name} {first}")
+    count = dice.choice((1, 1, 2, 3))
+    places = [first, *(dice.randint(1, span) for _ in range(count - 1))]
+    return History(story, [(place, _part(dice)) for place in places])
+
+
+def _part(dice: random.Random) -> str | int:
+    return dice.choice((*PARTS, *(dice.randint(-4096, 4096) for _ in range(4))))
+
+
+class Theatre:
+    """A thing whose board plays histories of one story, each from the same flash."""
+
+    def __init__(self, cloud: Cloud, story: Story, folder: Path) -> None:
+        self.story = story
+        self.scene = cloud.stage(folder, **CONFIG)
+        self._board([])
+        if story.updated:
+            self.scene.power_on()
+            job = self.scene.deploy(story.before[-1])
+            assert self.scene.settled(job).status == "SUCCEEDED", self.scene.tail
+            self.scene.board.stop()
+        else:
+            self.scene.board.make()
+        self._flash = bytes(self.scene.board.flash)
+
+    def _board(self, cuts: list, on_line: Callable[[str], None] | None = None) -> Board:
+        words = self.scene.root, self.scene.name, self.story.board
+        self.scene.board = Board(*words, heap=HEAP, cuts=cuts, on_line=on_line)
+        return self.scene.board
+
+    def span(self) -> int:
+        """Flash operations of the job when the power does not fail."""
+        undisturbed = self.play(History(self.story, []))
+        assert not undisturbed.lost, undisturbed.lost
+        return undisturbed.operations
+
+    def play(self, one: History) -> History:
+        """Have it happen; what went wrong is in its `lost`."""
+        story, scene = self.story, self.scene
+        proven = [*story.before, *([] if story.name == "forged" else [story.brought])]
+
+        def on_line(line: str) -> None:
+            if line == "power: cut":
+                one.blown += 1
+                one.lost += [f"cut {one.blown}: {loss}" for loss in losses(board, proven)]
+
+        board = self._board(one.cuts, on_line)
+        board.flash[:] = self._flash
+        job = story.order(scene)
+        board.start()
+        try:
+            verdict = scene.verdict(job)
+            board.wait_for(_TOLD)
+            told = max(n for n, line in enumerate(board.lines) if "agent REPORTING" in line)
+            board.wait_for("agent idle", after=told)
+            one.operations = board.operations
+            one.lost += self._judged(verdict.status, verdict.reason)
+        except (AssertionError, TimeoutError, SluiceError, ValueError) as error:
+            one.lost.append(f"no end: {error}")
+        finally:
+            board.stop()
+        return one
+
+    def _judged(self, status: str, reason: str) -> Iterator[str]:
+        """What is wrong at the end."""
+        story, board = self.story, self.scene.board
+        if not reason.startswith(story.ends.get(status, "\0")):
+            yield f"the job ended {status}: {reason}"
+        proven = story.before
+        if status == "SUCCEEDED" or story.stays:
+            proven = [*proven, story.brought]
+        yield from (f"at the end: {loss}" for loss in losses(board, proven))
+        wanted = story.brought if status == "SUCCEEDED" else story.before[-1]
+        _, content = next(outcomes(board))
+        if not content or not content.startswith(wanted):
+            yield "at the end: another image runs than the job's end says"
+        for line in board.lines:
+            if line.startswith(("end: ", "reset: panic")):
+                yield line
+
+
+@contextmanager
+def theatre(cloud: Cloud, story: Story, folder: Path) -> Iterator[Theatre]:
+    """A Theatre, which is taken down afterwards."""
+    made = Theatre(cloud, story, folder)
+    try:
+        yield made
+    finally:
+        made.scene.board.stop()
+        cloud.forget(made.scene.name)
