@@ -45,6 +45,18 @@ def context(ca, certificate=None, private_key=None):
     return made
 
 
+def of_files(*names):
+    """`context` of these files. Raises Fail, naming the one that cannot be read."""
+    files = []
+    for name in names:
+        try:
+            with open(name, "rb") as file:
+                files.append(file.read())
+        except OSError:
+            raise Fail("cannot read", name)
+    return context(*files)
+
+
 def _load_ca(made, ca):
     if not ca:
         raise ValueError("empty")
