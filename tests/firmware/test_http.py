@@ -195,7 +195,8 @@ def test_hosts_entry_that_is_none_is_refused():
     for text in (
         "", "http://*", "http://*:*", "ftp://h", "HTTP://h", "h/", "h/a", "https://h/a", "*h",
         "**", "a.*.b", "*.", "*.*.b", "h:0", "h:65536", "h:", "h:*:*", "h:1:*", ":*", ":1",
-        "[::1]", "::1", "u@h", "h ", " h", "h,g", "h#", "h?", "h.", ".h", "\u20ac", "any.*", "*any", "http://",
+        "[::1]", "::1", "u@h", "h ", " h", "h,g", "h#", "h?", "h.", ".h", "\u20ac", "any.*",
+        "*any", "http://",
     ):  # fmt: skip
         assert isinstance(raised(Fail, entry, text), Fail), text
 
