@@ -11,7 +11,7 @@ _REST_S = const(120)  # of what Retry-After asks for, at most
 
 
 class Head:
-    """The last head.
+    """The last head. It has no private members: net.http's may be shortened to the same names.
 
     status     of three digits
     size       Content-Length, or None when the head does not say
@@ -41,7 +41,7 @@ class Head:
         name, value = name.strip().lower(), value.strip()
         word = value.lower()
         if name == b"content-length":
-            self._sized(value)
+            self.size = _size(value, self.size)
         elif name == b"content-range":
             self.span = word
         elif name == b"transfer-encoding" and word != b"identity":
@@ -61,13 +61,15 @@ class Head:
         elif name == b"retry-after" and _number(value, 9):
             self.rest_s = min(int(value), _REST_S)
 
-    def _sized(self, value):
-        """Content-Length, which may be said twice if it says the same."""
-        for text in value.split(b","):
-            text = text.strip()
-            if not _number(text, 12) or self.size not in (None, int(text)):
-                raise Retry("bad Content-Length")
-            self.size = int(text)
+
+def _size(value, known):
+    """Content-Length, which may be said twice if it says the same. Raises Retry."""
+    for text in value.split(b","):
+        text = text.strip()
+        if not _number(text, 12) or known not in (None, int(text)):
+            raise Retry("bad Content-Length")
+        known = int(text)
+    return known
 
 
 def _number(text, digits):
