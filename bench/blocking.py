@@ -119,7 +119,7 @@ def serving(size, head):
     async def dial(*words):
         return server
     net.http.plug_in = lambda path, name: dial
-    return net.http.HTTP(server, server, None, "")
+    return net.http.HTTP(server, server, ["http://files"], ("",))
 
 URL = "http://files/app.bin?" + "s" * 1000
 

@@ -15,6 +15,7 @@ from micropython import const
 
 from ota import log as logging
 from ota.errors import Fail
+from ota.loading import let_go, plug_in
 from ota.log import LEVELS, Log
 from ota.plugins import DIALECTS
 
@@ -35,6 +36,8 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "stream_format":      ("json", 4, 4),   # of streams: "json" or "cbor"
     "protocol":           ("mqtt", 4, 4),   # of a file that comes by "mqtt" and "http"
     "http_ca":            ("", 0, 255),     # path of the file servers' CA; "": the broker's
+    "http_client_certificate": (False, 0, 1),  # shown to the file server that a job names
+    "download_hosts":     ([], 0, 16),      # that files may come from; none: any, by HTTPS
     "report_version":     ("nrf_cloud_app_fw_version", 0, 64),  # of document 001; "": none
     "shadow":             ("", 0, 64),      # "": none; "classic", or the name of a shadow
     "keepalive_s":        (60, 30, 1200),   # AWS takes less for 30
@@ -64,6 +67,7 @@ _NAME_MAX = const(128)  # characters of a thing's name; of the other texts, 255
 _KEY = const(24)  # characters of a key that is refused, at most
 _TEXT = const(100)  # characters of a refusal, at most
 _REFUSALS = const(8)  # that are told of, at most
+_PLACES = ("endpoint", "ntp", "download_hosts")  # that name hosts
 
 log = Log("config")
 
@@ -179,6 +183,7 @@ def check(values):
         _judge(key, values[key])
     _judge_block(values["block"], values["stream_format"])
     _judge_product(values["product_id"], values["devices"])
+    _judge_places(values)
     return values
 
 
@@ -192,7 +197,8 @@ def _judge(key, value):
         raise ConfigError("config: %s is out of bounds (%d to %d)" % (key, low, high))
     if key == "block" and value % 4096 and 4096 % value:
         raise ConfigError("config: block is neither a multiple nor a divisor of 4096")
-    if key in ("signers", "ntp") and not all(isinstance(text, str) and text for text in value):
+    texts = key in ("signers", "ntp", "download_hosts")
+    if texts and not all(isinstance(text, str) and text for text in value):
         raise ConfigError("config: %s is no list of texts" % key)
     if key == "wifi" and not all(isinstance(text, str) for text in value.values()):
         raise ConfigError("config: wifi is not of texts")
@@ -206,6 +212,22 @@ def _judge(key, value):
 def _judge_block(block, stream_format):
     if block > _JSON_BLOCK and stream_format == "json":
         raise ConfigError("config: block is over %d, which JSON cannot carry" % _JSON_BLOCK)
+
+
+def _judge_places(values):
+    """Host names, and ports that exist. Raises ConfigError."""
+    place, entry = plug_in("ota.address", "place"), plug_in("ota.address", "entry")
+    let_go("ota.address")
+    for key in _PLACES:
+        for text in [values[key]] if key == "endpoint" else values[key]:
+            try:
+                port = (entry if key == "download_hosts" else place)(text)[-1]
+            except Fail as error:
+                why = error.values[0]
+            else:
+                why = "port" if key == "endpoint" and port else None
+            if why:
+                raise ConfigError("config: %s %s: %s" % (key, text[:_TEXT], why))
 
 
 def _judge_product(name, devices):

@@ -17,7 +17,7 @@ def wifi(settings, clock):
     from net.wifi import WiFi
 
     station = network.WLAN(network.STA_IF)
-    return WiFi(station, clock, settings["ssid"], settings.get("password"))
+    return WiFi(station, clock, settings["ssid"], settings.get("password"), network)
 
 
 def reset():

@@ -28,6 +28,9 @@ def build(settings, slots, app, buffer):
     raises   Fail, naming the file, for credentials that are missing or unusable
     """
     clock = Clock(board, "/clock")
+    trust = settings["http_ca"] or settings["ca"], settings["certificate"], settings["private_key"]
+    if not settings.pop("http_client_certificate"):
+        trust = trust[:1]
     context = _credentials(settings)
     gc.collect()
     thing = settings["thing"]
@@ -38,8 +41,8 @@ def build(settings, slots, app, buffer):
         slots,
         Journal(cells(board)),
         _built("DIALECTS", settings["dialect"], link, thing, clock, slots.version, settings),
-        _reach(settings, link, clock),
-        _source(settings, link, clock, context),
+        _reach(settings, link, clock, context),
+        _source(settings, link, clock, trust),
         clock,
         settings,
         load,
@@ -59,13 +62,13 @@ def build(settings, slots, app, buffer):
     return agent, link
 
 
-def _reach(settings, link, clock):
+def _reach(settings, link, clock, context):
     network, servers = settings.pop("wifi"), settings.pop("ntp")
     history = [0, None, False]
 
     async def reach(start, deadline_ms):
         wifi = board.wifi(network, clock)
-        uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history)
+        uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history, context)
         try:
             await uplink.reach(start, deadline_ms)
         finally:
@@ -108,20 +111,17 @@ def _shadow(agent, name, key):
         agent.chore = tell
 
 
-def _source(settings, link, clock, context):
-    ca, http_first = settings.pop("http_ca"), settings.pop("protocol") == "http"
-
+def _source(settings, link, clock, trust):
     def http():
         try:
-            return plug_in("net.http", "HTTP")(link, clock, context, ca)
+            return plug_in("net.http", "HTTP")(link, clock, settings["download_hosts"], trust)
         finally:
-            let_go("net.http", "net.address")  # its code stays for as long as what was made
+            # Their code stays for as long as what was made.
+            let_go("net.http", "net.head", "ota.address")
 
     tools = link, clock, settings, ["", 0], http
 
     def source(file, block):
-        if http_first and file.url:
-            file.source = "http_range"  # which a document may offer beside its own
         return _built("SOURCES", file.source, tools, file, block)
 
     return source
@@ -156,6 +156,7 @@ def load(path):
 
 
 def _credentials(settings):
+    settings.pop("http_ca")
     names = [settings.pop(key) for key in ("ca", "certificate", "private_key")]
     try:
         return tls.context(*(load(name) for name in names))

@@ -6,16 +6,22 @@
 
 One connection is kept while the server keeps it and its answers are read to the end. While it
 waits, the MQTT link is turned: it stays alive, and what it brings is heard. What the server says
-is not trusted: heads are bounded, redirects stay on the host, every wait ends. Of an address only
-the host is logged, for a presigned one is a key.
+is not trusted: heads are bounded, redirects lead only where `download_hosts` allows it, every wait
+ends. Of an address only the host is logged, for a presigned one is a key.
 
-memory   512 B of buffer for both ways; a line of a head, of 2 KiB at most, while it is read
+Our certificate is for the host that the job names, and only where it is configured; whoever a
+redirect leads to is shown none. Where an address was redirected to is remembered until that is
+refused: a server of releases would otherwise cost two handshakes for each span.
+
+memory   512 B of buffer for both ways; a line of a head, of 2 KiB at most, while it is read; an
+         address that was redirected to
 source   RFC 9110, RFC 9112
 """
 
 from micropython import const
 
-from net.address import split, target
+from net.head import Head
+from ota.address import barred, split
 from ota.errors import Fail, OTAError, Retry
 from ota.loading import let_go, plug_in
 from ota.log import Log
@@ -31,47 +37,75 @@ _TURNS = const(7)  # reads less one before the others get their turn; a power of
 log = Log("http")
 
 
-class HTTP:
+class HTTP(Head):
     """Gets one thing after the other.
 
     link        `turn()` is called while waiting; what it raises ends the transfer
     clock       ticks_ms, ticks_diff, sleep_ms
-    context     TLS context for https, unless `ca` is the path of a CA of the file servers' own
+    hosts       `download_hosts` of config.json
+    trust       paths of the CA of the file servers and, for a server that is to be shown them, of
+                our certificate and its key
     """
 
-    def __init__(self, link, clock, context, ca):
+    def __init__(self, link, clock, hosts, trust):
         self._link = link
         self._clock = clock
-        self._context = context
-        self._ca = ca
-        self._sock = self._origin = None
+        self._hosts = hosts
+        self._trust = trust
+        self._contexts = [None, None]  # of TLS: for the job's host, for another
+        self._sock = self._origin = self._moved = None
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._at = self._end = self._turns = 0
         self._left = 0  # bytes of the body, or of its chunk, still to come; None: until the end
-        self._chunked = self._keep = False
+        self.chunked = False
         self.status = 0
-        self.span = None  # Content-Range, bytes
-        self.size = None  # Content-Length; None when the head does not say
 
     async def get(self, url, span=None):
-        """The status that an address, or a span of it, "bytes=first-last", is answered with."""
-        for _ in range(_REDIRECTS + 1):
-            origin, start = split(url)
-            # The address is not copied: it may be of 2 KiB, and that is what may be left.
-            path = memoryview(url)[start:] if start < len(url) else "/"
-            try:
-                await self._exchange(origin, path, span)
-            except (OSError, ValueError) as error:
-                self._broken(error)
-            except OTAError:
-                self.close()
-                raise
-            if self.status not in (301, 302, 307, 308):
+        """The status that an address, or a span of it, "bytes=first-last", is answered with.
+
+        A redirect that is not followed is a status, too: `fault` says why. Raises Fail for an
+        address that may not be asked.
+        """
+        words = barred(url, self._hosts)
+        if words:
+            raise Fail(*words)
+        moved, self._moved = self._moved, None
+        home = split(url)[0][:3]
+        if moved and moved[0] == url:
+            if await self._ask(moved[1], span, home) in (200, 206):
+                self._moved = moved
                 return self.status
+            self.close()
+        at, hops = url, 0
+        while await self._ask(at, span, home) in (301, 302, 303, 307, 308):
             self.close()  # what comes with it is not wanted
-            url = target(self._location, origin)
-        raise Fail("too many redirects")
+            if hops == _REDIRECTS:
+                self.fault = ("too many redirects",)
+                return self.status
+            at, self.fault = plug_in("net.redirect", "target")(self.location, at, self._hosts)
+            let_go("net.redirect")
+            if self.fault:
+                return self.status
+            hops += 1
+        if hops:
+            self._moved = (url, at)
+        return self.status
+
+    async def _ask(self, url, span, home):
+        """One request, and the head of its answer; returns the status."""
+        origin, start = split(url)
+        away = origin[:3] != home
+        # The address is not copied: it may be of 2 KiB, and that is what may be left.
+        path = memoryview(url)[start:] if start < len(url) else "/"
+        try:
+            await self._exchange(origin + (away,), path, span)
+        except (OSError, ValueError) as error:
+            self._broken(error)
+        except OTAError:
+            self.close()
+            raise
+        return self.status
 
     async def read(self):
         """The next bytes of the body, a view good until the next call; empty at its end."""
@@ -87,7 +121,7 @@ class HTTP:
         """Drop the connection, if there is one."""
         sock, self._sock = self._sock, None
         self._at = self._end = self._left = 0
-        self._chunked = False
+        self.chunked = False
         if sock:
             try:
                 sock.close()
@@ -104,7 +138,7 @@ class HTTP:
         the server had closed the one that was kept."""
         words = ["GET ", path, " HTTP/1.1\r\nHost: ", origin[3], "\r\nAccept-Encoding: identity"]
         words += ["\r\nRange: ", span, "\r\n\r\n"] if span else ["\r\n\r\n"]
-        read = self._left == 0 and not self._chunked  # the last answer, to its end
+        read = self._left == 0 and not self.chunked  # the last answer, to its end
         fresh = self._sock is None or origin != self._origin or not read
         while True:
             if fresh:
@@ -125,22 +159,20 @@ class HTTP:
         self.close()
         self._origin = origin
         try:
-            context = self._trusting() if origin[0] == "https" else None
+            context = self._trusting(origin[4]) if origin[0] == "https" else None
             dial = plug_in("net.tcp", "dial")
             self._sock = await dial(origin[1], origin[2], context, self._clock)
         finally:
             let_go("net.tcp", "net.tls")
 
-    def _trusting(self):
-        """The TLS context; made of the servers' own CA the first time. Raises Fail."""
-        if self._ca:
-            try:
-                with open(self._ca, "rb") as file:
-                    self._context = plug_in("net.tls", "context")(file.read())
-            except OSError:
-                raise Fail("cannot read", self._ca)
-            self._ca = None
-        return self._context
+    def _trusting(self, away):
+        """The TLS context for the job's host or for another, made the first time. Raises Fail."""
+        if len(self._trust) == 1:
+            away = False  # there is nothing to be kept from anyone
+        if self._contexts[away] is None:
+            names = self._trust[:1] if away else self._trust
+            self._contexts[away] = plug_in("net.tls", "of_files")(*names)
+        return self._contexts[away]
 
     async def _send(self, words):
         """Write the parts of a request, gathered in the buffer."""
@@ -169,35 +201,18 @@ class HTTP:
         """Read status and fields; 1xx are passed over."""
         self._budget = _HEAD
         while self.status < 200:
-            words = (await self._line()).split(None, 2)
-            if len(words) < 2 or words[0][:7] != b"HTTP/1." or not words[1].isdigit():
-                raise Retry("file server does not speak HTTP")
-            self.status = int(words[1])
-            self._keep = words[0] != b"HTTP/1.0"
-            self._chunked = False
-            self.size = self.span = self._location = None
-            line = await self._line()
-            while line:
-                name, _, value = line.partition(b":")
-                self._field(name.lower(), value.strip())
+            self.open(await self._line())
+            field = await self._line()
+            while field:
                 line = await self._line()
-        self._left = 0 if self._chunked else self.size
-
-    def _field(self, name, value):
-        if name == b"content-length":
-            if not value.isdigit():
-                raise Retry("bad Content-Length")
-            self.size = int(value)
-        elif name == b"content-range":
-            self.span = value
-        elif name == b"transfer-encoding":
-            if value.lower() != b"chunked":
-                raise Fail("transfer coding of the file server")
-            self._chunked = True
-        elif name == b"connection":
-            self._keep = self._keep and value.lower() != b"close"
-        elif name == b"location":
-            self._location = value
+                while line[:1] in (b" ", b"\t"):  # a field that goes on in the next line
+                    field += line if len(field) < _LINE else b""
+                    line = await self._line()
+                self.take(field)
+                field = line
+        if self.chunked:
+            self.size = None  # whatever else was said
+        self._left = 0 if self.chunked or self.status in (204, 304) else self.size
 
     async def _line(self):
         """A line without its end, of which 2,200 bytes are kept."""
@@ -221,7 +236,7 @@ class HTTP:
             self._at = at
 
     async def _piece(self):
-        if self._chunked and self._left <= 0:
+        if self.chunked and self._left <= 0:
             await self._chunk()
         if self._left == 0:
             return self._finish()
@@ -234,7 +249,7 @@ class HTTP:
         if self._left is not None:
             stop = min(stop, at + self._left)
             self._left -= stop - at
-            if self._chunked and not self._left:
+            if self.chunked and not self._left:
                 self._left = -1  # an end of line is to follow
         self._at = stop
         return self._view[at:stop]
@@ -244,20 +259,18 @@ class HTTP:
         self._budget, self._begin = _HEAD, self._clock.ticks_ms()
         if self._left and await self._line():
             raise Retry("bad chunk")
-        try:
-            self._left = int((await self._line()).partition(b";")[0].strip(), 16)
-        except ValueError:
+        size = (await self._line()).partition(b";")[0].strip()
+        if not 0 < len(size) <= 16 or not all(c in b"0123456789abcdefABCDEF" for c in size):
             raise Retry("bad chunk")
-        if self._left < 0:
-            raise Retry("bad chunk")
+        self._left = int(size, 16)
         if not self._left:
-            self._chunked = False
+            self.chunked = False
             while await self._line():
                 pass
 
     def _finish(self):
         """The answer was read to its end; bytes that nobody asked for end the connection."""
-        if self._at != self._end or not self._keep:
+        if self._at != self._end or not self.keep:
             self.close()
         return b""
 

@@ -53,6 +53,18 @@ def _unusable(which, data, error):
     return BadCredentials("bad credentials", which, error)
 
 
+def of_files(*names):
+    """`context` of these files. Raises Fail, naming the one that cannot be read."""
+    files = []
+    for name in names:
+        try:
+            with open(name, "rb") as file:
+                files.append(file.read())
+        except OSError:
+            raise Fail("cannot read", name)
+    return context(*files)
+
+
 def _load_ca(made, ca):
     if not ca:
         raise ValueError("empty")

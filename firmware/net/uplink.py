@@ -9,6 +9,7 @@ from random import getrandbits
 from micropython import const
 
 from ota.errors import Retry
+from ota.loading import let_go, plug_in
 from ota.log import Log
 
 _FIRST_MS = const(1_000)
@@ -28,14 +29,16 @@ class Uplink:
     history list of three, kept by the caller between the times that this is needed: failures in
             a row, when the link last came up, the error of a certificate whose dates speak of a
             wrong clock, else False
+    context the link's, of TLS
     """
 
-    def __init__(self, wifi, clock, link, ntp, history):
+    def __init__(self, wifi, clock, link, ntp, history, context=None):
         self._wifi = wifi
         self._clock = clock
         self._link = link
         self._ntp = ntp
         self._history = history
+        self._context = context
 
     async def reach(self, start, deadline_ms):
         """Try until the link is up and `await start()` is done.
@@ -66,18 +69,31 @@ class Uplink:
     async def _attempt(self, start):
         if self._wifi:
             await self._wifi.join()
-        if self._history[2] or not self._clock.plausible():
-            back = self._history[2] == "Expired"
-            await self._clock.synchronise(self._ntp, 10_000, back)
+        clock, doubt, silent = self._clock, self._history[2], False
+        if doubt or clock.guessed or not clock.plausible():
+            try:
+                await clock.synchronise(self._ntp, 10_000, doubt == "Expired")
+            except Retry as error:
+                log.w("the broker's certificate is to tell the time:", error)
+                clock.guess(doubt == "Expired")
+                silent = True
             self._history[2] = False
         if not self._link.linked:
-            await self._link.connect()
-            self._clock.save_floor()  # the broker's certificate was in its dates
+            await self._connect(silent)
         try:
             await start()
         except Retry:
             self._link.close()
             raise
+
+    async def _connect(self, silent):
+        """Open the session; where no time server has answered, learn the time by it."""
+        if not silent:
+            return await self._link.connect()
+        try:
+            await plug_in("net.dates", "connect")(self._link, self._context, self._clock)
+        finally:
+            let_go("net.dates")
 
     async def _back_off(self, deadline_ms):
         ceiling = min(_LONGEST_MS, _FIRST_MS << min(self._history[0], 16))

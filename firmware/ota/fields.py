@@ -40,9 +40,10 @@ def address(document, key):
     """A checked http or https address: printable ASCII, no spaces. Raises Refuse."""
     url = field(document, key, str, 1, _URL_MAX)
     plain = all(32 < c < 127 for c in url.encode())
-    if url.partition("://")[0] not in ("http", "https") or not plain:
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme.lower() not in ("http", "https") or not plain:
         raise Refuse("not an address of a file at", key)
-    return url
+    return url if scheme == scheme.lower() else scheme.lower() + mark + rest
 
 
 def signed(document, file):

@@ -22,6 +22,7 @@ class Job:
     rollback  True where it is only for boards that go back by themselves, once read
     files     list of File; of an image the first, which has no path
     paths     the modules of the operation, `run` in the first; `order` is what it is asked, a dict
+    fetched   list of File that the operation fetches itself, until their addresses are judged
     restart   True where a restart is to start what its files hold, and is their trial
     """
 
@@ -36,7 +37,7 @@ class Job:
         self.document = document
         self.trial = trial
         self.kind = None
-        self.files = self.paths = ()
+        self.files = self.paths = self.fetched = ()
         self.order = None
 
     def same(self, other):

@@ -23,7 +23,7 @@ from ota.loading import let_go, plug_in
 def check(job):
     """Before the job is started. Raises Refuse for an entry that names no file."""
     try:
-        file_of(job.order)
+        job.fetched = (file_of(job.order),)
     finally:
         _let_go()
 

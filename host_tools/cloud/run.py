@@ -44,6 +44,7 @@ from host_tools.cloud.things import Things
 from host_tools.cloud.things_api import ThingCalls
 from host_tools.cloud.web import Handler, WebServer
 from host_tools.errors import SluiceError
+from host_tools.fleet.folder import LOCAL_HOSTS
 from host_tools.signing import load_key, new_key, sign_base64
 
 MQTT_PORT = 8883
@@ -225,7 +226,8 @@ def serving(port: int, handlers: dict[str, Handler], address: str = "127.0.0.1")
 
 
 def point_at(state: State, port: int) -> None:
-    """Correct the port in the configurations of things that were created for another."""
+    """Correct the port in the configurations of things that were created for another; those that
+    were created before there was a list of hosts get theirs."""
     for file in state.root.glob("things/*/config.json"):
         try:
             config = json.loads(file.read_text())
@@ -233,8 +235,9 @@ def point_at(state: State, port: int) -> None:
             config = None
         if not isinstance(config, dict):
             raise SluiceError(f"{file} is not a JSON object")
-        if config.get("endpoint") == "localhost" and config.get("port") != port:
-            config["port"] = port
+        here = {"download_hosts": list(LOCAL_HOSTS)} | config | {"port": port}
+        if config.get("endpoint") == "localhost" and config != here:
+            config = here
             mode = S_IMODE(file.stat().st_mode)  # there may be the Wi-Fi's password in it
             write_atomically(file, json.dumps(config, indent=2) + "\n", mode)
 

@@ -22,7 +22,7 @@ from host_tools.cloud.run import MQTT_PORT, opened
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import provision
-from host_tools.fleet.folder import Board, signer_certificate, write_board
+from host_tools.fleet.folder import LOCAL_HOSTS, Board, signer_certificate, write_board
 from host_tools.fleet.root_ca import from_file, root_ca
 
 ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
@@ -94,7 +94,8 @@ def create_here(args: argparse.Namespace, name: str, request: str | None) -> Non
             port = int(things.store.setting("mqtt_port") or MQTT_PORT)
             ca, signer = state.root_ca.read_bytes(), given or state.signer_certificate.read_bytes()
             pair = (made.pem.encode(), made.key.encode() or None)
-            write_board(state.thing(name), Board(name, "localhost", port, ca, signer, *pair))
+            board = Board(name, "localhost", port, ca, signer, *pair, LOCAL_HOSTS)
+            write_board(state.thing(name), board)
         common_name = things.certificate(made.id)["common_name"]
     wait_known(state, common_name)
     print(state.thing(name))
@@ -134,7 +135,8 @@ def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> N
             return
         signer = signer_certificate(out, args.signer)
         pair = provision.provision(cloud.iot, *wanted)
-        board = Board(name, endpoint, args.port or broker_port(), ca, signer, *pair)
+        hosts = LOCAL_HOSTS if endpoint == "localhost" else ()  # a local cloud, called as AWS is
+        board = Board(name, endpoint, args.port or broker_port(), ca, signer, *pair, hosts)
         try:
             write_board(folder, board)
         except BaseException:

@@ -14,6 +14,7 @@ import sys
 from host_tools.board_port import BoardPort
 from host_tools.errors import SluiceError
 from host_tools.flash.contents import CONFIG
+from host_tools.fleet.folder import LOCAL_HOSTS
 
 PASSWORD = "SLUICE_WIFI_PASSWORD"  # environment
 _CONFIG_MAX = 8_192  # bytes of one that is read from a board
@@ -62,7 +63,17 @@ def merged(
     elif local(config) and _reaches_elsewhere(on_board, config.get("thing")):
         result["endpoint"] = on_board["endpoint"]
         result["port"] = on_board.get("port", 8883)
+    if local(config) and not local(result):
+        result["download_hosts"] = _hosts(config.get("download_hosts"), result["endpoint"])
     return result
+
+
+def _hosts(listed: object, endpoint: str) -> object:
+    """The thing's `download_hosts`, in which the local cloud's S3 is where its broker is."""
+    mine, there = LOCAL_HOSTS[1], f"http://{endpoint}:*"
+    if not isinstance(listed, list) or mine not in listed:
+        return listed if listed is not None else []
+    return [there if text == mine else text for text in listed]
 
 
 def _reaches_elsewhere(on_board: dict, thing: object) -> bool:

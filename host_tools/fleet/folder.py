@@ -10,10 +10,17 @@ from host_tools.errors import SluiceError
 from host_tools.fleet.root_ca import from_file
 from host_tools.signing import new_key, write_new
 
+# Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
+# by HTTP the local cloud's own S3, whose port each run may choose anew.
+LOCAL_HOSTS = ("*:*", "http://127.0.0.1:*")
+
 
 @dataclass(frozen=True)
 class Board:
-    """The contents: names and ports, and everything that is PEM; no key when that is elsewhere."""
+    """The contents: names and ports, and everything that is PEM; no key when that is elsewhere.
+
+    hosts    `download_hosts`: where files may come from; none: any host, by HTTPS
+    """
 
     thing: str
     endpoint: str
@@ -22,6 +29,7 @@ class Board:
     signer: bytes
     certificate: bytes
     key: bytes | None
+    hosts: tuple[str, ...] = ()
 
 
 def write_board(folder: Path, board: Board) -> None:
@@ -55,6 +63,7 @@ def _write(folder: Path, board: Board) -> None:
         "wifi": {},
         "block": 4096,
         "window": 8,
+        "download_hosts": list(board.hosts),
         "allow_unsigned": False,
     }
     write_new(folder / config["ca"], board.root_ca)

@@ -734,3 +734,32 @@ def test_job_described_that_there_is_none_of_says_so():
     for code in ("ResourceNotFound", "TerminalStateReached", "RequestThrottled"):
         jobs, link, cloud = speaker(("j9/get", False, refusal(code)))
         assert code in str(raised(Retry, describe_job, link, jobs, "j9"))
+
+
+# -- the cloud's time ----------------------------------------------------------------------------
+
+
+class Told:
+    """A clock that notes what it is told."""
+
+    def __init__(self):
+        self.times = []
+
+    def told(self, unix_s):
+        self.times.append(unix_s)
+
+
+def test_time_of_an_answer_to_a_request_of_ours_is_told_to_the_clock():
+    clock = Told()
+    cloud = Cloud(("$next/get", True, {"timestamp": 1_800_000_000}))
+    jobs = AWSJobs(Link(cloud), THING, clock, "1.0", {"step_timeout_min": 0})
+    run(jobs.start())
+    assert clock.times == [1_800_000_000]
+    jobs._on_notify_next(*notice({"timestamp": 1_900_000_000}))
+    for token in ("stolen", "progress", jobs.token):
+        forged = json.dumps({"clientToken": token, "timestamp": 1_900_000_000}).encode()
+        jobs._on_answer(PREFIX.encode() + b"$next/get/accepted", forged)
+    assert clock.times == [1_800_000_000]
+    cloud.script.append(("$next/get", False, refusal("RequestThrottled")))
+    raised(Retry, jobs._ask_next)
+    assert clock.times == [1_800_000_000, 1]

@@ -10,7 +10,7 @@ from ota.errors import Retry
 
 HEAP = "96k"
 
-WRITTEN_S = 1_735_689_600  # 2025-01-01
+WRITTEN_S = 1_788_220_800  # 2026-09-01
 DAY_S = 86_400
 YEAR_S = 365 * DAY_S
 PATH = "clock_floor.%d" % time.ticks_us()
@@ -97,43 +97,110 @@ def test_clock_that_is_absurd_may_go_back():
     assert board.unix_s == WRITTEN_S + 7
 
 
-def test_clock_floor_survives_and_is_written_at_most_once_a_day():
+def test_clock_floor_is_raised_by_the_cloud_survives_and_is_written_once_a_day():
     try:
         board, clock = clock_at(WRITTEN_S + 10 * DAY_S, path=PATH)
-        clock.save_floor()
-        assert open(PATH).read() == str(WRITTEN_S + 10 * DAY_S)
+        clock.told(WRITTEN_S + 10 * DAY_S)
+        assert open(PATH).read() == "proven %d" % (WRITTEN_S + 10 * DAY_S)
         os.remove(PATH)  # a second write would bring it back
-        board.unix_s += DAY_S - 1
-        clock.save_floor()
-        assert Clock(clock._board, PATH)._floor_s == WRITTEN_S
-        board.unix_s += 1
-        clock.save_floor()
-        assert Clock(clock._board, PATH)._floor_s == WRITTEN_S + 11 * DAY_S
+        quietly(clock.told, WRITTEN_S + 11 * DAY_S - 1)
+        quietly(clock.told, WRITTEN_S + 10 * DAY_S - 299)
+        assert Clock(board, PATH)._floor_s == WRITTEN_S
+        quietly(clock.told, WRITTEN_S + 11 * DAY_S)
+        assert Clock(board, PATH)._floor_s == WRITTEN_S + 11 * DAY_S
         assert not clock_at(WRITTEN_S + 11 * DAY_S - 1, path=PATH)[1].plausible()
         assert clock_at(WRITTEN_S + 11 * DAY_S, path=PATH)[1].plausible()
     finally:
         os.remove(PATH)
 
 
-def test_clock_floor_is_not_saved_from_a_clock_that_is_not_set():
-    clock_at(1000, path=PATH)[1].save_floor()
-    assert PATH not in os.listdir()
+def test_clock_floor_is_not_raised_by_a_time_server():
+    for forged_s in (300 * DAY_S, 19 * YEAR_S):
+        board, clock = clock_at(0, path=PATH)
+        quietly(clock._advance, WRITTEN_S + forged_s)
+        assert clock.plausible() and clock._floor_s == WRITTEN_S
+        assert PATH not in os.listdir()
+        assert clock.possible(WRITTEN_S + DAY_S), "an honest time is still one"
 
 
-def test_clock_floor_file_that_is_broken_or_absurd_is_ignored():
+def test_clock_is_set_by_the_cloud_where_they_differ_by_more_than_minutes():
+    for off_s in (-300, -1, 0, 1, 300):
+        board, clock = clock_at(WRITTEN_S + DAY_S + off_s)
+        clock.told(WRITTEN_S + DAY_S)
+        assert not board.times_set, off_s
+    for off_s in (-DAY_S, -301, 301, 300 * DAY_S, 30 * YEAR_S):
+        board, clock = clock_at(WRITTEN_S + DAY_S + off_s)
+        quietly(clock.told, WRITTEN_S + DAY_S)
+        assert board.unix_s == WRITTEN_S + DAY_S, off_s
+
+
+def test_clock_floor_comes_down_by_word_of_the_cloud():
     try:
-        for text in ("", "soon", "-5", "17", "99999999999", "1e10", "\0" * 9):
+        board, clock = clock_at(WRITTEN_S + 300 * DAY_S, path=PATH)
+        clock.told(WRITTEN_S + 300 * DAY_S)  # of a cloud whose own clock was wrong
+        quietly(clock.told, WRITTEN_S + 2 * DAY_S)
+        assert board.unix_s == WRITTEN_S + 2 * DAY_S
+        assert Clock(board, PATH)._floor_s == WRITTEN_S + 2 * DAY_S
+    finally:
+        os.remove(PATH)
+
+
+def test_clock_believes_no_nonsense_of_the_cloud():
+    late_s = WRITTEN_S + 21 * YEAR_S
+    for unix_s in (None, "1800000000", 1.8e9, True, [], 0, -1, WRITTEN_S - 1, late_s):
+        board, clock = clock_at(WRITTEN_S + 5)
+        clock.told(unix_s)
+        assert not board.times_set and clock._floor_s == WRITTEN_S, unix_s
+
+
+def test_clock_takes_the_day_of_a_certificate_forwards_only():
+    board, clock = clock_at(0)
+    assert quietly(clock.vouched, WRITTEN_S + 40 * DAY_S)
+    assert board.unix_s == clock._floor_s == WRITTEN_S + 40 * DAY_S and clock.guessed
+    for unix_s in (0, WRITTEN_S, WRITTEN_S + 40 * DAY_S, WRITTEN_S + 30 * YEAR_S):
+        assert not clock.vouched(unix_s)
+    assert board.times_set == 1
+
+
+def test_clock_guesses_the_floor_and_no_less_and_knows_that_it_did():
+    for start_s, back, then_s in (
+        (0, False, WRITTEN_S),
+        (WRITTEN_S + DAY_S, False, WRITTEN_S + DAY_S),
+        (WRITTEN_S + DAY_S, True, WRITTEN_S),
+        (WRITTEN_S + 50 * YEAR_S, False, WRITTEN_S),
+    ):
+        board, clock = clock_at(start_s)
+        assert not clock.guessed
+        quietly(clock.guess, back)
+        assert board.unix_s == then_s and clock.plausible() and clock.guessed
+        quietly(clock._advance, WRITTEN_S + 9)  # an honest server, at last
+        assert board.unix_s == WRITTEN_S + 9 and not clock.guessed
+        clock.guess()
+        clock.told(WRITTEN_S + 9)
+        assert not clock.guessed
+
+
+def test_clock_floor_file_that_is_broken_absurd_or_of_an_earlier_release_is_ignored():
+    later = str(WRITTEN_S + 300 * DAY_S)
+    try:
+        for text in ("", "soon", "-5", "17", "99999999999", "1e10", "\0" * 9, later, "proven",
+                     "proven ", "proven -5", "proven 17", "proven 99999999999", "proven  x",
+                     "Proven " + later, " proven " + later, "proved " + later,
+                     "proven 1e10"):  # fmt: skip
             with open(PATH, "w") as file:
                 file.write(text)
             assert clock_at(0, path=PATH)[1]._floor_s == WRITTEN_S, text
+        with open(PATH, "wb") as file:
+            file.write(b"proven \xff\xfe")
+        assert clock_at(0, path=PATH)[1]._floor_s == WRITTEN_S
     finally:
         os.remove(PATH)
 
 
 def test_clock_floor_that_cannot_be_written_is_only_a_warning():
     board, clock = clock_at(WRITTEN_S + 10 * DAY_S, path="/no/such/folder/floor")
-    quietly(clock.save_floor)
-    assert Clock(clock._board, PATH)._floor_s == WRITTEN_S
+    quietly(clock.told, WRITTEN_S + 10 * DAY_S)
+    assert clock._floor_s == WRITTEN_S + 10 * DAY_S
 
 
 NONCE = b"12345678"

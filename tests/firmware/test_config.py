@@ -136,3 +136,27 @@ def test_config_that_is_absent_says_so():
     assert (
         str(raised(ConfigError, config.load, "/nowhere/config.json")) == "no /nowhere/config.json"
     )
+
+
+def test_config_that_names_no_host_is_refused():
+    for key, text, why in (
+        ("endpoint", "https://h", "port"), ("endpoint", "h:8883", "port"),
+        ("endpoint", "h h", "host"),
+        ("endpoint", "::1", "IPv6 is not supported"), ("endpoint", "h:70000", "port"),
+        ("endpoint", "u@h", "user name"), ("endpoint", "h\n", "host"), ("endpoint", "h/a", "host"),
+        ("ntp", "h:65536", "port"), ("ntp", "h:0", "port"), ("ntp", "h:ntp", "port"),
+        ("ntp", "h:-1", "port"), ("ntp", "[::1]:123", "IPv6 is not supported"),
+        ("ntp", " h", "host"),
+        ("ntp", ":123", "host"), ("ntp", "h:", "port"), ("ntp", "h:99999999999", "port"),
+        ("download_hosts", "ftp://h", "scheme"), ("download_hosts", "http://*", "host"),
+        ("download_hosts", "h:65536", "port"), ("download_hosts", "h/a", "host"),
+    ):  # fmt: skip
+        value = text if key == "endpoint" else ["good", text]
+        said = complaint(**{key: value})
+        assert said == "config: %s %s: %s" % (key, text, why), said
+    config.check(
+        values(endpoint="a1-ats.iot.eu-west-1.amazonaws.com", ntp=["10.0.0.1:65535", "t"])
+    )
+    config.check(values(download_hosts=["*:*", "http://10.0.0.5:8080", "*.s3.amazonaws.com"]))
+    assert "download_hosts is out of bounds" in complaint(download_hosts=["h"] * 17)
+    assert "download_hosts is no list of texts" in complaint(download_hosts=[5])

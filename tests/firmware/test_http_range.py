@@ -23,9 +23,14 @@ class Files:
     def __init__(self, data, *faults, says_size=True):
         self.data, self.faults, self.says_size = bytes(data), list(faults), says_size
         self.spans = []
-        self.closed = 0
+        self.closed = self.rest_s = 0
+        self.fault, self.page = None, False
 
-    async def get(self, url, span):
+    async def get(self, url, span=None):
+        if span is None:
+            self.spans.append(None)
+            self.error, self.body, self.size = None, self.data, len(self.data)
+            return 200
         first, last = [int(word) for word in span[6:].split("-")]
         self.spans.append((first, last))
         self.error = None
@@ -35,7 +40,8 @@ class Files:
         if isinstance(fault, Exception):
             self.error, self.body = fault, self.body[:20_000]
         elif fault:
-            self.status, self.span, self.body = fault
+            self.status, self.span, self.body = fault[:3]
+        self.fault = fault[3] if isinstance(fault, tuple) and fault[3:] else None
         self.size = len(self.body) if self.says_size and not self.error else None
         return self.status
 
@@ -168,18 +174,108 @@ def refused_answer(*fault):
     return said
 
 
+def passing(*fault, said):
+    """An answer that may be a captive portal's: asked for again four times, and then final."""
+    refused = ["", 0]
+    for kind in (Retry, Retry, Retry, Retry, Fail):
+        text, image, flash = failure(kind, Files(pattern(SIZE), fault), refused=refused)
+        assert text == said and not max(flash.erases) and not image.received, text
+    assert refused[1] == 0
+    for _ in range(3):  # one that ends leaves nothing behind
+        failure(Retry, Files(pattern(SIZE), fault), refused=refused)
+    fetch(Files(pattern(SIZE)), refused=refused)
+    assert refused[1] == 0
+
+
 def test_range_that_was_not_asked_for_is_refused():
     body = bytes(pattern(SPAN))
-    for span in (b"bytes 1-65536/%d", b"bytes 0-65534/%d", b"bytes 0-99999/%d", b"0-65535/%d"):
-        assert refused_answer(206, span % SIZE, body) == "wrong Content-Range", span
-    for span in (None, b"", b"bytes 0-65535/*", b"bytes 0-65535/%d" % (SIZE + 1)):
-        assert refused_answer(206, span, body) == "file size is not the server's", span
+    for span in (b"bytes 1-65536/%d", b"bytes 0-65536/%d", b"bytes 0-99999/%d", b"0-65535/%d",
+                 b"bytes -1-65535/%d", b"bytes 0-x/%d", b"bytes 0-/%d", b"bytes */%d",
+                 b"bytes 0-65535", b"bytes 0-65535/", b"bytes 0-65535/x",
+                 b"bytes 65535-0/%d", b"lines 0-65535/%d", b"bytes 0-1-2/%d", b""):  # fmt: skip
+        span = span % SIZE if b"%" in span else span
+        assert refused_answer(206, span, body) == "wrong Content-Range", span
+    assert refused_answer(206, None, body) == "wrong Content-Range"
+    short = b"bytes 0-4094/%d" % SIZE  # not even a sector
+    assert refused_answer(206, short, body[:4_095]) == "wrong Content-Range"
 
 
-def test_body_of_another_length_than_its_range_is_refused():
+def test_range_may_be_of_a_length_that_the_server_does_not_know():
+    data = pattern(SIZE)
+    for span in (b"bytes 0-65535/*", b"bytes  0-65535/%d" % SIZE, b"bytes 00-65535/0%d" % SIZE):
+        fetch(Files(data, (206, span, bytes(data[:SPAN]))))
+
+
+def test_range_may_be_the_first_part_of_what_was_asked():
+    data = pattern(SIZE)
+    for size in (SECTOR, 5 * SECTOR, 5 * SECTOR + 17, SPAN - 1):
+        files = Files(data, (206, b"bytes 0-%d/%d" % (size - 1, SIZE), bytes(data[:size])))
+        source, image, flash = made(files)
+        run(source.fetch(image, watch))
+        assert bytes(flash.data[:SIZE]) == files.data
+        assert files.spans[1][0] == size - size % SECTOR, (
+            "a sector that came in part is asked again"
+        )
+
+
+def test_answer_of_another_size_may_pass():
     right = b"bytes 0-65535/%d" % SIZE
-    assert refused_answer(206, right, b"short").endswith("server's 5")
-    assert refused_answer(200, None, b"<html/>").endswith("server's 7")
+    passing(206, right, b"short", said="file size is not the server's 5")
+    passing(200, None, b"<html/>", said="file size is not the server's 7")
+    other = b"bytes 0-65535/%d" % (SIZE + 1)
+    said = "file size is not the server's %d" % (SIZE + 1)
+    passing(206, other, bytes(pattern(SPAN)), said=said)
+
+
+def test_answer_that_says_itself_that_it_is_no_use_may_pass():
+    why = ("content coding of the file server",)
+    for status in (200, 206, 302):
+        passing(status, b"bytes 0-65535/%d" % SIZE, bytes(pattern(SPAN)), why, said=why[0])
+    assert refused_answer(404, None, b"", why) == "http 404"
+
+
+def test_page_of_no_length_may_pass_where_an_image_is_wanted():
+    def check(head):
+        raise Fail("not an app image")
+
+    refused = ["", 0]
+    for kind in (Retry, Retry, Retry, Retry, Fail):
+        files = Files(pattern(SIZE), (200, None, b"<html>" * 1_000), says_size=False)
+        files.page = True
+        said, image, flash = failure(kind, files, check=check, refused=refused)
+        assert said == "not an app image" and not max(flash.erases)
+
+
+def test_server_that_names_a_time_is_left_alone_for_it():
+    files = Files(pattern(SIZE), (503, None, b""))
+    files.rest_s = 7
+    source, image, _ = made(files)
+    waits, looks = [], []
+
+    class Link:
+        async def wait(self, condition, ms):
+            assert not condition()
+            waits.append(ms)
+
+    async def look():
+        looks.append(len(waits))
+
+    source._link = Link()
+    raised(Retry, source.fetch, image, look)
+    assert waits == [1_000] * 7 and looks == list(range(1, 8))
+    files.faults.append(Retry("cut off"))
+    raised(Retry, source.fetch, image, look)
+    assert len(waits) == 7, "once"
+
+
+def test_size_is_told_by_a_range_or_by_the_whole():
+    files = Files(pattern(SIZE))
+    assert run(made(files)[0].measure()) == SIZE and files.spans == [(0, 0)]
+    files = Files(pattern(SIZE), (206, b"bytes 0-0/*", b"x"))
+    assert run(made(files)[0].measure()) == SIZE and files.spans == [(0, 0), None]
+    for span in (b"bytes 0-0/x", b"bytes 0-0", None):
+        files = Files(pattern(SIZE), (206, span, b"x"))
+        assert str(raised(Fail, made(files)[0].measure)) == "file server does not tell the size"
 
 
 def test_body_longer_than_its_range_is_refused_where_no_length_is_said():
@@ -212,9 +308,9 @@ def test_range_past_the_end_is_refused():
 def test_error_bodies_never_reach_flash():
     for status in (204, 303, 404, 410, 412):
         assert refused_answer(status, None, bytes(pattern(SPAN))) == "http %d" % status
-    for status in (403, 408, 429, 500, 503):
+    for status in (403, 408, 425, 429, 500, 503):
         said, _, flash = failure(Retry, Files(pattern(SIZE), (status, None, b"<Error/>")))
-        assert said == "http %d" % status and not max(flash.erases)
+        assert said.endswith("http %d" % status) and not max(flash.erases)
 
 
 # -- going on ------------------------------------------------------------------------------------
@@ -234,7 +330,7 @@ def test_address_that_is_over_is_asked_for_again_four_times():
     refused = ["", 0]
     for status in (403, 400, 401, 403):
         said, _, _ = failure(Retry, Files(pattern(SIZE), (status, None, b"")), refused=refused)
-        assert said == "http %d" % status
+        assert said == "address of the file refused: http %d" % status
     said, _, _ = failure(Fail, Files(pattern(SIZE), (403, None, b"")), refused=refused)
     assert said == "address of the file refused: http 403"
     assert refused[1] == 0

@@ -2,8 +2,9 @@
 
 from doubles import raised
 
+from ota.address import judge
 from ota.errors import Refuse
-from ota.job import Job
+from ota.job import File, Job
 
 URL = "https://bucket.example/app.bin?X-Amz-Expires=60"
 
@@ -106,8 +107,8 @@ def test_location_that_misstates_something_is_refused_by_its_key():
 
 
 def test_location_that_is_no_address_of_ours_is_refused():
-    for url in ("", 5, "ftp://h/a", "/a", "http:/h/a", "http://h/a b", "http://h/\r\nX: y",
-                "http://h/\u20ac", "http://h/" + "a" * 2_048):  # fmt: skip
+    for url in ("", 5, "ftp://h/a", "://h/a", "/a", "http:/h/a", "http://h/a b",
+                "http://h/\r\nX: y", "http://h/\u20ac", "http://h/" + "a" * 2_048):  # fmt: skip
         assert "url" in refusal(document(location={"url": url})), url
     parts = {"protocol": "https:", "host": "h\r\nX: y", "path": "p"}
     assert refusal(document(location=parts)) == "not an address of a file at url"
@@ -139,3 +140,44 @@ def test_afr_ota_by_mqtt_alone_ignores_the_address():
 def test_afr_ota_by_http_without_an_address_is_refused():
     for url in (None, "", 5, "s3://bucket/key", "${aws:iot:s3-presigned-url:https://x/y}"):
         assert "update_data_url" in refusal(afr(["HTTP"], update_data_url=url)), url
+
+
+def test_location_may_write_its_scheme_in_capitals():
+    for url in ("HTTPS://h/A?B", "Https://h/A?B"):
+        assert read(document(location={"url": url})).files[0].url == "https://h/A?B"
+
+
+# -- where files may come from -------------------------------------------------------------------
+
+
+def judged(url, hosts, source="http_range", protocol="mqtt"):
+    """The file, after its address was judged."""
+    file = File(1, source)
+    file.url = url
+    judge([file], {"protocol": protocol, "download_hosts": hosts})
+    return file
+
+
+def test_address_that_is_not_allowed_is_refused_without_its_query():
+    for url, hosts, origin in (
+        ("http://h/a?key", [], "http://h"),
+        ("http://h:8080/a?key", ["http://h", "*:*"], "http://h:8080"),
+        ("https://g/a?key", ["h"], "https://g"),
+        ("https://h:1/a?key", ["h"], "https://h:1"),
+    ):
+        error = raised(Refuse, judged, url, hosts)
+        assert str(error) == "not in download_hosts: " + origin
+    error = raised(Refuse, judged, "https://h:70000/a?key", [])
+    assert str(error) == "not an address of a file: port"
+    judged("https://h:8443/a", [])
+    judged("http://h/a", ["http://h"])
+
+
+def test_address_that_is_not_asked_is_not_judged():
+    file = judged("http://h/a", [], "mqtt_stream")
+    assert file.source == "mqtt_stream"
+
+
+def test_config_may_prefer_http_where_a_document_offers_it_too():
+    assert judged("https://h/a", [], "mqtt_stream", "http").source == "http_range"
+    raised(Refuse, judged, "http://h/a", [], "mqtt_stream", "http")

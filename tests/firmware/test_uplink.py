@@ -20,7 +20,8 @@ class Board:
         self.clock = Clock()
         self.clock.plausible = lambda: self.set
         self.clock.synchronise = self.synchronise
-        self.clock.save_floor = lambda: self.done.append("floor")
+        self.clock.guess = self.guess
+        self.clock.guessed = False
         self.set = True
         self.linked = False
         self.done = []
@@ -37,6 +38,11 @@ class Board:
         self._act("synchronise")
         self.went_back = back
         self.set = True
+
+    def guess(self, back):
+        self._act("guess")
+        self.went_back = back
+        self.set = self.clock.guessed = True
 
     async def connect(self):
         self.clock.now += 100
@@ -58,8 +64,15 @@ class Board:
             log.to(print)
 
 
+class Context:
+    """A TLS context."""
+
+    verify_callback = None
+
+
 def uplink(board, wifi=True):
-    return Uplink(board if wifi else None, board.clock, board, ["ntp"], [0, None, False])
+    words = ["ntp"], [0, None, False], Context()
+    return Uplink(board if wifi else None, board.clock, board, *words)
 
 
 def refused(count):
@@ -84,7 +97,6 @@ def test_uplink_goes_wifi_clock_link_start():
     board = Board()
     board.set = False
     board.reach(uplink(board))
-    board.done.remove("floor")
     assert board.done == ["join", "synchronise", "connect", "start"]
     assert board.clock.slept == []
 
@@ -92,13 +104,12 @@ def test_uplink_goes_wifi_clock_link_start():
 def test_uplink_without_wifi_and_with_the_time_set_only_connects():
     board = Board()
     board.reach(uplink(board, wifi=False))
-    assert [name for name in board.done if name != "floor"] == ["connect", "start"]
+    assert board.done == ["connect", "start"]
 
 
 def test_uplink_that_fails_anywhere_tries_again_from_the_front():
-    for place in ("join", "synchronise", "connect", "start"):
+    for place in ("join", "connect", "start"):
         board = Board(**{place: refused(1)})
-        board.set = False
         board.reach(uplink(board))
         assert board.done.count(place) == 2 and board.done.count("join") == 2, place
         assert len(board.clock.slept) == 1 and board.linked
@@ -182,6 +193,28 @@ def test_uplink_has_the_clock_go_back_where_a_certificate_has_expired_and_only_t
         board.went_back = None
         board.reach(uplink(board))
         assert board.went_back is back, kind
+
+
+def test_uplink_goes_on_with_a_guess_where_no_time_server_answers_and_asks_again_next_time():
+    board = Board(synchronise=refused(2))
+    board.set = False
+    line = uplink(board)
+    board.reach(line)
+    assert board.done == ["join", "synchronise", "guess", "connect", "start"]
+    assert board.clock.slept == [] and not board.went_back
+    board.linked = False
+    board.reach(line)
+    assert board.done.count("synchronise") == 2, "a guess is not a time"
+    board.clock.guessed = board.linked = False  # the cloud has told it meanwhile
+    board.reach(line)
+    assert board.done.count("synchronise") == 2
+
+
+def test_uplink_guesses_backwards_only_where_a_certificate_has_expired():
+    for kind, back in ((Expired, True), (NotYetValid, False)):
+        board = Board(connect=[kind("certificate")], synchronise=refused(1))
+        board.reach(uplink(board))
+        assert board.went_back is back and board.linked, kind
 
 
 def test_uplink_error_that_is_no_hiccup_is_raised():

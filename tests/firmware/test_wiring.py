@@ -16,7 +16,7 @@ from ota.job import File  # noqa: E402
 from ota.loading import plug_in  # noqa: E402
 
 _HOUR_S = 3_600
-CODE = ("net.http", "net.address", "ota.plugins")
+CODE = ("net.http", "net.head", "ota.address", "ota.plugins")
 
 
 class App:
@@ -58,7 +58,7 @@ def test_connection_that_finds_no_room_leaves_none_of_its_code():
             raise MemoryError
         return found
 
-    source = wiring._source({"http_ca": "", "protocol": "mqtt"}, None, None, None)
+    source = wiring._source({"download_hosts": []}, None, None, ("/ca",))
     wiring.plug_in = full
     try:
         raised(MemoryError, source, File(1, "http_range"), 4_096)
@@ -67,11 +67,3 @@ def test_connection_that_finds_no_room_leaves_none_of_its_code():
     assert not [path for path in CODE if path in sys.modules]
     source(File(1, "http_range"), 4_096)
     assert not [path for path in CODE if path in sys.modules]
-
-
-def test_config_may_prefer_http_where_a_document_offers_it_too():
-    source = wiring._source({"http_ca": "", "protocol": "http"}, None, None, None)
-    file = File(1, "mqtt_stream")
-    file.url = "https://h/f"
-    source(file, 4_096)
-    assert file.source == "http_range"

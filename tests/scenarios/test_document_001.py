@@ -81,6 +81,15 @@ class Files(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.server.before()
+        if isinstance(self.connection, ssl.SSLSocket):
+            self.server.shown.append(self.connection.getpeercert())
+        if self.server.elsewhere:
+            self.send_response(307)
+            self.send_header("Location", self.server.elsewhere)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            self.server.paths.append(self.path)
+            return
         first, last = map(int, self.headers["Range"].removeprefix("bytes=").split("-"))
         part = self.server.data[first : last + 1]
         self.send_response(206)
@@ -100,20 +109,26 @@ class FileServer(ThreadingHTTPServer):
     before       called at each request
     paths        asked for so far
     connections  taken so far
+    shown        the certificates that its visitors showed, None for none
+    elsewhere    where it redirects to, instead of giving anything
     """
 
     daemon_threads = True
 
-    def __init__(self, certificate: Path | None = None) -> None:
+    def __init__(self, certificate: Path | None = None, ca: Path | None = None) -> None:
         super().__init__(("127.0.0.1", 0), Files)
         self.data = b""
         self.before: Callable[[], None] = lambda: None
         self.paths: list[str] = []
         self.connections = 0
+        self.shown: list[dict | None] = []
+        self.elsewhere = ""
         self.host = f"{'localhost' if certificate else '127.0.0.1'}:{self.server_port}"
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
+            context.load_verify_locations(ca)
+            context.verify_mode = ssl.CERT_OPTIONAL  # it asks, and looks at what it is shown
             self.socket = context.wrap_socket(
                 self.socket, server_side=True, do_handshake_on_connect=False
             )  # a handshake is for the connection's own thread, not for who accepts them
@@ -139,7 +154,16 @@ def https(cloud, tmp_path) -> Iterator[FileServer]:
     """One with a certificate of the cloud's CA."""
     key, certificate = Authority(cloud.state).server()
     (tmp_path / "server.pem").write_bytes(key + certificate)
-    with FileServer(tmp_path / "server.pem") as server:
+    with FileServer(tmp_path / "server.pem", cloud.state.root_ca) as server:
+        yield server
+
+
+@pytest.fixture
+def another(cloud, tmp_path) -> Iterator[FileServer]:
+    """A second one, on another port."""
+    key, certificate = Authority(cloud.state).server()
+    (tmp_path / "another.pem").write_bytes(key + certificate)
+    with FileServer(tmp_path / "another.pem", cloud.state.root_ca) as server:
         yield server
 
 
@@ -304,7 +328,7 @@ PASSING = {
 FINAL = {
     "range_of_other_bytes":    ({"shift_range": {}}, "wrong Content-Range"),
     "redirect_to_elsewhere":   ({"redirect": {"to": "http://example.com"}},
-                                "redirected to another host"),
+                                "not in download_hosts: http://example.com"),
     "redirects_without_end":   ({"redirect": {}, "redirect_again": {}}, "too many redirects"),
     "file_too_short":          ({"fail_http": {"code": 416}}, "file is shorter than the job says"),
     "file_not_there":          ({"fail_http": {"code": 404}}, "http 404"),
@@ -354,8 +378,8 @@ def test_file_that_is_not_what_the_document_says_is_not_taken(cloud, stage):
     new = image("1.1.0", SMALL)
     before = scene.board.slot_bytes("ota_1")
     for changes, reason in (
-        ({"size": SMALL - 1}, "file size is not the server's"),
-        ({"size": SMALL + 1}, "file size is not the server's"),
+        ({"size": SMALL - 1}, f"file size is not the server's {SMALL}"),
+        ({"size": SMALL + 1}, f"file size is not the server's {SMALL}"),
         ({"sig-sha256-ecdsa": scene.signature(b"another")}, "bad signature"),  # the last: it comes
     ):
         assert scene.board.slot_bytes("ota_1") == before, "found before anything is written"
@@ -384,6 +408,13 @@ def test_document_that_will_not_do_is_rejected(cloud, stage):
         ({"location": {"url": "ftp://files/app.bin"}}, "not an address of a file at url"),
         ({"location": {"protocol": "http:", "host": "h"}}, "job document lacks or misstates path"),
         ({"location": {"protocol": "http:", "path": "p"}}, "job document lacks or misstates host"),
+        ({"location": {"url": "http://10.0.0.5/a?key"}}, "not in download_hosts: http://10.0.0.5"),
+        ({"location": {"url": "https://h:70000/a"}}, "not an address of a file: port"),
+        ({"location": {"url": "https://u:p@h/a"}}, "not an address of a file: user name"),
+        (
+            {"location": {"url": "https://[::1]/a"}},
+            "not an address of a file: IPv6 is not supported",
+        ),
     ):
         verdict = scene.verdict(ordered(scene, nrf(scene, new, **changes)))
         assert (verdict.status, verdict.reason) == ("REJECTED", reason)
@@ -422,3 +453,66 @@ def test_server_whose_certificate_is_not_trusted_gets_no_request(cloud, stage, h
     job = ordered(scene, nrf(scene, new, location=location))
     board.wait_for("untrusted server")
     assert scene.now(job).status == "IN_PROGRESS" and not https.paths
+
+
+# -- where files come from, and what servers learn -----------------------------------------------
+
+
+def at(server: FileServer) -> dict:
+    """The location of the image on a server."""
+    return {"url": f"https://{server.host}/app.bin"}
+
+
+def test_rogue_file_server_under_the_trusted_ca_is_shown_no_certificate(cloud, stage, https):
+    scene = stage(cloud, download_hosts=[])
+    scene.power_on()
+    https.data = new = image("1.1.0", SMALL)
+    succeeded(scene, ordered(scene, nrf(scene, new, location=at(https))), new)
+    assert https.shown == [None] * 4
+
+
+def test_certificate_is_shown_where_it_is_configured_and_not_behind_a_redirect(
+    cloud, stage, https, another
+):
+    scene = stage(cloud, http_client_certificate=True)
+    scene.power_on()
+    https.elsewhere = f"https://{another.host}/moved.bin"
+    another.data = new = image("1.1.0", SMALL)
+    succeeded(scene, ordered(scene, nrf(scene, new, location=at(https))), new)
+    assert len(https.shown) == 1 and None not in https.shown
+    assert another.shown == [None] * 4
+    assert set(another.paths) == {"/moved.bin"}
+
+
+def test_redirect_to_a_host_that_is_not_listed_is_not_followed(cloud, stage, https, another):
+    scene = stage(cloud, download_hosts=[https.host])
+    scene.power_on()
+    https.elsewhere = f"https://{another.host}/app.bin"
+    another.data = new = image("1.1.0", SMALL)
+    verdict = scene.verdict(ordered(scene, nrf(scene, new, location=at(https))))
+    reason = f"not in download_hosts: https://{another.host}"
+    assert (verdict.status, verdict.reason) == ("FAILED", reason)
+    assert not another.connections and len(https.paths) == 5, "a captive portal may go away"
+
+
+def test_host_that_is_not_listed_is_not_asked_and_nothing_is_written(cloud, stage, https):
+    scene = stage(cloud, download_hosts=["files.example.com"])
+    scene.power_on()
+    before = scene.board.slot_bytes("ota_1")
+    https.data = new = image("1.1.0", SMALL)
+    verdict = scene.verdict(ordered(scene, nrf(scene, new, location=at(https))))
+    reason = f"not in download_hosts: https://{https.host}"
+    assert (verdict.status, verdict.reason) == ("REJECTED", reason)
+    assert not https.connections and scene.board.slot_bytes("ota_1") == before
+
+
+def test_captive_portal_that_goes_away_costs_no_job(faulty, stage):
+    for rules in (
+        {"redirect": {"to": "http://portal.example", "times": 2, "code": 302}},
+        {"fail_http": {"times": 2, "code": 200}},
+    ):
+        scene = stage(faulty(**rules))
+        scene.power_on()
+        new = image("1.1.0", SMALL)
+        succeeded(scene, ordered(scene, nrf(scene, new)), new)
+        scene.board.stop()

@@ -47,6 +47,8 @@ class AWSJobs:
         self._answer = None  # (accepted, dict), when it came
         self._serial = getrandbits(24) << 8
         self._subscribed = False
+        # The clock's, for the cloud's time; others than ours need not have it.
+        self._told = getattr(others[0], "told", None) if others else None
         self.timer = others[-1].pop("step_timeout_min") if others else 0  # minutes
 
     # -- what the agent asks -----------------------------------------------------------------
@@ -165,6 +167,8 @@ class AWSJobs:
         if not await self._link.wait(lambda: self._answer, _ANSWER_MS):
             raise Retry("no answer", name)
         self.token = None
+        if self._told:
+            self._told(self._answer[1].get("timestamp"))
         return self._answer
 
     def _on_answer(self, topic, payload):

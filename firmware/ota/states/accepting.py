@@ -49,6 +49,7 @@ def _judge(agent, job):
             raise Refuse("this board cannot roll back")
     if job.trial and not agent.journal.about(job):
         raise Refuse("no record of the trial that the job speaks of")
+    _look(agent, job)
     if job.kind == "image":
         if agent.update is None:
             from ota.update import Update
@@ -58,3 +59,12 @@ def _judge(agent, job):
     if job.files and job.files[-1].path:
         plug_in("ota.paths", "judge")(job.files, agent.settings, agent.load)
         let_go("ota.paths", "ota.staged", "ota.policy")
+
+
+def _look(agent, job):
+    """Raises Refuse for an address that the configuration does not allow."""
+    files = [file for file in job.files or job.fetched if file.url]
+    job.fetched = ()
+    if files:
+        plug_in("ota.address", "judge")(files, agent.settings)
+        let_go("ota.address")

@@ -1,4 +1,15 @@
-"""A Wi-Fi interface that always connects: the host's network is the board's."""
+"""A Wi-Fi interface: the host's network is the board's, whatever the access point is called.
+
+What goes wrong is in the names, so that a configuration can ask for it:
+
+    ssid "slow-25"      joins 25 s after `connect`, if nothing begins anew meanwhile
+    ssid "absent"       is never found: status 201
+    password "wrong"    is refused: status 202
+    ssid "broken"       the driver raises RuntimeError at every call but `active(False)`, which
+                        mends it: the next `connect` joins
+"""
+
+import time
 
 _CONSTANTS = (
     b"STA_IF=0 AP_IF=1 IF_STA=0 IF_AP=1 STAT_IDLE=1000 STAT_CONNECTING=1001 STAT_GOT_IP=1010 "
@@ -26,8 +37,8 @@ def hostname(name=None, /):
 class WLAN:
     """The one interface; as on the chip, all objects of it are the same: `WLAN()` is it, too."""
 
-    _active = False
-    _joined = False
+    _active = _broken = False
+    _ssid = _key = _ready = None  # what `connect` asked for; when that is reached, ticks
 
     def __getattr__(self, name):
         return __getattr__(name)
@@ -39,28 +50,48 @@ class WLAN:
         """Whether it is on, or turn it on or off."""
         if on is not None:
             self._active = bool(on)
-            self._joined = self._joined and self._active
+            if not on:
+                self._broken, self._ready = self._broken is not False and None, None
+            self._sound()
         return self._active
 
     def connect(self, ssid=None, key=None, **_):
-        """Join; OSError when the interface is off, as on the chip."""
+        """Begin to join, anew if it had begun; OSError when the interface is off."""
         if not self._active:
             raise OSError("Wifi Not Started")
-        self._joined = True
+        if ssid == "broken" and self._broken is False:
+            self._broken = True
+        self._sound()
+        self._ssid, self._key = ssid, key
+        slow_s = ssid[5:] if isinstance(ssid, str) and ssid[:5] == "slow-" else "0"
+        self._ready = time.ticks_add(time.ticks_ms(), int(slow_s) * 1_000)
 
     def disconnect(self):
-        """Leave."""
-        self._joined = False
+        """Leave, or stop trying."""
+        self._sound()
+        self._ready = None
 
     def isconnected(self):
         """Whether it has joined."""
-        return self._joined
+        self._sound()
+        return self.status() == 1010
 
     def status(self, what=None, /):
-        """STAT_IDLE or STAT_GOT_IP; -50 for "rssi"."""
+        """The state, or the reason why it cannot join, which it goes on trying; -50 for "rssi"."""
+        self._sound()
         if what == "rssi":
             return -50
-        return 1010 if self._joined else 1000
+        if self._ready is None:
+            return 1000
+        if self._ssid == "absent":
+            return 201
+        if self._key == "wrong":
+            return 202
+        return 1010 if time.ticks_diff(self._ready, time.ticks_ms()) <= 0 else 1001
+
+    def _sound(self):
+        if self._broken:
+            raise RuntimeError("Wifi Unknown Error 0x0101")
 
     def config(self, what=None, /, **_):
         """Settings are taken and have no effect; "mac" and "ssid" answer."""
@@ -68,7 +99,7 @@ class WLAN:
             import machine
 
             return machine.unique_id()
-        return "simulated" if what in ("ssid", "essid") else None
+        return self._ssid if what in ("ssid", "essid") else None
 
     def ifconfig(self, settings=None, /):
         """(address, mask, gateway, DNS) of a loopback network."""
