@@ -1,0 +1,301 @@
+"""A board and its cloud in one process, in a time of their own: the real firmware, from main.py on.
+
+Doubled are the chip, the transport, and the clock, which moves only when somebody waits. What is
+to go wrong, and when, is said by number: of an await, of a read or a write of a socket, of a
+request, of an operation of flash. A run without faults counts them.
+"""
+
+import asyncio
+import gc
+import io
+import json
+import sys
+
+import chip as chips
+import cloud as clouds
+import signer_samples
+import time as real_time
+
+# Where a host's own files are meanwhile; the board's root is its own.
+FIRMWARE = (
+    "main", "config", "starting", "wiring", "hardware", "prompt", "app", "console", "net", "ota",
+    "umqtt",
+)  # fmt: skip
+BOOTS = 16  # after so many the board is in a loop
+HOURS_MS = 8 * 3_600_000  # after so long without a verdict the board stands
+AWAITS = 60_000  # in one start; after so many it runs in a circle
+EPOCH_S = 1_790_000_000
+
+current = None  # the world that runs; net.tcp's double asks for it
+
+
+class Reset(BaseException):
+    """The board resets."""
+
+
+class Stands(BaseException):
+    """Nothing more will happen, or nothing but the same."""
+
+
+class Settled(BaseException):
+    """All jobs have ended, and the board waits for more."""
+
+
+class Time:
+    """In the place of the module `time`: ticks that only pass when somebody waits.
+
+    Its functions are attributes and no methods, which `from time import` does not take.
+    """
+
+    def __init__(self):
+        self.begin()
+        self.ticks_ms = lambda: self.now
+        self.ticks_add = lambda ticks, delta: ticks + delta
+        self.ticks_diff = lambda end, start: end - start
+        self.time = lambda: EPOCH_S + (self.now - self.start) // 1_000
+        self.gmtime = real_time.gmtime
+
+        def sleep_ms(ms):
+            self.now += ms
+
+        self.sleep_ms, self.sleep = sleep_ms, lambda seconds: sleep_ms(seconds * 1_000)
+
+    def begin(self):
+        """Far ahead of the real ticks, which asyncio's queue in C marks new tasks with."""
+        self.now = self.start = real_time.ticks_ms() + 1_000_000
+
+
+class Collector:
+    """In the place of the module `gc`: to collect at every module that comes or goes would take
+    most of the time. The interpreter collects when its heap is full."""
+
+    def __init__(self, real):
+        self.mem_free, self.mem_alloc, self.real = real.mem_free, real.mem_alloc, real
+        self.enable, self.disable, self.isenabled = real.enable, real.disable, real.isenabled
+        self.collect = lambda: 0
+        self.threshold = lambda *amount: -1
+
+
+clock = Time()
+sys.modules["time"] = clock
+sys.modules["gc"] = Collector(gc)
+
+
+class Socket(io.IOBase):
+    """A connection. What comes later is kept with its time; `ended` once the peer has closed."""
+
+    def __init__(self, world, peer):
+        self.world, self.peer = world, peer
+        self.incoming, self.out = [], b""
+        self.ended = self.closed = False
+
+    def bring(self, data, after_ms=0):
+        self.incoming.append((clock.now + after_ms, data))
+
+    def readinto(self, buf):
+        self.world.at("reads")
+        for place, (when, data) in enumerate(self.incoming):
+            if when <= clock.now:
+                size = min(len(buf), len(data))
+                buf[:size] = data[:size]
+                if size == len(data):
+                    self.incoming.pop(place)
+                else:
+                    self.incoming[place] = (when, data[size:])
+                return size
+        return 0 if self.ended else None
+
+    def write(self, data):
+        self.world.at("writes")
+        if self.ended:
+            raise OSError(104)
+        self.out += bytes(data)
+        self.peer(self)
+        return len(data)
+
+    def close(self):
+        self.closed = True
+
+    def ioctl(self, request, argument):
+        return 1 if request == 3 else 0
+
+
+class Board:
+    """In the place of the module `board`."""
+
+    NAME = "FAULTS"
+
+    def __init__(self, chip):
+        self._chip = chip
+        self.set_time = lambda unix_s: None
+
+    def slots(self):
+        from ota.slots import Slots
+
+        return Slots(chips.partition_class(self._chip))
+
+    def wifi(self, settings, clock):
+        return None
+
+    def watchdog(self, timeout_ms):
+        return None
+
+    def reset(self):
+        raise Reset
+
+
+class World:
+    """One board with one cloud.
+
+    config   members of config.json that differ
+    files    {name: bytes} that the cloud has
+    faults   {"awaits" | "reads" | "writes": (number, function)}: called at that one
+    """
+
+    def __init__(self, config, files, blocks=40):
+        global current
+        current = self
+        clock.begin()
+        self.counts, self.faults = {}, {}
+        self.boots, self.lines, self.ends = 0, [], []
+        self.cloud = clouds.Cloud(clock, files, config.get("block", 4096))
+        settings = {
+            "thing": clouds.THING, "endpoint": "broker", "ca": "/ca", "certificate": "/cert",
+            "private_key": "/key", "signers": ["/signer.crt"], "report_version": "", "ntp": [],
+            "report_s": 1, "wifi": {}, "download_hosts": ["http://files"],
+        }  # fmt: skip
+        settings.update(config)
+        self.settings = settings
+        stock = {
+            "config.json": json.dumps(settings).encode(), "ca": b"ca", "cert": b"c", "key": b"k",
+            "signer.crt": signer_samples.FIRST_CERTIFICATE,
+        }  # fmt: skip
+        self.chip = chips.Chip(stock, blocks)
+        self.ballast = None
+
+    def at(self, kind):
+        """One more of that kind; its fault, if it is due."""
+        count = self.counts[kind] = self.counts.get(kind, 0) + 1
+        due = self.faults.get(kind)
+        if due and due[0] == count:
+            due[1]()
+        if kind == "awaits":
+            self._look()
+
+    def _look(self):
+        self.awaits += 1
+        if self.awaits > AWAITS:
+            raise Stands("more than %d awaits in one start" % AWAITS)
+        if clock.now - clock.start > HOURS_MS:
+            raise Stands("no verdict in eight hours")
+
+    def connect(self, server, port):
+        """A connection of the device's, to its broker or to a file server."""
+        self.at("connects")
+        if server == "broker":
+            socket = Socket(self, self._packets)
+            self.cloud.connected(socket)
+        else:
+            http = clouds.HTTP(self.cloud)
+            socket = Socket(self, lambda one: self._requests(http, one))
+        return socket
+
+    def _packets(self, socket):
+        """Hand whole packets to the cloud."""
+        while len(socket.out) > 1:
+            size, shift, at = 0, 0, 1
+            while True:
+                byte = socket.out[at]
+                size |= (byte & 0x7F) << shift
+                shift, at = shift + 7, at + 1
+                if not byte & 0x80:
+                    break
+            kind, body = socket.out[0], socket.out[at : at + size]
+            socket.out = socket.out[at + size :]
+            self.cloud.take(socket, kind, body)
+
+    def _requests(self, http, socket):
+        head, found, rest = socket.out.partition(b"\r\n\r\n")
+        if found:
+            socket.out = rest
+            http.take(socket, head)
+
+    # -- its life --------------------------------------------------------------------------------
+
+    def run(self):
+        """From power-on until all jobs have ended and the board waits; "" or what was wrong."""
+        with self.chip.board:
+            while True:
+                self.boots += 1
+                if self.boots > BOOTS:
+                    return "resets for ever: " + " / ".join(self.ends[-2:])
+                try:
+                    self._boot()
+                except Settled:
+                    return ""
+                except Stands as error:
+                    return "stands: " + str(error)
+                except Reset:
+                    self.ends.append("reset")
+                except BaseException as error:
+                    return "stands at its prompt after " + repr(error)
+                else:
+                    return "stands at its prompt"
+                finally:
+                    self._off()
+
+    def _boot(self):
+        self.chip.boot()
+        self.awaits = 0
+        self.cloud.hang_up()
+        for name in list(sys.modules):
+            if name.split(".")[0] in FIRMWARE:
+                del sys.modules[name]
+        asyncio.new_event_loop()
+        asyncio.core.cur_task = None
+        sys.modules["board"] = Board(self.chip)
+        sys.modules["prompt"] = self
+        log = __import__("ota.log", None, None, ("to",))
+        log.to(self.say)
+        gc.collect()
+        __import__("main")
+
+    def _off(self):
+        self.ballast = None
+        sys.modules.pop("board", None)
+        sys.modules.pop("prompt", None)
+
+    def say(self, line):
+        self.lines.append(line)
+        if len(self.lines) > 60:
+            self.lines.pop(0)
+
+    # -- waiting ---------------------------------------------------------------------------------
+
+    def wait(self, ms):
+        """Nobody has anything to do for so long."""
+        if ms < 0:
+            raise Stands("nobody waits for anything")
+        clock.now += ms
+
+    def idle(self):
+        """Whether all is done: every job has ended and the agent waits for another."""
+        return self.cloud.next() is None and "agent idle" in " ".join(self.lines[-3:])
+
+
+_sleep_ms = asyncio.core.sleep_ms
+
+
+def sleep_ms(ms):
+    """asyncio's, counted; a settled board is left as soon as it waits long."""
+    current.at("awaits")
+    if ms > 20 and current.idle():
+        raise Settled
+    return _sleep_ms(ms)
+
+
+asyncio.sleep_ms = sleep_ms
+asyncio.core.ticks = clock.ticks_ms
+asyncio.core.ticks_add = clock.ticks_add
+asyncio.core.ticks_diff = clock.ticks_diff
+asyncio.core.IOQueue.wait_io_event = lambda self, ms: current.wait(ms)
