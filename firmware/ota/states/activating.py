@@ -2,6 +2,9 @@
 
 from ota.journal import ACTIVATED
 from ota.loading import let_go, plug_in
+from ota.log import Log
+
+log = Log("agent")
 
 
 async def activating(agent):
@@ -17,5 +20,8 @@ async def activating(agent):
         let_go("ota.staging", "ota.staged")
     agent.journal.write(next=following)
     slots.activate()
-    agent.journal.write(phase=ACTIVATED)
+    try:
+        agent.journal.write(phase=ACTIVATED)
+    except OSError as error:  # too late to fail: the next reset boots it, and its trial notes it
+        log.w("activation not noted", error)
     return "ready"

@@ -24,11 +24,19 @@ async def reporting(agent):
             raise
         agent.worn = journal.settle() or agent.worn
     if there("/staged/0"):  # of a job that failed
-        plug_in("ota.staging", "drop")()
-        let_go("ota.staging", "ota.staged")
+        _drop()
     agent.drop()
     agent.starved = agent.vain = 0
     return "reported"
+
+
+def _drop():
+    """The job is over, so nobody waits for a medium that does not take it."""
+    try:
+        plug_in("ota.staging", "drop")()
+    except OSError as error:
+        log.w("staged files not removed", error)
+    let_go("ota.staging", "ota.staged")
 
 
 def _note(journal):

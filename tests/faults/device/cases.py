@@ -56,11 +56,18 @@ JOBS = {  # name → configuration, document, what it changes: "image", "file", 
 }
 
 
+BROUGHT = {  # job → files that it brings
+    name: [one for one, kind in (("app.bin", "image"), ("map.bin", "file")) if kind in changes]
+    for name, (_, _, changes) in JOBS.items()
+}
+
+
 def made(name, blocks=40):
     """A board that has been given that job."""
     config, document, _ = JOBS[name]
     found = world.World(config, FILES, blocks)
-    found.chip.parts[0].data[: len(OLD)] = OLD
+    found.name = name
+    memoryview(found.chip.parts[0].data)[: len(OLD)] = OLD
     found.cloud.give("j1", document)
     found.cloud.give("j2", ECHO)
     return found
@@ -68,7 +75,9 @@ def made(name, blocks=40):
 
 def tried(found):
     """Run it to its end; what was wrong, or "" """
-    return found.run() or wrong(found)
+    fault = found.run()
+    found.chip.disk.fails = None  # to look at it
+    return fault or wrong(found)
 
 
 def wrong(found):
@@ -77,13 +86,12 @@ def wrong(found):
     kind = JOBS[name][2]
     first, second = found.cloud.executions[:2]
     running = found.chip.running
-    new = bytes(running.data[: len(NEW)]) == bytes(NEW)
+    new = holds(running, NEW)
     if found.chip.trial:
         return "the image is still on trial"
-    if len(first.told) != 1 or second.status != "SUCCEEDED":
-        return "told %s, then %s" % (first.told, second.status)
-    if not first.details or not first.details.get("reason"):
-        return "no reason"
+    for one in (first, second):
+        if len(one.told) != 1 or not one.details or not one.details.get("reason"):
+            return "%s was told %s, %s" % (one.id, one.told, one.details)
     if first.status == "SUCCEEDED":
         if "image" in kind and not new:
             return "SUCCEEDED, but the old image runs"
@@ -92,11 +100,15 @@ def wrong(found):
         return ""
     if new:
         return first.status + ", but the new image runs"
-    if bytes(running.data[: len(OLD)]) != bytes(OLD):
+    if not holds(running, OLD):
         return "the image that ran is damaged"
-    if "file" in kind and placed(found) is not None:
+    if "file" in kind and placed(found) is not None and not found.dying:
         return first.status + ", but the file is there"
     return ""
+
+
+def holds(part, image):
+    return memoryview(part.data)[: len(image)] == image
 
 
 def placed(found):

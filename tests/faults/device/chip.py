@@ -48,13 +48,20 @@ class Disk(medium.Chip):
         self.left = None
         self.operations = self.erases = self.read = 0
 
-    def _allowed(self, size):
-        allowed = super()._allowed(size)
-        if self.fails is not None and self._due():
-            raise OSError(5)
-        return allowed
+    def writeblocks(self, n, buf, offset=0):
+        """-EIO where it fails: an exception would leave LittleFS, which is C, half-way."""
+        if self._due():
+            return -5
+        return super().writeblocks(n, buf, offset)
+
+    def ioctl(self, op, arg):
+        if op == 6 and self._due():
+            return -5
+        return super().ioctl(op, arg)
 
     def _due(self):
+        if self.fails is None:
+            return False
         self.fails -= 1
         return self.fails < 0 if self.lasting else self.fails == -1
 

@@ -9,10 +9,12 @@ import asyncio
 import gc
 import io
 import json
+import os
 import sys
 
 import chip as chips
 import cloud as clouds
+import medium
 import signer_samples
 import time as real_time
 
@@ -72,13 +74,17 @@ class Collector:
     def __init__(self, real):
         self.mem_free, self.mem_alloc, self.real = real.mem_free, real.mem_alloc, real
         self.enable, self.disable, self.isenabled = real.enable, real.disable, real.isenabled
-        self.collect = lambda: 0
-        self.threshold = lambda *amount: -1
+        self.collecting(False)
+
+    def collecting(self, really):
+        """Whether it does; where memory is what is looked at, it must."""
+        self.collect = self.real.collect if really else lambda: 0
+        self.threshold = self.real.threshold if really else lambda *amount: -1
 
 
 clock = Time()
 sys.modules["time"] = clock
-sys.modules["gc"] = Collector(gc)
+collector = sys.modules["gc"] = Collector(gc)
 
 
 class Socket(io.IOBase):
@@ -88,12 +94,15 @@ class Socket(io.IOBase):
         self.world, self.peer = world, peer
         self.incoming, self.out = [], b""
         self.ended = self.closed = False
+        self.deaf = False  # whatever is said, nothing comes and nothing arrives
 
     def bring(self, data, after_ms=0):
         self.incoming.append((clock.now + after_ms, data))
 
     def readinto(self, buf):
-        self.world.at("reads")
+        self.world.at("reads", self)
+        if self.deaf:
+            return None
         for place, (when, data) in enumerate(self.incoming):
             if when <= clock.now:
                 size = min(len(buf), len(data))
@@ -106,7 +115,9 @@ class Socket(io.IOBase):
         return 0 if self.ended else None
 
     def write(self, data):
-        self.world.at("writes")
+        self.world.at("writes", self)
+        if self.deaf:
+            return len(data)
         if self.ended:
             raise OSError(104)
         self.out += bytes(data)
@@ -149,7 +160,8 @@ class World:
 
     config   members of config.json that differ
     files    {name: bytes} that the cloud has
-    faults   {"awaits" | "reads" | "writes": (number, function)}: called at that one
+    faults   {"awaits" | "reads" | "writes" | "connects": [(number, function)]}: called then,
+             with the socket or None
     """
 
     def __init__(self, config, files, blocks=40):
@@ -171,23 +183,50 @@ class World:
             "signer.crt": signer_samples.FIRST_CERTIFICATE,
         }  # fmt: skip
         self.chip = chips.Chip(stock, blocks)
-        self.ballast = None
+        self.made = self.chip.disk.operations  # of its file system, before the first start
+        self.ballast = []
 
-    def at(self, kind):
+    def at(self, kind, socket=None):
         """One more of that kind; its fault, if it is due."""
         count = self.counts[kind] = self.counts.get(kind, 0) + 1
-        due = self.faults.get(kind)
-        if due and due[0] == count:
-            due[1]()
-        if kind == "awaits":
-            self._look()
+        for number, fault in self.faults.get(kind, ()):
+            if number == count:
+                fault(socket)
 
-    def _look(self):
+    def awaited(self):
+        """Somebody waits. Stands when that never ends."""
         self.awaits += 1
         if self.awaits > AWAITS:
             raise Stands("more than %d awaits in one start" % AWAITS)
         if clock.now - clock.start > HOURS_MS:
             raise Stands("no verdict in eight hours")
+        self.at("awaits")
+
+    def fill(self, left):
+        """Leave so many blocks of the file system free."""
+        with self.chip.board:
+            medium.fill()
+            for number in range(left):
+                os.remove("/filler.%d" % number)
+
+    def load(self, begin, end, left):
+        """Between these two awaits the heap is full but for so many bytes."""
+
+        def take(socket):
+            gc.collect()
+            spare = bytearray(left)
+            for size in (65_536, 8_192, 1_024, 128):
+                try:
+                    while True:
+                        self.ballast.append(bytearray(size))
+                except MemoryError:
+                    pass
+            del spare
+
+        def give(socket):
+            self.ballast = []
+
+        self.faults["awaits"] = [(begin, take), (end, give)]
 
     def connect(self, server, port):
         """A connection of the device's, to its broker or to a file server."""
@@ -261,11 +300,16 @@ class World:
         __import__("main")
 
     def _off(self):
-        self.ballast = None
+        self.ballast = []
         sys.modules.pop("board", None)
         sys.modules.pop("prompt", None)
 
+    shows = False  # prints what the board says
+    dying = False  # its medium takes nothing back: all or nothing of a job's files cannot be had
+
     def say(self, line):
+        if self.shows:
+            print("%d %5d s" % (self.boots, (clock.now - clock.start) // 1_000), line)
         self.lines.append(line)
         if len(self.lines) > 60:
             self.lines.pop(0)
@@ -288,7 +332,7 @@ _sleep_ms = asyncio.core.sleep_ms
 
 def sleep_ms(ms):
     """asyncio's, counted; a settled board is left as soon as it waits long."""
-    current.at("awaits")
+    current.awaited()
     if ms > 20 and current.idle():
         raise Settled
     return _sleep_ms(ms)
