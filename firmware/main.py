@@ -75,7 +75,7 @@ def main():
     try:
         slots = board.slots()
         _run(slots)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
         trial = slots and slots.trial
         if isinstance(error, SystemExit) and not trial:
             raise  # the application's own soft reset; one does not pass the boot loader

@@ -208,7 +208,7 @@ def _put(job, noted):
     plug_in("ota.staging", "put")(noted)
     try:
         plug_in("ota.staging", "confirm")(noted)
-    except OSError as error:
+    except (OSError, MemoryError) as error:
         log.w("old files not removed", error)
     return _done(job)
 

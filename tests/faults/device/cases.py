@@ -19,8 +19,10 @@ def signature(data):
 
 
 def streamed(data, id, **more):
-    return dict({"filesize": len(data), "fileid": id, "filepath": "app.bin",
-                 "certfile": "signer.crt", "sig-sha256-ecdsa": signature(data)}, **more)  # fmt: skip
+    file = {"filesize": len(data), "fileid": id, "filepath": "app.bin", "certfile": "signer.crt"}
+    file["sig-sha256-ecdsa"] = signature(data)
+    file.update(more)
+    return file
 
 
 def ota(*files):

@@ -8,6 +8,7 @@ import medium
 
 SECTOR = 4096
 NEW, PENDING, VALID, ABORTED = 0, 1, 2, 4
+ERASED = memoryview(b"\xff" * SECTOR)  # no heap is needed to erase
 SLOT = 8  # sectors
 ROWS = (  # type, subtype, address, size, label
     (0, 0x10, 0x10000, SLOT * SECTOR, "ota_0"),
@@ -31,7 +32,7 @@ def image(version, size, seed=1):
 def blank(data):
     """Erase all of it, sector by sector, as there may be no room for another of its size."""
     for at in range(0, len(data), SECTOR):
-        data[at : at + SECTOR] = b"\xff" * SECTOR
+        memoryview(data)[at : at + SECTOR] = ERASED
 
 
 class Disk(medium.Chip):
@@ -55,9 +56,13 @@ class Disk(medium.Chip):
         return super().writeblocks(n, buf, offset)
 
     def ioctl(self, op, arg):
-        if op == 6 and self._due():
+        if op != 6:
+            return super().ioctl(op, arg)
+        if self._due():
             return -5
-        return super().ioctl(op, arg)
+        self.operations += 1
+        memoryview(self.data)[arg * SECTOR : (arg + 1) * SECTOR] = ERASED
+        return 0
 
     def _due(self):
         if self.fails is None:
@@ -89,7 +94,7 @@ class Part:
             self._erase(sector)
         at = sector * SECTOR + (offset or 0)
         place = memoryview(self.data)[at : at + len(buf)]
-        assert bytes(place) == b"\xff" * len(buf), "programmed without erasing"
+        assert place == ERASED[: len(buf)], "programmed without erasing"
         place[:] = buf
 
     def ioctl(self, operation, argument):
@@ -102,7 +107,7 @@ class Part:
         return {4: self.row[3] // SECTOR, 5: SECTOR}.get(operation, 0)
 
     def _erase(self, sector):
-        self.data[sector * SECTOR : (sector + 1) * SECTOR] = b"\xff" * SECTOR
+        memoryview(self.data)[sector * SECTOR : (sector + 1) * SECTOR] = ERASED
 
     def get_next_update(self):
         return self.chip.parts[1 - self.chip.parts.index(self)]

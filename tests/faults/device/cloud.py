@@ -1,13 +1,13 @@
 """A thing's cloud in one object: its broker, AWS IoT Jobs, streams, and a file server.
 
-Whatever it is asked is counted in `requests`: (number, kind, topic or path). `plan` holds what goes
-wrong: {number of a request: name of a fault}. Answers go out at once, or as the fault has it.
+Whatever it is asked is noted in `requests`: (kind, topic). `plan` holds what goes wrong: {number
+of a request: name of a fault}. Answers go out at once, or as the fault has it.
 
     silence    the request is not looked at          reject     it is refused, as by a busy service
     refuse     it is refused for good                lose       it is obeyed, its answers are lost
     late       its answers come after 20 s           twice      they come twice
     junk       the answer is not JSON                strange    its members are of other kinds
-    hang_up    the session ends instead              hung_up    it ends after the request was obeyed
+    hang_up    the session ends instead              hung_up    it ends after it was obeyed
 
 Of blocks, by index in `blocks`: drop, twice, corrupt, truncate, reorder, hang_up; each once.
 Of the file server's answers, by number of the GET: see HTTP.
@@ -25,7 +25,8 @@ STREAMED = ("app.bin", "map.bin")  # files of the stream, by number
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
 LATE_MS = 20_000
 TOPIC_FAULTS = (
-    "silence", "reject", "refuse", "lose", "late", "twice", "junk", "strange", "hang_up", "hung_up",
+    "silence", "reject", "refuse", "lose", "late", "twice", "junk", "strange", "hang_up",
+    "hung_up",
 )  # fmt: skip
 BLOCK_FAULTS = ("drop", "twice", "corrupt", "truncate", "reorder", "hang_up")
 HTTP_FAULTS = (
@@ -370,5 +371,3 @@ class HTTP:
         socket.bring(message + body)
         if fault in ("cut_head", "cut_body", "close_after", "other_size"):
             socket.ended = True
-
-

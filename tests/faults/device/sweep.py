@@ -10,12 +10,11 @@ was lost, and `@SUM {"cases", "succeeded", "failed"}`.
 
 import json
 import sys
+from asyncio import CancelledError
 
 import cases
-import chip
 import cloud
 import world
-from asyncio import CancelledError
 
 BLOCK = 4096
 
@@ -171,7 +170,27 @@ def heap(counts):
                 yield label, arm, False
 
 
+def lies(counts):
+    """Two losses, for a test that they are found: a false word, and a board that stops."""
+
+    def lie(board):
+        def lying(socket):
+            for one in board.cloud.executions:
+                one.status, one.details = "SUCCEEDED", {"reason": "said so"}
+                one.told = ["SUCCEEDED"]
+
+        board.faults["awaits"] = [(15, lying)]
+
+    yield "a lie", lie, False
+
+    def stop(board):
+        board.faults["awaits"] = [(40, _raising(lambda: world.Stands("for a test")))]
+
+    yield "a stop", stop, False
+
+
 KINDS = {
+    "lies": lies,
     "awaits": awaits, "transport": transport, "requests": requests, "blocks": blocks,
     "pages": pages, "flash": flash, "disk": disk, "full": full, "heap": heap,
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""A board and its cloud in one process, in a time of their own: the real firmware, from main.py on.
+"""A board and its cloud in one process, in a time of their own: the firmware from main.py on.
 
 Doubled are the chip, the transport, and the clock, which moves only when somebody waits. What is
 to go wrong, and when, is said by number: of an await, of a read or a write of a socket, of a
@@ -11,14 +11,14 @@ import io
 import json
 import os
 import sys
+import time as real_time
 
 import chip as chips
 import cloud as clouds
 import medium
 import signer_samples
-import time as real_time
 
-# Where a host's own files are meanwhile; the board's root is its own.
+# packages and modules that a reset forgets
 FIRMWARE = (
     "main", "config", "starting", "wiring", "hardware", "prompt", "app", "console", "net", "ota",
     "umqtt",
