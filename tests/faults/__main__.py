@@ -5,7 +5,6 @@ half an hour; `--step 10` takes each tenth fault, `--no-boards` leaves out the s
 """
 
 import argparse
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -14,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "tests/scenarios"), str(Path(__file__).parent)]
 
 from fault_boards import boards, heaps  # noqa: E402
-from fault_sweeps import KINDS, Outcome, build, sweeps  # noqa: E402
+from fault_sweeps import KINDS, Outcome, build, commit, sweeps  # noqa: E402
 
 HEAPS = range(40, 113, 2)  # KiB
 SHARES = 4
@@ -39,7 +38,7 @@ def main() -> int:
             outcome = boards(Path(folder), given.step)
             row("simulated boards: each fault of the cloud, phase and transport", outcome)
             lost += outcome.losses
-            outcome = heaps(Path(folder) / "heaps", HEAPS[:: given.step])
+            outcome = heaps(Path(folder), HEAPS[:: given.step])
             row(f"simulated boards: heaps of {HEAPS[0]} to {HEAPS[-1]} KiB", outcome)
             lost += outcome.losses
     for loss in lost:
@@ -51,12 +50,6 @@ def row(what: str, outcome: Outcome) -> None:
     """A row of the table."""
     counts = outcome.cases, outcome.succeeded, outcome.failed, len(outcome.losses)
     print(f"| {what} | " + " | ".join(f"{count:,}" for count in counts) + " |", flush=True)
-
-
-def commit() -> str:
-    """The commit that is run; "+" when something was changed since."""
-    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"]
-    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "no commit"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ simulated boards. What a fault of the plan can hit is a request; these are those
 import json
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,14 @@ from stage import Cloud, Stage, image
 
 from host_tools.device.supervisor import Board
 
-SIZE = 100_001  # bytes: one checkpoint, and a block of a few bytes
+SIZE = 147_457  # bytes: one checkpoint, and a block of a few bytes
 LAST = SIZE // 4096
 NEVER_S = 3_600  # between two reports of progress, so that the updates can be counted
 VERDICT_S = 240
 HEAP_S = 120
 REREAD_S = 0.3
 # a board that has linked, or that says for the second time that it has no room to
-STARTED = r"agent idle|(?s:MemoryError)|cannot start"
+STARTED = r"agent idle|E .*MemoryError|^MemoryError|^end: "
 TRANSPORTS = ("JSON", "CBOR", "HTTP")
 PHASES = {  # phase → the request that is hit in it
     "connecting": {"topic": "/$next/get"},
@@ -140,9 +140,10 @@ def share(folder: Path, mine: list[Case]) -> Outcome:
 def boards(folder: Path, step: int = 1) -> Outcome:
     """Every `step`th case, on two clouds side by side."""
     chosen, total = list(cases())[::step], Outcome()
-    with ThreadPoolExecutor(WORKERS) as pool:
-        places = range(WORKERS)
-        for one in pool.map(lambda at: share(folder / str(at), chosen[at::WORKERS]), places):
+    places = range(WORKERS)
+    with ProcessPoolExecutor(WORKERS) as pool:  # the commands print, which threads would mix up
+        mine = [chosen[at::WORKERS] for at in places]
+        for one in pool.map(share, [folder / str(at) for at in places], mine):
             total += one
     return total
 
@@ -150,12 +151,20 @@ def boards(folder: Path, step: int = 1) -> Outcome:
 def heaps(folder: Path, sizes: Iterable[int]) -> Outcome:
     """An update with a heap of each of these sizes in KiB, from too small to enough: the board
     says that it cannot run, or the job ends with the truth."""
+    total, places, chosen = Outcome(), range(WORKERS), list(sizes)
+    with ProcessPoolExecutor(WORKERS) as pool:
+        mine = [chosen[at::WORKERS] for at in places]
+        for one in pool.map(_heaps, [folder / f"heaps-{at}" for at in places], mine):
+            total += one
+    return total
+
+
+def _heaps(folder: Path, sizes: list[int]) -> Outcome:
     folder.mkdir()
     cloud, total, new = Cloud(folder / "state").start(), Outcome(), image("1.1.0", SIZE)
     try:
-        with ThreadPoolExecutor(WORKERS) as pool:
-            for one in pool.map(lambda size: _heap(cloud, folder / str(size), size, new), sizes):
-                total += one
+        for size in sizes:
+            total += _heap(cloud, folder / str(size), size, new)
     finally:
         cloud.stop()
     return total

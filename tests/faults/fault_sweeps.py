@@ -111,3 +111,9 @@ def sweeps(
             for one in shared:
                 total += one.result()
             yield kind, total
+
+
+def commit() -> str:
+    """The commit that is run; "+" when something was changed since."""
+    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=+"]
+    return subprocess.run(words, capture_output=True, text=True).stdout.strip() or "no commit"
