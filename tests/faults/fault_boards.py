@@ -17,8 +17,6 @@ from host_tools.device.supervisor import Board
 SIZE = 147_457  # bytes: one checkpoint, and a block of a few bytes
 LAST = SIZE // 4096
 NEVER_S = 3_600  # between two reports of progress, so that the updates can be counted
-VERDICT_S = 240
-HEAP_S = 120
 REREAD_S = 0.3
 # a board that has linked, or that says for the second time that it has no room to
 STARTED = r"agent idle|E .*MemoryError|^MemoryError|^end: "
@@ -96,8 +94,8 @@ def wrong(scene: Stage, case: Case, new: bytes) -> str:
     """What was wrong with how it ended; "" when nothing was."""
     scene.power_on()
     job = scene.deploy(new, **({"protocol": "http"} if case.transport == "HTTP" else {}))
-    verdict = scene.verdict(job, VERDICT_S)
-    scene.board.wait_for("agent REPORTING reported", 60)
+    verdict = scene.verdict(job)
+    scene.board.wait_for("agent REPORTING reported")
     slot = scene.running[0]
     if verdict.status == "SUCCEEDED":
         good = scene.board.slot_bytes("ota_1", len(new)) == new
@@ -178,12 +176,12 @@ def _heap(cloud: Cloud, folder: Path, size: int, new: bytes) -> Outcome:
     try:
         job = scene.deploy(new)
         scene.board.start()
-        scene.board.wait_for(STARTED, HEAP_S)
+        scene.board.wait_for(STARTED)
         if "agent idle" not in "\n".join(scene.board.lines):
             outcome.failed = 1  # too small to link; it resets and tries again, and says why
             return outcome
-        verdict = scene.verdict(job, VERDICT_S)
-        scene.board.wait_for("agent REPORTING reported", 60)
+        verdict = scene.verdict(job)
+        scene.board.wait_for("agent REPORTING reported")
         good = verdict.status == "SUCCEEDED" and scene.running[0] == "ota_1"
         told = verdict.status in ("FAILED", "REJECTED") and verdict.reason
         outcome.succeeded, outcome.failed = int(good), int(bool(told) and not good)

@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import LONG_S
+
 from host_tools import toolchain
 from host_tools.compile import ROOT, compile_tree, firmware_sources
 
@@ -33,7 +35,6 @@ KINDS = {  # kind of fault → what it is, the jobs that it can meet
 }
 HEAPS = {"heap": "1m"}  # what is filled must not take long to fill
 HEAP = "2m"
-TIMEOUT_S = 3_000
 WORKERS = 2
 
 
@@ -70,7 +71,7 @@ def swept(compiled: Path, kind: str, job: str, first: int, step: int, arch: str)
         [*words, HERE / "device/sweep.py", kind, job, str(first), str(step)],
         capture_output=True,
         text=True,
-        timeout=TIMEOUT_S,
+        timeout=4 * LONG_S,
         env={**os.environ, "MICROPYPATH": search},
     )
     outcome, ended = Outcome(), False

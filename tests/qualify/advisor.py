@@ -311,7 +311,7 @@ def server_disconnects(rig: Rig, attempts: int) -> list[float]:
             return usual(session, packet)
 
         one.answers[CONNECT] = answer
-        one.wait_for(lambda: len(one.sessions) > attempts, "attempts", 240)
+        one.wait_for(lambda: len(one.sessions) > attempts, "attempts")
         one.wait_for(lambda: one.sent(CONNECT, session=attempts + 1), "CONNECT at last")
         begins = [session.at_s for session in one.sessions[1 : attempts + 1]]
     return [begin - end for begin, end in zip(begins, ends, strict=True)]
@@ -343,7 +343,7 @@ def unstable(rig: Rig) -> str:
 
     with rig.connected() as (one, _):
         one.greets = greet
-        one.wait_for(lambda: one.sent(CONNECT), "CONNECT at last", 240)
+        one.wait_for(lambda: one.sent(CONNECT), "CONNECT at last")
         begins = [session.at_s for session in one.sessions[1 : RETRIES + 1]]
     return judged([begin - end for begin, end in zip(begins, ends, strict=False)])
 
@@ -362,7 +362,7 @@ def no_connack(rig: Rig) -> list[list[float]]:
             return None if session.number in silent else usual(session, packet)
 
         one.answers[CONNECT] = answer
-        one.wait_for(lambda: one.sent(CONNECT, session=2 * RETRIES + 2), "12 attempts", 900)
+        one.wait_for(lambda: one.sent(CONNECT, session=2 * RETRIES + 2), "12 attempts")
         times = [packet.at_s for packet in one.sent(CONNECT)]
         return [gaps(times[: RETRIES + 1]), gaps(times[RETRIES + 1 :])]
 
@@ -445,7 +445,7 @@ def relented(rig: Rig, kind: int, topic: str, refusal: Callable[[Packet], bytes 
             return usual(session, packet)
 
         one.answers[kind] = answer
-        board.wait_for("agent idle", 240)
+        board.wait_for("agent idle")
         assert len(refused) == 3, refused
     waits = gaps(refused)
     assert min(waits) >= SECOND_S, waits
@@ -520,7 +520,7 @@ def job_execution(rig: Rig) -> str:
       "Device publishes state after it connects (Happy case)")  # fmt: skip
 def shadow_reported(rig: Rig) -> str:
     with clouded(rig, shadow="classic") as stage:
-        told = soon(lambda: reported(stage), 60)
+        told = soon(lambda: reported(stage))
         assert told.get("version") == "1.0.0", told
     return "version, board and settings"
 
@@ -529,7 +529,7 @@ def shadow_reported(rig: Rig) -> str:
       "Device updates reported state to desired state (Happy case)")  # fmt: skip
 def shadow_updated(rig: Rig) -> str:
     with clouded(rig, shadow="classic") as stage:
-        soon(lambda: reported(stage), 60)
+        soon(lambda: reported(stage))
         desire(stage, {"report_s": 7})
         settled(stage, "report_s", 7)
     return "a setting, in force and told"

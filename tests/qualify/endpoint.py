@@ -14,10 +14,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from patience import LONG_S
+
 CONNECT, CONNACK, PUBLISH, PUBACK = 0x10, 0x20, 0x30, 0x40
 SUBSCRIBE, SUBACK, UNSUBSCRIBE, UNSUBACK = 0x80, 0x90, 0xA0, 0xB0
 PINGREQ, PINGRESP, DISCONNECT = 0xC0, 0xD0, 0xE0
-PATIENCE_S = 90  # for what must come; a busy machine takes its time
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ class Endpoint:
         for session in self.sessions:
             session.sock.close()
 
-    def wait_for(self, what: Callable[[], object], why: str, deadline_s: float = PATIENCE_S):
+    def wait_for(self, what: Callable[[], object], why: str, deadline_s: float = LONG_S):
         """What `what` gives, once that is true. AssertionError at the deadline."""
         with self._changed:
             found = self._changed.wait_for(what, deadline_s)

@@ -3,12 +3,11 @@
 import pytest
 from advisor import CASES, Case, NotApplicable, Rig, Warns
 
-pytestmark = pytest.mark.timeout(400)  # a case waits for events, each with a deadline of its own
 QUICK = [one for one in CASES if not one.slow]
 
 
 @pytest.mark.parametrize("one", QUICK, ids=lambda one: one.run.__name__)
-def test_device_passes(one: Case, tmp_path):
+def test_device_passes(one: Case, tmp_path, release):
     try:
         assert one.run(Rig(tmp_path))
     except Warns as seen:
