@@ -30,6 +30,11 @@ test: setup  ## every test, and what differs between releases of MicroPython on 
 test-all: setup  ## every test on every release of MicroPython: for the night
 	@$(BIN)/python -m host_tools.toolchain --all
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --micropython all
+faults: setup  ## everything that can fail, at every place where it can; half an hour
+	@$(BIN)/python -m tests.faults $(FLAGS)
+
+qualify: setup  ## the cases of AWS IoT Device Advisor, against a simulated board
+	@$(BIN)/python -m tests.qualify $(FLAGS)
 
 flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pump [STATE=lab]
 	@test -n "$(PORT)" && test -n "$(THING)" || \
@@ -49,4 +54,4 @@ bench: setup  ## the measurements behind the README's numbers
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
-.PHONY: help setup demo test test-all powercut flash lint bench clean
+.PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint bench clean

@@ -3,7 +3,8 @@
 The application is a module `app`, if there is one: `async def main(link)` runs beside the agent
 on its TLS session; `async def healthy()` is asked for the verdict on a new image, before it is
 confirmed, and has 60 s for it; `async def before_reset()` returns when the board may reset because
-of a job, and has `hold_s` for it.
+of a job, and has `hold_s` for it. What `main` does before its first await comes before the link is
+opened: `link.set_last_will(topic, text, qos=1)`, for one.
 """
 
 # Before the code that will surround it: a whole sector may not be free in one piece later.
@@ -49,6 +50,7 @@ async def start(agent, link, app, watchdog):
         asyncio.create_task(_feed(watchdog))
     if hasattr(app, "main"):
         asyncio.create_task(_run_application(app, link))
+        await asyncio.sleep_ms(0)  # before the first CONNECT: it may want a last will
     await agent.run()
 
 
@@ -75,7 +77,7 @@ def main():
     try:
         slots = board.slots()
         _run(slots)
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, asyncio.CancelledError) as error:
         trial = slots and slots.trial
         if isinstance(error, SystemExit) and not trial:
             raise  # the application's own soft reset; one does not pass the boot loader

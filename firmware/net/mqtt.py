@@ -27,17 +27,12 @@ from ota.log import Log
 
 let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
 for _name in (
-    "connect",
-    "publish",
-    "subscribe",
-    "wait_msg",
-    "check_msg",
-    "_recv_len",
-    "_send_str",
-):
+    "connect", "publish", "subscribe", "wait_msg", "check_msg", "_recv_len", "_send_str",
+):  # fmt: skip
     delattr(MQTTClient, _name)
 
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
+_SAID = const(3)  # times in that, unless answered: a packet is said again as it was
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
 _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handler says otherwise
 _NAP_MAX_MS = const(32)  # naps grow with the silence: prompt while messages come, cheap after
@@ -110,26 +105,27 @@ class Link(MQTTClient):
         finally:
             self.close()
 
-    def publish(self, topic, msg, retain=False, qos=0):
+    def publish(self, topic, msg, retain=False, qos=0, again=0):
         """Send a message, or queue it behind what is being sent; nobody waits for its PUBACK.
 
+        again    packet id of a message that is sent again
+        returns  the packet id
         raises   Retry when there is no session, or more than 16 KiB wait to be sent
         """
-        self._publish(topic, msg, retain, qos)
-
-    async def deliver(self, topic, msg, retain=False):
-        """Publish at QoS 1 and wait for the broker's PUBACK. Raises Retry when none comes."""
-        await self._answer(self._publish(topic, msg, retain, 1), "no PUBACK")
-
-    def _publish(self, topic, msg, retain, qos):
         if qos not in (0, 1):
             raise ValueError("QoS is 0 or 1")
         if not self.linked:
             raise Retry("not linked")
-        number = self._next_id()
-        words = (text(topic), number.to_bytes(2, "big") if qos else b"", msg)
-        self.send(packet(PUBLISH | qos << 1 | bool(retain), *words))
+        number = again or self._next_id()
+        kind = PUBLISH | bool(again) << 3 | qos << 1 | bool(retain)
+        self.send(packet(kind, text(topic), number.to_bytes(2, "big") if qos else b"", msg))
         return number
+
+    async def deliver(self, topic, msg, retain=False):
+        """Publish at QoS 1 and wait for the broker's PUBACK. Raises Retry when none comes."""
+        number = self.publish(topic, msg, retain, 1)
+        again = lambda: self.publish(topic, msg, retain, 1, number)  # noqa: E731
+        await self._answer(number, again, "no PUBACK")
 
     async def subscribe(self, topic, handler, qos=0, limit=_LIMIT):
         """Have messages of a topic filter handled; awaited until the broker granted it.
@@ -148,8 +144,10 @@ class Link(MQTTClient):
         if not self.linked:
             raise Retry("not linked")
         number = self._next_id()
-        self.send(packet(0x82, number.to_bytes(2, "big"), text(topic), bytes((qos,))))
-        return not await self._answer(number, "no SUBACK") & 0x80
+        whole = packet(0x82, number.to_bytes(2, "big"), text(topic), bytes((qos,)))
+        again = lambda: self.send(whole)  # noqa: E731
+        again()
+        return not await self._answer(number, again, "no SUBACK") & 0x80
 
     def unsubscribe(self, topic):
         """Stop handling a topic filter; the broker is told, if there is a session."""
@@ -163,13 +161,18 @@ class Link(MQTTClient):
             self.pid = self.pid % 0xFFFF + 1
         return self.pid
 
-    async def _answer(self, number, reason):
-        """The return code that answers a packet. Raises Retry(reason) when none comes."""
+    async def _answer(self, number, again, reason):
+        """The return code that answers a packet. Until it comes the packet is said again, with its
+        id, as AWS asks of devices. Raises Retry(reason) when none comes."""
         session, awaited = self._session, self._awaited
         awaited[number] = None
         try:
             ready = lambda: awaited[number] is not None or session != self._session  # noqa: E731
-            if await self.wait(ready, _ANSWER_MS) and session == self._session:
+            for left in range(_SAID - 1, -1, -1):
+                if await self.wait(ready, _ANSWER_MS // _SAID) or not left:
+                    break
+                again()
+            if session == self._session and awaited[number] is not None:
                 return awaited[number]
         finally:
             awaited.pop(number)
@@ -220,9 +223,7 @@ class Link(MQTTClient):
     def _broken(self, error):
         """The transport failed. Raises the error of ours for it."""
         self.close()
-        from net.refusals import named  # only now: it is rarely needed
-
-        raise named(error)
+        raise plug_in("net.refusals", "named")(error)  # loaded now: it is rarely needed
 
     def _read(self):
         busy = False

@@ -1,7 +1,8 @@
 """From nothing to a linked board: Wi-Fi, then the clock, then the broker; again until it holds.
 
-Waits between attempts grow exponentially from 1 s to 5 min, each with full jitter, so that a
-thousand boards that lost their broker together do not come back together.
+Waits between attempts grow exponentially from 1 s to 5 min, each with full jitter and a second
+before it, so that a thousand boards that lost their broker together do not come back together, nor
+any of them at once.
 """
 
 from random import getrandbits
@@ -96,8 +97,8 @@ class Uplink:
             let_go("net.dates")
 
     async def _back_off(self, deadline_ms):
-        ceiling = min(_LONGEST_MS, _FIRST_MS << min(self._history[0], 16))
+        ceiling = min(_LONGEST_MS - _FIRST_MS, _FIRST_MS << min(self._history[0], 16))
         if deadline_ms is not None:
             ceiling = min(ceiling, max(deadline_ms // 8, 1))
         self._history[0] += 1
-        await self._clock.sleep_ms(getrandbits(24) % ceiling)
+        await self._clock.sleep_ms(min(_FIRST_MS, ceiling) + getrandbits(24) % ceiling)

@@ -183,8 +183,7 @@ async def run(job, agent):
     """
     noted = record()
     if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
-        plug_in("ota.staging", "put")(noted)
-        plug_in("ota.staging", "confirm")(noted)
+        return _put(job, noted)
     placed = plug_in("ota.staging", "placed")(job)
     let_go("ota.staging")  # a download has no room for it
     if not placed:
@@ -199,9 +198,22 @@ async def run(job, agent):
             return None
         await _ours(agent.dialect.still(job))
         plug_in("ota.staging", "activate")(job)
-        noted = record()
-        plug_in("ota.staging", "put")(noted)
+        return _put(job, record())
+    return _done(job)
+
+
+def _put(job, noted):
+    """Have the files in place. What they replace is removed later where that does not work now:
+    the promise stands, so a start does it, or the next job that brings files."""
+    plug_in("ota.staging", "put")(noted)
+    try:
         plug_in("ota.staging", "confirm")(noted)
+    except (OSError, MemoryError) as error:
+        log.w("old files not removed", error)
+    return _done(job)
+
+
+def _done(job):
     return "files in place: %d" % len(brought(job))
 
 

@@ -133,10 +133,13 @@ def rebooted():
     return "succeeded", "files are in place, and the board was restarted"
 
 
-def drop():
-    """The job is over: nothing of its files stays, unless they are final."""
+def drop(job=None, succeeded=False):
+    """The job is over: nothing of its files stays, unless they are final, or in place and it
+    succeeded. A promise that is another job's is kept: that one did not fail."""
     noted = record()
-    if noted.phase == ACTIVATED:
+    if noted.phase == ACTIVATED and (succeeded or job and not noted.about(job)):
+        confirm(noted)
+    elif noted.phase == ACTIVATED:
         _take_back(noted)
     if noted.phase == DOWNLOADING:
         _drop(noted)

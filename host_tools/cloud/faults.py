@@ -26,7 +26,8 @@ FILE is a JSON object, read again whenever it changes. Each key is a fault, each
     BLOCKS   {"blocks": [3, 7]}, by index in the file, or {"every": 5}, each fifth one sent;
              "times": n hits each block n times at most, without it always
     TOPIC    {"topic": "update"}, which the topic must contain, without it all;
-             "times": n hits n times at most, without it always
+             "times": n hits n times at most, without it always;
+             "skip": n passes over the first n
     PATH     the same with "path", which the URL's path must contain
 
 Example: {"drop_blocks": {"every": 7, "times": 1}, "reject": {"topic": "/update", "code":
@@ -86,10 +87,10 @@ KEYS = {  # fault → the keys of its rule
     **dict.fromkeys(BLOCK_FAULTS, {"blocks", "every", "times"}),
     "reorder_blocks": {"blocks", "every", "times"},
     "disconnect":     {"blocks", "every", "times"},
-    "reject":         {"topic", "times", "code"},
-    "silence":        {"topic", "times"},
-    "drop_accepted":  {"topic", "times"},
-    "delay":          {"topic", "times", "ms"},
+    "reject":         {"topic", "times", "skip", "code"},
+    "silence":        {"topic", "times", "skip"},
+    "drop_accepted":  {"topic", "times", "skip"},
+    "delay":          {"topic", "times", "skip", "ms"},
     "age_url":        {"path", "times", "s"},
     "fail_http":      {"path", "times", "code"},
     "redirect":       {"path", "times", "code", "to"},
@@ -177,7 +178,8 @@ class Faults:
         rule = self._rules.get(name)
         if rule is None or rule.get("topic", "") not in topic:
             return False
-        return self._count(name, rule, name)
+        self._sent[name] += 1
+        return self._sent[name] > rule.get("skip", 0) and self._count(name, rule, name)
 
     def _hit_block(self, name: str, message: Message) -> bool:
         rule = self._rules.get(name)

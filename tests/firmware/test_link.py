@@ -353,6 +353,21 @@ def test_subscribe_unanswered_gives_up_after_15_s():
     assert 15_000 <= link._clock.now - start < 16_100
 
 
+def test_subscribe_without_an_answer_is_said_again_with_its_id():
+    link, sock, broker = linked()
+    answer, broker.answers[0x80] = broker.answers[0x80], None
+    broker.packets.clear()
+
+    def meanwhile():
+        if broker.kinds().count(0x82) == 2:
+            broker.answers[0x80] = answer
+
+    link._clock.meanwhile = meanwhile
+    run(link.subscribe("a", print))
+    said = [body for kind, body in broker.packets if kind == 0x82]
+    assert len(said) == 3 and len(set(said)) == 1
+
+
 def test_subscribe_answered_to_another_id_is_not_answered():
     link, sock, broker = linked()
     broker.answers[0x80] = lambda body: packet(0x90, b"\xff\xfe\x00")
@@ -545,6 +560,21 @@ def test_deliver_waits_for_its_own_puback():
     start = link._clock.now
     assert str(raised(Retry, link.deliver, "a", b"x")) == "no PUBACK"
     assert 15_000 <= link._clock.now - start < 16_100
+
+
+def test_deliver_without_a_puback_says_it_again_with_its_id_and_as_a_duplicate():
+    link, sock, broker = linked()
+    broker.acknowledges = False
+    broker.packets.clear()
+
+    def meanwhile():
+        broker.acknowledges = len(broker.packets) == 2
+
+    link._clock.meanwhile = meanwhile
+    run(link.deliver("a", b"x"))
+    assert broker.kinds() == [0x32, 0x3A, 0x3A]
+    assert len({body for _, body in broker.packets}) == 1
+    assert link.linked and len(link.sockets) == 1
 
 
 def test_deliver_overtaken_by_a_reconnect_ends_in_retry():

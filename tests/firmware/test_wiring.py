@@ -12,6 +12,7 @@ class Board:
 
 sys.modules["board"] = Board
 import wiring  # noqa: E402
+from ota.errors import Fail  # noqa: E402
 from ota.job import File  # noqa: E402
 from ota.loading import plug_in  # noqa: E402
 
@@ -37,6 +38,24 @@ def test_application_without_a_say_is_healthy():
 def test_application_is_taken_at_its_word():
     for verdict, judged in ((True, True), (1, True), (False, False), (None, False)):
         assert asyncio.run(wiring._healthy(App(verdict))()) is judged
+
+
+def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_agent():
+    """CancelledError is no Exception: it would go past the agent, and the board would stand."""
+
+    class Cancelled(App):
+        async def healthy(self):
+            task = asyncio.create_task(App(True, _HOUR_S).healthy())
+            task.cancel()
+            await task
+
+    async def asked():
+        try:
+            await wiring._healthy(Cancelled(True))()
+        except Fail as error:
+            return str(error)
+
+    assert asyncio.run(asked()) == "self-test cancelled"
 
 
 def test_application_that_does_not_judge_in_its_time_ends_the_trial():

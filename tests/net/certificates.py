@@ -20,15 +20,15 @@ class Credentials(NamedTuple):
 
 
 class Authority:
-    """A CA with an EC key; `ca` is its own certificate, PEM."""
+    """A CA with an EC `key`; `ca` is its own certificate, PEM."""
 
     def __init__(self, name: str = "test CA") -> None:
-        self._key = ec.generate_private_key(ec.SECP256R1())
+        self.key = ec.generate_private_key(ec.SECP256R1())
         self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         now = datetime.datetime.now(datetime.UTC)
-        builder = self._builder(self._name, self._key, now - 30 * DAY, now + 3650 * DAY)
-        basic = x509.BasicConstraints(ca=True, path_length=0)
-        signed = builder.add_extension(basic, critical=True).sign(self._key, hashes.SHA256())
+        builder = self._builder(self._name, self.key, now - 30 * DAY, now + 3650 * DAY)
+        basic = x509.BasicConstraints(ca=True, path_length=1)
+        signed = builder.add_extension(basic, critical=True).sign(self.key, hashes.SHA256())
         self.ca = signed.public_bytes(Encoding.PEM)
 
     def _builder(self, name, key, start, end) -> x509.CertificateBuilder:
@@ -49,7 +49,7 @@ class Authority:
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = self._builder(subject, key, now + from_days * DAY, now + to_days * DAY)
         names = x509.SubjectAlternativeName([x509.DNSName(name)])
-        signed = builder.add_extension(names, critical=False).sign(self._key, hashes.SHA256())
+        signed = builder.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
         return Credentials(
             signed.public_bytes(Encoding.PEM),
             key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),

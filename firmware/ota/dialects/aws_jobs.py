@@ -163,7 +163,7 @@ class AWSJobs:
         self._serial += 1
         self.token = payload["clientToken"] = "sluice-%x" % self._serial
         self._answer = None
-        self._link.publish(self._prefix + name, json.dumps(payload), qos=1)
+        await self._link.deliver(self._prefix + name, json.dumps(payload))
         if not await self._link.wait(lambda: self._answer, _ANSWER_MS):
             raise Retry("no answer", name)
         self.token = None

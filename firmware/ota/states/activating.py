@@ -2,6 +2,9 @@
 
 from ota.journal import ACTIVATED
 from ota.loading import let_go, plug_in
+from ota.log import Log
+
+log = Log("agent")
 
 
 async def activating(agent):
@@ -20,9 +23,16 @@ async def activating(agent):
     journal.write(next=following)
     try:
         slots.activate(new)
-        journal.write(phase=ACTIVATED)
+        _note(journal)
     except Exception:  # whatever it is, what failed is not to boot
         if new:
             slots.hide()
         raise
     return "ready"
+
+
+def _note(journal):
+    try:
+        journal.write(phase=ACTIVATED)
+    except OSError as error:  # too late to fail: the next reset boots it, and its trial notes it
+        log.w("activation not noted", error)

@@ -23,12 +23,21 @@ async def reporting(agent):
             journal.settle()
             raise
         agent.worn = journal.settle() or agent.worn
-    if there("/staged/0"):  # of a job that failed
-        plug_in("ota.staging", "drop")()
-        let_go("ota.staging", "ota.staged")
+    if there("/staged/0") or there("/staged/promised"):  # of a job that failed
+        _drop(agent)
     agent.drop()
     agent.starved = agent.vain = 0
     return "reported"
+
+
+def _drop(agent):
+    """The job is over, so nobody waits for a medium that does not take it."""
+    try:
+        succeeded = agent.journal["step"] == "succeeded"
+        plug_in("ota.staging", "drop")(agent.owed(), succeeded)
+    except OSError as error:
+        log.w("staged files not removed", error)
+    let_go("ota.staging", "ota.staged")
 
 
 def _note(journal):

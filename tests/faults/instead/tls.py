@@ -1,0 +1,15 @@
+"""In the place of net.tls: nothing is encrypted where nobody listens."""
+
+from ota.errors import Fail
+
+
+class BadCredentials(Fail):
+    pass
+
+
+def context(ca, certificate=None, private_key=None):
+    return "tls"
+
+
+def wrap(made, sock, server_name):
+    return sock
