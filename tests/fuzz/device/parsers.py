@@ -1,6 +1,7 @@
 """Every parser that faces the wire or a file, as a function of bytes that gives a verdict in words.
 
-Each function here makes one: it returns (judge, errors that a judge may raise). What a judge
+Each function here makes one: it returns (judge, errors that a judge may raise), and for what comes
+in pieces a third: a function of (bytes, verdict) that judges again, in other pieces. What a judge
 asserts holds for whatever is taken. Its words are compared with those of a reader on the host.
 """
 
@@ -11,15 +12,26 @@ from ota.errors import Fail, Gone, OTAError, Refuse, Retry
 from ota.job import Job
 
 NONE = ()
-PIECES = (1 << 30, 1, 7, 64)  # bytes that a message comes in
+PIECES = (1, 7, 64)  # bytes that a message comes in
+
+
+def _alike(judge):
+    """Judges again in pieces of another size, which depends on the input."""
+
+    def again(data, said):
+        piece = PIECES[crc32(data) % len(PIECES)]
+        other = judge(data, piece)
+        assert other == said, "in pieces of %d: %s" % (piece, other)
+
+    return again
 
 
 def block_json():
-    return _blocks("ota.blockparser", b'"', b'"AAAA'), NONE
+    return _blocks("ota.blockparser", b'"', b'"AAAA')
 
 
 def block_cbor():
-    return _blocks("ota.cborparser", b"\xff", b"\xff\x00"), NONE
+    return _blocks("ota.cborparser", b"\xff", b"\xff\x00")
 
 
 class _Receiver:
@@ -37,7 +49,7 @@ def _blocks(module, before, after):
     receiver = _Receiver()
     parser = parser_of(receiver)
 
-    def whole(data, piece):
+    def judge(data, piece=512):
         parser.reset()
         receiver.data = b""
         for at in range(0, len(data), piece):
@@ -48,13 +60,7 @@ def _blocks(module, before, after):
         told = parser.file, parser.index, parser.length, hexlify(receiver.data).decode()
         return "%s %s %s %s %s" % ((hexlify(parser.token or b"").decode() or "-",) + told)
 
-    def judge(data):
-        said = whole(data, len(data) or 1)
-        for piece in (1, 7, 64):
-            assert whole(data, piece) == said, "another verdict in pieces of %d" % piece
-        return said
-
-    return judge
+    return judge, NONE, _alike(judge)
 
 
 def cbor():
@@ -71,42 +77,34 @@ def _plain(value):
 
 
 def packets():
-    from net.packets import PUBLISH, Reader, Whole
+    from net.packets import Reader, Whole
 
-    def events(data, piece):
-        seen = []
-        reader = Reader(
-            lambda kind, head, number: seen.append((kind, number if kind != 0xD0 else 0)),
-            lambda topic: None if topic == b"nobody" else sink,
-        )
-        sink = Whole(lambda topic, payload: seen.append((topic, payload)), 4_000)
+    def judge(data, piece=512):
+        words = []
+
+        def on_message(topic, payload):
+            assert payload is None or len(payload) <= 4_000
+            words.append("%08x:%s" % (crc32(topic), "-" if payload is None else _crc(payload)))
+
+        def on_packet(kind, head, number):
+            words.append("%d/%d" % (kind, number if kind != 0xD0 else 0))
+
+        sink = Whole(on_message, 4_000)
+        reader = Reader(on_packet, lambda topic: None if topic == b"nobody" else sink)
         try:
             for at in range(0, len(data), piece):
                 part = data[at : at + piece]
                 reader.buffer[: len(part)] = part
                 reader.take(len(part))
         except Retry:
-            seen.append("refused")
-        return seen
-
-    def judge(data):
-        seen = events(data, 512)
-        for piece in (1, 7, 64):
-            assert events(data, piece) == seen, "another verdict in pieces of %d" % piece
-        words = []
-        for what in seen:
-            if what == "refused":
-                words.append(what)
-            elif isinstance(what[0], int):
-                words.append("%d/%d" % what)
-            else:
-                assert what[1] is None or len(what[1]) <= 4_000
-                payload = "-" if what[1] is None else "%08x" % crc32(what[1])
-                words.append("%08x:%s" % (crc32(what[0]), payload))
+            words.append("refused")
         return " ".join(words)
 
-    assert PUBLISH == 0x30
-    return judge, NONE
+    return judge, NONE, _alike(judge)
+
+
+def _crc(data):
+    return "%08x" % crc32(data)
 
 
 class _Server:
@@ -154,7 +152,7 @@ def http():
 
     words = (["http://files"], ("ca",)) if _there("ota.address") else (None, "")
 
-    def answer(data, piece):
+    def judge(data, piece=512):
         server = _Server(data, piece)
 
         async def dial(*_):
@@ -179,13 +177,7 @@ def http():
         finally:
             net.http.plug_in = real
 
-    def judge(data):
-        said = answer(data, 512)
-        for piece in (1, 7):
-            assert answer(data, piece) == said, "another verdict in pieces of %d" % piece
-        return said
-
-    return judge, NONE
+    return judge, NONE, _alike(judge)
 
 
 def _there(module):
@@ -431,20 +423,23 @@ def order():
         product._on_services(b"", bytearray(data))
         product._on_answer(b"", bytearray(data))
         words = []
-        for _ in range(9):
-            try:
+        try:
+            for _ in range(9):
                 job = _run(product_orders.next_job(product))
                 if not job:
                     break
-                words.append(_document(job.document))
                 job = _run(product.accept(job))
-                product.order["ends"][job.number - 1 if job else 0] = "ok"
-            except Refuse:
-                words.append("refuse")
-                job = _run(product_words.report(product, job, "rejected", {"reason": "r"}))
-            except Retry:
-                words.append("retry")
-                break
+                if not job:
+                    continue
+                try:
+                    words.append(_document(job.document))
+                    end, why = "succeeded", ""
+                except (Refuse, Fail) as error:
+                    words.append("refused")
+                    end, why = "rejected", str(error)
+                _run(product_words.report(product, job, end, {"reason": why}))
+        except Retry:
+            words.append("not told")
         if product.order:
             assert 0 < len(product.order["bid"]) <= 64
             again = Product(_silent(), "SN1", Clock(), "1.0.0", settings)
