@@ -31,6 +31,9 @@ test-all: setup  ## every test on every release of MicroPython: for the night
 	@$(BIN)/python -m host_tools.toolchain --all
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --micropython all
 
+fuzz: setup  ## 100,000 inputs for each parser that faces the wire or a file; half an hour
+	@$(BIN)/python -m tests.fuzz $(FLAGS)
+
 flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pump [STATE=lab]
 	@test -n "$(PORT)" && test -n "$(THING)" || \
 		{ echo "say which port and thing: make flash PORT=/dev/ttyUSB0 THING=pump" >&2; exit 1; }
@@ -46,4 +49,4 @@ bench: setup  ## the measurements behind the README's numbers
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
-.PHONY: help setup demo test test-all flash lint bench clean
+.PHONY: help setup demo test test-all fuzz flash lint bench clean

@@ -1,9 +1,9 @@
 """One block of a stream, parsed while it arrives: CBOR in, firmware bytes out.
 
-The message is a map of c, f, i, l and p, of definite or indefinite length, its keys in any order;
-strings come in one piece or in chunks. The payload is a byte string, and is handed on as it lies in
-the receive buffer: nothing is decoded, and RAM does not grow with the block. What other keys hold
-is passed over, four containers deep. Nothing here raises on bad bytes: `whole` stays False. Tags
+The message is a map of c, f, i, l and p, of definite or indefinite length, its keys in any order,
+its strings in one piece or in chunks. The payload is a byte string, handed on as it lies in the
+receive buffer: nothing is decoded, and RAM does not grow with the block. What other keys hold is
+passed over, four containers deep. Nothing here raises on bad bytes: `whole` stays False. Tags
 are refused: no stream has them.
 
 memory   about 250 B

@@ -8,7 +8,8 @@ be good, and not before: bytes of others, or damaged ones, are no reason to end 
 
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
 sectors is written sector by sector as it arrives, the last one at its end, and counts then. A
-smaller block waits in the sector buffer and is programmed at its offset, in a sector erased at its first block.
+smaller block waits in the sector buffer and is programmed at its offset, in a sector erased at its
+first block.
 
 memory   4,096 B of sector buffer and one bit a piece: 48 B for 1.5 MiB of sectors, 768 B at
          blocks of 256 B
@@ -30,8 +31,8 @@ class Image:
              writes, writeblocks(n, buf, offset) only programs, ioctl(6, n) erases
     size     bytes, as the job says
     block    bytes of a stream block: a multiple of 4,096, or a divisor of it
-    check    called with the first bytes before their block counts; raises Fail. Where that block is
-             a sector or less, nothing of it is written before
+    check    called with the first bytes before their block counts; raises Fail. Of a block of one
+             sector or less nothing is written before
     written  map of sectors that an earlier attempt completed, from `sectors()`
     buffer   4,096 B to work in, when the caller has one
     raises   Fail("block size") for a block that is neither

@@ -34,7 +34,9 @@ def main() -> int:
     given = parser.parse_args()
     names = given.parser or list(PARSERS)
     print(f"at {commit()}, seed {given.seed}, {given.arch}\n")
-    print("| parser | inputs | taken | bytes at most | losses |\n|---|--:|--:|--:|--:|", flush=True)
+    print(
+        "| parser | inputs | taken | bytes at most | losses |\n|---|--:|--:|--:|--:|", flush=True
+    )
     lost = []
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(WORKERS) as pool:
         compiled = build(Path(folder))

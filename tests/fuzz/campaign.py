@@ -21,6 +21,7 @@ PAST = HERE / "past"
 BATCH = 5_000  # inputs of one process, at most
 HEAP = "4m"  # bytes; what an input takes of it is bounded by itself
 CPU_S = 300  # of one process: what takes longer hangs
+FILES = 2_500_000  # bytes, most of them LittleFS's own, where files are opened and removed
 SLOW_MS = 2_000  # of the processor's time, for one input of a few KiB, at most
 
 
@@ -76,7 +77,7 @@ PARSERS = {  # name of the function in device/parsers.py
     "configuration": Parser("config.json", json_of(inputs.configured)),
     "settings": Parser("settings.json", json_of(inputs.changed)),
     "journal": Parser("journal record", inputs.record(inputs.noted)),
-    "staged": Parser("record of staged files", inputs.record(inputs.noted_files), None, 120_000),
+    "staged": Parser("record of staged files", inputs.record(inputs.noted_files), None, FILES),
     "floor": Parser("file of the clock's floor", spoilt(inputs.floor, inputs.JSON_PARTS, 2)),
     "appimage": Parser("head of an app image", spoilt(inputs.app_head, inputs.BYTES, 2),
                        readers.app_image),
@@ -151,7 +152,8 @@ def lines(compiled: Path, name: str, arch: str, data: list[bytes]) -> list[str]:
         )
     found = done.stdout.splitlines()
     if len(found) < len(data):
-        found.append(f"! 0 0 ended with {done.returncode}: {(found + [''])[-1]} {done.stderr[-300:]}")
+        fault = done.stderr[-300:].replace("\n", " ")
+        found.append(f"! 0 0 ended with {done.returncode}: {fault}")
     return found
 
 

@@ -28,8 +28,8 @@ SPACES = ("", "", "", " ", "\t", "\r\n", "  \n")
 STRANGE = ("1", "-2.5e3", "true", "null", '""', '"p"', "[]", '{"p":"AAAA","i":[{}]}', '"\\""',
            '"\\u0070"', '{"\\u0070":"QUJD"}', "1e400", "-0", "[[[[[[]]]]]]")  # fmt: skip
 JSON_PARTS = (b'"', b"\\", b"{", b"}", b"[", b"]", b",", b":", b"=", b" ", b"\n", b"0", b"-",
-              b"\\u0041", b"QUJD", b"\x00", b"\xff", b"\xef\xbb\xbf", b"null", b"1e999", b"\\ud800",
-              b"9" * 40, b"[" * 30, b'""', b'"p":', b"\\/")  # fmt: skip
+              b"\\u0041", b"QUJD", b"\x00", b"\xff", b"\xef\xbb\xbf", b"null", b"1e999",
+              b"\\ud800", b"9" * 40, b"[" * 30, b'""', b'"p":', b"\\/")  # fmt: skip
 CBOR_PARTS = tuple(bytes((first,)) for first in (
     0x00, 0x18, 0x19, 0x1A, 0x1B, 0x1F, 0x20, 0x40, 0x41, 0x58, 0x5B, 0x5F, 0x60, 0x61, 0x7F, 0x80,
     0x9F, 0xA1, 0xBF, 0xC1, 0xDF, 0xF6, 0xF7, 0xF9, 0xFB, 0xFF)) + (
@@ -37,7 +37,8 @@ CBOR_PARTS = tuple(bytes((first,)) for first in (
     b"\x7f\x61c\xff", b"\x5f\x41a\x41b\xff", b"\xd9\xd9\xf7")  # fmt: skip
 LINE_PARTS = (b"\r\n", b"\n", b"\r", b":", b" ", b"0", b"\r\n\r\n", b"\x00", b"\xff", b"-1", b";",
               b"chunked", b"99999999999999999999", b"HTTP/1.1 200 OK\r\n", b"0x10", b"+5",
-              b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"/", b"\xc2\xb2")  # fmt: skip
+              b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"/",
+              b"\xc2\xb2")  # fmt: skip
 BYTES = tuple(bytes((byte,)) for byte in (0, 1, 0x1F, 0x20, 0x7F, 0x80, 0x81, 0x82, 0x83, 0xFF))
 
 
@@ -310,7 +311,7 @@ def cbor_head(chance: Random, kind: int, number: int) -> bytes:
 
 
 def cbor_item(chance: Random, value: object) -> bytes:
-    """The value as some writer might put it; strings in chunks, containers endless now and then."""
+    """The value as some writer might put it: strings in chunks, containers endless, or not."""
     if value is None or isinstance(value, bool):
         return bytes((0xF6 if value is None else 0xF4 + value,))
     if isinstance(value, int):
@@ -534,7 +535,9 @@ def version(chance: Random) -> bytes:
 
 
 def address(chance: Random) -> bytes:
-    host = chance.choice(("files.example.com", "10.0.0.5", "a", "-a-", "[::1]", "u@h", "h:", "x.."))
+    host = chance.choice(
+        ("files.example.com", "10.0.0.5", "a", "-a-", "[::1]", "u@h", "h:", "x..")
+    )
     port = chance.choice(("", "", ":443", ":0", ":65535", ":65536", ":99999", ":080", ":²"))
     path = chance.choice(("", "/", "/a/b.bin", "/a?b=c&d=%20", "?q", "/" + "x" * 2_100, "/a#f"))
     scheme = chance.choice(("https", "https", "http", "ftp", "HTTPS", ""))

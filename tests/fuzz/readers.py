@@ -41,7 +41,9 @@ def block_json(data: bytes, said: str | None) -> str | None:
         decoded = None
     right = decoded is not None and found.get("l") == len(decoded)
     if said != "no":
-        return None if right and len(keys) > 1 or said == told(found, decoded) else "read otherwise"
+        return (
+            None if right and len(keys) > 1 or said == told(found, decoded) else "read otherwise"
+        )
     beside = len(data) - max(map(len, re.findall(rb'"[^"]*"', data)), default=0)
     fits = beside < TEXT and len(keys) == 1 and isinstance(found.get("c"), str | None)
     return "refused, though it is right" if right and fits and canonical(payload) else None
@@ -76,7 +78,9 @@ def block_cbor(data: bytes, said: str | None) -> str | None:
     """As the local cloud's reader, which reads fewer things: only what both read is compared."""
     found = cbor_object(data)
     payload = found.get("p") if found else None
-    if not isinstance(payload, bytes) or any(data.count(b"\x61" + bytes([c])) > 1 for c in b"cfilp"):
+    if not isinstance(payload, bytes) or any(
+        data.count(b"\x61" + bytes([c])) > 1 for c in b"cfilp"
+    ):
         return None
     if said == "no":
         return None
@@ -164,8 +168,7 @@ def http_answer(data: bytes, said: str | None) -> str | None:
     """As Python's http.client; what is compared is a body that both read to its end."""
     if not said or said.startswith("refused"):
         return None
-    length = re.findall(rb"(?i)content-length", data)
-    if len(length) > 1 or re.search(rb"(?i)transfer-encoding", data) and length:
+    if not plain(data):
         return None
     try:
         answer = http.client.HTTPResponse(_Socket(data))  # type: ignore[arg-type]
@@ -176,7 +179,18 @@ def http_answer(data: bytes, said: str | None) -> str | None:
     if answer.status < 200 or answer.status in (204, 304):
         return None
     read = f"{answer.status} {len(body)} {crc32(body):08x}"
-    return None if said == read else f"http.client read {read}"
+    return None if said == read else f"is {said}, and http.client read {read}"
+
+
+def plain(data: bytes) -> bool:
+    """Whether every reader reads the head alike: on what is wrong in it, they may differ."""
+    head = re.match(rb"(?s)(?:HTTP/1.1 100 .*?\r?\n\r?\n)*(.*?)\r?\n\r?\n", data)
+    lines = head[1].split(b"\n")[1:] if head else [b"?"]
+    if not all(re.fullmatch(rb"[\w-]+:( ?[!-~]+)*\r?", line) for line in lines):
+        return False
+    names = [line.partition(b":")[0].lower() for line in lines]
+    framing = [name for name in names if name in (b"content-length", b"transfer-encoding")]
+    return len(framing) == 1 and not re.search(rb"(?m)^[^\r\n]*\r[^\n]", head[0] if head else b"")
 
 
 def sntp(data: bytes, said: str | None) -> str | None:

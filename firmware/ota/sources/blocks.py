@@ -126,7 +126,7 @@ class Blocks:
             log.w("block refused", index, "the one of number", self._refused)
 
     def _is_foreign(self):
-        """What is known of the message so far says so. A file alone says it where no token does."""
+        """What is known of the message says so: its token, or where it has none its file."""
         parser = self.parser
         if parser.token:
             return parser.token != self._token
@@ -146,7 +146,7 @@ class Blocks:
             self._spare = index is None
             return not self._spare and self._open(index)
         self._spare = self._counts(index)
-        return 0 <= index and self.expects(index) and self._open(index)
+        return index >= 0 and self.expects(index) and self._open(index)
 
     def _open(self, index):
         """Have the image take it, where it will."""

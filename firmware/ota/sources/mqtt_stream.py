@@ -68,9 +68,7 @@ class MQTTStream:
         """
         # A round is what was asked for, and the time until it counts as lost. Patience grows while
         # nothing comes. Where bad blocks come it does not: they are an answer.
-        blocks = self._blocks = Blocks(
-            image, self._file.id, self._block, self._token, self._clock
-        )
+        blocks = self._blocks = Blocks(image, self._file.id, self._block, self._token, self._clock)
         await self._open()
         patience_ms, fruitless, spoilt = _PATIENCE_MS, 0, 0
         while image.missing() >= 0:

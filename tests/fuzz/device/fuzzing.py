@@ -1,7 +1,7 @@
 """Runs inputs through one parser on MicroPython: `fuzzing.py PARSER FILE`; a line for each.
 
-The file holds inputs, each behind its length in four bytes. A line is `MARK BYTES MS VERDICT`: the
-mark is "+" for an input that was taken, "-" for one that was refused as it may be, and "!" for what
+The file holds inputs, each behind its length in four bytes. A line is `MARK BYTES MS VERDICT`. The
+mark is "+" for an input that was taken, "-" for one that was refused as it may be, "!" for what
 must not be. BYTES were allocated on the way, garbage included; MS are of the processor's time.
 """
 

@@ -1,4 +1,4 @@
-"""Every parser that faces the wire or a file, as a function of bytes that gives a verdict in words.
+"""Every parser that faces the wire or a file, as a function of bytes: its verdict in words.
 
 Each function here makes one: it returns (judge, errors that a judge may raise), and for what comes
 in pieces a third: a function of (bytes, verdict) that judges again, in other pieces. What a judge
@@ -163,7 +163,7 @@ def http():
         try:
             client = net.http.HTTP(server, server, *words)
             status = _run(client.get("http://files/a"))
-            assert 200 <= status
+            assert status >= 200
             body, crc = 0, 0
             while True:
                 part = _run(client.read())
@@ -381,7 +381,7 @@ def shadow():
     import config
     from ota.dialects.aws_shadow import _wanted
 
-    settings = config.check({key: "x" for key in config.REQUIRED})
+    settings = config.check(dict.fromkeys(config.REQUIRED, "x"))
     config._kept, config.os = lambda path: {}, _NoFiles()
 
     def judge(data):
@@ -482,7 +482,7 @@ def settings():
         with open("settings.json", "wb") as file:
             file.write(data)
         kept = config._kept("settings.json")
-        values = config.check({key: "x" for key in config.REQUIRED})
+        values = config.check(dict.fromkeys(config.REQUIRED, "x"))
         for text in config._change(values, kept, {}):
             assert len(text) <= 100
         for key in config.OPTIONAL:
@@ -535,7 +535,7 @@ def journal():
         for key in ("job", "image", "slot", "version", "reason", "step", "home", "next"):
             assert noted[key] is None or isinstance(noted[key], str), key
         assert noted["number"] is None or isinstance(noted["number"], int)
-        assert noted["runs"] is None or 0 <= noted["runs"]
+        assert noted["runs"] is None or noted["runs"] >= 0
         noted.owe("failed", "why")
         noted.settle()
         noted.begin(job, "image", "ota_1", "1.0.0")
@@ -549,6 +549,7 @@ def staged():
     import os
 
     from medium import Board, write
+
     from ota import staged, staging
 
     board = Board(48)
