@@ -1,12 +1,12 @@
 """One block of a stream, parsed while it arrives: JSON in, firmware bytes out.
 
 The message is `{"c": token, "f": file, "i": index, "l": length, "p": "base64"}` with its keys in
-any order and any white space. All but the payload is short: it is gathered, and the built-in json
-judges it, with an empty string in the payload's place. The payload is decoded slice by slice as
-it comes, so RAM does not grow with the block. Nothing here raises on bad bytes: `whole` stays
-False.
+any order, any white space, and escapes wherever JSON has them. All but the payload is short: it is
+gathered, and the built-in json judges it, with an empty string in the payload's place. The payload
+is decoded slice by slice as it comes, so RAM does not grow with the block. Nothing here raises on
+bad bytes: `whole` stays False.
 
-memory   280 B, and 192 B of decoded bytes at a time
+memory   530 B, and 192 B of decoded bytes at a time
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"; RFC 4648
 """
 
@@ -22,6 +22,10 @@ _QUOTE = const(0x22)
 _COLON = const(0x3A)
 _BACKSLASH = const(0x5C)
 _EQUALS = const(0x3D)
+_SLASH = const(0x2F)
+_LETTER_U = const(0x75)
+_RUN = const(16)  # characters between two escapes, below which they are gathered one by one
+_KEYS = (b'"p"', b'"\\u0070"')  # the payload's, in the two spellings that JSON has for it
 
 _HEAD, _PAYLOAD, _TAIL, _BAD = range(4)  # what the next byte is part of
 
@@ -39,7 +43,7 @@ class BlockParser:
     def __init__(self, receiver):
         self._receiver = receiver
         self._text = bytearray(_TEXT + 2)
-        self._quartet = bytearray(4)  # a group of four characters that the pieces cut in two
+        self._held = bytearray(_SLICE)  # characters to be decoded with those that come
         self.reset()
 
     def reset(self):
@@ -47,7 +51,7 @@ class BlockParser:
         self._state = _HEAD
         self._size = 0  # of the text gathered
         self._escape = b""  # begun, in the payload
-        self._held = 0  # characters in the quartet
+        self._holds = 0  # characters that are held
         self._padded = self._wanted = False
         self.decoded = 0
         self._tell({})
@@ -67,7 +71,7 @@ class BlockParser:
     @property
     def whole(self):
         """The message was complete and well formed, and its payload as long as it said."""
-        if self._state != _TAIL or self._held or not self._wanted:
+        if self._state != _TAIL or not self._wanted:
             return False
         fields = self._fields(self._size)
         self._tell(fields)
@@ -100,19 +104,28 @@ class BlockParser:
 
     def _opened(self):
         """Size of the text with an empty payload, once it has begun; else 0."""
-        key = self._text.find(b'"p"', 0, self._size)
-        while key >= 0:
-            at = self._begun(key + 3)
-            if at:
-                after = bytes(self._text[at : at + 2])
-                self._text[at : at + 2] = b'"}'
-                fields = self._fields(at + 2)
-                if fields.get("p") == "":  # ours, and not one within another key's value
-                    self._tell(fields)
-                    return at + 1
-                self._text[at : at + 2] = after
-            key = self._text.find(b'"p"', key + 1, self._size)
+        for key in _KEYS:
+            at = self._text.find(key, 0, self._size)
+            while at >= 0:
+                opened = self._begun(at + len(key))
+                if opened and self._is_payload(opened):
+                    return opened + 1
+                at = self._text.find(key, at + 1, self._size)
         return 0
+
+    def _is_payload(self, at):
+        """Whether the text that begins at `at` is ours, and not one within another value.
+
+        Then it is ended there, and so is the message.
+        """
+        after = bytes(self._text[at : at + 2])
+        self._text[at : at + 2] = b'"}'
+        fields = self._fields(at + 2)
+        if fields.get("p") != "":
+            self._text[at : at + 2] = after
+            return False
+        self._tell(fields)
+        return True
 
     def _begun(self, at):
         """Where the text of a key that ends at `at` begins; 0 when it has not, or is no text."""
@@ -144,51 +157,94 @@ class BlockParser:
     # -- the payload -------------------------------------------------------------------------
 
     def _payload(self, buf, at, end):
-        if self._escape or buf[at] == _BACKSLASH:
-            return self._unescape(buf[at], at)
-        stop = buf.find(b'"', at, end)
-        if stop < 0:
-            stop = end
-        escape = buf.find(b"\\", at, stop)
-        if escape >= 0:
-            stop = escape
+        """Take what is there of it. An escaped quote ends it, too: base64 has none."""
+        quote = buf.find(b'"', at, end)
+        stop = end if quote < 0 else quote
         if self._wanted:
-            self._decode(buf, at, stop)
-        if self._state == _PAYLOAD and stop < end and buf[stop] == _QUOTE:
-            self._state = _TAIL
-            return stop + 1
+            self._take(buf, at, stop)
+        if quote < 0 or self._state == _BAD:
+            return stop
+        self._finish()
+        return stop + 1
+
+    def _finish(self):
+        """The payload is complete: decode what is held."""
+        if self._escape or self._holds & 3:
+            self._state = _BAD
+            return
+        self._state = _TAIL
+        if self._holds:
+            self._flush(self._holds)
+
+    def _take(self, buf, at, stop):
+        """Base64 needs no escapes, but JSON allows them, and some write \\/ for every slash."""
+        if self._escape:
+            at = self._rest_of_escape(buf, at, stop)
+        while at < stop and self._state != _BAD:
+            if buf[at] == _BACKSLASH:
+                at = self._unescape(buf, at, stop)
+                continue
+            escape = buf.find(b"\\", at, stop)
+            run = stop if escape < 0 else escape
+            self._decode(buf, at, run)
+            at = run
+
+    def _rest_of_escape(self, buf, at, stop):
+        """Go on with one that the pieces cut in two."""
+        begun, self._escape = self._escape, b""
+        second = begun[1] if len(begun) > 1 else buf[at]
+        stop = min(stop, at + (6 if second == _LETTER_U else 2) - len(begun))
+        begun += bytes(memoryview(buf)[at:stop])
+        self._unescape(begun, 0, len(begun))
         return stop
 
-    def _unescape(self, byte, at):
-        """Base64 needs no escapes, but JSON allows them, and some write \\/ for every slash."""
-        self._escape += bytes((byte,))
-        if len(self._escape) == (6 if self._escape[1:2] == b"u" else 2):
-            byte = _character(self._escape)
-            self._escape = b""
-            if not byte:
-                self._state = _BAD
-            elif self._wanted:
-                self._put(byte)
-        return at + 1
+    def _unescape(self, buf, at, stop):
+        """Hold the characters of the escapes that begin at `at`, and of what is between them."""
+        held, holds = self._held, self._holds
+        while at < stop:
+            byte = buf[at]
+            size = 1
+            if byte == _BACKSLASH:
+                size = 6 if stop - at > 1 and buf[at + 1] == _LETTER_U else 2
+                if stop - at < size:
+                    self._escape = bytes(memoryview(buf)[at:stop])
+                    at = stop
+                    break
+                byte = _character(buf, at, size)
+            held[holds] = byte  # 0 is not of the alphabet
+            holds += 1
+            at += size
+            if holds == _SLICE:
+                self._flush(holds)
+                holds = 0
+            if size == 1 and buf.find(b"\\", at, min(stop, at + _RUN)) < 0:
+                break
+        self._holds = holds
+        return at
 
     def _decode(self, buf, at, stop):
-        while self._held and at < stop:
-            self._put(buf[at])
+        """Decode a run without escapes, where it lies; hold the rest of its last group."""
+        held, holds = self._held, self._holds
+        while holds & 3 and at < stop:
+            held[holds] = buf[at]
+            holds += 1
             at += 1
+        if holds and not holds & 3:
+            self._flush(holds)
+            holds = 0
         while stop - at >= 4:
             size = min(stop - at & ~3, _SLICE)
             self._hand_on(memoryview(buf)[at : at + size])
             at += size
         while at < stop:
-            self._put(buf[at])
+            held[holds] = buf[at]
+            holds += 1
             at += 1
+        self._holds = holds
 
-    def _put(self, byte):
-        self._quartet[self._held] = byte
-        self._held += 1
-        if self._held == 4:
-            self._held = 0
-            self._hand_on(memoryview(self._quartet))
+    def _flush(self, size):
+        self._holds = 0
+        self._hand_on(memoryview(self._held)[:size])
 
     def _hand_on(self, text):
         """Decode whole groups of four. a2b_base64 skips what is not base64, so count the result:
@@ -219,12 +275,12 @@ def _number(value):
     return value if type(value) is int and value >= 0 else -1
 
 
-def _character(escape):
-    """The character that an escape stands for; 0 for one that base64 has not got."""
-    if escape == b"\\/":
-        return 0x2F
+def _character(buf, at, size):
+    """The character of the escape at `at`; 0 for one that base64 has not got."""
+    if size == 2:
+        return _SLASH if buf[at + 1] == _SLASH else 0
     try:
-        high, low = unhexlify(escape[2:])
+        high, low = unhexlify(memoryview(buf)[at + 2 : at + 6])
     except ValueError:
         return 0
     return 0 if high else low

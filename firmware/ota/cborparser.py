@@ -1,7 +1,7 @@
 """One block of a stream, parsed while it arrives: CBOR in, firmware bytes out.
 
-The message is a map of c, f, i, l and p, of definite or indefinite length, its keys in any order;
-the payload is a byte string, in one piece or in chunks, and is handed on as it lies in the
+The message is a map of c, f, i, l and p, of definite or indefinite length, its keys in any order,
+its strings in one piece or in chunks. The payload is a byte string, handed on as it lies in the
 receive buffer: nothing is decoded, and RAM does not grow with the block. What other keys hold is
 passed over, four containers deep. Nothing here raises on bad bytes: `whole` stays False. Tags
 are refused: no stream has them.
@@ -49,6 +49,7 @@ class BlockParser:
         self._depth = self._left = self._size = self.decoded = 0
         self._key = b""
         self._begun = self._wanted = False  # the payload
+        self._gathers = False  # chunks: they are of a key or of the token
         self.token = self.file = self.index = self.length = None
 
     def feed(self, buf, at, end):
@@ -111,14 +112,17 @@ class BlockParser:
 
     def _enter(self, kind, number):
         """A container, or a string that comes in chunks."""
-        if self._at_key() or self._depth == _DEPTH or number > _MEMBERS:
+        self._gathers = gathers = kind == _STRING and (self._at_key() or self._is_token())
+        misplaced = self._at_key() and not gathers
+        if misplaced or self._depth == _DEPTH or number > _MEMBERS:
             self._state = _BAD
             return
         payload = kind == _BYTES and self._is_payload()
         self._state = _ITEM
+        self._size = 0
         if payload:
             self._start_payload()
-        else:
+        elif not gathers:
             self._tell(-1)
         if self._state == _BAD:
             return
@@ -137,6 +141,8 @@ class BlockParser:
             self._state = _BAD
             return
         self._depth -= 1
+        if within == -_STRING and self._depth == 1 and self._gathers:
+            self._finish_text()
         self._done()
 
     def _done(self):
@@ -190,13 +196,18 @@ class BlockParser:
 
     def _begin_string(self, kind, size, chunk):
         """A string of `size` bytes: the payload or part of it, a key, the token, or of no use."""
-        self._left, self._size, self._state = size, 0, _PASSING
+        self._left, self._state = size, _PASSING
+        text = self._gathers if chunk else self._at_key() or self._is_token()
         if kind == _BYTES and (self._is_payload() or chunk and self._in_payload()):
             self._state = _PAYLOAD
             if not chunk:
                 self._start_payload()
-        elif kind == _STRING and size <= _TEXT and (self._at_key() or self._is_token()):
-            self._state = _GATHERING
+        elif kind == _STRING and text:
+            self._size = self._size if chunk else 0
+            if self._size + size <= _TEXT:
+                self._state = _GATHERING
+            else:
+                self._size = _TEXT + 1  # too long, and so are the chunks together
         else:
             self._tell(-1)
         if not size and self._state != _BAD:
@@ -224,12 +235,17 @@ class BlockParser:
         return stop
 
     def _finish_string(self):
-        if self._state == _GATHERING:
-            if self._at_key():
-                self._key = bytes(self._text[: self._size])
-            else:
-                self.token = bytes(self._text[: self._size])
+        if self._kind == _STRING and self._depth == 1:
+            self._finish_text()
         self._done()
+
+    def _finish_text(self):
+        """A key is complete, or the token; one that is too long is as good as none."""
+        text = bytes(self._text[: self._size]) if self._size <= _TEXT else b""
+        if self._at_key():
+            self._key = text
+        elif self._is_token():
+            self.token = text
 
     # -- the small messages ------------------------------------------------------------------
 

@@ -3,12 +3,14 @@
 Blocks arrive in any order, whole or cut off, once or twice. `open(offset, length)` says which
 one comes, `write(data)` takes its bytes in order, `close(good)` counts it, if it was whole and
 right, or forgets it. A sector that counts is never erased again. Of blocks smaller than the first
-sector the one with the image's head comes first, so that `check` sees it before a byte is written.
+sector the one with the image's head comes first. `check` sees the head when that block is known to
+be good, and not before: bytes of others, or damaged ones, are no reason to end a job.
 
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
-sectors is written sector by sector as it arrives and counts at its end; a smaller block waits in
-the sector buffer and is programmed at its offset, in a sector erased at its first block. Programs
-begin and end with multiples of 16 bytes, as flash encryption wants it; the last one is padded.
+sectors is written sector by sector as it arrives, the last one at its end, and counts then. A
+smaller block waits in the sector buffer and is programmed at its offset, in a sector erased at its
+first block. Programs begin and end with multiples of 16 bytes, as flash encryption wants it; the
+last one is padded.
 
 memory   4,096 B of sector buffer and one bit a piece: 48 B for 1.5 MiB of sectors, 768 B at
          blocks of 256 B
@@ -31,7 +33,8 @@ class Image:
              writes, writeblocks(n, buf, offset) only programs, ioctl(6, n) erases
     size     bytes, as the job says
     block    bytes of a stream block: a multiple of 4,096, or a divisor of it
-    check    called with the first bytes before anything of their sector is written; raises Fail
+    check    called with the first bytes before their block counts; raises Fail. Of a block of one
+             sector or less nothing is written before
     written  map of sectors that an earlier attempt completed, from `sectors()`
     buffer   4,096 B to work in, when the caller has one
     raises   Fail("block size") for a block that is neither
@@ -49,6 +52,7 @@ class Image:
         self._buffer = buffer or bytearray(SECTOR)
         self._view = memoryview(self._buffer)
         self.received = 0  # bytes that count
+        self._head = None  # of a block whose first sector is written, and that does not count yet
         self._first = 0  # piece that may not count yet; all before it do
         self._offset = self._end = self._at = 0  # the open block: first, past it, next to come
         if written:
@@ -107,36 +111,40 @@ class Image:
         """Take the next bytes of the open block; bytes past its end are refused.
 
         returns  False when there were too many
-        raises   Fail("flash", errno), or what `check` raises, with nothing of the sector written
+        raises   Fail("flash", errno)
         """
         data = memoryview(data)
         if self._at + len(data) > self._end:
             return False
         while data:
             room = self._at % SECTOR
+            if not room and self._at != self._offset:
+                self._write_sector(self._at // SECTOR - 1)  # there is more of the block
             taken = min(SECTOR - room, len(data))
             self._view[room : room + taken] = data[:taken]
             self._at += taken
             data = data[taken:]
-            if not self._at % SECTOR and self._at - self._offset >= SECTOR:
-                self._write_sector(self._at // SECTOR - 1)
         return True
 
     def close(self, good):
-        """Count the open block if it is `good` and complete; returns whether it counts now."""
+        """Count the open block if it is `good` and complete; returns whether it counts now.
+
+        raises   Fail("flash", errno), or what `check` raises
+        """
         if not good or self._at != self._end or self._end == self._offset:
             return False
         if self._check and 0 < self._offset < SECTOR and not self._has(0):
             return False  # in the sector of the head, which nobody judged yet
         if self.has(self._offset, self._end - self._offset):
             return True  # a second time
+        if self._check and self._offset == 0 and not self._has(0):
+            self._check(self._head if self._at > SECTOR else self._view[:HEAD])
         rest = self._at % SECTOR
-        if self._offset % SECTOR == 0 and self._at == self.size:
-            if rest:  # the image's last sector, padded
-                for at in range(rest, SECTOR):
-                    self._buffer[at] = 0xFF
-                self._write_sector(self._at // SECTOR)
-        elif self._at - self._offset < SECTOR:
+        if self._offset % SECTOR == 0 and (self._at == self.size or not rest):
+            for at in range(rest or SECTOR, SECTOR):  # the image's last sector is padded
+                self._buffer[at] = 0xFF
+            self._write_sector((self._at - 1) // SECTOR)
+        else:
             self._program()
         for piece in range(self._offset // self._piece, -(-self._end // self._piece)):
             self._count(piece)
@@ -148,7 +156,7 @@ class Image:
         if self.has(sector * SECTOR, min(SECTOR, self.size - sector * SECTOR)):
             return
         if sector == 0:
-            self._look()
+            self._head = bytes(self._view[:HEAD])
         self._flash(self._slot.writeblocks, sector, self._buffer)
 
     def _program(self):
@@ -156,8 +164,6 @@ class Image:
         sector, start = divmod(self._offset, SECTOR)
         first = sector * SECTOR // self._piece
         per_sector = SECTOR // self._piece
-        if self._offset == 0:
-            self._look()
         fresh = True
         for piece in range(first, min(first + per_sector, self._pieces)):
             if self._has(piece):
@@ -169,10 +175,6 @@ class Image:
             self._buffer[stop] = 0xFF
             stop += 1
         self._flash(self._slot.writeblocks, sector, self._view[start:stop], start)
-
-    def _look(self):
-        if self._check:
-            self._check(self._view[:HEAD])
 
     def _flash(self, operation, *words):
         try:

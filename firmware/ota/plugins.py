@@ -46,8 +46,8 @@ DIALECTS = {  # config "dialect" → its class, its module, what that needs
 }
 
 SOURCES = {  # name that a document gives a file → its class, its module, what that needs
-    "mqtt_stream": ("MQTTStream", "ota.sources.mqtt_stream", "ota.sources.description",
-                    "ota.blockparser", "ota.cborparser"),
+    "mqtt_stream": ("MQTTStream", "ota.sources.mqtt_stream", "ota.sources.blocks",
+                    "ota.sources.description", "ota.blockparser", "ota.cborparser"),
     "http_range": ("HTTPRange", "ota.sources.http_range"),
 }
 

@@ -145,8 +145,38 @@ def test_block_escaped_quote_in_payload_does_not_end_it():
     assert_refused(b'{"c":"tok","f":1,"l":3,"i":3,"p":"AAAA\\""}')
 
 
-def test_block_payload_under_an_escaped_key_is_refused():
-    assert_refused(message(SMALL).replace(b'"p"', b'"\\u0070"'))
+def test_block_keys_with_escapes_are_taken_as_json_takes_them():
+    for keys in ("p", "c", "f", "i", "l", "cfilp"):
+        text = message(SMALL)
+        for key in keys:
+            text = text.replace(b'"%s":' % key.encode(), b'"\\u%04x":' % ord(key))
+        for piece in (1024, 1, 7):
+            assert_block(text, piece=piece)
+    decoy = message(SMALL)[:-1] + b',"z":"\\u0070"}'
+    assert_block(decoy)
+    assert_block(b'{"z":{"\\u0070":"AAAA"},' + message(SMALL)[1:])
+    assert_refused(message(SMALL).replace(b'"p"', b'"\\u0050"'))
+
+
+def test_block_with_a_byte_order_mark_is_refused():
+    assert_refused(b"\xef\xbb\xbf" + message(SMALL))
+    assert_refused(b"\xff\xfe" + message(SMALL))
+
+
+def test_block_payload_all_escaped_arrives_whatever_the_pieces():
+    for size in (1, 2, 3, 190, 191, 192, 193, 1_000):
+        data = pattern(size)
+        plain = b2a_base64(data)[:-1]
+        for form in (b"\\u%04x", b"%c\\u%04x"):
+            if form[:1] == b"%":
+                wide = b"".join(form % (plain[n], plain[n + 1]) for n in range(0, len(plain), 2))
+            else:
+                wide = b"".join(form % byte for byte in plain)
+            text = message(data).replace(plain, wide)
+            for piece in (1024, 512, 1, 7):
+                assert_block(text, data, piece)
+            assert_refused(message(data).replace(plain, wide[:-6]))
+            assert_refused(message(data).replace(plain, wide + wide))
 
 
 def test_block_bad_escapes_in_the_payload_are_refused():

@@ -203,7 +203,8 @@ def test_cbor_that_is_no_map_or_broken_is_refused():
                 b"{" + good + b"}"):  # fmt: skip
         assert_refused(raw)
     for member in (b"\x61x", b"\x61x\x1c", b"\x61x\x1f", b"\x61x\xc1\x00", b"\x61x\xdf",
-                   b"\x80\x00", b"\x7f\x61x\xff\x00", b"\x61x\x5f\x61y\xff",
+                   b"\x80\x00", b"\x7f\x41x\xff\x00", b"\x61x\x5f\x61y\xff",
+                   b"\x7f\x7f\x61x\xff\xff\x00", b"\x7f\x61x\xff",
                    b"\x61x\x5f\x5f\xff\xff",
                    b"\x61x\xbf\x00\xff", b"\x61x\x82\xff\x00", b"\x61x\x5f\x00\xff"):  # fmt: skip
         assert_refused(b"\xbf" + good + member + b"\xff")
@@ -224,6 +225,28 @@ def test_cbor_token_of_the_longest_length_is_told():
     assert parse(message(SMALL, token=token))[0].token == token.encode()
     parser = parse(message(SMALL, token=token + "x"))[0]
     assert parser.token != token.encode() and parser.token != token.encode() + b"x"
+
+
+def test_cbor_keys_and_token_in_chunks_are_what_the_chunks_make():
+    def chunks(value, size):
+        parts = [text(value[at : at + size]) for at in range(0, len(value), size)]
+        return b"\x7f" + b"".join(parts) + text("") + b"\xff"
+
+    token = "sluice-0123abcd"
+    for size in (1, 2, 7, 64):
+        for rest in (members(SMALL)[1:], members(SMALL)[:0:-1]):
+            raw = endless([chunks("c", 1) + chunks(token, size)] + rest)
+            for piece in (1024, 1, 7):
+                parser = parse(raw, piece)[0]
+                assert parser.whole and parser.token == token.encode(), raw
+    for word in "cfilp":
+        raw = message(SMALL).replace(text(word), chunks(word, 1))
+        for piece in (1024, 1):
+            assert_block(raw, piece=piece)
+    assert_block(endless([chunks("z" * 300, 60) + chunks("z" * 300, 60)] + members(SMALL)))
+    for length in (64, 65, 300):
+        parser = parse(endless([text("c") + chunks("x" * length, 60)] + members(SMALL)[1:]))[0]
+        assert parser.whole and parser.token == (b"x" * 64 if length == 64 else b"")
 
 
 def test_cbor_payload_that_is_not_wanted_is_passed_over():

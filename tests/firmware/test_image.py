@@ -129,7 +129,7 @@ def test_image_bad_block_after_good_ones_spoils_none_of_them():
     assert bytes(flash.data[:SECTOR]) == bytes(data[:SECTOR]) and flash.erases[0] == 0
     assert give(image, data, 0, 2 * SECTOR) and give(image, data, 1, 2 * SECTOR)
     assert_holds(flash, data)
-    assert flash.erases == [0, 2, 1]
+    assert flash.erases == [0, 1, 1]
 
 
 def test_image_bytes_past_the_block_are_refused():
@@ -147,12 +147,12 @@ def test_image_write_without_an_open_block_is_refused():
     assert not image.write(b"x") and not image.close(True)
 
 
-def test_image_check_sees_the_head_before_anything_of_its_sector_is_written():
+def test_image_check_sees_the_head_before_its_block_counts():
     for block in (256, 2_048, 4_096, 8_192):
         data, flash, seen = pattern(3 * SECTOR), Flash(3), []
 
-        def check(head, seen=seen, flash=flash):
-            assert flash.erases[0] == 0
+        def check(head, seen=seen, flash=flash, block=block):
+            assert flash.erases[0] == (1 if block > SECTOR else 0) and not image.has(0, 1)
             seen.append(bytes(head))
 
         image = Image(flash, len(data), block, check)
@@ -166,6 +166,23 @@ def test_image_check_sees_the_head_before_anything_of_its_sector_is_written():
         assert seen == [bytes(data[:HEAD])]
 
 
+def test_image_check_sees_no_block_that_is_not_good():
+    data, wrong = pattern(4 * SECTOR), pattern(4 * SECTOR, 99)
+
+    def check(head):
+        assert head == data[:HEAD]
+
+    for block in (256, 4_096, 8_192, 16_384):
+        flash = Flash(4)
+        image = Image(flash, len(data), block, check)
+        assert not give(image, wrong, 0, block, good=False)
+        image.open(0, block)
+        assert image.write(wrong[: block - 1]) and not image.close(True)
+        for index in range(len(data) // block):
+            assert give(image, data, index, block)
+        assert_holds(flash, data)
+
+
 def test_image_check_that_fails_leaves_the_sector_as_it_was():
     def check(head):
         raise Fail("wrong chip", head[12])
@@ -175,7 +192,9 @@ def test_image_check_that_fails_leaves_the_sector_as_it_was():
         image = Image(flash, 4 * SECTOR, block, check)
         error = raised(Fail, give, image, pattern(4 * SECTOR), 0, block)
         assert error.reason == "wrong chip"
-        assert flash.erases[0] == 0 and flash.data[0] == 0xA5 and image.received == 0
+        assert image.received == 0 and not any(image.sectors())
+        if block <= SECTOR:
+            assert flash.erases[0] == 0 and flash.data[0] == 0xA5
 
 
 def test_image_recalled_from_a_map_asks_only_for_the_rest():

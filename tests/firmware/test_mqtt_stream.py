@@ -442,6 +442,29 @@ def test_stream_with_two_files_gives_the_one_of_the_job():
     fetch(server)
 
 
+def test_stream_description_without_a_token_is_nobodys():
+    for kind in SERVERS:
+        server = kind(pattern(2 * SECTOR))
+        right = server.describe
+
+        def describe(server=server, right=right, kind=kind):
+            told = {"s": 9, "r": [{"f": 0, "z": 1}]}
+            whole = json.dumps(told).encode() if kind is Server else encoded(told)
+            return [(PREFIX + "description/" + server.form, whole)] + right()
+
+        server.describe = describe
+        fetch(server)
+
+
+def test_stream_refusal_of_any_kind_of_words_fails_by_name():
+    deep = "[" * 1_500 + "]" * 1_500
+    for code in (deep, "{}", "17", "null", '"x"', "1e9", '["InternalError"]'):
+        server = Server(pattern(2 * SECTOR))
+        text = ('{"o":%s,"m":%s}' % (code, code)).encode()
+        server.fault = lambda m, text=text: [(PREFIX + "rejected/json", text)]
+        assert failure(Fail, server)[0].reason.startswith("stream rejected: ")
+
+
 def test_stream_description_of_somebody_else_is_passed_over():
     server = Server(pattern(2 * SECTOR))
     right = server.describe
@@ -534,6 +557,161 @@ def test_stream_that_sends_nothing_but_bad_blocks_fails_by_name():
         assert link.clock.now - 1_000 < 60_000
 
 
+def unreadable(topic, payload):
+    """Blocks that never get as far as their payload."""
+    yield topic, b"\xef\xbb\xbf" + payload
+    yield topic, b'{"' + b"k" * 300 + b'":1,' + payload[1:]
+    yield topic, b"[" + payload + b"]"
+    yield topic, b'{"z":' + b"[" * 400 + b"]" * 400 + b"," + payload[1:]
+    yield topic, b'{"z":' + b"1" * 400 + b"," + payload[1:]
+    yield topic, b"<html>" + bytes(2_000)
+    yield topic, b""
+
+
+def test_stream_blocks_that_never_reach_their_payload_fail_it_soon_and_by_name():
+    for kind in SERVERS:
+        for number in range(len(list(unreadable("", b"")))):
+            for good in (0, 1):  # blocks before the bad ones
+                server = kind(pattern(30 * SECTOR))
+
+                def fault(messages, number=number, server=server, good=good):
+                    if len(server.gets) <= good:
+                        return messages
+                    return [list(unreadable(*message))[number] for message in messages]
+
+                server.fault = fault
+                error, link, _, image = failure(Fail, server)
+                assert error.reason == "bad blocks" and image.received == good * SECTOR
+                assert link.clock.now - 1_000 <= 6_000, (number, link.clock.now)
+
+
+def test_stream_bad_blocks_that_come_late_are_not_waited_for_twice():
+    server = Server(pattern(5 * SECTOR))
+    stream, image, _, link = made(server)
+
+    async def wait(ready, deadline_ms):
+        if server.gets:  # late in the time that is waited
+            link.clock.now += deadline_ms - 100
+            link.bring(*server.block(0, SECTOR, p='"AAAA"'))
+            link.clock.now += 100
+        else:
+            link.bring(*link.inbox.pop(0))
+        return ready()
+
+    link.wait = wait
+    error = silently(lambda: raised(Fail, stream.fetch, image, watch))
+    assert error.reason == "bad blocks" and link.clock.now - 1_000 <= 6_000
+
+
+def test_stream_bad_blocks_are_logged_and_the_log_is_bounded():
+    server = Server(pattern(200 * SECTOR))
+    server.fault = lambda messages: [(topic, b"?") for topic, _ in messages] * 500
+    stream, image, _, link = made(server)
+    seen = []
+    log.to(seen.append)
+    try:
+        raised(Fail, stream.fetch, image, watch)
+    finally:
+        log.to(print)
+    told = [line for line in seen if "block refused" in line]
+    assert 1 <= len(told) <= 12, seen
+
+
+def test_stream_foreign_blocks_end_nothing_and_count_nothing():
+    def check(head):
+        if head != data[:80]:
+            raise Fail("not an app image")
+
+    data = pattern(10 * SECTOR + 60)
+    foreign = {Server: {"c": '"theirs"'}, CBORServer: {"c": "theirs"}}
+    for kind in SERVERS:
+        for order in ("cfilp", "filpc", "pcfil", "piflc"):
+            for block in (256, 4_096, 16_384):
+                server = kind(data, order=order)
+                other = kind(pattern(len(data), 99), order=order)
+
+                def fault(messages, server=server, other=other, block=block, kind=kind):
+                    theirs, first = [], server.gets[-1][0]
+                    other.token = server.token
+                    for index in (0, first, first + 1):
+                        if index * block < len(data):
+                            theirs.append(other.block(index, block, **foreign[kind]))
+                    return theirs + messages + theirs
+
+                server.fault = fault
+                fetch(server, block=block, check=check, erases=200)
+
+
+def test_stream_damaged_first_block_ends_nothing():
+    def check(head):
+        if head != data[:80]:
+            raise Fail("not an app image")
+
+    data, wrong = pattern(9 * SECTOR), pattern(9 * SECTOR, 99)
+    for kind in SERVERS:
+        for order in ("cfilp", "ilpfc"):
+            for block in (256, 4_096, 8_192, 16_384):
+                for cut in (1, 2, 40, 101):  # bytes taken from its end
+                    server = kind(data, order=order)
+                    other = kind(wrong, order=order)
+
+                    def fault(messages, server=server, other=other, block=block, cut=cut):
+                        other.token = server.token
+                        if len(server.gets) > 1:
+                            return messages
+                        topic, payload = other.block(0, block)
+                        return [(topic, payload[:-cut])]
+
+                    server.fault = fault
+                    fetch(server, block=block, check=check, erases=2)
+
+
+def test_stream_that_brings_only_blocks_of_others_is_told_from_a_silent_one():
+    server = Server(pattern(9 * SECTOR))
+    stream, image, _, link = made(server)
+    brought = list(range(400))
+
+    async def wait(ready, deadline_ms):
+        """Blocks of others all the time, each 90 ms after the last."""
+        end = link.clock.now + deadline_ms
+        if not server.gets:
+            link.bring(*link.inbox.pop(0))
+        while server.gets and link.clock.now < end:
+            brought.pop()
+            link.clock.now += 90
+            link.bring(*server.block(3, SECTOR, c='"theirs"'))
+        return ready()
+
+    link.wait = wait
+    error = silently(lambda: raised(Retry, stream.fetch, image, watch))
+    assert str(error) == "stream is silent but for blocks of others"
+    assert link.clock.now - 1_000 < 40_000 and len(server.gets) == 6
+
+
+def test_stream_lost_blocks_are_asked_for_while_those_of_others_come_all_the_time():
+    server = Server(pattern(9 * SECTOR))
+    stream, image, flash, link = made(server)
+    lost = []
+
+    async def wait(ready, deadline_ms):
+        end = link.clock.now + deadline_ms
+        while not ready():
+            if link.clock.now >= end:
+                return False
+            link.clock.now += 90
+            if server.gets and len(link.inbox) and not lost and len(server.gets) >= 2:
+                lost.append(link.inbox.pop(0))
+            if link.inbox:
+                link.bring(*link.inbox.pop(0))
+            elif server.gets:
+                link.bring(*server.block(3, SECTOR, c='"theirs"'))
+        return True
+
+    link.wait = wait
+    silently(lambda: run(stream.fetch(image, watch)))
+    assert lost and image.missing() == -1 and link.clock.now < 10_000
+
+
 def test_stream_silent_after_one_bad_block_is_tried_again_later():
     server = Server(pattern(5 * SECTOR))
 
@@ -567,9 +745,9 @@ def test_stream_image_that_is_not_for_us_fails_within_one_block():
     for block in (256, 4_096, 16_384, 98_304):
         for order in ("cfilp", "pcfil"):
             server = Server(pattern(200_000), order=order)
-            error, link, flash, _ = failure(Fail, server, block=block, check=check)
-            assert str(error) == "wrong chip 9"
-            assert server.gets == [(0, 1)] and not any(flash.erases)
+            error, link, flash, image = failure(Fail, server, block=block, check=check)
+            assert str(error) == "wrong chip 9" and not image.received
+            assert server.gets == [(0, 1)] and not (block <= SECTOR and any(flash.erases))
 
 
 def test_stream_flash_that_fails_ends_it_by_name():

@@ -35,7 +35,7 @@ async def describe(stream, link, file, history):
     told = {}
 
     def on_description(topic, payload):
-        told.update(stream.answer(payload) or {})
+        told.update(stream.answer(payload, False) or {})
 
     await link.subscribe(stream.topic("description"), on_description)
     stream.publish("describe", {})

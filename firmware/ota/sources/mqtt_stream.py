@@ -16,9 +16,10 @@ from random import getrandbits
 
 from micropython import const
 
-from ota.errors import Fail, Gone, OTAError, Retry
+from ota.errors import Fail, Gone, Retry
 from ota.loading import let_go, plug_in
 from ota.log import Log
+from ota.sources.blocks import Blocks
 
 _VOLUME = const(131_072)  # bytes the service sends for one request, at most
 _TOPIC = const(256)  # bytes of a topic, AWS's limit; a thing's and a stream's name have 128 each
@@ -65,22 +66,23 @@ class MQTTStream:
 
         raises   Retry when the stream is silent, Fail when it cannot give the file
         """
-        blocks = self._blocks = _Blocks(
-            image, self._file.id, self._block, self._token, self._clock
-        )
+        # A round is what was asked for, and the time until it counts as lost. Patience grows while
+        # nothing comes. Where bad blocks come it does not: they are an answer.
+        blocks = self._blocks = Blocks(image, self._file.id, self._block, self._token, self._clock)
         await self._open()
-        patience_ms, fruitless = _PATIENCE_MS, 0
+        patience_ms, fruitless, spoilt = _PATIENCE_MS, 0, 0
         while image.missing() >= 0:
             self._ask(image)
             if await self._link.wait(blocks.stirred, patience_ms):
                 blocks.take_stock()
                 self._settle_runs()
-                patience_ms, fruitless = _PATIENCE_MS, 0
+                patience_ms, fruitless, spoilt = _PATIENCE_MS, 0, 0
             elif blocks.silent_ms() >= patience_ms:
-                fruitless += 1
+                bad = blocks.end_round()
+                fruitless, spoilt = fruitless + 1, spoilt + bad
                 if fruitless == _FRUITLESS:
-                    raise Fail("bad blocks") if blocks.bad else Retry("stream is silent")
-                patience_ms = min(2 * patience_ms, _PATIENCE_MAX_MS)
+                    raise blocks.verdict(spoilt == fruitless)
+                patience_ms = min((1 if bad else 2) * patience_ms, _PATIENCE_MAX_MS)
                 self._lost()
             await watch()
 
@@ -130,20 +132,24 @@ class MQTTStream:
         """Both spellings of an error: `o m c` and `code message clientToken`."""
         answer = self.answer(payload)
         if answer:
-            code = str(answer.get("code") or answer.get("o"))[:_TEXT]
-            text = str(answer.get("message") or answer.get("m"))[:_TEXT]
+            code = _words(answer.get("code") or answer.get("o"))
+            text = _words(answer.get("message") or answer.get("m"))
             kind = Retry if code in _PASSING else Fail
             self._blocks.error = kind("stream rejected: %s" % code, text)
 
-    def answer(self, payload):
-        """The members of a message, unless it is none or answers somebody else: then None."""
+    def answer(self, payload, unnamed=True):
+        """The members of a message, unless it is none or answers somebody else: then None.
+
+        unnamed  take one that says no token, as refusals of a request that could not be read do
+        """
         try:
             value = self._codec.loads(payload or b"")
         except ValueError:
+            log.w("message not read")
             return None
         if not isinstance(value, dict):
             return None
-        theirs = value.get("c") or value.get("clientToken") or self._token
+        theirs = value.get("c") or value.get("clientToken") or unnamed and self._token
         return value if theirs == self._token else None
 
     # -- the window --------------------------------------------------------------------------
@@ -190,108 +196,6 @@ class MQTTStream:
         self._window = max(1, self._window // 2)
 
 
-class _Blocks:
-    """The link's sink for the data topic: parses each block and hands its bytes to the image."""
-
-    def __init__(self, image, file_id, block, token, clock):
-        self._image = image
-        self._file = file_id
-        self._block = block
-        self._token = token.encode()
-        self._clock = clock
-        self.parser = None  # set before the first block
-        self._index = None  # of the block that is being taken
-        self._late_index = False
-        self._heard = clock.ticks_ms()
-        self._arrived = self._refused = 0  # blocks since the last `take_stock`
-        self.expected = None  # index of the only block that is out
-        self.error = None  # what is to be raised where the source is awaited
-
-    # -- asked by the stream -----------------------------------------------------------------
-
-    @property
-    def one_at_a_time(self):
-        """Until the first block, which tells whether the image is for us, and then only where
-        messages do not tell their index in time."""
-        return self._late_index or self.expects(0)
-
-    def expects(self, index):
-        """True when there is such a block and it does not count yet."""
-        offset = index * self._block
-        return offset < self._image.size and not self._image.has(offset, self._length(index))
-
-    def stirred(self):
-        return self._arrived or self.error
-
-    def take_stock(self):
-        """Start counting anew. Raises what a handler met; no byte is taken after that."""
-        self._arrived = self._refused = 0
-        if self.error:
-            raise self.error
-
-    @property
-    def bad(self):
-        """As many blocks were refused in a row as requests were made: it is not the line."""
-        return self._refused >= _FRUITLESS
-
-    def silent_ms(self):
-        return self._clock.ticks_diff(self._clock.ticks_ms(), self._heard)
-
-    def _length(self, index):
-        return min(self._block, self._image.size - index * self._block)
-
-    # -- called by the link ------------------------------------------------------------------
-
-    def begin(self, topic, size):
-        self._index = None
-        if not self.error:
-            self.parser.reset()
-        return not self.error
-
-    def feed(self, buf, at, end):
-        self._heard = self._heard if self.bad else self._clock.ticks_ms()  # bad: as if silent
-        if not self.error:
-            self.parser.feed(buf, at, end)
-
-    def end(self):
-        """Count the block when it is the one that was expected, whole and right."""
-        parser, index = self.parser, self._index
-        if index is None or self.error:
-            return
-        good = (
-            parser.whole
-            and parser.index == index
-            and parser.file == self._file
-            and parser.token == self._token
-            and parser.length == self._length(index)
-        )
-        try:
-            if self._image.close(good):
-                self._arrived += 1
-            else:
-                self._refused += 1
-                log.w("block refused", index)
-        except OTAError as error:
-            self.error = error
-
-    # -- called by the parser ----------------------------------------------------------------
-
-    def wanted(self, parser):
-        """The payload begins: say where it goes, or that its bytes are not wanted."""
-        index = parser.index
-        if index is None:
-            self._late_index = True
-            index = self.expected
-        if index is None or index < 0 or not self.expects(index):
-            return False
-        if parser.file not in (None, self._file) or parser.token not in (None, self._token):
-            return False
-        self._index = index if self._image.open(index * self._block, self._length(index)) else None
-        return self._index is not None
-
-    def take(self, data):
-        if not self.error:
-            try:
-                self._image.write(data)
-            except OTAError as error:
-                self.error = error
+def _words(value):
+    """A text of the service, as much of it as is repeated; a number; nothing else is one."""
+    return value[:_TEXT] if isinstance(value, str) else value if isinstance(value, int) else ""

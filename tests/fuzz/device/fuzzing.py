@@ -1,0 +1,57 @@
+"""Runs inputs through one parser on MicroPython: `fuzzing.py PARSER FILE`; a line for each.
+
+The file holds inputs, each behind its length in four bytes. A line is `MARK BYTES MS VERDICT`. The
+mark is "+" for an input that was taken, "-" for one that was refused as it may be, "!" for what
+must not be. BYTES were allocated on the way, garbage included; MS are of the processor's time.
+"""
+
+import gc
+import sys
+import time
+
+from ota import loading, log
+
+_ROOM = 900_000  # bytes that are free before an input
+
+
+def stay(*paths):
+    """In place of `let_go`: what is loaded stays, as 100,000 inputs would load it anew."""
+
+
+loading.let_go = stay
+log.to(lambda line: None)
+
+
+def main(name, path):
+    import parsers
+
+    with open(path, "rb") as file:  # first: some mount a file system of their own
+        judge, allowed, *again = getattr(parsers, name)()
+        while True:
+            size = file.read(4)
+            if not size:
+                return
+            data = bytearray(file.read(int.from_bytes(size, "big")))
+            if gc.mem_free() < _ROOM:
+                gc.collect()
+            print(*one(judge, allowed, again, data))
+
+
+def one(judge, allowed, again, data):
+    """(mark, bytes, ms, verdict) of an input; `again` is not measured."""
+    before, begun = gc.mem_alloc(), time.clock()
+    used = 0
+    try:
+        mark, said = "+", judge(data)
+        used = gc.mem_alloc() - before
+        for other in again:
+            other(data, said)
+    except allowed as error:
+        mark, said = "-", type(error).__name__
+    except Exception as error:
+        mark, said = "!", repr(error)[:200].replace("\n", " ")
+    ms = int((time.clock() - begun) * 1000)
+    return mark, used or gc.mem_alloc() - before, ms, said
+
+
+main(*sys.argv[1:])
