@@ -68,6 +68,7 @@ _KEY = const(24)  # characters of a key that is refused, at most
 _TEXT = const(100)  # characters of a refusal, at most
 _REFUSALS = const(8)  # that are told of, at most
 _PLACES = ("endpoint", "ntp", "download_hosts")  # that name hosts
+_KEPT = const(512)  # bytes of /settings.json, at most; all that may be in it has 80
 
 log = Log("config")
 
@@ -114,7 +115,8 @@ def adopt(values, found, path="/settings.json"):
 def _kept(path):
     """What the cloud changed before; nothing when that cannot be read."""
     try:
-        os.stat(path)
+        if os.stat(path)[6] > _KEPT:  # not ours: reading it could fill the heap at every start
+            raise ConfigError(path + " is too large")
         return _read(path)
     except OSError:
         pass

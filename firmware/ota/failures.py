@@ -4,17 +4,18 @@ A line each: the board's clock in its own seconds, and words. `sluice doctor` sh
 outlast the reset that a failure may bring, and the jobs that went well since.
 """
 
-import sys
 import time
 
 from micropython import const
 
 from ota.errors import Fail
-from ota.log import Log
+from ota.loading import let_go, plug_in
+from ota.log import Log, plain
 
 _FILE = "/failures"
 _LINES = const(4)
 _LINE = const(160)  # bytes of one, so that reading all of them takes little heap
+_CLOCK = const(12)  # bytes of the time in front of it
 
 log = Log("main")
 
@@ -24,7 +25,8 @@ def stopped(error):
     words = ("cannot start:", error) if isinstance(error, Fail) else ("stopped", repr(error))
     log.e(*words)
     if not isinstance(error, Fail):
-        sys.print_exception(error)
+        plug_in("ota.traces", "show")(error)
+        let_go("ota.traces")
     note(*words)
 
 
@@ -32,7 +34,8 @@ def note(*words):
     """Keep it, unless it is what was kept last: what fails in a loop must not wear out the flash.
     Where the file system takes no more it is not kept.
     """
-    text = " ".join([str(word) for word in words]).replace("\n", " ").encode()[:_LINE]
+    text = " ".join([str(word) for word in words]).replace("\n", " ")
+    text = plain(text).encode()[:_LINE]
     lines = _load()
     if not (lines and lines[-1].partition(b" ")[2] == text):
         lines = lines[1 - _LINES :] + [b"%d " % time.time() + text]
@@ -46,6 +49,7 @@ def note(*words):
 def _load():
     try:
         with open(_FILE, "rb") as file:
-            return file.read(_LINES * (_LINE + 12)).split(b"\n")
+            lines = file.read(_LINES * (_LINE + _CLOCK)).split(b"\n")
     except OSError:  # there was none yet
         return []
+    return [line[: _LINE + _CLOCK] for line in lines]  # whoever wrote them

@@ -4,7 +4,8 @@ The older of the two is overwritten each time, so one good record is always ther
 the flash, never before: after a cut at any instant the record is true or one step behind, and
 one step behind only costs work done again.
 
-A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
+A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. What is read is judged member by
+member, by ota.records. Its keys:
 
     seq       number of the record
     phase     DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING or IDLE
@@ -25,6 +26,8 @@ A record is `<crc32, 8 hex digits><JSON object>`, about 400 B. Its keys:
 import json
 from binascii import crc32, hexlify, unhexlify
 
+from ota.loading import let_go, plug_in
+
 IDLE = "idle"
 DOWNLOADING = "downloading"
 ACTIVATED = "activated"
@@ -33,8 +36,11 @@ REBOOTING = "rebooting"
 OWING = "owing"
 PHASES = (IDLE, DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING)
 
+CELL = 4096  # bytes of a record, at most: what is longer is none, and is not read
+LAST = 0x3FFF_FFFF  # the number of a record; after it comes 0, as no number may be the end
 _REASON = 256  # characters of one, at most: it is held, saved, and told again
 _EMPTY = {"seq": 0, "phase": IDLE}
+_JUDGE = "ota.records"
 
 
 class Journal:
@@ -42,15 +48,33 @@ class Journal:
 
     cells    two objects with `load() -> bytes` (b"" when there is nothing) and `save(bytes)`;
              each `save` must be on the medium when it returns
+    kind     of its records: see ota.records
+    right    record → whether it will do, for what ota.records cannot know
     """
 
-    def __init__(self, cells):
+    def __init__(self, cells, kind="job", right=bool):
         self._cells = cells
         self._record = _EMPTY
+        self._strange = False  # there is something, and none of it is a record
+        judged = plug_in(_JUDGE, "judged")
         for cell in cells:
-            record = _judged(cell.load())
-            if record and record["seq"] > self._record["seq"]:
+            try:
+                data = cell.load()
+                record = judged(data, kind)
+            except MemoryError:
+                if kind != "job":  # which is read at a start: what has no room then never has
+                    raise
+                data, record = _JUDGE, None
+            self._strange = self._strange or bool(data)
+            if record and right(record) and self._older(record["seq"]):
                 self._record = record
+        self._strange = self._strange and self._record is _EMPTY
+        let_go(_JUDGE)
+
+    def _older(self, seq):
+        """True when the record in force comes before one of that number."""
+        ahead = (seq - self._record["seq"]) & LAST
+        return self._record is _EMPTY or 0 < ahead <= LAST >> 1
 
     def __getitem__(self, key):
         return self._record.get(key)
@@ -64,7 +88,7 @@ class Journal:
         """The map of sectors that an interrupted download left; empty when there is none."""
         try:
             return unhexlify(self._record.get("written") or "")
-        except ValueError:
+        except ValueError:  # no map
             return b""
 
     def about(self, job):
@@ -79,12 +103,15 @@ class Journal:
     def _put(self, record, changes):
         """In force once it is saved: a save that raises leaves everything as it was."""
         record.update(changes)
-        record["seq"] += 1
+        record["seq"] = (record["seq"] + 1) & LAST
         if isinstance(record.get("written"), (bytes, bytearray)):
             record["written"] = hexlify(record["written"]).decode()
         body = json.dumps(record).encode()
         self._cells[record["seq"] & 1].save(b"%08x" % crc32(body) + body)
         self._record = record
+        if self._strange:  # its number may be the higher one: no firmware is to take it up again
+            self._strange = False
+            self._cells[~record["seq"] & 1].save(b"")
 
     def begin(self, job, image, slot, version):
         """A download begins: what was noted of another job or image is forgotten."""
@@ -137,31 +164,22 @@ def cells(board):
 
 
 class File:
-    """A cell of the journal in a file; closing it puts it on the medium."""
+    """A cell of the journal in a file; closing it puts it on the medium.
 
-    def __init__(self, path):
+    limit    bytes of it, at most; of a file that is longer one more is read, to tell
+    """
+
+    def __init__(self, path, limit=CELL):
         self._path = path
+        self._limit = limit
 
     def load(self):
         try:
             with open(self._path, "rb") as file:
-                return file.read()
+                return file.read(self._limit + 1)
         except OSError:  # not there yet
             return b""
 
     def save(self, data):
         with open(self._path, "wb") as file:
             file.write(data)
-
-
-def _judged(data):
-    """The record in these bytes; None when they are not one."""
-    try:
-        if int(data[:8], 16) != crc32(data[8:]):
-            return None
-        record = json.loads(data[8:])
-    except ValueError:
-        return None
-    if isinstance(record, dict) and isinstance(record.get("seq"), int):
-        return record if record.get("phase") in PHASES else None
-    return None

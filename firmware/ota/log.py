@@ -3,6 +3,9 @@
 `log = Log("agent")`, then `log.i("DOWNLOADING", "complete", 21000)`. Values are formatted only
 when the level is printed. Never pass a key, a token or the query of a presigned URL. The last
 lines printed at E and W stay in RAM until the next start, for `sluice doctor`.
+
+A value may be anybody's: the text of a job, a topic, the name of a network. So all but printable
+ASCII is escaped, or such a text could forge a line of the log, or order the terminal about.
 """
 
 from time import ticks_ms
@@ -27,6 +30,17 @@ def to(sink):
     _state["sink"] = sink
 
 
+def plain(text):
+    """The text with each byte but those of printable ASCII as \\x and two hex digits."""
+    data = text.encode()
+    for byte in data:
+        if not 32 <= byte < 127:
+            break
+    else:
+        return text
+    return "".join([chr(byte) if 32 <= byte < 127 else "\\x%02x" % byte for byte in data])
+
+
 class Log:
     """The log of one module; `tag` is the last word of its name."""
 
@@ -35,7 +49,7 @@ class Log:
 
     def _line(self, mark, words):
         if LEVELS.find(mark) <= LEVELS.find(_state["level"]):
-            line = " ".join([mark, str(ticks_ms()), self.tag] + [str(w) for w in words])
+            line = plain(" ".join([mark, str(ticks_ms()), self.tag] + [str(w) for w in words]))
             _state["sink"](line)
             if mark in "EW":
                 line = (line + "\n").encode()[: len(recent)]

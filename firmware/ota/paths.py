@@ -19,6 +19,7 @@ from ota.staged import FOLDER, blocks, lacking
 
 _PATH_MAX = const(128)  # characters of a path, folder and all
 _HEX = const(64)  # characters of a SHA-256
+_TOGETHER = const(2048)  # characters of all paths of a job and of the folders to them, as noted
 _FOLDER = const(0x4000)  # bit of a mode
 _CONFIG = "/config.json"
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
@@ -73,6 +74,8 @@ def judge(files, settings, load):
     """
     files = [file for file in files if file.path]
     kept, paths = _credentials(load), [file.path for file in files]
+    if _length(paths) > _TOGETHER:
+        raise Refuse("paths are too long together")
     for file in files:
         plug_in("ota.policy", "signature")(file, settings)
         path = file.path
@@ -85,6 +88,17 @@ def judge(files, settings, load):
     short = lacking(sum(blocks(file.size or 0) for file in files), _staged())
     if short:
         raise Refuse(short)
+
+
+def _length(paths):
+    """Characters that ota.staging's record may need for these: it names each folder once."""
+    folders = set()
+    for path in paths:
+        at = path.find("/", 1)
+        while at > 0:
+            folders.add(path[:at])
+            at = path.find("/", at + 1)
+    return sum([len(path) + 4 for path in paths + list(folders)])
 
 
 def _staged():

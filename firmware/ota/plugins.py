@@ -42,7 +42,7 @@ DIALECTS = {  # config "dialect" → its class, its module, what that needs
                  "ota.dialects.aws_shadow", "ota.dialects.aws_version",
                  "ota.dialects.aws_pending"),
     "product": ("Product", "ota.dialects.product", "ota.dialects.product_orders",
-                "ota.dialects.product_words"),
+                "ota.dialects.product_kept", "ota.dialects.product_words"),
 }
 
 SOURCES = {  # name that a document gives a file → its class, its module, what that needs

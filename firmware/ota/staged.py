@@ -7,7 +7,9 @@ import os
 
 from micropython import const
 
-from ota.journal import File, Journal
+from ota.errors import Refuse
+from ota.journal import IDLE, File, Journal
+from ota.loading import let_go, plug_in
 
 FOLDER = "/staged"
 _RESERVE = const(6)  # blocks that stay free, for the journals
@@ -15,8 +17,22 @@ _BLOCK = const(4096)  # bytes
 
 
 def record():
-    """The record of ota.staging, as the medium has it."""
-    return Journal((File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")))
+    """The record of ota.staging, as the medium has it. Raises MemoryError."""
+    cells = File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")
+    return Journal(cells, "files", _confined)
+
+
+def _confined(record):
+    """True when all places of the record are such as a job may name: files are renamed there."""
+    if record["phase"] == IDLE or not record.get("paths"):
+        return True
+    confined = plug_in("ota.paths", "confined")
+    try:
+        return all(confined(path) == path for path in record["paths"])
+    except Refuse:
+        return False
+    finally:
+        let_go("ota.paths")
 
 
 def name(number):

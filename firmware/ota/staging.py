@@ -71,7 +71,13 @@ def settle(slots):
     returns  whether it is the files that are on trial
     raises   Fail when files of an image on trial cannot be put in place
     """
-    noted = record()
+    try:
+        noted = record()
+    except MemoryError:  # on an empty heap: it will not fit the next time either
+        if slots.trial:
+            raise
+        log.e("record does not fit into the heap")
+        return False
     if noted.phase != ACTIVATED:
         return False
     boots = noted["boots"]
@@ -98,7 +104,7 @@ def put(noted):
     raises   Fail when the file system refuses; then nothing is changed
     """
     try:
-        for folder in noted["folders"]:
+        for folder in noted["folders"] or ():
             if not there(folder):
                 os.mkdir(folder)
         for number, path in enumerate(noted["paths"]):
@@ -141,7 +147,7 @@ def drop(job=None, succeeded=False):
         confirm(noted)
     elif noted.phase == ACTIVATED:
         _take_back(noted)
-    if noted.phase == DOWNLOADING:
+    if noted.phase == DOWNLOADING or not noted["job"]:  # as of a record that is none
         _drop(noted)
 
 
@@ -164,7 +170,7 @@ def _take_back(noted):
         if there(staged + ".old"):
             os.rename(staged + ".old", path)
             log.i("taken back", path)
-    for folder in reversed(noted["folders"]):
+    for folder in reversed(noted["folders"] or ()):
         try:
             if os.stat(folder)[0] & _FOLDER:  # LittleFS would remove a file, too
                 os.rmdir(folder)

@@ -2,7 +2,7 @@
 
 from doubles import raised
 
-from ota import log
+from ota import log, traces
 from ota.log import Log
 
 
@@ -73,3 +73,49 @@ def test_log_keeps_its_last_warnings_and_errors_in_ram_that_does_not_grow():
 def test_log_keeps_the_head_of_a_line_that_is_too_long():
     lines("I", lambda logger: logger.w("x" * 1000))
     assert bytes(log.recent[:2]) == b"W " and log.recent[-1:] == b"x"
+
+
+def test_log_line_of_any_text_is_one_line_of_printable_ascii():
+    text = "a\x1b[2J\r\nE 1 main forged\x00\x7f\x9b31m \u202egnp.exe \u2028 \u00e9\t|"
+    for said in (text, Exception(text), {"text": text}):
+        (line,) = lines("I", lambda logger: logger.i("says", said))
+        assert all(32 <= c < 127 for c in line.encode()), line
+    (line,) = lines("I", lambda logger: logger.i("says", text))
+    assert line.split(" ", 2)[2] == (
+        "tag says a\\x1b[2J\\x0d\\x0aE 1 main forged\\x00\\x7f\\xc2\\x9b31m "
+        "\\xe2\\x80\\xaegnp.exe \\xe2\\x80\\xa8 \\xc3\\xa9\\x09|"
+    )
+    lines("I", lambda logger: logger.e("two", text))
+    assert bytes(log.recent).endswith(line.split("says ")[1].encode() + b"\n")
+
+
+def test_log_line_that_is_plain_is_not_copied_byte_by_byte():
+    text = "I 1 agent DOWNLOADING complete 21000 %r ~ /lib/a.py"
+    assert log.plain(text) is text
+
+
+def test_log_of_a_tag_or_a_key_that_is_no_text_is_escaped_too():
+    (line,) = lines("I", lambda logger: logger.i(b"\xff\n", ["\n"], None))
+    assert "\n" not in line
+
+
+def test_trace_of_an_exception_forges_no_line():
+    shown = printed_trace("bad\nE 1 main forged \x1b[2J")
+    assert shown[0].startswith("Traceback") and shown[-1].startswith("ValueError: bad\\x0aE 1 main")
+    assert shown[1].startswith("  File ")
+    for line in shown:
+        assert all(32 <= c < 127 for c in line.encode()), line
+        assert not line.startswith("E ")
+
+
+def printed_trace(text):
+    """What the console shows of a ValueError that says this."""
+    found = []
+    traces.print = found.append
+    try:
+        raise ValueError(text)
+    except ValueError as error:
+        traces.show(error)
+    finally:
+        del traces.print
+    return found

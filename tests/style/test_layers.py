@@ -9,7 +9,7 @@ from sources import BOARDS, device_files, imports, parsed, trees, where
 # From the bottom up; a module may import what stands in its own row or below. Ends in ".": all
 # modules of that package and the package itself.
 LAYERS = (
-    ("ota.errors", "ota.log", "ota.loading", "ota.failures"),
+    ("ota.errors", "ota.log", "ota.loading", "ota.traces", "ota.failures"),
     (
         "ota.plugins",
         "ota.blockparser",
@@ -27,6 +27,7 @@ LAYERS = (
     (
         "ota.job",
         "ota.journal",
+        "ota.records",
         "ota.image",
         "ota.slots",
         "ota.oneslot",
@@ -34,8 +35,7 @@ LAYERS = (
         "ota.policy",
         "ota.update",
     ),
-    ("ota.staged",),
-    ("ota.paths", "ota.staging", "ota.files"),
+    ("ota.staged", "ota.paths", "ota.staging", "ota.files"),
     ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.relay"),
     ("ota.table", "ota.states."),
     ("ota.agent",),

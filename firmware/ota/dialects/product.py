@@ -25,6 +25,7 @@ from ota.log import Log
 LATE = "not finished in time"  # the reason that is told as a status of its own
 _ORDERS = "ota.dialects.product_orders"  # loaded when an order comes, or is gone on with
 _WORDS = "ota.dialects.product_words"  # loaded while something is told
+_ORDER, _ENTRIES = 8192, 16_384  # bytes of the two files, at most; a message has 8 KiB
 _DOWNLOADED = 90  # percent of a device's share once all of its file is there
 
 log = Log("product")
@@ -48,7 +49,7 @@ class Product:
         self.known = settings["devices"]
         self.order_s = settings["order_s"]
         self.topic = "thing/product/%s/" % self.gateway
-        self.files = File("/order"), File("/order.devices")
+        self.files = File("/order", _ORDER), File("/order.devices", _ENTRIES)
         self.order = None  # the last one; open while it has no status
         self.heard = None  # a message that nobody read yet
         self.job = None  # handed out, and nothing was heard of its end
@@ -62,7 +63,7 @@ class Product:
         self.job = None
         if self._subscribed:
             return
-        self.order = content(self.files[0].load())
+        self.order = await self._do("ota.dialects.product_kept", "order")
         await self.link.subscribe(self.topic + "services", self._on_services, 1)
         await self.link.subscribe(self.topic + "events_reply", self._on_answer, 1, 1024)
         self._subscribed = True
@@ -167,7 +168,7 @@ class Product:
         try:
             return await plug_in(path, name)(self, *words)
         finally:
-            let_go(_ORDERS, _WORDS, "ota.fields")
+            let_go(path, _ORDERS, _WORDS, "ota.fields")
 
     def _on_services(self, topic, payload):
         """Only kept: this runs inside the link. One that is not read in time is said again."""

@@ -12,6 +12,7 @@ from ota.job import Job
 from ota.loading import let_go, plug_in
 
 _WORDS = "ota.dialects.product_words"
+_KEPT_FILES = "ota.dialects.product_kept"
 _NAME = 64  # characters of a tid, a bid or a serial number, at most
 _DEVICES = 8  # of an order, at most; the document says two
 _FAILED, _OTHER_METHOD, _BAD, _UPDATING, _UNKNOWN = 312002, 312010, 312012, 312014, 312022
@@ -89,7 +90,7 @@ def _take(product, tid, bid, body):
     """The order is the open one, and in flash. Raises Refuse for one that makes no sense, OSError
     where there is no room for it: nothing is begun then, and the order before stays told."""
     entries = field(field(body, "data", dict), "devices", list, 1, _DEVICES)
-    devices = [_device(entry) for entry in entries]
+    devices = [device_of(entry) for entry in entries]
     others = [device for device in devices if device["sn"] != product.gateway]
     devices = others + [device for device in devices if device["sn"] == product.gateway]
     sns = [device["sn"] for device in devices]
@@ -103,7 +104,7 @@ def _take(product, tid, bid, body):
     log.i("order", bid, *sns)
 
 
-def _device(entry):
+def device_of(entry):
     """An entry of `devices` with what is kept of it. Raises Refuse."""
     if not isinstance(entry, dict):
         raise Refuse("job document lacks or misstates", "devices")
@@ -119,7 +120,8 @@ async def _next(product):
     What needs no job, an unknown device or a version that runs already, ends here.
     """
     order = product.order
-    devices = (content(product.files[1].load()) or {}).get("devices") or []
+    devices = await plug_in(_KEPT_FILES, "devices")(product)
+    let_go(_KEPT_FILES)
     while not order["status"]:
         judging = order["judged"] < len(order["ends"])
         at = order["judged"] if judging else order["ends"].index(None)
