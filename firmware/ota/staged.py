@@ -16,7 +16,12 @@ _BLOCK = const(4096)  # bytes
 
 def record():
     """The record of ota.staging, as the medium has it."""
-    return Journal((File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")))
+    return Journal(cells())
+
+
+def cells():
+    """Where the medium has it."""
+    return File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")
 
 
 def name(number):
