@@ -46,7 +46,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "step_timeout_min":   (0, -1, 10_080),  # of a step, kept by the cloud; 0: none set
     "trial_s":            (300, 10, 3600),  # for a new image to connect and be found healthy
     "hold_s":             (60, 0, 3600),    # for the application to let an ordered reset be
-    "watchdog_s":         (0, 0, 300),      # 0: none, as while developing
+    "watchdog_s":         (120, 0, 3600),   # 0: none, as while developing
     "log":                ("I", 1, 1),
     "allow_unsigned":     (False, 0, 1),
     "allow_same_version": (False, 0, 1),

@@ -227,11 +227,9 @@ def _forget():
 
 def _warn():
     """A watchdog cannot be stopped: what it will do is to be known."""
-    settings, here = configured() or {}, _slots()
-    new = here and (here.trial or plug_in("ota.states.booting", "first")(_journal(), here))
-    let_go("ota.states.booting", "ota.table")
-    wait_s = settings.get("watchdog_s") or new and settings.get("trial_s")
-    if wait_s:
-        print("The watchdog resets the board in", wait_s, "s, unless aws_job.start() is before.")
+    here = _slots()
     if here and here.trial:
+        settings = configured() or {}
+        wait_s = settings.get("watchdog_s") or settings.get("trial_s", 300)
+        print("The watchdog resets the board in", wait_s, "s, unless aws_job.start() is before.")
         print(here.version, "is on trial: a reset takes it back, aws_job.start() goes on with it.")

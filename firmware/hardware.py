@@ -30,6 +30,12 @@ def watchdog(timeout_ms):
     return machine.WDT(timeout=timeout_ms) if timeout_ms else None
 
 
+def rest(watchdog):
+    """Have a timer feed that watchdog, until the next reset. It takes timer 0."""
+    feed = lambda timer: watchdog.feed()  # noqa: E731
+    machine.Timer(0).init(period=10_000, mode=machine.Timer.PERIODIC, callback=feed)
+
+
 def set_time(unix_s):
     """Set the clock, in UTC, from seconds since 1970."""
     epoch_s = 946_684_800 if gmtime(0)[0] == 2000 else 0

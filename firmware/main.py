@@ -1,99 +1,136 @@
-"""Starts the board: the agent and the application side by side, for ever.
+"""Starts the board, and guards what it starts: it imports nothing of ours outside of that guard.
 
-The application is a module `app`, if there is one: `async def main(link)` runs beside the agent
-on its TLS session; `async def healthy()` is asked for the verdict on a new image, before it is
-confirmed, and has 60 s for it; `async def before_reset()` returns when the board may reset because
-of a job, and has `hold_s` for it. What `main` does before its first await comes before the link is
-opened: `link.set_last_will(topic, text, qos=1)`, for one.
+This one file is the `main` that a build has frozen in, and /main.py of a board whose firmware lies
+in /lib. MicroPython looks for the frozen one first. On a board it stays source, because an .mpy
+would not run on a MicroPython that takes another version of them.
+
+On trial, whatever fails ends in a reset, through which the boot loader takes the image back. What
+hangs is left to the watchdog. Off trial it is tried again, by a reset after a pause that grows.
+
+/starts keeps two digits: starts in a row that came to nothing, and how many of them ended by an
+exception before the agent first waited for jobs. A start counts when a watchdog, software or a
+soft reset led to it. A power-on and a wake from deep sleep do not count.
 """
 
 # Before the code that will surround it: a whole sector may not be free in one piece later.
 buffer = bytearray(4096)
 
-import asyncio
-import gc
+import os
 import sys
 from time import sleep_ms
 
-import board
-from ota import log as logging
-from ota.errors import Fail
-from ota.loading import let_go, plug_in
-from ota.log import Log
+import machine
 
-CONFIG = "/config.json"
-_THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
-_PAUSE_S = 10  # before a reset that nobody ordered, so that a loop of them stays reachable
+_STARTS = "/starts"
+_TRIAL_MS = 300_000  # for a trial, until its configuration says more
 
-log = Log("main")
+counts = [0, 0]
+run = None
+trial = True  # until otadata says otherwise
 
 
-async def _feed(watchdog):
-    while True:
-        watchdog.feed()
-        await asyncio.sleep_ms(1_000)
+def on_trial():
+    """True when a reset takes back the image that runs, and when that cannot be told.
 
-
-async def _run_application(app, link):
-    """The application may end or fail; the agent goes on."""
+    A record of otadata is pending then, as the boot loader has ended any earlier trial. It may
+    have passed over the image of that record, which is damaged: then this is True for one start.
+    source   ESP-IDF: esp_flash_partitions.h
+    """
     try:
-        await app.main(link)
-        log.i("application ended")
-    except Exception as error:
-        log.e("application failed", repr(error))
-        sys.print_exception(error)
-
-
-async def start(agent, link, app, watchdog):
-    """Run for ever."""
-    if watchdog:
-        asyncio.create_task(_feed(watchdog))
-    if hasattr(app, "main"):
-        asyncio.create_task(_run_application(app, link))
-        await asyncio.sleep_ms(0)  # before the first CONNECT: it may want a last will
-    await agent.run()
-
-
-def _run(slots):
-    """Ends by what it raises. What it holds is let go of by then."""
-    settings = plug_in("config", "load")(CONFIG)
-    let_go("config", "ota.plugins")
-    logging.level(settings["log"])
-    trial = plug_in("starting", "settle")(slots, board)
-    # A new image always has a watchdog: what hangs must not stay so.
-    timeout_s = settings["watchdog_s"] or (settings["trial_s"] if trial else 0)
-    watchdog = board.watchdog(timeout_s * 1_000)
-    app = plug_in("starting", "application")(trial)
-    let_go("starting")
-    agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
-    let_go("wiring", "net.tls")
-    asyncio.run(start(agent, link, app, watchdog))
-
-
-def main():
-    """Start. What cannot go on resets the board: on trial that rolls back, else it tries again."""
-    gc.threshold(_THRESHOLD)
-    slots = None
+        from esp32 import Partition
+    except ImportError:  # a chip whose boot loader takes nothing back
+        return False
     try:
-        slots = board.slots()
-        _run(slots)
-    except (Exception, SystemExit, asyncio.CancelledError) as error:
-        trial = slots and slots.trial
+        record = bytearray(32)
+        for table in Partition.find(1, 0):
+            for sector in (0, 1):
+                table.readblocks(sector, record, 0)
+                if record[24:28] == b"\x01\0\0\0":  # ESP_OTA_IMG_PENDING_VERIFY
+                    return True
+    except Exception:
+        return True
+    return False
+
+
+def note(starts, faults):
+    """Keep the counts. A file system that takes nothing does not stop a start."""
+    counts[:] = min(starts, 9), min(faults, 9)
+    try:
+        with open(_STARTS, "wb") as file:
+            file.write(b"%d%d" % tuple(counts))
+    except OSError:
+        pass
+
+
+def count():
+    """Count this start, if it counts."""
+    try:
+        os.remove("/.mend")  # never there; LittleFS mends its folders after a cut, then looks
+    except OSError:
+        pass
+    try:
+        with open(_STARTS, "rb") as file:
+            text = file.read(2)
+        if len(text) == 2 and text.isdigit():
+            counts[:] = divmod(int(text), 10)
+    except OSError:  # not there yet
+        pass
+    if machine.reset_cause() in (machine.WDT_RESET, machine.HARD_RESET, machine.SOFT_RESET):
+        note(counts[0] + 1, counts[1])
+
+
+def start():
+    """Run the agent and the application. Ends by what it raises."""
+    global run, trial
+    trial = on_trial()
+    if trial:
+        machine.WDT(timeout=_TRIAL_MS)
+    count()
+    if "" in sys.path:  # the root comes last: after what is frozen, and after /lib
+        sys.path.append(sys.path.pop(sys.path.index("")))
+    import run as code
+
+    run = code
+    run.run(buffer, counts, note)
+    raise RuntimeError("the agent returned")
+
+
+def again():
+    """Reset the board, after a pause in which Ctrl-C reaches the prompt."""
+    pause_s = 10 if trial else 900 if counts[0] > 5 else 10 << counts[0]
+    print("The board starts again in", pause_s, "s. Ctrl-C is for the prompt.")
+    for _ in range(pause_s):
+        sleep_ms(1_000)
+        if not trial and run and run.watchdog:
+            run.watchdog.feed()
+    try:
+        import board
+
+        board.reset()
+    except (Exception, SystemExit):
+        machine.reset()
+
+
+try:
+    try:
+        start()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # SystemExit and asyncio's CancelledError are no Exception
         if isinstance(error, SystemExit) and not trial:
-            raise  # the application's own soft reset; one does not pass the boot loader
+            raise  # the application's own soft reset
         try:
-            asyncio.new_event_loop()  # the one before holds the agent
-            plug_in("ota.failures", "stopped")(error)
-        except Exception:  # a heap that is full still, say: the reset is the way out
-            pass
-        if isinstance(error, Fail) and not trial:
-            return
-    sleep_ms(_PAUSE_S * 1_000)
-    board.reset()
-
-
-if __name__ in ("__main__", "main"):
+            run.failed(error, counts, note)
+        except Exception:  # there is no `run`, or the heap is full still
+            sys.print_exception(error)
+        again()
+except KeyboardInterrupt:  # someone is at the prompt
+    if counts != [0, 0]:
+        note(0, 0)
     try:
-        main()
-    finally:  # Ctrl-C, or a board that cannot start: someone is at the prompt
+        if run and run.watchdog and not trial:
+            run.rest()
+    finally:
         import prompt  # noqa: F401
+
+    raise

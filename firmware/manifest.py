@@ -12,6 +12,7 @@ for name in (
     "prompt.py",
     "hardware.py",
     "main.py",
+    "run.py",
     "starting.py",
     "wiring.py",
 ):

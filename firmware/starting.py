@@ -1,9 +1,8 @@
-"""What main.py does once, before there is an agent: files of a job, and the application.
+"""What run.py does once, before there is an agent: files of a job, and the application.
 
-Where nothing takes a new image back, its starts are counted in the journal until there is a
-verdict. One may hang, or reset the board, again and again; so after three the application is left
-out, and the agent alone tells of it. Fewer would not do: a power cut counts as well, and of a good
-image a first start is the longest, as it waits for the cloud.
+After three starts in a row that came to nothing the application is left out, and the agent alone
+tells of it. Such a start hung, or reset the board. Of a good image a first start is the longest,
+as it waits for the cloud: so one or two are no reason.
 """
 
 import sys
@@ -15,6 +14,8 @@ from ota.loading import let_go, plug_in, there
 from ota.log import Log
 
 _STARTS = const(3)
+_ASIDE = "/journal.aside"
+_KEPT = const(1_024)  # bytes of a cell of the journal, at most
 
 log = Log("main")
 
@@ -22,39 +23,53 @@ log = Log("main")
 def settle(slots, board):
     """Put files of a job in place, or take them back; what is on trial at this start.
 
-    returns  True for files, or an image, that are taken back without a verdict; for an image that
-             nothing takes back how often it was started; else False or 0
+    returns  True for files, or an image, that are taken back without a verdict; None for a new
+             image that has no verdict and that nothing takes back; else False
     raises   Fail, or OSError, when files that came with an image on trial cannot be put in place
     """
     trial = slots.trial
     if there("/staged/promised"):
         try:
             trial = plug_in("ota.staging", "settle")(slots) or trial
-        except OSError as error:  # a full file system, say: who can be reached can be helped
+        except Exception as error:  # a full file system, say: who can be reached can be helped
             if trial:
                 raise
             log.e("files not settled", error)
         finally:
             let_go("ota.staging", "ota.staged")
-    return _counted(slots, board) if trial is None else trial
+    return None if trial is None and _first(slots, board) else bool(trial)
 
 
-def _counted(slots, board):
-    """This start's number, while there is no verdict; after one, only if it was never reached."""
+def _first(slots, board):
+    """Whether a new image runs that has no verdict yet, and that nothing takes back."""
     cells = plug_in("ota.journal", "cells")(board)
     journal = plug_in("ota.journal", "Journal")(cells)
-    name, count = journal["starts"] or ("", 0)
-    count = count if name == slots.running else 0
-    if plug_in("ota.states.booting", "first")(journal, slots):
-        count = min(count, _STARTS) + 1
-        try:
-            journal.write(starts=(slots.running, count))
-        except OSError as error:  # the medium is full: the agent can still be reached
-            log.e("start not counted", error)
-    elif count <= _STARTS:
-        count = 0
+    first = plug_in("ota.states.booting", "first")(journal, slots)
     let_go("ota.states.booting", "ota.table")
-    return count
+    return first
+
+
+def set_aside(board):
+    """Begin with an empty journal, and keep what it held in /journal.aside, for `doctor`.
+
+    The record of files that a job brings is emptied, too.
+    """
+    log.e("journal set aside, as the agent did not start with it")
+    cells = list(plug_in("ota.journal", "cells")(board))
+    if there("/staged"):
+        cells += plug_in("ota.staged", "cells")()
+    try:
+        with open(_ASIDE, "wb") as file:
+            for cell in cells:
+                file.write(cell.load()[:_KEPT] + b"\n")
+    except (OSError, MemoryError) as error:
+        log.w("journal not kept", error)
+    for cell in cells:
+        try:
+            cell.save(b"")
+        except OSError as error:
+            log.w("journal not emptied", error)
+    let_go("ota.staged")
 
 
 class _Unfit:
@@ -67,23 +82,26 @@ class _Unfit:
         raise self.fault
 
 
-def application(trial):
+def application(trial, starts):
     """The module `app`; None when there is none. A broken one ends a trial, and is passed over
     otherwise: a board that cannot be reached could not be given a better one.
 
     trial    as `settle` returned it
+    starts   in a row that came to nothing
     """
-    if trial is not True and trial > _STARTS:
+    if starts > _STARTS:
         log.e("application left out, as it did not start")
+        plug_in("ota.failures", "note")("application left out: did not start, times", _STARTS)
+        let_go("ota.failures")
         return _Unfit(Fail("did not start, times", _STARTS))
     try:
         import app
     except (Exception, SystemExit) as error:
         if str(error) == "no module named 'app'":
             return None
-        if trial is True:
+        if trial:
             raise
         log.e("application cannot be loaded", repr(error))
         sys.print_exception(error)
-        return _Unfit(Fail("application failed:", repr(error))) if trial else None
+        return _Unfit(Fail("application failed:", repr(error)))
     return app

@@ -22,7 +22,7 @@ EXAMPLES = FIRMWARE / "examples"
 PUBLIC = {FIRMWARE / "net/mqtt.py"}  # of which applications may name the arguments
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
 COMPILE_S = 60  # for one module
-NOT_MODULES = {"manifest.py", "start.py"}  # for the build of MicroPython; /main.py
+NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
 
 def compile_module(source: Path, target: Path, name: str, short: bool = True) -> None:

@@ -14,10 +14,11 @@ PACKAGE = FIRMWARE / "package.json"
 
 
 def text() -> str:
-    """The package: every module at its place below the target, and what it needs besides."""
+    """The package: every module at its place below the target, and what it needs besides. main.py
+    is none: it lies in the root."""
     name, _, _ = UMQTT.removeprefix("micropython-").partition("==")
     package = {
-        "urls": [[path, path] for path in firmware_sources()],
+        "urls": [[path, path] for path in firmware_sources() if path != "main.py"],
         "deps": [[name, "latest"]],
         "version": "0",
     }

@@ -2,7 +2,7 @@
 
 from esp32 import Partition
 
-from hardware import reset, set_time, watchdog, wifi  # noqa: F401
+from hardware import reset, rest, set_time, watchdog, wifi  # noqa: F401
 from ota.slots import Slots
 
 NAME = "ESP32_GENERIC_S3"

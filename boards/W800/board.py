@@ -2,7 +2,7 @@
 
 import w800
 
-from hardware import set_time, wifi  # noqa: F401
+from hardware import rest, set_time, wifi  # noqa: F401
 from ota.oneslot import Cell, OneSlot
 
 NAME = "W800"

@@ -15,8 +15,6 @@ member, by ota.records. Its keys:
     next      what slots.running will be once the image runs; noted when it was proven
     slot      label of the slot the image goes to, and `version` of the firmware that took the job
     step      the outcome: succeeded, failed or rejected, and `reason`, in words
-    starts    name of an image that nothing takes back, and how often it was started before its
-              verdict: see starting.py. Kept when another job comes
     runs      how often the operation was begun and then cut off by a reset, so far
     files     set when a restart is the trial of files that a job brought: see ota.staging
     home      label of the slot whose image an update made the one to stay, until the next download
@@ -146,7 +144,7 @@ class Journal:
 
     def _turned_to(self, job):
         record = {"seq": self["seq"], "phase": IDLE}
-        record.update({"home": self["home"], "starts": self["starts"]})
+        record["home"] = self["home"]
         record.update({"job": job.id, "number": job.number, "stamp": job.stamp})
         return record
 

@@ -18,8 +18,12 @@ _BLOCK = const(4096)  # bytes
 
 def record():
     """The record of ota.staging, as the medium has it. Raises MemoryError."""
-    cells = File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")
-    return Journal(cells, "files", _confined)
+    return Journal(cells(), "files", _confined)
+
+
+def cells():
+    """Where the medium has it."""
+    return File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")
 
 
 def _confined(record):

@@ -258,7 +258,10 @@ class Board(Hardware):
         self._booted = self._family.choose(
             self.chip.flash, self.table, self._chip_name, self._output.say
         )
-        modules = self._booted.image.modules or {}
+        modules = dict(self._booted.image.modules or {})
+        for name in ("boot.mpy", "main.mpy"):  # the port runs them, and nobody imports them
+            if name in modules:
+                modules[f"frozen_{name}"] = modules.pop(name)
         shutil.rmtree(self.home / "rom", ignore_errors=True)
         (self.home / "rom.bin").unlink(missing_ok=True)
         if self._frozen:

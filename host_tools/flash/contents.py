@@ -14,8 +14,9 @@ CONFIG = "/config.json"
 
 def firmware(board: str) -> dict[str, bytes]:
     """The modules in /lib, leaves and board.py included, and /main.py that starts them."""
-    files = {f"/lib/{path}": content for path, content in device_modules(board).items()}
-    return files | {START: (FIRMWARE / "start.py").read_bytes()}
+    modules = {path: text for path, text in device_modules(board).items() if path != "main.mpy"}
+    files = {f"/lib/{path}": content for path, content in modules.items()}
+    return files | {START: (FIRMWARE / "main.py").read_bytes()}
 
 
 def mpy_version(files: dict[str, bytes]) -> int:

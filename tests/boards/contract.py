@@ -79,7 +79,9 @@ def journal():
 
 def rest():
     assert board.watchdog(0) is None
-    board.watchdog(60_000).feed()
+    watchdog = board.watchdog(60_000)
+    watchdog.feed()
+    board.rest(watchdog)
     assert board.wifi({}, None) is None
     pending(board.wifi({"ssid": "net", "password": "word"}, Clock()).join())
     import machine

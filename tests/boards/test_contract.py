@@ -8,6 +8,7 @@ import pytest
 from host_tools import boards
 from host_tools.device.supervisor import Board
 from host_tools.image import make_image
+from host_tools.image.modules import device_sources
 
 CONTRACT = Path(__file__).with_name("contract.py")
 NAMES = sorted(file.name for file in boards.BOARDS.iterdir() if file.is_dir())
@@ -20,7 +21,9 @@ def board(request, tmp_path, release):
     thing = tmp_path / "things/lamp"
     thing.mkdir(parents=True)
     (thing / "config.json").write_text(json.dumps({"thing": "lamp"}))
-    image = make_image("1.0.0", chip=boards.chip(name), board=name)
+    modules = device_sources(name)
+    del modules["main.py"]  # a frozen one would come first
+    image = make_image("1.0.0", chip=boards.chip(name), modules=modules)
     made = Board(tmp_path, "lamp", board=name, factory=image, heap="200k")
     made.make()
     made.write_file("/main.py", CONTRACT.read_bytes())

@@ -90,7 +90,7 @@ def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
         "stream_format": ("", "xml", "CBOR", 5),
         "keepalive_s": (29, 1_201),
         "allow_unsigned": (0, 1, "yes"),
-        "watchdog_s": (-1, 301),
+        "watchdog_s": (-1, 3601),
         "log": ("", "X", "II", 5, "i"),
         "dialect": ("", "aws", 5),
     }

@@ -57,6 +57,7 @@ LAYERS = (
     ("wiring", "console_net", "starting"),
     ("console",),
     ("prompt",),
+    ("run",),
     ("main",),
 )
 PLUGGED = ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.states.")
@@ -64,11 +65,12 @@ LISTS = "ota.plugins"  # names every plug-in and imports none
 
 # module of the port or of PyPI → the only modules of ours that may import it
 ONLY = {
-    "machine": ("hardware",), "network": ("hardware",), "esp32": (), "w800": (), "ntptime": (),
+    "machine": ("hardware", "main"), "network": ("hardware",), "esp32": ("main",),
+    "w800": (), "ntptime": (),
     "socket": ("net.",), "tls": ("net.",), "ssl": ("net.",), "select": ("net.",),
     "umqtt.simple": ("net.",),
-    "asyncio": ("net.", "main", "wiring", "console", "console_net", "prompt"),
-    "board": ("main", "wiring", "console", "console_net"), "app": ("starting",),
+    "asyncio": ("net.", "run", "wiring", "console", "console_net", "prompt"),
+    "board": ("main", "run", "wiring", "console", "console_net"), "app": ("starting",),
 }  # fmt: skip
 TREES = trees()
 KNOWN = set(TREES)
@@ -146,8 +148,8 @@ def test_boards_alone_import_the_hardware_and_none_of_the_nets():
     for file in device_files():
         tops = {name.split(".")[0] for name in imports(parsed(file), KNOWN)}
         hardware = tops & {"machine", "esp32", "network", "w800"}
-        rescuer = file.name == "start.py" and hardware == {"machine"}  # where nothing else loads
-        assert not hardware or rescuer or file.name in ("board.py", "hardware.py"), where(
+        guard = file.name == "main.py" and hardware == {"machine", "esp32"}  # before all others
+        assert not hardware or guard or file.name in ("board.py", "hardware.py"), where(
             file, parsed(file)
         )
         if file.parent.parent != BOARDS:

@@ -1,5 +1,7 @@
 """The part of ESP32's `machine` that can be had without pins: resets, watchdog, clock."""
 
+import time
+
 import sim_chip as chip
 
 _CAUSES = b"PWRON_RESET HARD_RESET WDT_RESET DEEPSLEEP_RESET SOFT_RESET"
@@ -56,6 +58,28 @@ class WDT:
         chip.timer(self._timeout_ms)
 
 
+class Timer:
+    """Ticks while the REPL waits for a key. On a chip it does while code runs, too."""
+
+    ONE_SHOT, PERIODIC = 0, 1
+
+    def __init__(self, id, /, **words):
+        self._id = id
+        if words:
+            self.init(**words)
+
+    def init(self, mode=1, period=-1, callback=None):
+        """Call `callback(timer)` every `period` ms, until the next reset."""
+        if mode != Timer.PERIODIC or period < 1:
+            raise ValueError("only a periodic timer is simulated")
+        due = time.ticks_add(time.ticks_ms(), period)
+        chip.timers[self._id] = [period, due, lambda: callback(self)]
+
+    def deinit(self):
+        """No more calls."""
+        chip.timers.pop(self._id, None)
+
+
 class RTC:
     """The clock, which the host keeps right; what is set here is kept until the reset."""
 
@@ -63,8 +87,6 @@ class RTC:
 
     def datetime(self, now=None, /):
         """(year, month, day, weekday, hours, minutes, seconds, subseconds), or set it."""
-        import time
-
         if now is None:
             date = time.gmtime(int(time.time()) + RTC._offset_s)
             return date[:3] + (date[6],) + date[3:6] + (0,)

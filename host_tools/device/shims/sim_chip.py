@@ -25,6 +25,8 @@ from sim_start import libc, mapped
 SOFT_RESET_RAW, SOFT_RESET, HARD_RESET, PANIC, POWER_CUT = 16, 17, 32, 33, 77
 _DIE_WITH_PARENT, _KILL = 1, 9  # prctl: PR_SET_PDEATHSIG; SIGKILL
 
+timers = {}  # id → [period in ms, when it is due, what is called]; see machine.Timer
+
 words = sys.argv[1].split()
 running = words[0]
 cause = int(words[1])
@@ -99,25 +101,28 @@ def _mount():
 
 
 def _run():
-    """The exit code of /boot.py, and of /main.py or else the image's `main`, if it has one.
+    """The exit code of `boot`, then of `main`: the image's frozen one, or else the file's.
 
     Files run in the globals of `__main__`, which are the REPL's, as on a chip.
     """
-    spaces = __import__("__main__").__dict__
-    try:
-        names = os.listdir("/")
-        if "boot.py" in names:
-            execfile("/boot.py", spaces)  # noqa: F821
-        if words[5] == "raw":
-            return 0
+    code = 0
+    for name in ("boot",) if words[5] == "raw" else ("boot", "main"):
         gc.collect()
-        if "main.py" in names:
-            execfile("/main.py", spaces)  # noqa: F821
-        elif "main.mpy" in os.listdir("/rom"):
-            __import__("main")
-    except SystemExit:
-        return SOFT_RESET
-    except BaseException as error:  # as the port does: shown on the console, never swallowed
-        sys.print_exception(error)
-        return 1
-    return 0
+        code = 0
+        try:
+            _execute(name)
+        except SystemExit:
+            return SOFT_RESET
+        except BaseException as error:  # as the port does: shown on the console, and gone on
+            sys.print_exception(error)
+            code = 1
+    return code
+
+
+def _execute(name):
+    """As pyexec_file_if_exists: what is frozen comes first. The supervisor gave it a name of its
+    own, as `import` would look for it in the root first."""
+    if "frozen_%s.mpy" % name in os.listdir("/rom"):
+        __import__("frozen_" + name)
+    elif name + ".py" in os.listdir("/"):
+        execfile("/%s.py" % name, __import__("__main__").__dict__)  # noqa: F821

@@ -4,11 +4,14 @@ The unix port of 1.25 has no raw REPL, which mpremote needs. Loaded when main ha
 costs is not there for main, as on a chip, where all this is C.
 """
 
+import select
 import sys
+import time
 
 import sim_chip as chip
 import sim_tty as tty
 
+_TICK_MS = 50
 _WINDOW = 128  # bytes of raw paste that may be sent ahead
 _RAW_BANNER = "raw REPL; CTRL-B to exit\r\n>"
 
@@ -28,7 +31,20 @@ def _put(text):
     sys.stdout.buffer.write(text)
 
 
+def _tick():
+    """Wait for a key, and have the timers tick meanwhile."""
+    keys = select.poll()
+    keys.register(0, 1)
+    while not keys.poll(_TICK_MS):
+        for row in list(chip.timers.values()):
+            if time.ticks_diff(time.ticks_ms(), row[1]) >= 0:
+                row[1] = time.ticks_add(time.ticks_ms(), row[0])
+                row[2]()
+
+
 def _get():
+    if chip.timers:
+        _tick()
     char = sys.stdin.buffer.read(1)
     if not char:
         chip.leave(0)  # the terminal is gone

@@ -27,9 +27,11 @@ def new_board(state: Path, release: str) -> Iterator[BoardMaker]:
     """Makes boards whose factory image runs `main`; all are switched off at the end."""
     made: list[Board] = []
 
-    def make(main: str = "", modules: dict | None = None, size: int | None = None, **options):
+    def make(
+        main: str | None = "", modules: dict | None = None, size: int | None = None, **options
+    ):
         if "factory" not in options:
-            content = {"main.py": main} | (modules or {})
+            content = ({} if main is None else {"main.py": main}) | (modules or {})
             options["factory"] = make_image("1.0.0", size, modules=content)
         made.append(Board(state, "lamp", **options))
         return made[-1]
