@@ -12,7 +12,7 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing.util import Finalize
@@ -75,14 +75,15 @@ def _played(
 ) -> dict[tuple[str, str], Row]:
     rows = {(story.board, story.name): Row() for story in stories}
     with ProcessPoolExecutor(args.workers, initializer=_open, initargs=(folder,)) as pool:
-        spans = pool.map(partial(_span, folder), stories)
+        whole = list(pool.map(partial(_undisturbed, folder), stories))
+        _count(rows, whole)
         pieces = [
-            pool.submit(_play, folder, story, operations, span, args.seed)
-            for story, span in zip(stories, spans, strict=True)
-            for operations in _pieces(span, args)
+            pool.submit(_play, folder, one.story, operations, one.operations, args.seed)
+            for one in whole
+            for operations in _pieces(one.operations, args)
         ]
         for done in as_completed(pieces):
-            _count(rows, done)
+            _count(rows, done.result())
     return rows
 
 
@@ -93,8 +94,8 @@ def _pieces(span: int, args: argparse.Namespace) -> Iterator[list[int]]:
     yield from (operations[at::count] for at in range(count))
 
 
-def _count(rows: dict[tuple[str, str], Row], done: Future) -> None:
-    for one in done.result():
+def _count(rows: dict[tuple[str, str], Row], played: list[History]) -> None:
+    for one in played:
         row = rows[one.story.board, one.story.name]
         row.histories += 1
         row.cuts += one.blown
@@ -123,9 +124,9 @@ def _open(folder: Path) -> None:
     Finalize(None, cloud.stop, exitpriority=10)
 
 
-def _span(folder: Path, story: Story) -> int:
+def _undisturbed(folder: Path, story: Story) -> History:
     with theatre(_clouds[0], story, folder) as stage:
-        return stage.span()
+        return stage.undisturbed()
 
 
 def _play(

@@ -17,9 +17,13 @@ COUNT = 2  # of each story that the sweeps beside this file do not play
 @pytest.mark.parametrize(
     "story", STORIES[2:5] + STORIES[7:], ids=lambda story: f"{story.board}-{story.name}"
 )
-def test_history_of_cuts_starts_only_what_was_proven_and_ends_in_the_truth(cloud, tmp_path, story):
+def test_history_of_cuts_starts_only_what_was_proven_and_ends_in_the_truth(
+    cloud, release, tmp_path, story
+):
     with theatre(cloud, story, tmp_path) as stage:
-        span = stage.span()
+        undisturbed = stage.undisturbed()
+        assert not undisturbed.lost
+        span = undisturbed.operations
         for first in range(span // 2, span, -(-(span - span // 2) // COUNT)):
             one = stage.play(history(story, first, span, SEED))
             assert one.blown and not one.lost, f"{one}, seed {SEED}: {one.lost}"
@@ -34,7 +38,7 @@ def test_history_is_the_same_for_the_same_words_and_has_one_to_three_cuts():
     assert any(isinstance(part, int) and part < 0 for one in made for _, part in one.cuts)
 
 
-def test_job_that_ends_otherwise_than_its_story_is_a_loss(cloud, tmp_path):
+def test_job_that_ends_otherwise_than_its_story_is_a_loss(cloud, release, tmp_path):
     told = Story("first", "SIM_ESP32", False, {"REJECTED": ""})
     with theatre(cloud, told, tmp_path) as stage:
         lost = stage.play(History(told, [(4, "nothing")])).lost
@@ -42,7 +46,9 @@ def test_job_that_ends_otherwise_than_its_story_is_a_loss(cloud, tmp_path):
 
 
 @pytest.mark.parametrize("story", (STORIES[1], STORIES[6]), ids=lambda story: story.board)
-def test_image_that_nobody_proved_and_a_board_without_any_are_losses(cloud, tmp_path, story):
+def test_image_that_nobody_proved_and_a_board_without_any_are_losses(
+    cloud, release, tmp_path, story
+):
     board = Board(cloud.state.root, cloud.stage(tmp_path).name, story.board)
     board.make()
     own, other = story.before[0], (slot.label for slot in board.table.slots)
