@@ -402,6 +402,21 @@ def test_booting_a_trial_whose_activation_was_not_noted_reports_success():
     assert world.reports[-1] == ("j1", "succeeded", "accepted v2.0.0")
 
 
+def test_activation_that_cannot_be_noted_is_no_failure_as_the_image_will_boot():
+    world = World(job())
+
+    def activate():
+        world.slots.chosen = "ota_1"
+        Cell.cuts, Cell.fault = 0, OSError(28)
+
+    world.slots.activate = activate
+    assert world.boot() == "Reset"
+    assert [step for _, step, _ in world.reports] == ["applying"]
+    assert world.boot() == "Waits"
+    assert world.reports[-1] == ("j1", "succeeded", "accepted v2.0.0")
+    assert world.slots.running == "ota_1"
+
+
 def test_booting_back_in_the_old_image_reports_the_roll_back():
     world = updated()
     world.slots.boot()  # the new image ran and was cut off before it did anything

@@ -111,6 +111,19 @@ def test_abandoned_files_leave_nothing():
         assert tree() == before()
 
 
+def test_files_in_place_whose_old_ones_are_still_there_are_kept_unless_their_own_job_failed():
+    for whose, succeeded, left in (
+        ("job", False, before), ("job", True, after), ("another", False, after),
+    ):  # fmt: skip
+        with Board(files=OLD):
+            staging.activate(staged())
+            quiet(staging.put, staging.record())
+            assert content(tree()) != before()
+            quiet(staging.drop, job() if whose == "job" else job(id=whose), succeeded)
+            assert content(tree()) == left(), (whose, succeeded)
+            assert staging.record().phase == IDLE
+
+
 def test_abandoning_what_is_final_changes_nothing():
     with Board(files=OLD):
         staging.activate(staged())
