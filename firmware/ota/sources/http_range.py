@@ -122,7 +122,7 @@ class HTTPRange:
             raise Fail("wrong Content-Range")
         if total != b"*" and int(total) != self._file.size:
             log.w("Content-Range", span)
-            raise self._again("file size is not the server's", int(total))
+            raise Fail("file size is not the server's")  # who speaks of ranges is no portal
         end = int(end) + 1
         if int(begin) != first or not first < end <= last + 1:
             log.w("Content-Range", span)
