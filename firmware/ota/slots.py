@@ -12,25 +12,24 @@ class Slots:
 
     partition  the class esp32.Partition
     running    label of the slot that runs; `version` of its image, "" when it has none
-    target     the slot that an image may be written to; `inactive` is its label, `size` its bytes
+    target     the slot that an image may be written to; `inactive` is its label, `size` its bytes.
+               None, "" and 0 where no update would be possible after one: without OTA slots, in
+               the only one, or from `factory` into the only one
     trial      True when the running image is booted but not yet confirmed, else False; a board
                whose boot loader takes nothing back has None
     image      the module that knows such images, with `version_in(head)`
-    raises     Fail("no second slot") when the partition table has no OTA slots
     """
 
     image = "ota.appimage"
 
     def __init__(self, partition):
         self._here = here = partition(partition.RUNNING)
-        try:
-            self.target = here.get_next_update()
-        except OSError:
-            raise Fail("no second slot")
         self.running = here.info()[4]
-        self.size, self.inactive = self.target.info()[3:5]
-        if self.inactive == self.running:
-            raise Fail("no second slot")
+        self.target, self.size, self.inactive = None, 0, ""
+        target = _following(here)
+        if target and _following(target):
+            self.target = target
+            self.size, self.inactive = target.info()[3:5]
         head = bytearray(80)
         here.readblocks(0, head, 0)
         self._chip = head[12] | head[13] << 8  # of what runs, so it is the chip's
@@ -64,3 +63,12 @@ class Slots:
         """End the trial: the running image stays. Cheap when there is no trial."""
         self._here.mark_app_valid_cancel_rollback()
         self.trial = False
+
+
+def _following(slot):
+    """The slot that an update would go to from there; None when there is none but itself."""
+    try:
+        found = slot.get_next_update()
+    except OSError:  # the partition table has no OTA slots
+        return None
+    return found if found.info()[4] != slot.info()[4] else None

@@ -78,8 +78,9 @@ class Board(Hardware):
         frozen: bool = False,
         blank: bool = False,
         download: bool = False,
+        partitions: Path | None = None,
     ):
-        super().__init__(state, name, board, factory, blank)
+        super().__init__(state, name, board, factory, blank, partitions)
         if download and not link:
             raise SluiceError("a board in its ROM loader needs a serial port")
         self._held = download
