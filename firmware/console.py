@@ -138,6 +138,8 @@ def slots():
 
 
 def _held(here, journal):
+    if not here.size:
+        return "no second slot: no updates"
     if journal.phase == DOWNLOADING and journal["slot"] == here.inactive:
         sectors = sum(bin(byte).count("1") for byte in journal.written)
         return "a download under way, %d KiB so far" % (sectors * 4)

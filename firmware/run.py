@@ -44,6 +44,7 @@ async def _tend(agent, link, counts, note):
         try:
             if waited and counts[1] or smooth and counts[0]:
                 note(0, 0 if waited else counts[1])
+                log.i("starts no longer counted", counts[1])
         except MemoryError:  # the next second will do
             pass
         await asyncio.sleep_ms(1_000)

@@ -16,27 +16,27 @@ class Slots:
 
     partition  the class esp32.Partition
     running    label of the slot that runs; `version` of its image, "" when it has none
-    plain      the other slot, as it lies in flash; `inactive` is its label
-    size       bytes that an image for it may have: its last sector is where the head waits
+    plain      the other slot, as it lies in flash; `inactive` is its label. None and "" where no
+               update would be possible after one: without OTA slots, in the only one, or from
+               `factory` into the only one
+    size       bytes that an image for it may have: its last sector is where the head waits; 0
+               where there is no such slot
     trial      True when the running image is booted but not yet confirmed, else False; a board
                whose boot loader takes nothing back has None
     image      the module that knows such images, with `version_in(head)`
-    raises     Fail("no second slot") when the partition table has no OTA slots
     """
 
     image = "ota.appimage"
 
     def __init__(self, partition):
         self._here = here = partition(partition.RUNNING)
-        try:
-            self.plain = here.get_next_update()
-        except OSError:
-            raise Fail("no second slot")
         self.running = here.info()[4]
-        room, self.inactive = self.plain.info()[3:5]
-        self.size = room - _SECTOR
-        if self.inactive == self.running:
-            raise Fail("no second slot")
+        self.plain, self.size, self.inactive = None, 0, ""
+        other = _following(here)
+        if other and _following(other):
+            self.plain = other
+            room, self.inactive = other.info()[3:5]
+            self.size = room - _SECTOR
         head = bytearray(80)
         here.readblocks(0, head, 0)
         self._chip = head[12] | head[13] << 8  # of what runs, so it is the chip's
@@ -79,7 +79,7 @@ class Slots:
     def hide(self):
         """The image in the other slot is not to boot: it failed, or was left before it was tried.
         On trial it stays, as it is what this board goes back to."""
-        if not self.trial:
+        if self.plain and not self.trial:
             plug_in("ota.target", "hide")(self.plain)
             let_go("ota.target")
 
@@ -87,3 +87,12 @@ class Slots:
         """End the trial: the running image stays. Cheap when there is no trial."""
         self._here.mark_app_valid_cancel_rollback()
         self.trial = False
+
+
+def _following(slot):
+    """The slot that an update would go to from there; None when there is none but itself."""
+    try:
+        found = slot.get_next_update()
+    except OSError:  # the partition table has no OTA slots
+        return None
+    return found if found.info()[4] != slot.info()[4] else None

@@ -39,6 +39,8 @@ class Update:
 
     def judge(self, file):
         """Raises Refuse for a file that can be seen from here not to do."""
+        if not self._slots.size:
+            raise Refuse("no second slot")
         if self._slots.trial:
             raise Refuse("the image that runs is on trial")
         if file.size > self._slots.size:

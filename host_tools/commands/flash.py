@@ -111,7 +111,7 @@ class Flashing:
 
     def _plan(self, board: BoardPort, seen: inspection.Found) -> Plan:
         old = settings.on(board)
-        if old.get("watchdog_s"):
+        if old and old.get("watchdog_s", settings.WATCHDOG_S):
             board.run(f"ease_watchdog({WATCHDOG_MS})")
         inspection.judge(seen)
         kind = boards.choose(seen.chip, self._args.board)

@@ -2,10 +2,11 @@
 
 The order of things is ESP-IDF's with rollback enabled (bootloader_utility.c):
 
-1. Neither record usable: the first slot; when both are blank, that choice is written as valid.
+1. Neither record usable, or no otadata: `factory`, if there is one, else the first slot; when
+   both records are blank and there is no `factory`, that choice is written as valid.
 2. A record still PENDING_VERIFY was booted once and never confirmed: it becomes ABORTED.
 3. The record in charge chooses the slot; a NEW one becomes PENDING_VERIFY before it boots.
-4. A slot whose image is bad is passed over, downwards first, then upwards.
+4. A slot whose image is bad is passed over, downwards to `factory` first, then upwards.
 
 Each write of otadata erases a sector and programs a record; the power may fail in between.
 """
@@ -19,6 +20,7 @@ from host_tools.device.partitions import Partition, Table
 from host_tools.errors import SluiceError
 from host_tools.image import Image, read_image
 
+_FACTORY = -1  # index of `factory`, below ota_0
 Report = Callable[[str], None]
 
 
@@ -37,10 +39,12 @@ class NoBootableImage(SluiceError):
 
 def choose(flash: NORFlash, table: Table, chip: str, report: Report) -> Start:
     """Run the boot loader once; `report` gets a line for whatever it does."""
-    where = table.otadata.offset
-    records = _records(flash, where)
+    records, where = [], 0
+    if table.otadata and table.slots:
+        where = table.otadata.offset
+        records = _records(flash, where)
     state = "new-board"
-    index = 0
+    index = _FACTORY if table.factory else 0
     if not all(map(otadata.unusable, records)):  # 1
         _abort_pending(flash, where, records, table, report)  # 2
         at = otadata.active(records)
@@ -50,8 +54,9 @@ def choose(flash: NORFlash, table: Table, chip: str, report: Report) -> Start:
             if records[at][1] == otadata.NEW:  # 3
                 state = "trial"
                 _write(flash, where, at, records[at][0], otadata.PENDING_VERIFY)
-    start = _first_good(flash, table.slots, index, state, chip, report)  # 4
-    if all(record[0] == 0xFFFFFFFF for record in records):
+    start = _first_good(flash, table, index, state, chip, report)  # 4
+    blank = records and all(record[0] == 0xFFFFFFFF for record in records)
+    if blank and not table.factory:
         _write(flash, where, 0, table.slots.index(start.slot) + 1, otadata.VALID)
     report(f"boot: {start.slot.label} {start.image.version or '-'} {start.state}")
     return start
@@ -84,11 +89,14 @@ def _abort_pending(
 
 
 def _first_good(
-    flash: NORFlash, slots: list[Partition], index: int, state: str, chip: str, report: Report
+    flash: NORFlash, table: Table, index: int, state: str, chip: str, report: Report
 ) -> Start:
     """The slot at `index` or, if its image is bad, the next in the boot loader's order."""
-    order = [*range(index, -1, -1), *range(index + 1, len(slots))]
+    slots = dict(enumerate(table.slots)) | ({_FACTORY: table.factory} if table.factory else {})
+    order = [*range(index, _FACTORY - 1, -1), *range(index + 1, len(slots))]
     for candidate in order:
+        if candidate not in slots:
+            continue
         slot = slots[candidate]
         try:
             image = slot_image(flash, slot, chip)

@@ -24,6 +24,7 @@ class Hardware:
 
     board    a folder of boards/: its partitions.csv, its board.py, and its chip, from board.json
     factory  the image in ota_0 of a new board; None is this checkout's firmware, as 1.0.0
+    partitions  a partitions.csv instead of the board's
     blank    a new board as esptool leaves it, and that stays so: MicroPython alone in ota_0, a
              file system that holds nothing, no need of a thing. A W800's MicroPython has the
              firmware frozen in, as its file system has no room for that
@@ -37,6 +38,7 @@ class Hardware:
         board: str = "SIM_ESP32",
         factory: bytes | None = None,
         blank: bool = False,
+        partitions: Path | None = None,
     ):
         if not re.fullmatch(r"[a-zA-Z0-9:_-]{1,128}", name):
             raise SluiceError(f"not a thing's name: {name!r}")
@@ -44,7 +46,8 @@ class Hardware:
         self.home = self.state / "devices" / name
         self._chip_name = boards.chip(board)
         self._family = families.of(self._chip_name)
-        self.table = self._family.read_csv(boards.folder(board) / "partitions.csv")
+        layout = partitions or boards.folder(board) / "partitions.csv"
+        self.table = self._family.read_csv(layout)
         self._factory, self._blank = factory, blank
 
     def make(self) -> None:
@@ -143,7 +146,8 @@ class Hardware:
     def versions(self) -> dict[str, str | None]:
         """{slot: version of the image in it}, None where nothing would boot."""
         found: dict[str, str | None] = {}
-        for slot in self.table.slots:
+        factory = [self.table.factory] if self.table.factory else []
+        for slot in [*factory, *self.table.slots]:
             try:
                 image = self._family.image(self.chip.flash, slot, self._chip_name)
                 found[slot.label] = image.version

@@ -53,12 +53,23 @@ class Table:
         return sorted(found, key=lambda row: row.subtype)
 
     @property
-    def otadata(self) -> Partition:
-        """The partition that says which slot boots."""
-        found = [row for row in self.rows if (row.type, row.subtype) == (DATA, 0)]
-        if not found:
-            raise SluiceError("the partition table has no otadata: no updates on this layout")
-        return found[0]
+    def factory(self) -> Partition | None:
+        """What boots where otadata names no slot, if the table has it."""
+        return next((row for row in self.rows if (row.type, row.subtype) == (APP, 0)), None)
+
+    @property
+    def first(self) -> Partition:
+        """What boots on a new board. SluiceError when the table has no app partition."""
+        if self.factory:
+            return self.factory
+        if not self.slots:
+            raise SluiceError("the partition table has no app partition: nothing would boot")
+        return self.slots[0]
+
+    @property
+    def otadata(self) -> Partition | None:
+        """The partition that says which slot boots, if the table has it."""
+        return next((row for row in self.rows if (row.type, row.subtype) == (DATA, 0)), None)
 
     def labelled(self, label: str) -> Partition:
         """The row of that label; SluiceError names the ones there are."""

@@ -95,7 +95,7 @@ def workbench(chip: Chip) -> NORFlash:
 def factory_flash(chip: Chip, table: Table, image: bytes, family: Family) -> None:
     """What esptool does once: table and image; otadata and the file system stay blank."""
     flash = workbench(chip)
-    slot = table.slots[0]
+    slot = table.first
     if len(image) > slot.size:
         raise SluiceError(f"the factory image has {len(image)} bytes, the slot {slot.size}")
     flash.erase(0, len(chip.memory))

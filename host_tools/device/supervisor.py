@@ -82,8 +82,9 @@ class Board(Hardware):
         blank: bool = False,
         download: bool = False,
         cuts: Iterable[tuple[int, str | int]] = (),
+        partitions: Path | None = None,
     ):
-        super().__init__(state, name, board, factory, blank)
+        super().__init__(state, name, board, factory, blank, partitions)
         if download and not link:
             raise SluiceError("a board in its ROM loader needs a serial port")
         self._held = download

@@ -24,6 +24,11 @@ class StagedTable(Table):
     """A table with one slot and its staging area."""
 
     @property
+    def factory(self) -> None:
+        """None: its boot loader knows of none."""
+        return None
+
+    @property
     def slots(self) -> list[Partition]:
         """The slot that runs, then the staging area."""
         return [self.labelled("app"), self.labelled("app_ota")]

@@ -46,7 +46,15 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     untold = slots.get("trial") is None and journal.get("phase") in NEW
     if slots.get("trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
-    for name in ("heap", "idf_heap", "partitions", "otadata", "files", "failures"):
+    for name in (
+        "heap",
+        "idf_heap",
+        "partitions",
+        "otadata",
+        "files",
+        "failures",
+        "journal_aside",
+    ):
         probe(name, f"{name}()")
     probe("wifi", "wifi()")
     probe("clock", "clock()")
@@ -93,6 +101,8 @@ def keeps_out(slots: Finding, journal: Finding, flash: bool) -> str:
         return "slots or journal could not be read"
     if journal["phase"] not in ("idle", "owing"):
         return f"a job is at hand ({journal['phase']})"
+    if not slots.get("size", 1):
+        return "no second slot"
     if slots["trial"] is None and not flash:
         return f"{slots['inactive']} is not touched but by an update; --flash measures anyway"
     if slots["last_blank"]:

@@ -16,6 +16,10 @@ FILE = "/doctor.tmp"
 ROUNDS = 2  # of the wear that a measurement costs
 
 room = bytearray(SECTOR)  # taken before the heap is in pieces
+try:
+    os.remove("/.mend")  # never there; LittleFS mends its folders after a cut, then looks
+except OSError:
+    pass
 
 
 def quiet():
@@ -79,8 +83,9 @@ def slots():
 
     here = board.slots()
     head = bytearray(80)
-    here.plain.readblocks(0, head, 0)
-    here.plain.readblocks(here.size // SECTOR - 1, room)
+    if here.size:
+        here.plain.readblocks(0, head, 0)
+        here.plain.readblocks(here.size // SECTOR - 1, room)
     return {
         "board": board.NAME,
         "running": here.running,
@@ -126,6 +131,15 @@ def _esp32():
     except ImportError:
         return False
     return True
+
+
+def journal_aside():
+    """The records that were set aside, because the agent did not start with them."""
+    try:
+        with open("/journal.aside", "rb") as file:
+            return file.read(2048)
+    except OSError:
+        return b""
 
 
 def journal():

@@ -9,6 +9,7 @@ from host_tools.doctor.examination import Finding
 
 RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
 _APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table
+_NO_SECOND = "no second slot: this board takes no images"
 _SET_S = 1_735_689_600  # 2025-01-01: a clock that shows less was not set
 STATES = {
     otadata.NEW: "new",
@@ -56,6 +57,8 @@ def _system(seen: Finding) -> list[str]:
 
 
 def _slots(seen: Finding) -> list[str]:
+    if not seen["size"]:
+        return [f"{seen['running']} runs, version {seen['version'] or 'unknown'}", _NO_SECOND]
     holds = "blank" if seen["blank"] else "no image"
     if seen["image"] is not None:
         holds = f"an image, version {seen['image'] or 'unknown'}"
@@ -173,6 +176,7 @@ SHAPES = {
     "otadata": _otadata,
     "partitions": _partitions,
     "journal": _journal,
+    "journal_aside": lambda seen: seen or [],
     "failures": lambda seen: seen or ["none kept"],
     "log": lambda seen: seen or ["no warning since the start"],
     "settings": _settings,
@@ -203,6 +207,10 @@ def remarks(found: Finding) -> list[str]:
         texts.append("no firmware, or not all of it: `sluice flash` puts it there")
     if simulated(found):
         texts.append("a simulated board: times are those of this computer, and of no board")
+    if found["slots"].get("size") == 0:
+        texts.append(_NO_SECOND)
+    if found.get("journal_aside"):
+        texts.append("the journal was set aside, because the agent did not start with it")
     if found["slots"].get("trial"):
         texts.append("the image that runs is on trial: a reset takes it back")
     if found["settings"].get("missing"):

@@ -8,6 +8,11 @@ import os
 import sys
 from binascii import hexlify
 
+try:
+    os.remove("/.mend")  # never there; LittleFS mends its folders after a cut, then looks
+except OSError:
+    pass
+
 
 def look():
     """What this board is, as a dict of literals; `slots` is None where no module tells them."""

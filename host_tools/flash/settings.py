@@ -17,6 +17,7 @@ from host_tools.flash.contents import CONFIG
 from host_tools.fleet.folder import LOCAL_HOSTS
 
 PASSWORD = "SLUICE_WIFI_PASSWORD"  # environment
+WATCHDOG_S = 120  # of a board whose config.json does not say
 _CONFIG_MAX = 8_192  # bytes of one that is read from a board
 HERE = ("localhost", "127.0.0.1", "::1", "")
 _SSID, _PASSWORD = (1, 32), (8, 63)  # bytes; an open network has no password

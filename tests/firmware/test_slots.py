@@ -108,11 +108,35 @@ def test_slots_names_and_sizes_are_the_partitions():
     assert (slots.running, slots.inactive, slots.size) == ("ota_1", "ota_0", 0x17F000)
 
 
-def test_slots_without_a_second_slot_fail_by_name():
-    assert raised(Fail, layout, 0, (), 1).reason == "no second slot"
-    factory = part(0, 0, 0x10000, 0x180000, "factory")
-    Part.table, Part.running = [factory], factory
-    assert raised(Fail, Slots, Part).reason == "no second slot"
+FACTORY = part(0, 0, 0x310000, 0x180000, "factory")
+
+
+def test_slots_where_no_update_could_follow_an_update_have_no_target():
+    for slots, extra, running, inactive in (
+        (2, (), 0, "ota_1"), (1, (), 0, ""), (0, (FACTORY,), None, ""),
+        (1, (FACTORY,), None, ""), (1, (FACTORY,), 0, ""),
+        (2, (FACTORY,), None, "ota_0"), (2, (FACTORY,), 0, "ota_1"), (2, (FACTORY,), 1, "ota_0"),
+        (3, (), 2, "ota_0"),
+    ):  # fmt: skip
+        layout(0, (), 2)
+        layout(running or 0, (), slots, extra) if slots else None
+        if not slots:
+            Part.table = list(extra)
+        if running is None:
+            Part.running = FACTORY
+        found = Slots(Part)
+        assert found.inactive == inactive, (slots, extra, running)
+        assert bool(found.target) == bool(found.size) == bool(inactive)
+        assert found.running == ("factory" if running is None else "ota_%d" % running)
+
+
+def test_slots_started_from_factory_are_on_no_trial():
+    records = record(1, VALID), record(2, PENDING)
+    layout(0, records, extra=(FACTORY,))
+    Part.running = FACTORY
+    assert Slots(Part).trial is False
+    for index in (0, 1):
+        assert layout(index, records, extra=(FACTORY,)).trial is (index == 1)
 
 
 def test_slots_trial_is_the_pending_record_of_the_running_slot():

@@ -35,7 +35,7 @@ LAYERS = (
         "ota.policy",
         "ota.update",
     ),
-    ("ota.staged", "ota.paths", "ota.staging", "ota.files"),
+    ("ota.staged", "ota.bootfile", "ota.paths", "ota.staging", "ota.files"),
     ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.relay"),
     ("ota.table", "ota.states."),
     ("ota.agent",),

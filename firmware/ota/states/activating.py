@@ -18,6 +18,9 @@ async def activating(agent):
     if agent.job.files[1:]:
         plug_in("ota.staging", "activate")(agent.job, following)
         let_go("ota.staging", "ota.staged")
+    if slots.trial is not None:
+        plug_in("ota.bootfile", "write")()
+        let_go("ota.bootfile")
     journal = agent.journal
     new = not journal["home"]  # else it ran before, and has its head already
     journal.write(next=following)

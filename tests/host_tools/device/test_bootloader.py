@@ -197,3 +197,55 @@ def test_choice_of_a_slot_goes_to_the_other_record(before: list, slot: int, want
     blank = (0xFFFFFFFF, UNDEFINED, False)
     records = [(*record, True) if record else blank for record in before]
     assert otadata.choice(records, slot, 2) == wanted
+
+
+NVS = "nvs,data,nvs,0x9000,0x4000\n"
+OTADATA = "otadata,data,ota,0xd000,0x2000\n"
+FACTORY = "factory,app,factory,0x10000,0x100000\n"
+SLOTS = (
+    "ota_0,app,ota_0,0x110000,0x100000\n",
+    "ota_1,app,ota_1,0x210000,0x100000\n",
+)
+
+
+@pytest.mark.parametrize(
+    ("rows", "images", "records", "said", "left"),
+    [
+        ([FACTORY], {"factory": OLD}, None, "factory 1.0.0 new-board", None),
+        ([OTADATA, FACTORY], {"factory": OLD}, [None, None], "factory 1.0.0 new-board", None),
+        ([SLOTS[0]], {"ota_0": OLD}, None, "ota_0 1.0.0 new-board", None),
+        ([OTADATA, FACTORY, SLOTS[0]], {"factory": OLD, "ota_0": FRESH}, [None, None],
+         "factory 1.0.0 new-board", [None, None]),
+        ([OTADATA, FACTORY, SLOTS[0]], {"factory": OLD, "ota_0": FRESH}, [(1, NEW), None],
+         "ota_0 2.0.0 trial", [(1, PENDING_VERIFY), None]),
+        ([OTADATA, FACTORY, SLOTS[0]], {"factory": OLD, "ota_0": FRESH},
+         [(1, PENDING_VERIFY), None], "factory 1.0.0 new-board", [(1, ABORTED), None]),
+        ([OTADATA, FACTORY, *SLOTS], {"factory": OLD, "ota_0": BLANK, "ota_1": FRESH},
+         [(1, VALID), None], "factory 1.0.0 valid", [(1, VALID), None]),
+        ([OTADATA, FACTORY, *SLOTS], {"factory": BROKEN, "ota_0": BLANK, "ota_1": FRESH},
+         [None, None], "ota_1 2.0.0 valid", [None, None]),
+        ([OTADATA, FACTORY, *SLOTS], {"factory": OLD, "ota_0": FRESH, "ota_1": FRESH},
+         [(1, VALID), (2, PENDING_VERIFY)], "ota_0 2.0.0 valid", [(1, VALID), (2, ABORTED)]),
+    ],
+)  # fmt: skip
+def test_factory_boots_where_no_slot_does(tmp_path, rows, images, records, said, left):
+    """bootloader_utility_get_selected_boot_partition and bootloader_utility_load_boot_image."""
+    csv = tmp_path / "partitions.csv"
+    csv.write_text(NVS + "".join(rows))
+    table = partitions.read_csv(csv)
+    memory = bytearray(b"\xff") * table.flash_size
+    flash = NORFlash(
+        memoryview(memory), memoryview(bytearray(meter_size(len(memory)))), raise_power_cut
+    )
+    for label, image in images.items():
+        at = table.labelled(label).offset
+        memory[at : at + len(image or b"")] = image or b""
+    where = [table.otadata.offset + index * SECTOR for index in (0, 1)] if records else []
+    for at, record in zip(where, records or [], strict=True):
+        memory[at : at + 32] = otadata.pack(*record) if record else b"\xff" * 32
+    lines: list[str] = []
+    bootloader.choose(flash, table, "esp32", lines.append)
+    assert lines[-1] == f"boot: {said}"
+    for at, record in zip(where, left or [], strict=False):
+        wanted = otadata.pack(*record) if record else b"\xff" * 32
+        assert bytes(memory[at : at + 32]) == wanted
