@@ -144,7 +144,7 @@ def drop():
     noted = record()
     if noted.phase == ACTIVATED:
         _take_back(noted)
-    if noted.phase == DOWNLOADING or not noted["job"]:  # as of a record that is none
+    if noted.phase == DOWNLOADING or not noted["job"] and there(FOLDER):  # a record that is none
         _drop(noted)
 
 
