@@ -19,7 +19,7 @@ from ota.staged import FOLDER, blocks, lacking
 
 _PATH_MAX = const(128)  # characters of a path, folder and all
 _HEX = const(64)  # characters of a SHA-256
-_TOGETHER = const(2048)  # characters of all paths of a job and of the folders to them, as noted
+_TOGETHER = const(3072)  # bytes of all paths of a job and of the folders to them, in JSON
 _FOLDER = const(0x4000)  # bit of a mode
 _CONFIG = "/config.json"
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
@@ -91,14 +91,14 @@ def judge(files, settings, load):
 
 
 def _length(paths):
-    """Characters that ota.staging's record may need for these: it names each folder once."""
+    """Bytes that ota.staging's record may need for these: it names each folder once."""
     folders = set()
     for path in paths:
         at = path.find("/", 1)
         while at > 0:
             folders.add(path[:at])
             at = path.find("/", at + 1)
-    return sum([len(path) + 4 for path in paths + list(folders)])
+    return sum([len(json.dumps(path)) + 2 for path in paths + list(folders)])
 
 
 def _staged():

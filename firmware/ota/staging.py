@@ -147,7 +147,7 @@ def drop(job=None, succeeded=False):
         confirm(noted)
     elif noted.phase == ACTIVATED:
         _take_back(noted)
-    if noted.phase == DOWNLOADING or not noted["job"]:  # as of a record that is none
+    if noted.phase == DOWNLOADING or not noted["job"] and there(FOLDER):  # a record that is none
         _drop(noted)
 
 

@@ -1,5 +1,8 @@
 """Doubles for the device's tests: as small as they can be, and as strict as the real thing."""
 
+import json
+from binascii import crc32
+
 from net.packets import Whole, matches
 
 SECTOR = 4096
@@ -24,6 +27,12 @@ def raised(kind, function, *words):
     except kind as error:
         return error
     raise AssertionError("nothing raised but %r returned" % (result,))
+
+
+def recorded(members):
+    """The bytes of a journal's cell that holds these members, with a right CRC."""
+    body = json.dumps(members).encode()
+    return b"%08x" % crc32(body) + body
 
 
 def pattern(size, seed=1):

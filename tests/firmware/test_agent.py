@@ -1,6 +1,6 @@
 """The agent's walk: each path of the table, over doubles, with resets and power cuts."""
 
-from doubles import SECTOR, Clock, Flash, pattern, raised, run
+from doubles import SECTOR, Clock, Flash, pattern, raised, recorded, run
 
 from ota import log
 from ota.agent import Agent
@@ -1315,3 +1315,21 @@ def test_heap_full_while_a_job_is_judged_is_tried_again_and_refused_the_fourth_t
     world = World(*[large() for _ in range(4)])
     assert world.boot() == "Waits"
     assert [report[1] for report in world.reports] == ["rejected"] and not world.jobs
+
+
+# -- what flash holds, and what nobody wrote -------------------------------------------------------
+
+
+def test_boot_with_a_record_of_strange_members_goes_to_the_cloud_and_takes_jobs():
+    sound = {"seq": 9, "phase": OWING, "job": "x", "number": 1, "stamp": 1, "step": "failed",
+             "reason": "r"}  # fmt: skip
+    for phase in PHASES:
+        for changes in (
+            {"step": "zzz"}, {"job": None}, {"step": ["failed"]}, {"reason": 5}, {"written": True},
+            {"number": "1"}, {"starts": 5}, {"home": {}}, {"next": [1]}, {"runs": "3"},
+            {"version": 7}, {"slot": []},
+        ):  # fmt: skip
+            world = World(job(document={"operation": "echo"}))
+            world.cells[1].data = recorded(dict(sound, phase=phase, **changes))
+            assert world.boot() == "Waits", (phase, changes)
+            assert world.reports[-1] == ("j1", "succeeded", "echo"), (phase, changes)

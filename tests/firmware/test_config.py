@@ -160,3 +160,37 @@ def test_config_that_names_no_host_is_refused():
     config.check(values(download_hosts=["*:*", "http://10.0.0.5:8080", "*.s3.amazonaws.com"]))
     assert "download_hosts is out of bounds" in complaint(download_hosts=["h"] * 17)
     assert "download_hosts is no list of texts" in complaint(download_hosts=[5])
+
+
+def test_config_of_settings_that_are_strange_is_as_configured():
+    """What /settings.json holds cannot keep a board from starting, nor fill its heap."""
+    for kept, level in (
+        (b'{"log": "D"}', "D"), (b'{"log": 5}', "I"), (b'{"log": ["D"]}', "I"), (b"[1]", "I"),
+        (b'{"log": "D", "thing": {}}', "D"), (b"\xff\xfe", "I"), (b'{"block": true}', "I"),
+        (b'{"log": "D"}' + b" " * 100_000, "I"), (b'{"log": null, "window": []}', "I"),
+    ):  # fmt: skip
+        stem = "/tmp/sluice-settings-" + hexlify(os.urandom(8)).decode()
+        try:
+            with open(stem + ".config", "w") as file:
+                json.dump(values(shadow="classic"), file)
+            with open(stem, "wb") as file:
+                file.write(kept)
+            assert config.load(stem + ".config", stem)["log"] == level, kept[:40]
+        finally:
+            os.remove(stem)
+            os.remove(stem + ".config")
+
+
+def test_config_of_settings_that_are_too_large_is_not_read():
+    def read(path):
+        raise AssertionError("read")
+
+    stem = "/tmp/sluice-settings-" + hexlify(os.urandom(8)).decode()
+    with open(stem, "wb") as file:
+        file.write(b" " * 600)
+    whole, config._read = config._read, read
+    try:
+        assert config._kept(stem) == {}
+    finally:
+        config._read = whole
+        os.remove(stem)

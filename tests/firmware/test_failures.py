@@ -57,3 +57,19 @@ def test_failure_without_room_for_it_is_passed_over_and_the_others_stay():
         fill()
         note("y" * 500)
         assert read("/failures") == before
+
+
+def test_failures_are_lines_of_printable_ascii():
+    with Board():
+        note("job", 1, "failed", "a\x1b[2J\r\n1 stopped forged\x7f \u202e")
+        (line,) = texts()
+        assert line == rb"job 1 failed a\x1b[2J\x0d 1 stopped forged\x7f \xe2\x80\xae"
+
+
+def test_failures_in_a_file_of_one_long_line_are_kept_and_not_written_in_a_loop():
+    with Board(files={"failures": b"x" * 100_000}):
+        note("job", "failed")
+        before = read("/failures")
+        note("job", "failed")
+        assert read("/failures") == before and texts()[-1] == b"job failed"
+        assert len(before) < 800

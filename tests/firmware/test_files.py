@@ -13,7 +13,7 @@ from test_staging import content, quiet
 from ota import log, paths, staging
 from ota.errors import Fail, Gone, Refuse, Retry
 from ota.files import InOrder, Staged
-from ota.job import File
+from ota.job import File, Job
 from ota.journal import ACTIVATED, IDLE, Journal
 from ota.loading import there
 from ota.log import Log
@@ -201,6 +201,30 @@ def test_files_whose_places_exclude_each_other_are_refused():
 def test_files_where_a_folder_is_or_none_can_be_are_refused():
     assert reason([("/folder", 1)]) == "path is a folder /folder"
     assert reason([("/folder/file/x", 1)]) == "no folder /folder/file"
+
+
+def test_files_whose_places_fill_more_than_a_record_are_refused_and_all_others_fit():
+    """The record of the promise names every path and every folder; a cell has 4,096 bytes."""
+    fits = 0
+    for depth in range(1, 40):
+        named = ["/" + '"/' * depth + "%d" % number for number in range(9)]
+        named.append("/" + "/".join([c for c in "abcdefghijklmnopqrstuvwxyz"]))
+        if reason([(path, 1) for path in named]) is None:
+            fits = depth
+        elif fits:
+            break
+    assert 5 < fits < 39, fits
+    assert reason([(path, 1) for path in named]) == "paths are too long together"
+    with Board():
+        job = Job("j", 1, stamp=7)
+        job.files = []
+        named = ["/" + '"/' * fits + "%d" % number for number in range(9)] + named[9:]
+        for path in named:
+            job.files.append(File(1, "http_range"))
+            job.files[-1].path = path
+        staging.begin(job, "identity")
+        staging.activate(job)
+        assert staging.record()["paths"] == named
 
 
 def test_files_larger_than_what_is_free_are_refused():

@@ -3,7 +3,7 @@
 import os
 from binascii import hexlify
 
-from doubles import raised
+from doubles import raised, recorded
 
 from ota import journal
 from ota.job import Job
@@ -148,6 +148,124 @@ def test_journal_record_of_the_wrong_shape_is_none():
                  b'{"seq":9}', b'{"phase":"owing"}', b"null", b"{", b""):  # fmt: skip
         data = b"%08x" % crc32(body) + body
         assert Journal((Cell(data), Cell())).phase == IDLE, body
+
+
+SOUND = {
+    "seq": 9, "phase": "owing", "job": "x", "number": 1, "stamp": 1, "step": "failed",
+    "reason": "r", "slot": "ota_1", "image": "9-b", "next": "ota_1", "version": "1.0.0",
+    "home": "ota_0", "starts": ["ota_1", 2], "runs": 1, "files": 1, "written": "ff",
+}  # fmt: skip
+STRANGE = (True, -1, 1.5, 1 << 70, [], ["failed"], {}, {"a": 1}, "zzz" * 100, [[]], [1, 2])
+
+
+def held(members, kind="job"):
+    """The journal of one cell that holds these."""
+    return Journal((Cell(recorded(members)), Cell()), kind)
+
+
+def test_journal_record_with_a_strange_member_is_none():
+    assert held(SOUND)["starts"] == ["ota_1", 2] and held(SOUND).phase == OWING
+    for key in SOUND:
+        for value in STRANGE:
+            journal = held(dict(SOUND, **{key: value}))
+            if key == "written":
+                assert journal.phase == OWING and journal.written == b"", value
+            else:
+                assert journal.phase == IDLE and journal["job"] is None, (key, value)
+    for step in ("zzz", "", "accepted", "SUCCEEDED"):
+        assert held(dict(SOUND, step=step)).phase == IDLE
+    for id in ("", "a/b", "+", "#", "a\0"):
+        assert held(dict(SOUND, job=id)).phase == IDLE, "it becomes part of a topic"
+    for starts in (["ota_1"], ["ota_1", "2"], ["ota_1", True], [2, "ota_1"], ["a", 1, 1]):
+        assert held(dict(SOUND, starts=starts)).phase == IDLE
+
+
+def test_journal_record_that_lacks_whose_it_is_speaks_of_no_job():
+    for key in ("job", "number", "stamp"):
+        for lacking in (dict(SOUND, **{key: None}), {k: v for k, v in SOUND.items() if k != key}):
+            assert held(lacking).phase == IDLE
+            assert held(dict(lacking, phase="idle"))["reason"] == "r"
+
+
+def test_journal_record_of_a_firmware_to_come_is_read_without_what_is_new():
+    journal = held(dict(SOUND, tomorrow=["x"]))
+    assert journal.phase == OWING and journal["tomorrow"] is None
+
+
+def test_journal_of_a_cell_that_is_too_large_is_idle_and_it_is_not_read_whole():
+    padded = dict(SOUND, tomorrow="x" * 30_000)
+    assert held(padded).phase == IDLE
+    path = "/tmp/sluice-journal-" + hexlify(os.urandom(8)).decode()
+    try:
+        with open(path, "wb") as file:
+            file.write(recorded(padded))
+        assert len(File(path).load()) == 4_097 and len(File(path, 512).load()) == 513
+        assert Journal((File(path), Cell())).phase == IDLE
+    finally:
+        os.remove(path)
+
+
+class Full(Cell):
+    """A cell that the heap has no room for."""
+
+    def load(self):
+        raise MemoryError
+
+
+def test_journal_that_the_heap_has_no_room_for_is_none_where_it_is_read_at_a_start():
+    assert Journal((Full(), Cell(recorded(SOUND)))).phase == OWING
+    assert Journal((Full(), Full())).phase == IDLE
+    raised(MemoryError, Journal, (Full(), Cell()), "files")
+
+
+def test_journal_strange_in_one_cell_keeps_the_other():
+    strange = recorded(dict(SOUND, seq=10, step="zzz"))
+    pair = Cell(strange), Cell(recorded(SOUND))
+    journal = Journal(pair)
+    assert journal.phase == OWING
+    journal.settle()
+    assert again(pair).phase == IDLE and again(pair)["job"] == "x"
+
+
+def test_journal_strange_in_both_cells_is_not_taken_up_again_by_another_firmware():
+    for odd in (False, True):
+        strange = [Cell(recorded(dict(SOUND, seq=number, step="zzz"))) for number in (90, 91)]
+        pair = tuple(reversed(strange)) if odd else tuple(strange)
+        Journal(pair).begin(JOB, "1-a", "ota_0", "1")
+        assert again(pair).about(JOB)
+        assert sorted(len(cell.data) > 0 for cell in pair) == [False, True]
+
+
+def test_journal_number_that_is_the_last_is_followed_by_one():
+    last = 0x3FFF_FFFF
+    pair = Cell(), Cell(recorded(dict(SOUND, seq=last)))
+    for count in range(4):
+        Journal(pair).write(reason=str(count))
+        assert again(pair)["reason"] == str(count)
+    assert again(pair)["seq"] == 3
+    assert held(dict(SOUND, seq=last + 1)).phase == IDLE
+
+
+FILES = {
+    "seq": 9, "phase": "activated", "job": "x", "number": 1, "stamp": 1, "image": "9-b",
+    "slot": "ota_1", "paths": ["/app.py", "/a/b/c"], "folders": ["/a", "/a/b"], "boots": 0,
+    "file": 2, "size": 100, "written": "ff",
+}  # fmt: skip
+
+
+def test_journal_of_files_with_a_strange_member_is_none():
+    assert held(FILES, "files").phase == ACTIVATED
+    for key in FILES:
+        for value in STRANGE:
+            if key != "written" and (key, value) != ("folders", []):
+                assert held(dict(FILES, **{key: value}), "files").phase == IDLE, (key, value)
+    for paths in (["app.py"], ["/a", "/a"], ["/a", 5], ["/" + "x" * 128], None,
+                  ["/%d" % number for number in range(11)]):  # fmt: skip
+        assert held(dict(FILES, paths=paths, folders=[]), "files").phase == IDLE, paths
+    for folders in (["/b"], ["/a/b/c"], ["/a/"], ["/app.py"], [7]):
+        assert held(dict(FILES, folders=folders), "files").phase == IDLE, folders
+    for phase in ("owing", "operating", "rebooting"):
+        assert held(dict(FILES, phase=phase), "files").phase == IDLE
 
 
 def test_journal_is_about_one_execution_only():

@@ -630,3 +630,52 @@ def test_order_whose_devices_are_lost_fails():
     world.boot()
     assert world.next() is None
     assert world.told()[-1][0] == "failed"
+
+
+STRANGE = (None, True, -7, 1.5, "x" * 300, [], [None], [[]], {}, {"a": 1})
+
+
+def test_order_of_strange_members_is_none_and_the_next_one_is_taken():
+    order = {
+        "bid": "b0", "tid": "t0", "until": 1_700_009_999, "sns": [SN], "types": [3],
+        "ends": [None], "whys": [""], "judged": 1, "accepted": True, "begun": 0, "percent": 5,
+        "applied": False, "status": None, "result": 0, "told": False,
+    }  # fmt: skip
+    legal = (("tid", None), ("accepted", True), ("applied", True), ("ends", [None]),
+             ("status", None))  # fmt: skip
+    for key in order:
+        for value in STRANGE:
+            world = World()
+            world.cells[0].data = json.dumps(dict(order, **{key: value})).encode()
+            world.boot()
+            if (key, value) in legal and type(value) in (type(order[key]), type(None)):
+                assert world.product.order["bid"] == "b0"
+                continue
+            assert world.product.order is None, (key, value)
+            world.order(device())
+            assert world.next(), (key, value)
+
+
+def test_order_whose_entries_are_strange_or_of_another_order_fails():
+    for changed in ({"bid": "b2"}, {"devices": None}, {"devices": {}}, {"devices": [5]},
+                    {"devices": [{}]}, {"devices": [dict(device(), sn=5)]}):  # fmt: skip
+        world = World()
+        world.begin(device())
+        kept = json.loads(world.cells[1].data)
+        world.cells[1].data = json.dumps(dict(kept, **changed)).encode()
+        world.boot()
+        world.next()
+        assert world.last["output"]["status"] == "failed", changed
+        assert "unreadable" in world.last["output"]["ext"]["reason"]
+
+
+def test_order_that_the_heap_has_no_room_for_is_none():
+    world = World()
+    world.begin(device())
+    world.cells[0].load = no_room
+    world.boot()
+    assert world.product.order is None
+
+
+def no_room():
+    raise MemoryError

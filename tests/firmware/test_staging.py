@@ -2,7 +2,7 @@
 
 import os
 
-from doubles import raised
+from doubles import raised, recorded
 from medium import Board, PowerCut, tree, write
 
 from ota import log, staging
@@ -362,3 +362,41 @@ def test_promise_makes_no_folder_and_taking_back_removes_those_it_made():
         quiet(staging.settle, Slots("ota_0"))
         assert "/data/deep" not in tree() and tree()["/data/mine"] == b"1"
         os.remove("/data/mine")
+
+
+# -- a record that is none -------------------------------------------------------------------------
+
+
+def test_record_of_places_that_no_job_may_name_is_none_and_moves_nothing():
+    for path in ("/main.py", "/a/../b", "/lib/ota/agent.mpy", "/config.json", "/x//y", "/x/", "/"):
+        with Board(files=OLD):
+            staged()
+            promise = {"seq": 90, "phase": ACTIVATED, "job": "j", "number": 1, "stamp": 7,
+                       "image": "identity", "file": 1, "paths": [path], "folders": []}  # fmt: skip
+            write("/staged/journal.0", recorded(promise))
+            write("/staged/promised", b"")
+            was = tree()
+            assert staging.record().phase == DOWNLOADING, path
+            assert staging.settle(Slots()) is False and tree() == was
+
+
+def test_record_that_is_none_leaves_a_board_that_starts_and_takes_the_next_job():
+    for data in (b"x" * 100_000, recorded({"seq": 9, "phase": ACTIVATED, "paths": None})):
+        with Board(blocks=128, files=OLD):
+            staged()
+            staging.activate(job())
+            for cell in ("/staged/journal.0", "/staged/journal.1"):
+                write(cell, data)
+            assert staging.settle(Slots()) is False
+            staging.drop()
+            assert not there("/staged/0") and not there("/staged/promised")
+            quiet(place, staged())
+            assert tree() == after()
+
+
+def place(one):
+    """As a job without an image does."""
+    staging.activate(one)
+    noted = staging.record()
+    staging.put(noted)
+    staging.confirm(noted)

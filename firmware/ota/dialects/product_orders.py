@@ -150,10 +150,10 @@ def _foreseen(product, devices, at):
     device = devices[at]
     if device["sn"] != product.gateway:
         return None if device["sn"] in product.known else ("rejected", "unknown device")
-    numbers = plug_in("ota.policy", "numbers")
-    wanted, ours = numbers(device.get("product_version") or ""), numbers(product.version)
+    rank = plug_in("ota.policy", "rank")
+    wanted = rank(device.get("product_version") or "")
+    runs = wanted is not None and wanted == rank(product.version)
     let_go("ota.policy")
-    runs = bool(wanted) and wanted == ours
     if not device.get("file_url"):
         return ("ok", "") if runs else ("rejected", "no file, and not the version that runs")
     return ("ok", "") if runs and order["types"][at] == CONSISTENT else None
