@@ -1,8 +1,8 @@
 """/config.json: what it may hold, the defaults, and the bounds; what the cloud changed of it.
 
-A file that is not JSON, lacks a key or misstates one ends in one ConfigError that names the key;
-null is as good as absent.
-Keys that are not known here are kept, for the application.
+It has two parts. The *linking* part is what the board needs to reach its cloud: it is sound as a
+whole, or one ConfigError names the key. The *others* are judged one by one: what is misstated is
+said, and replaced. null is as good as absent. `lastgood` says which file each part comes from.
 
 Where a shadow is configured, /settings.json lies over it: the few settings that the cloud may
 change, as it last changed them. A broken one is passed over, and the log says so.
@@ -21,6 +21,8 @@ from ota.plugins import DIALECTS
 
 # fmt: off
 REQUIRED = ("thing", "endpoint", "ca", "certificate", "private_key")
+CREDENTIALS = REQUIRED[2:]
+LINKING = ("port", "wifi", "ntp")  # with those that are required: what linking needs
 
 OPTIONAL = {  # key → default, lowest and highest, of an int or of the length of the others
     "port":               (8883, 1, 65535),
@@ -54,6 +56,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
 }
 # fmt: on
 
+OURS = REQUIRED + tuple(OPTIONAL)  # keys; the rest is the application's
 _JSON_BLOCK = const(98_304)  # bytes; base64 makes 128 KiB of them, AWS's limit for a message
 CHANGEABLE = ("log", "report_s", "poll_s", "block", "window")  # by the shadow's desired state
 
@@ -63,11 +66,10 @@ _CHOICES = {
     "protocol": ("mqtt", "http"),
     "stream_format": ("json", "cbor"),
 }
+_FILE_MAX = const(16_384)  # bytes of a file
 _NAME_MAX = const(128)  # characters of a thing's name; of the other texts, 255
-_KEY = const(24)  # characters of a key that is refused, at most
-_TEXT = const(100)  # characters of a refusal, at most
+_KEY, _TEXT = const(24), const(100)  # characters of a key that is refused, of a refusal, at most
 _REFUSALS = const(8)  # that are told of, at most
-_PLACES = ("endpoint", "ntp", "download_hosts")  # that name hosts
 _KEPT = const(512)  # bytes of /settings.json, at most; all that may be in it has 80
 
 log = Log("config")
@@ -77,16 +79,11 @@ class ConfigError(Fail):
     """The configuration cannot be used; the text says which key and why."""
 
 
-def load(path, file="/settings.json"):
-    """Read and check the configuration; where a shadow is configured, lay `file` over it.
-
-    raises   ConfigError
-    """
-    values = check(_read(path))
+def changed(values, path="/settings.json"):
+    """Lay what the cloud changed before over the configured values, where there is a shadow."""
     if values["shadow"]:
-        for text in _change(values, _kept(file), {}):
-            log.w(file, text)
-    return values
+        for text in _change(values, _kept(path), {}):
+            log.w(path, text)
 
 
 def adopt(values, found, path="/settings.json"):
@@ -117,7 +114,7 @@ def _kept(path):
     try:
         if os.stat(path)[6] > _KEPT:  # not ours: reading it could fill the heap at every start
             raise ConfigError(path + " is too large")
-        return _read(path)
+        return read(path)
     except OSError:
         pass
     except ConfigError as error:
@@ -132,25 +129,29 @@ def _change(values, found, kept):
         try:
             if key not in CHANGEABLE:
                 raise ConfigError("config: %s is not to be changed" % str(key)[:_KEY])
-            _judge(key, value)
+            _judge({key: value}, key)
             if key == "block":
-                _judge_block(value, values["stream_format"])
+                _judge_block({"block": value, "stream_format": values["stream_format"]})
             values[key] = kept[key] = value
         except ConfigError as error:
             refused.append(str(error)[len("config: ") : _TEXT])
     return refused[:_REFUSALS]
 
 
-def _read(path):
-    """The JSON object in a file. Raises ConfigError."""
+def read(path):
+    """The JSON object in a file of at most 16 KiB. Raises ConfigError."""
     try:
+        if os.stat(path)[6] > _FILE_MAX:
+            raise ConfigError(path + " is too large")
         with open(path) as file:
             text = file.read()
         values = json.loads(text)
     except OSError:
         raise ConfigError("no " + path)
-    except ValueError:
+    except (ValueError, RuntimeError):  # the latter is of what is nested too deep
         raise ConfigError(path + " is not JSON")
+    except MemoryError:
+        raise ConfigError(path + " is too large")
     if _cut_off(text):
         raise ConfigError(path + " is not JSON: cut off")
     if not isinstance(values, dict):
@@ -167,31 +168,83 @@ def _cut_off(text):
     return True
 
 
-def check(values):
-    """The values with the defaults filled in. Raises ConfigError."""
+def linking(values):
+    """What of the values linking needs, with its defaults; `files`, the paths of CREDENTIALS.
+
+    raises   ConfigError
+    """
+    found = {}
     for key in REQUIRED:
-        value = values.get(key)
-        if not isinstance(value, str) or not 0 < len(value) <= 255:
+        if not _named(values.get(key)):
             raise ConfigError("config lacks " + key)
-    if len(values["thing"]) > _NAME_MAX or not _plain(values["thing"]):
+        found[key] = values[key]
+    if not is_thing(found["thing"]):
         raise ConfigError("config: thing is no thing name")
-    if values.get("report_version") is None and values.get("shadow"):
-        values["report_version"] = "version"
-    if values.get("report_version") is None and values.get("dialect") == "product":
-        values["report_version"] = ""  # a platform that has no shadow
-    for key, (default, _, _) in OPTIONAL.items():
-        if values.get(key) is None:
-            values[key] = default.copy() if isinstance(default, (list, dict)) else default
-        _judge(key, values[key])
-    _judge_block(values["block"], values["stream_format"])
-    _judge_product(values["product_id"], values["devices"])
-    _judge_places(values)
-    return values
+    for key in LINKING:
+        found[key] = _default(key) if values.get(key) is None else values[key]
+        _judge(found, key)
+    _judge_places(found, "endpoint", "ntp")
+    found["files"], found["kept"] = [found.pop(key) for key in CREDENTIALS], False
+    return found
 
 
-def _judge(key, value):
+def is_thing(name):
+    """Whether that can be a thing's name."""
+    return _named(name) is not None and len(name) <= _NAME_MAX and _plain(name)
+
+
+def others(values, kept, tell, whole=True):
+    """All but what linking needs, with the defaults; names of the credentials, if they are any.
+
+    kept     an earlier result: it has what is given for a key that is misstated
+    tell     called with a text for each of those
+    whole    False: what is absent is as in `kept`, too, but for what is allowed
+    """
+    found = {key: _named(values.get(key)) or _named(kept.get(key)) for key in CREDENTIALS}
+    for key in OPTIONAL:
+        if key not in LINKING:
+            found[key] = values.get(key)
+            if found[key] is None and not whole and OPTIONAL[key][0] is not False:
+                found[key] = kept.get(key)
+            _mend(found, kept, tell, (key,), _judge)
+    _mend(found, kept, tell, ("block",), _judge_block)
+    _mend(found, kept, tell, ("product_id", "devices"), _judge_product)
+    _mend(found, kept, tell, ("download_hosts",), _judge_places)
+    if whole and values.get("report_version") is None:
+        if found["shadow"]:
+            found["report_version"] = "version"
+        elif found["dialect"] == "product":
+            found["report_version"] = ""  # a platform that has no shadow
+    return found
+
+
+def _mend(found, kept, tell, keys, judge):
+    """Give these keys what is kept, or their defaults, where `judge` does not take them."""
+    for source in (found, kept, {}):
+        for key in keys:
+            value = source.get(key)
+            found[key] = _default(key) if value is None else value
+        try:
+            judge(found, *keys)
+            break
+        except ConfigError as error:
+            if source is found:
+                tell(error)
+
+
+def _default(key):
+    default = OPTIONAL[key][0]
+    return default.copy() if isinstance(default, (list, dict)) else default
+
+
+def _named(value):
+    """The value, if it can be a name; else None."""
+    return value if isinstance(value, str) and 0 < len(value) <= 255 else None
+
+
+def _judge(found, key):
     """Type, bounds and contents of one. Raises ConfigError."""
-    default, low, high = OPTIONAL[key]
+    value, (default, low, high) = found[key], OPTIONAL[key]
     kind = type(default)
     if type(value) is not kind:
         raise ConfigError("config: %s is not of type %s" % (key, kind.__name__))
@@ -211,17 +264,17 @@ def _judge(key, value):
         raise ConfigError("config: %s %s is not one of %s" % (key, value, " ".join(known)))
 
 
-def _judge_block(block, stream_format):
-    if block > _JSON_BLOCK and stream_format == "json":
+def _judge_block(found, *_):
+    if found["block"] > _JSON_BLOCK and found["stream_format"] == "json":
         raise ConfigError("config: block is over %d, which JSON cannot carry" % _JSON_BLOCK)
 
 
-def _judge_places(values):
+def _judge_places(found, *keys):
     """Host names, and ports that exist. Raises ConfigError."""
     place, entry = plug_in("ota.address", "place"), plug_in("ota.address", "entry")
     let_go("ota.address")
-    for key in _PLACES:
-        for text in [values[key]] if key == "endpoint" else values[key]:
+    for key in keys:
+        for text in [found[key]] if key == "endpoint" else found[key]:
             try:
                 port = (entry if key == "download_hosts" else place)(text)[-1]
             except Fail as error:
@@ -232,9 +285,10 @@ def _judge_places(values):
                 raise ConfigError("config: %s %s: %s" % (key, text[:_TEXT], why))
 
 
-def _judge_product(name, devices):
+def _judge_product(found, *_):
     """What the dialect `product` needs. Raises ConfigError."""
-    if not _plain(name):
+    devices = found["devices"]
+    if not _plain(found["product_id"]):
         raise ConfigError("config: product_id is no serial number")
     for text in list(devices) + list(devices.values()):
         if not isinstance(text, str) or not 0 < len(text) <= 64:

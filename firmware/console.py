@@ -115,6 +115,9 @@ def status():
     """What a person wants to know first."""
     settings, here = configured() or {}, _slots()
     print("thing    ", settings.get("thing", "-"), "at", settings.get("endpoint", "-"))
+    why = settings.get("ways", {}).get("why")
+    if why:
+        print("config    the way that linked last, because:", why)
     if here:
         print("firmware ", here.version or "of no version", "in", here.running, _state(here))
     print("board    ", board.NAME + ", MicroPython %d.%d.%d" % sys.implementation[1][:3])
@@ -222,7 +225,7 @@ def greet():
 
 
 def _forget():
-    parts = ("ota", "net", "wiring", "config", "umqtt")
+    parts = ("ota", "net", "wiring", "config", "lastgood", "lastlink", "ways", "umqtt")
     ours = [name for name in sys.modules if name.split(".")[0] in parts]
     let_go(*[name for name in ours if name not in _KEPT])
 

@@ -16,31 +16,36 @@ _PASSWORD = 64  # characters
 
 
 def configured():
-    """The configuration; None, and a word, when there is none that can be used."""
+    """The configuration as a start would use it; None, and a word, when there is none.
+
+    Beside what lastgood gives it has the wifi, ntp and endpoint of the way that comes first.
+    """
     try:
-        return plug_in("config", "load")(_CONFIG)
+        settings = plug_in("lastgood", "load")(False, False)
     except Fail as error:
         print("no configuration:", error)
         return None
     finally:
-        let_go("config", "ota.plugins")
+        let_go("lastgood", "lastlink", "config", "ota.plugins")
+    for key in ("wifi", "ntp", "endpoint"):
+        settings[key] = settings["ways"]["turns"][0][key]
+    return settings
 
 
 def remember(key, value):
     """Change one member of the file. A power cut leaves the old one or the new one."""
-    if not configured():
-        return
     try:
-        with open(_CONFIG) as file:
-            values = json.load(file)
+        values = plug_in("config", "read")(_CONFIG)
         values[key] = value
         with open(_NEW, "w") as file:
             json.dump(values, file)
         os.rename(_NEW, _CONFIG)
-    except OSError as error:
-        print("not kept:", repr(error))
+    except (OSError, Fail) as error:
+        print("not kept:", error)
     else:
         print("kept in", _CONFIG)
+    finally:
+        let_go("config", "ota.plugins")
 
 
 def _clock():

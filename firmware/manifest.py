@@ -11,9 +11,12 @@ for name in (
     "console_net.py",
     "prompt.py",
     "hardware.py",
+    "lastgood.py",
+    "lastlink.py",
     "main.py",
     "run.py",
     "starting.py",
+    "ways.py",
     "wiring.py",
 ):
     module(name, opt=3)

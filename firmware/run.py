@@ -19,7 +19,6 @@ from ota.errors import OTAError
 from ota.loading import let_go, plug_in
 from ota.log import Log
 
-CONFIG = "/config.json"
 _THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
 _SMOOTH_S = const(60)  # a start that runs so long has not come to nothing
 _DOUBTED = const(6)  # starts in a row that came to nothing: the journal may be why
@@ -79,8 +78,8 @@ def run(buffer, counts, note):
     global watchdog
     gc.threshold(_THRESHOLD)
     slots = board.slots()
-    settings = plug_in("config", "load")(CONFIG)
-    let_go("config", "ota.plugins")
+    settings = plug_in("lastgood", "load")(slots.trial)
+    let_go("lastgood", "lastlink", "config", "ota.plugins")
     logging.level(settings["log"])
     if max(counts) > _DOUBTED and not slots.trial:
         plug_in("starting", "set_aside")(board)
@@ -90,7 +89,7 @@ def run(buffer, counts, note):
     app = plug_in("starting", "application")(trial, counts[0])
     let_go("starting")
     agent, link = plug_in("wiring", "build")(settings, slots, app, buffer)
-    let_go("wiring", "net.tls")
+    let_go("wiring")
     asyncio.run(start(agent, link, app, counts, note))
 
 

@@ -6,15 +6,14 @@ Needed once, and let go of: main.py loads it, takes what it built, and forgets i
 # Leaves first: an import within an import takes C stack, and ESP32's task has 16 KiB of it.
 # ruff: noqa: I001
 import asyncio
-import gc
 
 import board
-from ota.errors import Fail
+from ota.errors import Fail, Retry
 from ota.journal import Journal, cells
 from ota.loading import let_go, plug_in
 from ota import job  # noqa: F401
 from ota.agent import Agent
-from net import packets, tls  # noqa: F401
+from net import packets  # noqa: F401
 from net.clock import Clock
 from net.mqtt import Link
 
@@ -25,24 +24,18 @@ _LOST = 2  # sessions that telling the shadow may cost, before the agent goes on
 def build(settings, slots, app, buffer):
     """(agent, link) for a board with that configuration and application.
 
-    raises   Fail, naming the file, for credentials that are missing or unusable
+    raises   Fail, naming the file, for credentials that are missing or unusable, those of the way
+             that linked last among them
     """
-    clock = Clock(board, "/clock")
-    trust = settings["http_ca"] or settings["ca"], settings["certificate"], settings["private_key"]
-    if not settings.pop("http_client_certificate"):
-        trust = trust[:1]
-    context = _credentials(settings)
-    gc.collect()
-    thing = settings["thing"]
-    link = Link(
-        thing, settings["endpoint"], settings["port"], context, settings["keepalive_s"], clock
-    )
+    clock, thing, ways = Clock(board, "/clock"), settings["thing"], settings.pop("ways")
+    link = Link(thing, "", 0, None, settings["keepalive_s"], clock)
+    _take(link, ways)
     agent = Agent(
         slots,
         Journal(cells(board)),
         _built("DIALECTS", settings["dialect"], link, thing, clock, slots.version, settings),
-        _reach(settings, link, clock, context),
-        _source(settings, link, clock, trust),
+        _reach(ways, settings["trial_s"] * 1_000, slots, link, clock),
+        _source(settings, link, clock, ways["turns"]),
         clock,
         settings,
         load,
@@ -51,28 +44,66 @@ def build(settings, slots, app, buffer):
         buffer,
         link,
     )
+    ways["idle"] = lambda: agent.state == "IDLE"
     hold_s = settings.pop("hold_s")
     if hold_s and hasattr(app, "before_reset"):
         agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
     _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("_credentials", "_reach", "_shadow", "_source", "_healthy", "_hold"):
+    for name in ("_reach", "_shadow", "_source", "_healthy", "_hold"):
         globals().pop(name)
     globals().pop("build")
     return agent, link
 
 
-def _reach(settings, link, clock, context):
-    network, servers = settings.pop("wifi"), settings.pop("ntp")
-    history = [0, None, False]
+def _take(link, ways):
+    try:
+        plug_in("ways", "take")(link, ways)
+    finally:
+        let_go("ways", "lastlink", "net.tls")
 
-    async def reach(start, deadline_ms):
-        wifi = board.wifi(network, clock)
-        uplink = plug_in("net.uplink", "Uplink")(wifi, clock, link, servers, history, context)
+
+def _reach(ways, trial_ms, slots, link, clock):
+    history = [0, None, False]
+    joined = None if ways["due"] else ways["turns"][0]["wifi"]  # else by whom nobody knows
+
+    async def attempt(start, deadline_ms):
+        nonlocal joined
+        if not link.context:
+            _take(link, ways)
+        way = ways["turns"][0]
+        wifi = board.wifi(way["wifi"], clock)
+        if wifi and joined != way["wifi"]:
+            await plug_in("ways", "leave")(wifi.station, clock)
+            joined = way["wifi"]
+        uplink = plug_in("net.uplink", "Uplink")(
+            wifi, clock, link, way["ntp"], history, link.context
+        )
         try:
             await uplink.reach(start, deadline_ms)
         finally:
             wifi = uplink = let_go("net.uplink", "net.wifi")
+
+    async def reach(start, deadline_ms):
+        while True:
+            limit_ms = deadline_ms
+            if deadline_ms is None and ways["turns"][1:]:
+                limit_ms = plug_in("ways", "limit_ms")(ways, trial_ms)
+            try:
+                await attempt(start, limit_ms)
+                break
+            except Retry:
+                if limit_ms == deadline_ms:
+                    raise
+            if ways["turns"][1:]:  # else the other one was struck off meanwhile
+                plug_in("ways", "turn")(link, ways)
+            history[:] = [0, None, False]
+        if ways["due"] and not slots.trial:
+            plug_in("ways", "linked")(ways)
+        if deadline_ms is None and ways["turns"][1:] and not ways["again"]:
+            ways["again"] = True
+            asyncio.create_task(plug_in("ways", "again")(link, ways, clock))
+        let_go("ways", "lastlink", "net.tls")
 
     return reach
 
@@ -111,8 +142,12 @@ def _shadow(agent, name, key):
         agent.chore = tell
 
 
-def _source(settings, link, clock, trust):
+def _source(settings, link, clock, turns):
+    ca, shown = settings.pop("http_ca"), settings.pop("http_client_certificate")
+
     def http():
+        files = turns[0]["files"]
+        trust = [ca or files[0]] + (files[1:] if shown else [])
         try:
             return plug_in("net.http", "HTTP")(link, clock, settings["download_hosts"], trust)
         finally:
@@ -156,12 +191,3 @@ def load(path):
     """A file's bytes."""
     with open(path, "rb") as file:
         return file.read()
-
-
-def _credentials(settings):
-    settings.pop("http_ca")
-    names = [settings.pop(key) for key in ("ca", "certificate", "private_key")]
-    try:
-        return tls.context(*(load(name) for name in names))
-    except OSError:
-        raise Fail("cannot read one of", *names)

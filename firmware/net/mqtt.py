@@ -53,7 +53,7 @@ class Link(MQTTClient):
 
     def __init__(self, client_id, server, port, context, keepalive, clock):
         super().__init__(client_id, server, port, keepalive=keepalive)
-        self._context = context
+        self.context = context
         self._clock = clock
         self._routes = {}  # topic filter, str → (sink, qos)
         self._reader = Reader(self._on_packet, self._route)
@@ -75,7 +75,7 @@ class Link(MQTTClient):
         self._sent = self._heard = self._clock.ticks_ms()
         try:
             await plug_in("net.dial", "open_session")(
-                self, self._context, self._clock, clean_session
+                self, self.context, self._clock, clean_session
             )
             for topic, (_, qos) in list(self._routes.items()):
                 if not await self._granted(topic, qos):

@@ -9,12 +9,17 @@ With the handshake deferred, `write` returns None until it is done, and its erro
 certificate says so only after our handshake is complete: at the first read.
 """
 
+from micropython import const
+
 from ota.errors import Fail
 
 try:
     import tls
 except ImportError:  # before 1.23
     import ssl as tls
+
+
+_FILE = const(16_384)  # bytes of a credential, at most
 
 
 class BadCredentials(Fail):
@@ -54,14 +59,20 @@ def _unusable(which, data, error):
 
 
 def of_files(*names):
-    """`context` of these files. Raises Fail, naming the one that cannot be read."""
+    """`context` of these files, of 16 KiB at most.
+
+    names    paths; or (path, first, bytes) of what lies within a file
+    raises   Fail, naming the one that cannot be read
+    """
     files = []
     for name in names:
+        path, at, size = (name, 0, _FILE) if isinstance(name, str) else name
         try:
-            with open(name, "rb") as file:
-                files.append(file.read())
+            with open(path, "rb") as file:
+                file.seek(at)
+                files.append(file.read(size))
         except OSError:
-            raise Fail("cannot read", name)
+            raise Fail("cannot read", path)
     return context(*files)
 
 

@@ -21,10 +21,9 @@ _PATH_MAX = const(128)  # characters of a path, folder and all
 _HEX = const(64)  # characters of a SHA-256
 _TOGETHER = const(3072)  # bytes of all paths of a job and of the folders to them, in JSON
 _FOLDER = const(0x4000)  # bit of a mode
-_CONFIG = "/config.json"
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
     " board boot clock config console console_net failures hardware journal main net order ota "
-    "prompt run settings staged starting starts umqtt wiring "
+    "lastgood lastlink prompt run settings staged starting starts umqtt ways wiring "
     "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
     "network os random select socket ssl struct sys time tls w800 "
 )
@@ -66,16 +65,16 @@ def checksum(entry, file):
     file.sha256 = value or None
 
 
-def judge(files, settings, load):
+def judge(files, settings):
     """Raises Refuse where the board could not, or would not, take the files that have a path.
 
-    settings  signers and the allow_… of config.json
-    load      path → bytes, for config.json
+    settings  signers and the allow_… of config.json; `own`, the paths of certificates and keys
     """
     files = [file for file in files if file.path]
-    kept, paths = _credentials(load), [file.path for file in files]
+    paths = [file.path for file in files]
     if _length(paths) > _TOGETHER:
         raise Refuse("paths are too long together")
+    kept = [_plain(path.lower()) for path in settings["own"]]
     for file in files:
         plug_in("ota.policy", "signature")(file, settings)
         path = file.path
@@ -128,17 +127,6 @@ def _look(path):
             raise Refuse("no folder", at)
         if end == 1 and os.statvfs(at) != os.statvfs("/"):
             raise Refuse("path on another file system", path)
-
-
-def _credentials(load):
-    """The paths that the configuration gives for certificates and keys."""
-    try:
-        settings = json.loads(load(_CONFIG))
-        names = [settings.get(key) for key in ("ca", "certificate", "private_key", "http_ca")]
-        names += settings.get("signers") or []
-    except (OSError, ValueError):
-        return ()
-    return [_plain(name.lower()) for name in names if isinstance(name, str)]
 
 
 def _plain(path):

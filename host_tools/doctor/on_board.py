@@ -169,23 +169,29 @@ def files():
 
 
 def settings():
-    """What of the configuration is no secret, and whether the files that it names are there."""
+    """What of the configuration is no secret, and whether the files that it names are there.
+
+    `instead` says why the board goes the way that linked last, if it does.
+    """
     values = _settings()
     shown = ("thing", "endpoint", "port", "dialect", "block", "window", "protocol", "trial_s")
     shown += ("watchdog_s", "keepalive_s", "log", "allow_unsigned", "allow_downgrade")
     seen = {key: values[key] for key in shown if key in values}
     seen["wifi"] = bool(values["wifi"].get("ssid"))
     seen["ntp"] = len(values["ntp"])
-    names = [values[key] for key in ("ca", "certificate", "private_key")] + values["signers"]
-    seen["missing"] = [name for name in names if not _there(name)]
+    seen["missing"] = [name for name in values["own"] if not _there(name)]
     seen["signers"] = len(values["signers"])
+    seen["instead"] = values["ways"]["why"] or ""
     return seen
 
 
 def _settings():
-    from config import load
+    """As a start would use them, those of the way that is gone first among them."""
+    from lastgood import load
 
-    return load("/config.json")
+    values = load(False, False)
+    values.update(values["ways"]["turns"][0])
+    return values
 
 
 def _there(name):
@@ -233,11 +239,10 @@ def handshake(deadline_s):
     """Milliseconds of each step to the endpoint's certificate; no MQTT is spoken."""
     import socket
 
-    from net.tls import context
+    from net.tls import of_files
 
     values = _settings()
-    names = [values[key] for key in ("ca", "certificate", "private_key")]
-    made = context(*[open(name, "rb").read() for name in names])
+    made = of_files(*values["files"])
     gc.collect()
     times = [time.ticks_ms()]
     where = socket.getaddrinfo(values["endpoint"], values["port"])[0][-1]

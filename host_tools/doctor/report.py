@@ -108,7 +108,7 @@ def _dated(found: Finding) -> Any:
 
 
 def _settings(seen: Finding) -> list[str]:
-    hidden = ("wifi", "ntp", "missing", "signers", "thing", "endpoint", "port")
+    hidden = ("wifi", "ntp", "missing", "instead", "signers", "thing", "endpoint", "port")
     plain = ", ".join(f"{key} {seen[key]}" for key in sorted(seen) if key not in hidden)
     return [
         f"{seen['thing']} at {seen['endpoint']}:{seen['port']}",
@@ -213,6 +213,9 @@ def remarks(found: Finding) -> list[str]:
         texts.append("the journal was set aside, because the agent did not start with it")
     if found["slots"].get("trial"):
         texts.append("the image that runs is on trial: a reset takes it back")
+    if found["settings"].get("instead"):
+        why = found["settings"]["instead"]
+        texts.append(f"the configuration that linked last is in use, because: {why}")
     if found["settings"].get("missing"):
         texts.append(f"missing or empty: {', '.join(found['settings']['missing'])}")
     if found["clock"].get("plausible") is False:

@@ -23,7 +23,7 @@ from ota.update import Update
 HEAP = "2m"
 SIZE = 24 * SECTOR - 100
 SETTINGS = {
-    "block": SECTOR, "poll_s": 60, "trial_s": 300, "report_s": 5, "signers": [],
+    "block": SECTOR, "poll_s": 60, "trial_s": 300, "report_s": 5, "signers": [], "own": [],
     "protocol": "mqtt", "download_hosts": ["http://files"],
     "allow_unsigned": True, "allow_same_version": False, "allow_downgrade": False,
 }  # fmt: skip

@@ -241,7 +241,7 @@ class Device:
         self.job = Job("j", 1, stamp=7)
         self.job.files = brought
         self.source, self.clock, self.dialect, self.vain = source, clock, self, 0
-        self.settings = {"block": block, "report_s": 5, "signers": []}
+        self.settings = {"block": block, "report_s": 5, "signers": [], "own": []}
         self.buffer = bytearray(SECTOR)
         cells = journals.File("/journal.0"), journals.File("/journal.1")
         self.journal = journals.Journal(cells)

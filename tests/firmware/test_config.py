@@ -18,8 +18,17 @@ def values(**changes):
     return found
 
 
+def check(values):
+    """Both parts; the first thing that is misstated is raised."""
+    found, told = config.linking(values), []
+    found.update(config.others(values, {}, told.append))
+    if told:
+        raise told[0]
+    return found
+
+
 def complaint(**changes):
-    return str(raised(ConfigError, config.check, values(**changes)))
+    return str(raised(ConfigError, check, values(**changes)))
 
 
 def load(text):
@@ -27,7 +36,7 @@ def load(text):
     with open(path, "wb") as file:
         file.write(text)
     try:
-        return config.load(path)
+        return check(config.read(path))
     finally:
         os.remove(path)
 
@@ -40,10 +49,10 @@ def test_config_with_the_required_keys_has_the_defaults():
 
 
 def test_config_defaults_are_not_shared():
-    first = config.check(values())
+    first = check(values())
     first["signers"].append("/x")
     first["wifi"]["ssid"] = "x"
-    second = config.check(values())
+    second = check(values())
     assert second["signers"] == [] and second["wifi"] == {}
 
 
@@ -54,11 +63,11 @@ def test_config_defaults_are_within_their_own_bounds():
 
 
 def test_config_null_is_as_good_as_absent():
-    assert config.check(values(port=None, wifi=None))["port"] == 8883
+    assert check(values(port=None, wifi=None))["port"] == 8883
 
 
 def test_config_version_is_told_by_the_key_of_whoever_asks_for_it():
-    key = lambda **changes: config.check(values(**changes))["report_version"]  # noqa: E731
+    key = lambda **changes: check(values(**changes))["report_version"]  # noqa: E731
     assert key() == key(report_version=None) == "nrf_cloud_app_fw_version"
     assert key(shadow="classic") == "version"
     assert key(dialect="product") == ""
@@ -74,7 +83,7 @@ def test_config_that_lacks_a_key_says_which():
 
 def test_config_thing_name_is_of_awss_alphabet():
     for name in ("a", "Az09:_-", "x" * 128):
-        assert config.check(values(thing=name))["thing"] == name
+        assert check(values(thing=name))["thing"] == name
     for name in ("x" * 129, "a/b", "a+", "#", "a b", "ümlaut", "a$"):
         assert "thing" in complaint(thing=name)
 
@@ -101,21 +110,17 @@ def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
 
 def test_config_block_of_every_size_that_fits_is_taken():
     for block in (256, 512, 1_024, 2_048, 4_096, 8_192, 12_288, 98_304):
-        assert config.check(values(block=block))["block"] == block
+        assert check(values(block=block))["block"] == block
 
 
 def test_config_block_over_what_base64_leaves_room_for_is_for_cbor_only():
     for block in (98_304, 102_400, 126_976, 131_072):
-        found = config.check(values(block=block, stream_format="cbor"))
+        found = check(values(block=block, stream_format="cbor"))
         assert (found["block"], found["stream_format"]) == (block, "cbor")
     for block in (102_400, 131_072):
         assert "over 98304" in complaint(block=block)
     for block in (131_073, 135_168, 300):
         assert "block" in complaint(block=block, stream_format="cbor")
-
-
-def test_config_keys_that_are_not_ours_are_kept():
-    assert config.check(values(sensor={"pin": 4}))["sensor"] == {"pin": 4}
 
 
 def test_config_that_is_no_json_object_says_so():
@@ -134,7 +139,7 @@ def test_config_that_is_cut_off_says_so():
 
 def test_config_that_is_absent_says_so():
     assert (
-        str(raised(ConfigError, config.load, "/nowhere/config.json")) == "no /nowhere/config.json"
+        str(raised(ConfigError, config.read, "/nowhere/config.json")) == "no /nowhere/config.json"
     )
 
 
@@ -154,10 +159,8 @@ def test_config_that_names_no_host_is_refused():
         value = text if key == "endpoint" else ["good", text]
         said = complaint(**{key: value})
         assert said == "config: %s %s: %s" % (key, text, why), said
-    config.check(
-        values(endpoint="a1-ats.iot.eu-west-1.amazonaws.com", ntp=["10.0.0.1:65535", "t"])
-    )
-    config.check(values(download_hosts=["*:*", "http://10.0.0.5:8080", "*.s3.amazonaws.com"]))
+    check(values(endpoint="a1-ats.iot.eu-west-1.amazonaws.com", ntp=["10.0.0.1:65535", "t"]))
+    check(values(download_hosts=["*:*", "http://10.0.0.5:8080", "*.s3.amazonaws.com"]))
     assert "download_hosts is out of bounds" in complaint(download_hosts=["h"] * 17)
     assert "download_hosts is no list of texts" in complaint(download_hosts=[5])
 
@@ -169,16 +172,15 @@ def test_config_of_settings_that_are_strange_is_as_configured():
         (b'{"log": "D", "thing": {}}', "D"), (b"\xff\xfe", "I"), (b'{"block": true}', "I"),
         (b'{"log": "D"}' + b" " * 100_000, "I"), (b'{"log": null, "window": []}', "I"),
     ):  # fmt: skip
-        stem = "/tmp/sluice-settings-" + hexlify(os.urandom(8)).decode()
+        path = "/tmp/sluice-settings-" + hexlify(os.urandom(8)).decode()
+        found = check(values(shadow="classic"))
         try:
-            with open(stem + ".config", "w") as file:
-                json.dump(values(shadow="classic"), file)
-            with open(stem, "wb") as file:
+            with open(path, "wb") as file:
                 file.write(kept)
-            assert config.load(stem + ".config", stem)["log"] == level, kept[:40]
+            config.changed(found, path)
+            assert found["log"] == level, kept[:40]
         finally:
-            os.remove(stem)
-            os.remove(stem + ".config")
+            os.remove(path)
 
 
 def test_config_of_settings_that_are_too_large_is_not_read():
@@ -188,9 +190,53 @@ def test_config_of_settings_that_are_too_large_is_not_read():
     stem = "/tmp/sluice-settings-" + hexlify(os.urandom(8)).decode()
     with open(stem, "wb") as file:
         file.write(b" " * 600)
-    whole, config._read = config._read, read
+    whole, config.read = config.read, read
     try:
         assert config._kept(stem) == {}
     finally:
-        config._read = whole
+        config.read = whole
         os.remove(stem)
+
+
+def test_config_too_large_or_too_deep_says_so():
+    assert str(raised(ConfigError, load, b" " * 16_385)).endswith(" is too large")
+    for text in (b"[" * 10_000, b'{"a":' * 3_000):
+        assert str(raised(ConfigError, load, text)).endswith((" is not JSON", " is too large"))
+
+
+def test_config_linking_part_has_what_linking_needs_and_nothing_else():
+    found = config.linking(values(signers=["/s"], block=300, wifi={"ssid": "x"}))
+    assert found == {
+        "thing": "t", "endpoint": "e", "files": ["/ca", "/c", "/k"], "port": 8883, "kept": False,
+        "wifi": {"ssid": "x"}, "ntp": ["pool.ntp.org", "time.cloudflare.com"],
+    }  # fmt: skip
+
+
+def test_config_others_that_are_misstated_are_told_and_replaced_by_what_was_kept():
+    told = []
+    kept = config.others(
+        values(signers=["/old"], block=512, allow_downgrade=True), {}, told.append
+    )
+    assert not told
+    found = config.others(
+        values(signers="/new", block=300, log="X", allow_downgrade=False), kept, told.append
+    )
+    assert (found["signers"], found["block"], found["log"]) == (["/old"], 512, "I")
+    assert found["allow_downgrade"] is False
+    words = " ".join([str(text) for text in told])
+    assert len(told) == 3 and "signers" in words and "block" in words and "log" in words
+
+
+def test_config_others_trust_nobody_where_nothing_can_be_read():
+    told = []
+    for kept in ({}, {"signers": 5, "allow_unsigned": "yes", "block": [], "devices": {"a": 1}}):
+        found = config.others(values(signers=5, allow_unsigned="yes"), kept, told.append)
+        assert found["signers"] == [] and found["allow_unsigned"] is False, kept
+        assert config.others(kept, {}, told.append)["allow_unsigned"] is False
+
+
+def test_config_others_that_contradict_each_other_are_replaced_together():
+    told = []
+    kept = config.others(values(block=1024), {}, told.append)
+    found = config.others(values(block=131_072, devices={"a": 5}), kept, told.append)
+    assert (found["block"], found["devices"]) == (1024, {}) and len(told) == 2

@@ -1,7 +1,6 @@
 """Jobs that bring files: what is refused, what is fetched again, what is in place at the end."""
 
 import hashlib
-import json
 from binascii import hexlify
 
 from doubles import SECTOR, raised
@@ -154,7 +153,8 @@ def test_path_of_what_the_agent_is_made_of_is_refused():
                  "/lib/ota/agent.mpy", "ota/agent.py", "lib/net/mqtt.mpy", "lib/board.mpy",
                  "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/config.mpy",
                  "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py", "json.py", "lib/time/x",
-                 "order.devices", "Settings.json"):  # fmt: skip
+                 "order.devices", "Settings.json", "lastgood.link", "lastgood.rest.new",
+                 "ways.py", "lib/lastlink.mpy"):  # fmt: skip
         raised(Refuse, paths.confined, text)
 
 
@@ -164,20 +164,12 @@ def reason(files, settings=None, board=None):
     for path, size in files:
         made.append(File(size, "http_range"))
         made[-1].path = path
-    settings = settings or {"allow_unsigned": True, "signers": []}
+    settings = dict(settings or {"allow_unsigned": True, "signers": []})
+    settings["own"] = ["Root.pem", "/keys/s.crt", ".//keys/./t.crt"]
     with board or Board():
-        write(
-            "/config.json",
-            json.dumps({"ca": "Root.pem", "signers": ["/keys/s.crt", 7, ".//keys/./t.crt"]}),
-        )
         write("/folder/file", b"")
-
-        def load(path):
-            with open(path, "rb") as file:
-                return file.read()
-
         try:
-            paths.judge(made, settings, load)
+            paths.judge(made, settings)
         except Refuse as error:
             return str(error)
         return None

@@ -20,6 +20,10 @@ _HOUR_S = 3_600
 CODE = ("net.http", "net.head", "ota.address", "ota.plugins")
 
 
+class Link:
+    context = None
+
+
 class App:
     """An application whose verdict is `verdict`, after so many seconds."""
 
@@ -77,7 +81,8 @@ def test_connection_that_finds_no_room_leaves_none_of_its_code():
             raise MemoryError
         return found
 
-    source = wiring._source({"download_hosts": []}, None, None, ("/ca",))
+    settings = {"download_hosts": [], "http_ca": "", "http_client_certificate": False}
+    source = wiring._source(settings, None, None, [{"files": ["/ca", "/c", "/k"]}])
     wiring.plug_in = full
     try:
         raised(MemoryError, source, File(1, "http_range"), 4_096)
@@ -86,3 +91,33 @@ def test_connection_that_finds_no_room_leaves_none_of_its_code():
     assert not [path for path in CODE if path in sys.modules]
     source(File(1, "http_range"), 4_096)
     assert not [path for path in CODE if path in sys.modules]
+
+
+def test_file_servers_are_trusted_by_the_ca_of_the_way_that_is_gone():
+    kept = ("/lastgood.link", 200, 900)
+    for ca, shown, trust in (
+        ("", False, ["/ca"]), ("/other", False, ["/other"]), ("", True, ["/ca", "/c", "/k"]),
+    ):  # fmt: skip
+        settings = {"download_hosts": [], "http_ca": ca, "http_client_certificate": shown}
+        turns = [{"files": ["/ca", "/c", "/k"]}, {"files": [kept]}]
+        source = wiring._source(settings, None, None, turns)
+        assert _trust(source) == trust
+        turns.pop(0)
+        assert _trust(source) == [ca or kept]
+
+
+def _trust(source):
+    """What a download's connection trusts."""
+    given = []
+
+    def plugged(path, name):
+        return (
+            (lambda *words: given.append(words[-1])) if path == "net.http" else plug_in(path, name)
+        )
+
+    wiring.plug_in = plugged
+    try:
+        source(File(1, "http_range"), 4_096)
+    finally:
+        wiring.plug_in = plug_in
+    return given[0]

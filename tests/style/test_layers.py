@@ -54,6 +54,8 @@ LAYERS = (
     ),
     ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
     ("config", "hardware"),
+    ("lastlink",),
+    ("lastgood", "ways"),
     ("wiring", "console_net", "starting"),
     ("console",),
     ("prompt",),

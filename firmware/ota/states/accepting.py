@@ -57,7 +57,7 @@ def _judge(agent, job):
             agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
         agent.update.judge(job.files[0])
     if job.files and job.files[-1].path:
-        plug_in("ota.paths", "judge")(job.files, agent.settings, agent.load)
+        plug_in("ota.paths", "judge")(job.files, agent.settings)
         let_go("ota.paths", "ota.staged", "ota.policy")
 
 

@@ -20,8 +20,8 @@ import signer_samples
 
 # packages and modules that a reset forgets
 FIRMWARE = (
-    "main", "config", "starting", "wiring", "hardware", "prompt", "app", "console", "net", "ota",
-    "umqtt",
+    "main", "config", "lastgood", "lastlink", "starting", "ways", "wiring", "hardware", "prompt",
+    "app", "console", "net", "ota", "umqtt",
 )  # fmt: skip
 BOOTS = 16  # after so many the board is in a loop
 HOURS_MS = 8 * 3_600_000  # after so long without a verdict the board stands

@@ -381,7 +381,7 @@ def shadow():
     import config
     from ota.dialects.aws_shadow import _wanted
 
-    settings = config.check(dict.fromkeys(config.REQUIRED, "x"))
+    settings = config.others({}, {}, None)
     config._kept, config.os = lambda path: {}, _NoFiles()
 
     def judge(data):
@@ -482,11 +482,12 @@ def settings():
         with open("settings.json", "wb") as file:
             file.write(data)
         kept = config._kept("settings.json")
-        values = config.check(dict.fromkeys(config.REQUIRED, "x"))
+        values = config.others({}, {}, None)
         for text in config._change(values, kept, {}):
             assert len(text) <= 100
         for key in config.OPTIONAL:
-            config._judge(key, values[key])
+            if key not in config.LINKING:
+                config._judge(values, key)
         return "read"
 
     return judge, NONE
@@ -498,11 +499,16 @@ def configuration():
     def judge(data):
         with open("config.json", "wb") as file:
             file.write(data)
-        values = config.load("config.json", "none.json")
-        for key in config.REQUIRED:
-            assert isinstance(values[key], str) and 0 < len(values[key]) <= 255, key
+        found, told = config.read("config.json"), []
+        values = config.others(found, {}, told.append, False)
+        values.update(config.others(found, values, told.append))
+        values.update(config.linking(found))
+        if told:
+            raise told[0]
+        names = [values["thing"], values["endpoint"]] + values["files"]
+        assert all(isinstance(name, str) and 0 < len(name) <= 255 for name in names)
         for key in config.OPTIONAL:
-            config._judge(key, values[key])
+            config._judge(values, key)
         return "taken"
 
     return judge, (config.ConfigError,)
