@@ -24,7 +24,7 @@ _FOLDER = const(0x4000)  # bit of a mode
 _CONFIG = "/config.json"
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
     " board boot clock config console console_net failures hardware journal main net order ota "
-    "prompt settings staged start starting umqtt wiring "
+    "prompt proof settings staged start starting umqtt wiring "
     "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
     "network os random select socket ssl struct sys time tls w800 "
 )

@@ -24,6 +24,7 @@ SIZE = 24 * SECTOR - 100
 SETTINGS = {
     "block": SECTOR, "poll_s": 60, "trial_s": 300, "report_s": 5, "signers": [],
     "allow_unsigned": True, "allow_same_version": False, "allow_downgrade": False,
+    "allow_rollback": True,
 }  # fmt: skip
 
 

@@ -31,6 +31,7 @@ LAYERS = (
         "ota.slots",
         "ota.oneslot",
         "ota.verify",
+        "ota.proofs",
         "ota.policy",
         "ota.update",
     ),
