@@ -53,6 +53,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "allow_unsigned":     (False, 0, 1),
     "allow_same_version": (False, 0, 1),
     "allow_downgrade":    (False, 0, 1),
+    "allow_rollback":     (True, 0, 1),     # a job `rollback`, to the image that ran before
 }
 # fmt: on
 

@@ -113,7 +113,8 @@ async def _fetch(agent, file, number, noted):
         staged = _opened(name(number), file.size, not noted["written"])
         gc.collect()
         block = agent.settings["block"]
-        image = InOrder(staged, file.size, block, None, noted.written, agent.buffer)
+        check = _no_image(agent.slots, file) if file.data else None
+        image = InOrder(staged, file.size, block, check, noted.written, agent.buffer)
         log.i("open", file.path, file.size, "has", image.received)
         await source.fetch(image, _watch(agent, image, staged, noted))
         staged.flush()
@@ -124,6 +125,19 @@ async def _fetch(agent, file, number, noted):
         finally:
             await source.close()
     noted.write(file=number + 1, size=None, written=b"")
+
+
+def _no_image(slots, file):
+    """What judges the first bytes of a file that must not be an image. Raises Fail for one."""
+
+    def check(head):
+        try:
+            slots.check(head, file.size)
+        except Fail:  # it is no image for this board: so it is a file
+            return
+        raise Fail("an app image must be of fileType 0", file.path)
+
+    return check
 
 
 def _opened(path, size, fresh):

@@ -70,12 +70,14 @@ class File:
     sealed      True where the image is to carry its signature itself: see ota.seal
     md5         32 lower-case hex digits that the slot's content must have, or None
     version     the version that the image must be of, or None
+    data        True where the file must not be an image that this board could run
     source      key of ota.plugins.SOURCES; the rest is for that source:
     stream, id  name of the stream and number of the file in it
     url         where to get it, for http_range
     """
 
     path = sha256 = None  # most files have neither: no member of each then
+    data = False
 
     def __init__(self, size, source):
         self.size = size

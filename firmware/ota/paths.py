@@ -23,7 +23,7 @@ _TOGETHER = const(3072)  # bytes of all paths of a job and of the folders to the
 _FOLDER = const(0x4000)  # bit of a mode
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
     " board boot clock config console console_net failures hardware journal main net order ota "
-    "lastgood lastlink prompt run settings staged starting starts umqtt ways wiring "
+    "lastgood lastlink prompt proof run settings staged starting starts umqtt ways wiring "
     "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
     "network os random select socket ssl struct sys time tls w800 "
 )

@@ -64,6 +64,6 @@ OPERATIONS = {  # name that a document gives it → its function, its module, wh
     "echo": ("run", "ota.operations.echo", "ota.fields"),
     "install": ("check", "ota.operations.install", "ota.paths", "ota.fields", "ota.staged"),
     "reboot": ("run", "ota.operations.reboot"),
-    "rollback": ("run", "ota.operations.rollback", "ota.fields"),
+    "rollback": ("run", "ota.operations.rollback", "ota.fields", "ota.proofs"),
 }
 # fmt: on

@@ -176,6 +176,7 @@ def settings():
     values = _settings()
     shown = ("thing", "endpoint", "port", "dialect", "block", "window", "protocol", "trial_s")
     shown += ("watchdog_s", "keepalive_s", "log", "allow_unsigned", "allow_downgrade")
+    shown += ("allow_rollback",)
     seen = {key: values[key] for key in shown if key in values}
     seen["wifi"] = bool(values["wifi"].get("ssid"))
     seen["ntp"] = len(values["ntp"])

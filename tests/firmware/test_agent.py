@@ -26,6 +26,7 @@ SETTINGS = {
     "block": SECTOR, "poll_s": 60, "trial_s": 300, "report_s": 5, "signers": [], "own": [],
     "protocol": "mqtt", "download_hosts": ["http://files"],
     "allow_unsigned": True, "allow_same_version": False, "allow_downgrade": False,
+    "allow_rollback": True,
 }  # fmt: skip
 
 

@@ -487,6 +487,42 @@ def both(**more):
     return {"afr_ota": {"protocols": ["MQTT"], "streamname": "s", "files": files}}
 
 
+def alone():
+    """The same document without its image."""
+    document = both()
+    del document["afr_ota"]["files"][0]
+    return document
+
+
+def no_image(head, size):
+    raise Fail("not an app image")
+
+
+def test_files_of_which_one_is_an_image_for_this_board_fail_and_say_its_type():
+    """It would lie there as a file, while the old firmware runs and the job has SUCCEEDED."""
+    board, world = shop(alone())
+    with board:
+        assert world.boot() == "Waits"
+        assert world.verdict() == ("failed", "an app image must be of fileType 0 /app.py")
+        assert tree() == BEFORE and world.slots.running == "ota_0"
+
+
+def test_files_of_which_none_is_an_image_for_this_board_are_put_in_place():
+    board, world = shop(alone())
+    with board:
+        world.slots.check = no_image  # of another chip, too large, or none at all
+        assert world.boot() == "Waits"
+        assert world.verdict() == ("succeeded", "files in place: %d" % len(NEW)), world.verdict()
+        assert tree() == AFTER
+
+
+def test_files_beside_an_image_may_be_images_of_other_boards_and_of_this():
+    board, world = shop(both())
+    with board:
+        assert world.boot() == "Reset" and world.boot() == "Waits"
+        assert tree() == AFTER and world.verdict()[0] == "succeeded"
+
+
 def test_files_of_an_image_are_in_place_from_its_trial_on():
     board, world = shop(both())
     with board:

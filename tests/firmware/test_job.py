@@ -113,6 +113,20 @@ def test_afr_ota_image_stands_before_the_files_that_come_with_it():
     assert [(file.path, file.id) for file in job.files] == [(None, 1), ("/a", 0)]
 
 
+def test_afr_ota_file_of_a_type_that_is_reserved_is_refused_by_its_number():
+    for kind in (200, 201, 202, 203):
+        for files in (({"fileType": kind, "filepath": "/a"},), ({}, {"fileType": kind})):
+            assert refusal(several(*files)) == "file type is not known to this version %d" % kind
+    for kind in (1, 199, 204, 255):
+        assert read(several({"fileType": kind, "filepath": "/a"})).files[0].path == "/a"
+
+
+def test_afr_ota_files_without_an_image_must_not_be_one_and_those_with_it_may():
+    (file,) = read(several({"fileType": 1, "filepath": "/a"})).files
+    assert file.data
+    assert not any(file.data for file in read(several({}, {"fileType": 1, "filepath": "/a"})).files)
+
+
 def test_afr_ota_of_two_images_is_refused():
     assert refusal(several({}, {})) == "more than one image"
 

@@ -472,6 +472,39 @@ def test_rollback_that_does_not_say_to_what_is_rejected():
         assert outcome(world)[0] == "rejected"
 
 
+def test_rollback_is_refused_where_the_board_does_not_allow_it():
+    for queued, step in ((True, "rejected"), (False, "failed")):
+        world = changed()
+        world.settings["allow_rollback"] = False
+        one = order(world)
+        world.jobs = [one]
+        one.queued = queued
+        assert world.boot() == "Waits" and world.slots.running == "ota_1"
+        assert outcome(world) == (step, "rollback is not allowed")
+    world = updated()
+    world.settings["allow_rollback"] = False
+    world.verdicts = [False]
+    assert world.boot() == "Reset" and world.boot() == "Waits", "a trial is another matter"
+    assert world.slots.running == "ota_0"
+
+
+def test_rollback_whose_signature_is_none_or_another_images_is_refused_or_fails():
+    for changes, reason in (
+        ({"signature": 5}, "job document lacks or misstates signature"),
+        ({"sig-sha256-rsa": "A" * 1025}, "job document is out of bounds at sig-sha256-rsa"),
+    ):
+        world = changed()
+        world.jobs = [order(world, **changes)]
+        assert world.boot() == "Waits"
+        assert outcome(world) == ("rejected", reason)
+    world = changed()
+    world.settings["signers"] = ["/gone.pem"]
+    world.jobs = [order(world, signature="AAAA")]
+    assert world.boot() == "Waits" and world.slots.running == "ota_1"
+    assert outcome(world) == ("failed", "no signer ecdsa")
+    assert world.journal["home"] == "ota_1", "the next order may bring a better one"
+
+
 def test_rollback_on_a_board_that_was_never_updated_fails():
     world = World()
     world.jobs = [order(world)]

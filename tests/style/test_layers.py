@@ -32,6 +32,7 @@ LAYERS = (
         "ota.slots",
         "ota.oneslot",
         "ota.verify",
+        "ota.proofs",
         "ota.policy",
         "ota.update",
     ),

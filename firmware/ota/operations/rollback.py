@@ -4,8 +4,12 @@
 
 The image is told by its hash, so that an order which comes twice cannot go back and forth: after
 the first, the other slot holds another image. Only the image that ran before the one that runs is
-taken: one that was downloaded and failed its proof or its trial is not made to run this way. What
-follows is a trial like any other; one that fails comes back to where it was, and says so.
+taken: one that was downloaded and failed its proof or its trial is not made to run this way. And
+it is proved again, by what flash holds: its digest, and its signature, which the order may bring
+and else was kept when the image came. An image that was flashed by hand has no signature, and is
+taken by its digest. Its version is older, as a rule: `allow_rollback`, and not `allow_downgrade`,
+says whether it may run. What follows is a trial like any other; one that fails comes back to where
+it was, and says so.
 """
 
 from binascii import hexlify
@@ -13,7 +17,8 @@ from binascii import hexlify
 from micropython import const
 
 from ota.errors import Fail
-from ota.fields import field
+from ota.fields import field, signed
+from ota.job import File
 from ota.journal import DOWNLOADING
 from ota.loading import let_go, plug_in
 
@@ -25,7 +30,7 @@ _BLOCKS = const(4)  # ioctl of MicroPython's block devices: how many there are
 
 def check(job):
     """Raises Refuse for an order that lacks what the image is told by."""
-    field(job.order, "size", int, 1, _IMAGE_MAX)
+    _file(job.order)
     field(job.order, "sha256", str, _HEX, _HEX)
     job.rollback = True  # so it is refused where the boot loader takes nothing back
 
@@ -35,14 +40,24 @@ async def run(job, device):
 
     raises   Fail with the reason, when it does not
     """
-    journal, slots, size = device.journal, device.slots, job.order["size"]
+    journal, slots, file = device.journal, device.slots, _file(job.order)
     if journal["home"] != slots.running:
         raise Fail("the other slot does not hold what ran before")
     slot = slots.plain  # as it lies there: what ran has its head in its place
-    if size > slot.ioctl(_BLOCKS, 0) * _SECTOR:
-        raise Fail("image larger than the slot", size)
-    digest = await plug_in("ota.digest", "sha256")(slot, size, device.buffer, device.pause)
+    if file.size > slot.ioctl(_BLOCKS, 0) * _SECTOR:
+        raise Fail("image larger than the slot", file.size)
+    sha256 = plug_in("ota.digest", "sha256")
+    digest = await sha256(slot, file.size, device.buffer, device.pause)
     let_go("ota.digest")
     if hexlify(digest).decode() != job.order["sha256"].lower():
         raise Fail("the other slot holds another image")
+    await plug_in("ota.proofs", "prove")(file, digest, slot, device)
+    let_go("ota.proofs")
     journal.take(job, phase=DOWNLOADING, slot=slots.inactive, version=slots.version)
+
+
+def _file(order):
+    """The image that the order tells of. Raises Refuse."""
+    file = File(field(order, "size", int, 1, _IMAGE_MAX), None)
+    signed(order, file)
+    return file

@@ -47,6 +47,8 @@ def _judge(agent, job):
         job.read()
         if job.rollback and agent.slots.trial is None:
             raise Refuse("this board cannot roll back")
+        if job.rollback and job.kind == "operation" and not agent.settings["allow_rollback"]:
+            raise Refuse("rollback is not allowed")
     if job.trial and not agent.journal.about(job):
         raise Refuse("no record of the trial that the job speaks of")
     _look(agent, job)

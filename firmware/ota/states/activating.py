@@ -18,6 +18,9 @@ async def activating(agent):
     if agent.job.files[1:]:
         plug_in("ota.staging", "activate")(agent.job, following)
         let_go("ota.staging", "ota.staged")
+    if agent.job.files and slots.trial is not None:  # so that a rollback can prove it again
+        plug_in("ota.proofs", "keep")(slots.inactive, agent.job.files[0])
+        let_go("ota.proofs")
     if slots.trial is not None:
         plug_in("ota.bootfile", "write")()
         let_go("ota.bootfile")
