@@ -36,7 +36,8 @@ _SAID = const(3)  # times in that, unless answered: a packet is said again as it
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
 _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handler says otherwise
 _NAP_MAX_MS = const(32)  # naps grow with the silence: prompt while messages come, cheap after
-_TURNS = const(8)  # reads before the others get their turn
+_TURNS = const(8)  # reads before the others get their turn, or so long, whichever is first
+_TURN_MS = const(20)
 
 log = Log("mqtt")
 
@@ -56,7 +57,7 @@ class Link(MQTTClient):
         self.context = context
         self._clock = clock
         self._routes = {}  # topic filter, str → (sink, qos)
-        self._reader = Reader(self._on_packet, self._route)
+        self._reader = Reader(self._on_packet, self._route, self._enough)
         self._awaited = {}  # packet id → None until answered, then the return code
         self._session = 0  # counts connections
         self.connack = None  # its return code, when it came
@@ -226,19 +227,26 @@ class Link(MQTTClient):
         raise plug_in("net.refusals", "named")(error)  # loaded now: it is rarely needed
 
     def _read(self):
-        busy = False
+        clock, reader, busy = self._clock, self._reader, False
+        self._begun = clock.ticks_ms()
         for _ in range(_TURNS):
             if not self.sock:  # a handler's own sending met a broken connection
                 raise Retry("not linked")
-            size = self.sock.readinto(self._reader.buffer)
+            if busy and self._enough():
+                break
+            size = 0 if reader.rest else self.sock.readinto(reader.buffer)
             if size is None:
                 break
-            if not size:
+            if not size and not reader.rest:
                 raise Retry("the broker closed the connection")
             busy = True
-            self._heard = self._clock.ticks_ms()
-            self._reader.take(size)
+            self._heard = clock.ticks_ms()
+            reader.take(size)
         return busy
+
+    def _enough(self):
+        """What is dear, as many small packets are, is not to keep the others waiting."""
+        return self._clock.ticks_diff(self._clock.ticks_ms(), self._begun) >= _TURN_MS
 
     def _keep_alive(self):
         """A ping after half the keep-alive time of silence either way; its answer in 15 s."""

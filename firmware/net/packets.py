@@ -41,11 +41,13 @@ class Reader:
     on_packet   called with (kind, head, packet id) for everything but a PUBLISH at QoS 0; the
                 head is a view, lent; for a PUBLISH it is called after its payload, to be answered
     route       topic, bytes → sink, or None to pass over the payload
+    enough      asked behind each packet: True to have the rest wait for the next `take`
     """
 
-    def __init__(self, on_packet, route):
+    def __init__(self, on_packet, route, enough=bool):
         self._on_packet = on_packet
         self._route = route
+        self._enough = enough
         self.buffer = bytearray(_BUFFER)
         self._head = bytearray(_HEAD)
         self.reset()
@@ -54,12 +56,25 @@ class Reader:
         """A new connection begins."""
         self._stage = self._kind_byte
         self._sink = None
+        self._at = self._end = 0  # what of the buffer is to be read
 
-    def take(self, size):
-        """Read the first `size` bytes of `buffer`. Raises Retry when they are no MQTT."""
-        at = 0
-        while at < size:
-            at = self._stage(at, size)
+    @property
+    def rest(self):
+        """True when `take` left something for the next time."""
+        return self._at < self._end
+
+    def take(self, size=0):
+        """Read the first `size` bytes of `buffer`, or go on with the rest of those that were there.
+
+        raises   Retry when they are no MQTT
+        """
+        if size:
+            self._at, self._end = 0, size
+        while self._at < self._end:
+            self._finished = False
+            self._at = self._stage(self._at, self._end)
+            if self._finished and self._enough():
+                return
 
     def _kind_byte(self, at, end):
         self._kind = self.buffer[at]
@@ -130,7 +145,7 @@ class Reader:
         return stop
 
     def _finish(self):
-        self._stage = self._kind_byte
+        self._stage, self._finished = self._kind_byte, True
         kind, head = self._kind & 0xF0, self._head
         if kind == PUBLISH:
             if self._sink:

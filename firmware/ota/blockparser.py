@@ -210,7 +210,9 @@ class BlockParser:
                     self._escape = bytes(memoryview(buf)[at:stop])
                     at = stop
                     break
-                byte = _character(buf, at, size)
+                byte = _character(buf, at) if size == 6 else buf[at + 1]
+                if size == 2 and byte != _SLASH:
+                    byte = 0
             held[holds] = byte  # 0 is not of the alphabet
             holds += 1
             at += size
@@ -275,10 +277,8 @@ def _number(value):
     return value if type(value) is int and value >= 0 else -1
 
 
-def _character(buf, at, size):
-    """The character of the escape at `at`; 0 for one that base64 has not got."""
-    if size == 2:
-        return _SLASH if buf[at + 1] == _SLASH else 0
+def _character(buf, at):
+    """The character of the \\u escape at `at`; 0 for one that base64 has not got."""
     try:
         high, low = unhexlify(memoryview(buf)[at + 2 : at + 6])
     except ValueError:

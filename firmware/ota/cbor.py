@@ -9,13 +9,14 @@ source   RFC 8949, section 3
 from micropython import const
 
 _DEPTH = const(6)  # containers in each other
+_ITEMS = const(256)  # at most: each costs time, however short it is
 _BREAK = object()
 
 
 def loads(data):
     """The item that fills `data`, bytes. Raises ValueError when it is not one."""
     try:
-        value, at = _item(data, 0, _DEPTH)
+        value, at = _item(data, 0, _DEPTH, [_ITEMS])
     except (IndexError, TypeError):  # cut off; a map's key that is none
         raise ValueError("not CBOR")
     if value is _BREAK or at != len(data):
@@ -23,8 +24,11 @@ def loads(data):
     return value
 
 
-def _item(data, at, depth):
-    """(value, where the next item begins)."""
+def _item(data, at, depth, left):
+    """(value, where the next item begins); `left` holds how many there may still be."""
+    left[0] -= 1
+    if not left[0]:
+        raise ValueError("not CBOR")
     kind, number = data[at] >> 5, data[at] & 31
     at += 1
     if kind == 7 and number == 31:
@@ -43,7 +47,7 @@ def _item(data, at, depth):
         piece = bytes(_piece(data, at, number))
         return piece if kind == 2 else piece.decode(), at + number
     if kind < 6:
-        return _container(data, at, kind, number, depth - 1)
+        return _container(data, at, kind, number, depth - 1, left)
     if kind == 6:
         raise ValueError("not CBOR")
     return (False, True)[number - 20] if 20 <= number < 22 else None, at
@@ -55,14 +59,14 @@ def _piece(data, at, size):
     return data[at : at + size]
 
 
-def _container(data, at, kind, count, depth):
+def _container(data, at, kind, count, depth, left):
     """An array, a map, or a string in chunks; `count` is None for one that ends with a break."""
     if not depth:
         raise ValueError("not CBOR")
     wanted = None if count is None else count * (kind - 3)
     items = []
     while wanted is None or len(items) < wanted:
-        value, at = _item(data, at, depth)
+        value, at = _item(data, at, depth, left)
         if value is _BREAK:
             if wanted is not None or kind == 5 and len(items) & 1:
                 raise ValueError("not CBOR")

@@ -15,6 +15,8 @@ from micropython import const
 from ota.loading import let_go, plug_in
 
 _TEXT = const(64)  # bytes of a token, the service's limit; longer texts are not looked at
+_ITEMS = const(64)  # of a message, at most: each costs time, however short it is;
+_SHARE = const(6)  # and one more for each 2^6 bytes of its payload, which may come in chunks
 _DEPTH = const(5)  # open containers, the message's own included
 _MEMBERS = const(255)  # of a container of definite length, at most
 
@@ -46,7 +48,7 @@ class BlockParser:
     def reset(self):
         """Get ready for the next message."""
         self._state = _ITEM
-        self._depth = self._left = self._size = self.decoded = 0
+        self._depth = self._left = self._size = self._items = self.decoded = 0
         self._key = b""
         self._begun = self._wanted = False  # the payload
         self._gathers = False  # chunks: they are of a key or of the token
@@ -80,7 +82,10 @@ class BlockParser:
     def _item(self, byte):
         """The first byte of an item: its kind, and its number or how long that is."""
         self._kind, self._number = byte >> 5, byte & 31
-        if byte == _BREAK:
+        self._items += 1
+        if self._items > _ITEMS + (self.decoded >> _SHARE):
+            self._state = _BAD
+        elif byte == _BREAK:
             self._break()
         elif self._number < 24:
             self._begin()

@@ -3,7 +3,7 @@
 import gc
 from binascii import unhexlify
 
-from doubles import pattern
+from doubles import pattern, raised
 from test_blockparser import Counter, Receiver, feed, permutations, told
 
 from ota.cborparser import BlockParser
@@ -218,6 +218,25 @@ def test_cbor_nesting_is_bounded():
     for depth in (5, 6, 200, 5_000):
         assert_refused(endless([text("x") + b"\x81" * depth + b"\x00"] + members(SMALL)))
         assert_refused(endless([text("x") + b"\x9f" * depth + b"\x00"] + members(SMALL)))
+
+
+def test_cbor_items_are_bounded_but_for_a_payload_in_large_chunks():
+    stranger = text("z") + b"\x98\x20" + b"\x00" * 32
+    assert_block(endless([stranger] + members(SMALL)))
+    assert_refused(endless([stranger, stranger] + members(SMALL)))
+    for size, taken in ((1, False), (40, False), (64, True), (256, True)):
+        data = pattern(4_096)
+        pieces = [data[at : at + size] for at in range(0, len(data), size)]
+        payload = b"\x5f" + b"".join(head(2, len(p)) + bytes(p) for p in pieces) + b"\xff"
+        raw = endless(members(data)[:4] + [text("p") + payload])
+        assert parse(raw, 512)[0].whole == taken, size
+
+
+def test_cbor_small_message_of_many_items_is_refused():
+    assert BlockParser.loads(b"\x98\xc8" + b"\x00" * 200) == [0] * 200
+    for raw in (b"\x99\x01\x00" + b"\x00" * 256, b"\x9f" + b"\x00" * 300 + b"\xff",
+                b"\x9f" + b"\x80" * 300 + b"\xff", b"\x5f" + b"\x40" * 300 + b"\xff"):  # fmt: skip
+        raised(ValueError, BlockParser.loads, raw)
 
 
 def test_cbor_token_of_the_longest_length_is_told():

@@ -729,6 +729,67 @@ def finished(coroutine):
     raise AssertionError("it does not end")
 
 
+def test_turn_ends_behind_a_packet_that_took_its_time_and_goes_on_there():
+    link, sock, broker = linked()
+    seen = []
+
+    def slow(topic, payload):
+        seen.append(bytes(payload))
+        link._clock.now += 7
+
+    run(link.subscribe("t", slow))
+    link.turn()
+    messages = [b"%03d" % number for number in range(100)]
+    sock.incoming = [b"".join(packet(PUBLISH, text("t"), one) for one in messages)]
+    turns = []
+    while link.turn():
+        turns.append(len(seen))
+        assert len(turns) <= 100
+    assert seen == messages
+    assert turns[:3] == [3, 6, 9] and len(turns) == 34, turns
+
+
+def test_turn_reads_no_more_than_eight_times_and_no_longer_than_20_ms():
+    for each_ms, reads in ((0, 8), (7, 3), (50, 1)):
+        link, sock, broker = linked()
+
+        class Sink:
+            def begin(self, topic, size):
+                return True
+
+            def feed(self, buf, at, end, link=link, each_ms=each_ms):
+                link._clock.now += each_ms
+
+            def end(self):
+                pass
+
+        run(link.subscribe("t", Sink()))
+        link.turn()
+        sock.incoming = [packet(PUBLISH, text("t"), bytes(20 * 512))]
+        before = len(sock.incoming[0])
+        assert link.turn()
+        assert before - len(sock.incoming[0]) == reads * 512
+
+
+def test_connection_begun_anew_forgets_what_was_left_of_the_one_before():
+    link, sock, broker = linked()
+    seen = []
+
+    def slow(topic, payload):
+        seen.append(1)
+        link._clock.now += 30
+
+    run(link.subscribe("t", slow))
+    link.turn()
+    sock.incoming = [packet(PUBLISH, text("t"), b"1") * 5]
+    link.turn()
+    assert seen == [1]
+    quiet(lambda: run(link.connect()))
+    while link.turn():
+        pass
+    assert seen == [1]
+
+
 def test_wait_turned_by_two_gives_each_its_own():
     link, sock, broker = linked()
     found = collect(link, "a", "b")
