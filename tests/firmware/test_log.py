@@ -101,7 +101,9 @@ def test_log_of_a_tag_or_a_key_that_is_no_text_is_escaped_too():
 
 def test_trace_of_an_exception_forges_no_line():
     shown = printed_trace("bad\nE 1 main forged \x1b[2J")
-    assert shown[0].startswith("Traceback") and shown[-1].startswith("ValueError: bad\\x0aE 1 main")
+    assert shown[0].startswith("Traceback") and shown[-1].startswith(
+        "ValueError: bad\\x0aE 1 main"
+    )
     assert shown[1].startswith("  File ")
     for line in shown:
         assert all(32 <= c < 127 for c in line.encode()), line
