@@ -39,6 +39,7 @@ class Disk(medium.Chip):
     """The file system's flash; operation number `fails` ends in an error, or all from there."""
 
     fails = lasting = None
+    halted = False  # the board has been reset: whatever still runs writes nothing
     pool = {}  # number of blocks → its bytes: boards come one after the other
 
     def __init__(self, blocks):
@@ -51,13 +52,15 @@ class Disk(medium.Chip):
 
     def writeblocks(self, n, buf, offset=0):
         """-EIO where it fails: an exception would leave LittleFS, which is C, half-way."""
+        if self.halted:
+            return 0
         if self._due():
             return -5
         return super().writeblocks(n, buf, offset)
 
     def ioctl(self, op, arg):
-        if op != 6:
-            return super().ioctl(op, arg)
+        if op != 6 or self.halted:
+            return super().ioctl(op, arg) if op != 6 else 0
         if self._due():
             return -5
         self.operations += 1
@@ -89,6 +92,8 @@ class Part:
         buf[:] = memoryview(self.data)[at : at + len(buf)]
 
     def writeblocks(self, sector, buf, offset=None):
+        if self.chip.halted:
+            return
         self.chip.operate(self)
         if offset is None:
             self._erase(sector)
@@ -144,6 +149,7 @@ class Chip:
 
     sizes = ()
     pool = None  # its partitions, likewise
+    halted = False
 
     def __init__(self, files, blocks=40):
         self.parts = self.pool or [Part(row) for row in ROWS]

@@ -184,7 +184,7 @@ def lies(counts):
     yield "a lie", lie, False
 
     def stop(board):
-        board.faults["awaits"] = [(40, _raising(lambda: world.Stands("for a test")))]
+        board.faults["awaits"] = [(40, lambda socket: board.finish(world.Stands("for a test")))]
 
     yield "a stop", stop, False
 

@@ -20,12 +20,13 @@ import signer_samples
 
 # packages and modules that a reset forgets
 FIRMWARE = (
-    "main", "config", "lastgood", "lastlink", "starting", "ways", "wiring", "hardware", "prompt",
-    "app", "console", "net", "ota", "umqtt",
+    "main", "run", "config", "lastgood", "lastlink", "starting", "ways", "wiring", "hardware",
+    "prompt", "app", "console", "net", "ota", "umqtt",
 )  # fmt: skip
 BOOTS = 16  # after so many the board is in a loop
 HOURS_MS = 8 * 3_600_000  # after so long without a verdict the board stands
 AWAITS = 60_000  # in one start; after so many it runs in a circle
+TENDING_MS = 1_000  # what looks after the watchdog waits so long; its awaits are not the agent's
 EPOCH_S = 1_790_000_000
 
 current = None  # the world that runs; net.tcp's double asks for it
@@ -58,7 +59,8 @@ class Time:
         self.gmtime = real_time.gmtime
 
         def sleep_ms(ms):
-            self.now += ms
+            if not (current and current.halted):
+                self.now += ms
 
         self.sleep_ms, self.sleep = sleep_ms, lambda seconds: sleep_ms(seconds * 1_000)
 
@@ -131,19 +133,38 @@ class Socket(io.IOBase):
         return 1 if request == 3 else 0
 
 
+class Machine:
+    """In the place of the module `machine`."""
+
+    PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
+
+    def __init__(self, world):
+        self.reset_cause = lambda: self.HARD_RESET if world.boots > 1 else self.PWRON_RESET
+        self.reset = lambda: world.finish(Reset())
+        self.WDT = lambda id=0, timeout=5_000: self
+        self.feed = lambda: None
+
+
+class ESP32:
+    """In the place of the module `esp32`."""
+
+    def __init__(self, chip):
+        self.Partition = chips.partition_class(chip)
+
+
 class Board:
     """In the place of the module `board`."""
 
     NAME = "FAULTS"
 
-    def __init__(self, chip):
-        self._chip = chip
+    def __init__(self, world):
+        self._world = world
         self.set_time = lambda unix_s: None
 
     def slots(self):
         from ota.slots import Slots
 
-        return Slots(chips.partition_class(self._chip))
+        return Slots(chips.partition_class(self._world.chip))
 
     def wifi(self, settings, clock):
         return None
@@ -152,7 +173,7 @@ class Board:
         return None
 
     def reset(self):
-        raise Reset
+        self._world.finish(Reset())
 
 
 class World:
@@ -197,10 +218,21 @@ class World:
         """Somebody waits. Stands when that never ends."""
         self.awaits += 1
         if self.awaits > AWAITS:
-            raise Stands("more than %d awaits in one start" % AWAITS)
-        if clock.now - clock.start > HOURS_MS:
-            raise Stands("no verdict in eight hours")
+            self.finish(Stands("more than %d awaits in one start" % AWAITS))
+        self.tended()
         self.at("awaits")
+
+    def tended(self):
+        """A second has passed."""
+        if clock.now - clock.start > HOURS_MS:
+            self.finish(Stands("no verdict in eight hours"))
+
+    def finish(self, ending):
+        """This start is over. What still runs, as main.py catches everything, changes nothing."""
+        if not self.halted:
+            self.halted, self.ending = True, ending
+            self.chip.halted = self.chip.disk.halted = True
+        raise self.ending
 
     def fill(self, left):
         """Leave so many blocks of the file system free."""
@@ -263,25 +295,25 @@ class World:
 
     def run(self):
         """From power-on until all jobs have ended and the board waits; "" or what was wrong."""
-        with self.chip.board:
-            while True:
-                self.boots += 1
-                if self.boots > BOOTS:
-                    return "resets for ever: " + " / ".join(self.ends[-2:])
-                try:
+        while True:
+            self.boots += 1
+            if self.boots > BOOTS:
+                return "resets for ever: " + " / ".join(self.ends[-2:])
+            self.halted, self.ending = False, None
+            self.chip.halted = self.chip.disk.halted = False
+            try:
+                with self.chip.board:
                     self._boot()
-                except Settled:
-                    return ""
-                except Stands as error:
-                    return "stands: " + str(error)
-                except Reset:
-                    self.ends.append("reset")
-                except BaseException as error:
-                    return "stands at its prompt after " + repr(error)
-                else:
-                    return "stands at its prompt"
-                finally:
-                    self._off()
+                fault = "nothing"
+            except BaseException as error:
+                fault = repr(error)
+            finally:
+                self._off()
+            if isinstance(self.ending, Settled):
+                return ""
+            if not isinstance(self.ending, Reset):
+                return "stands: %s" % (self.ending or "at its prompt after " + fault)
+            self.ends.append("reset")
 
     def _boot(self):
         self.chip.boot()
@@ -292,7 +324,8 @@ class World:
                 del sys.modules[name]
         asyncio.new_event_loop()
         asyncio.core.cur_task = None
-        sys.modules["board"] = Board(self.chip)
+        sys.modules["board"], sys.modules["machine"] = Board(self), Machine(self)
+        sys.modules["esp32"] = ESP32(self.chip)
         sys.modules["prompt"] = self
         log = __import__("ota.log", None, None, ("to",))
         log.to(self.say)
@@ -301,9 +334,12 @@ class World:
 
     def _off(self):
         self.ballast = []
-        sys.modules.pop("board", None)
+        for name in ("board", "machine", "esp32"):
+            sys.modules.pop(name, None)
         sys.modules.pop("prompt", None)
 
+    halted = False  # reset, and what still runs is not to be
+    ending = None  # why
     shows = False  # prints what the board says
     dying = False  # its medium takes nothing back: all or nothing of a job's files cannot be had
 
@@ -319,7 +355,7 @@ class World:
     def wait(self, ms):
         """Nobody has anything to do for so long."""
         if ms < 0:
-            raise Stands("nobody waits for anything")
+            self.finish(Stands("nobody waits for anything"))
         clock.now += ms
 
     def idle(self):
@@ -332,9 +368,12 @@ _sleep_ms = asyncio.core.sleep_ms
 
 def sleep_ms(ms):
     """asyncio's, counted; a settled board is left as soon as it waits long."""
+    if ms == TENDING_MS:
+        current.tended()
+        return _sleep_ms(ms)
     current.awaited()
     if ms > 20 and current.idle():
-        raise Settled
+        current.finish(Settled())
     return _sleep_ms(ms)
 
 
