@@ -64,7 +64,7 @@ class Reader:
         return self._at < self._end
 
     def take(self, size=0):
-        """Read the first `size` bytes of `buffer`, or go on with the rest of those that were there.
+        """Read the first `size` bytes of `buffer`, or go on with the rest of those there.
 
         raises   Retry when they are no MQTT
         """

@@ -161,7 +161,7 @@ class Files(World):
         World.__init__(self, *[self.span(data, at) for at in spans], piece=SPAN)
         self.clock = Waiting()
         self.clock.stops = True
-        self.http = HTTP(self.link, self.clock, ["http://files"], ("",))
+        self.http = HTTP(self.link, self.clock, ["http://files:*"], ("",))
 
     def span(self, data, first):
         body = bytes(data[first : first + SPAN])

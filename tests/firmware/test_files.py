@@ -200,7 +200,7 @@ def test_files_whose_places_fill_more_than_a_record_are_refused_and_all_others_f
     fits = 0
     for depth in range(1, 40):
         named = ["/" + '"/' * depth + "%d" % number for number in range(9)]
-        named.append("/" + "/".join([c for c in "abcdefghijklmnopqrstuvwxyz"]))
+        named.append("/" + "/".join("abcdefghijklmnopqrstuvwxyz"))
         if reason([(path, 1) for path in named]) is None:
             fits = depth
         elif fits:

@@ -124,7 +124,8 @@ def test_afr_ota_file_of_a_type_that_is_reserved_is_refused_by_its_number():
 def test_afr_ota_files_without_an_image_must_not_be_one_and_those_with_it_may():
     (file,) = read(several({"fileType": 1, "filepath": "/a"})).files
     assert file.data
-    assert not any(file.data for file in read(several({}, {"fileType": 1, "filepath": "/a"})).files)
+    found = read(several({}, {"fileType": 1, "filepath": "/a"}))
+    assert not any(file.data for file in found.files)
 
 
 def test_afr_ota_of_two_images_is_refused():

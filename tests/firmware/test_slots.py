@@ -126,7 +126,7 @@ def test_slots_where_no_update_could_follow_an_update_have_no_target():
             Part.running = FACTORY
         found = Slots(Part)
         assert found.inactive == inactive, (slots, extra, running)
-        assert bool(found.target) == bool(found.size) == bool(inactive)
+        assert bool(found.plain) == bool(found.size) == bool(inactive)
         assert found.running == ("factory" if running is None else "ota_%d" % running)
 
 

@@ -364,7 +364,7 @@ def test_promise_makes_no_folder_and_taking_back_removes_those_it_made():
         os.remove("/data/mine")
 
 
-# -- a record that is none -------------------------------------------------------------------------
+# -- a record that is none ------------------------------------------------------------------------
 
 
 def test_record_of_places_that_no_job_may_name_is_none_and_moves_nothing():

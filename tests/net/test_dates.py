@@ -57,7 +57,7 @@ def said(request, micropython, tmp_path):
         start = x509.load_pem_x509_certificate(own.certificate).not_valid_before_utc
         (tmp_path / "ca").write_bytes(trusted.ca)
         with serving(echo(tmp_path, own, None)) as port:
-            done = micropython(CLIENT, str(port), HOST, arch=request.param, timeout_s=30)
+            done = micropython(CLIENT, str(port), HOST, arch=request.param)
         return done.stdout.split(), int(start.timestamp())
 
     return run

@@ -1,9 +1,10 @@
 """The document that AWS's CreateOTAUpdate makes: `{"afr_ota": {"protocols", "files", …}}`.
 
 A file of type 0 is the app image, at most one; others go to `filepath` on the file system. Types
-200 to 203 have a meaning in versions to come, so they are refused by number. A job that only brings
-files must not bring the image as one of them: stored as a file it would not run, and the job would
-have SUCCEEDED. Where both protocols are offered, MQTT is taken; config.json's `protocol` may prefer HTTP.
+200 to 203 have a meaning in versions to come, so they are refused by number. A job that only
+brings files must not bring the image as one of them: stored as a file it would not run, and the
+job would have SUCCEEDED. Where both protocols are offered, MQTT is taken; config.json's `protocol`
+may prefer HTTP.
 
 source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
 """
