@@ -1,7 +1,7 @@
 """The signature of the image in each slot, kept beside it: what proves the image once more.
 
 `/proof.ota_0` and its like are JSON: `signature` in base64, `algorithm`, `signer` and `signed`,
-the bytes that it is of. It is written before the boot loader is told of the image, so each image that
+the bytes that it is of. It is written before the boot loader is told of the image, so each that
 came by a job and runs, or ran, has one. It is no secret and needs no guard: the signature of
 another image proves nothing. An image that was flashed by hand has none.
 """
