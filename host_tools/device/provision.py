@@ -8,7 +8,7 @@ import hashlib
 import json
 import mmap
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -188,6 +188,8 @@ def mounted(chip: Chip, table: Table) -> Iterator[LittleFS]:
             raise SluiceError("the board's file system cannot be mounted") from None
         file_system.format()
         file_system.mount()
+    with suppress(FileNotFoundError):
+        file_system.remove("/.mend")  # never there; LittleFS mends its folders after a cut first
     try:
         yield file_system
     finally:

@@ -4,6 +4,7 @@ board, a partition table with one slot, a full file system, a journal that is no
 from pathlib import Path
 
 import pytest
+from littlefs.errors import LittleFSError
 from stage import HEAP, Stage, image, soon
 
 from host_tools.compile import FIRMWARE
@@ -211,7 +212,7 @@ def test_start_on_a_full_file_system_comes_through(cloud, stage):
             for number in range(10_000):
                 with root.open(f"/filler.{number}", "wb") as file:
                     file.write(bytes(3_000))
-        except OSError:
+        except LittleFSError:
             pass
     board = scene.power_on()
     seen = len(board.lines)

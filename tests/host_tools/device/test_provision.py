@@ -1,0 +1,65 @@
+"""The board's file system from outside, after the power failed."""
+
+from pathlib import Path
+
+from littlefs import LittleFS
+
+from host_tools.boards import BOARDS
+from host_tools.device import partitions, provision
+from host_tools.device.norflash import SECTOR
+
+TABLE = partitions.read_csv(BOARDS / "SIM_ESP32/partitions.csv")
+ROOT = TABLE.labelled(provision.FILE_SYSTEM)
+
+
+class Watched(provision.PartitionContext):
+    """Keeps what flash holds within and after each operation: a cut there leaves that."""
+
+    def __init__(self, chip: provision.Chip):
+        super().__init__(chip.flash, ROOT)
+        self._memory = chip.memory
+        self.held: list[bytes] = []
+
+    def _keep(self) -> int:
+        self.held.append(bytes(self._memory[ROOT.offset : ROOT.offset + ROOT.size]))
+        return 0
+
+    def prog(self, cfg, block: int, off: int, data: bytes) -> int:
+        half = len(data) // 2
+        super().prog(cfg, block, off, data[:half])
+        self._keep()
+        super().prog(cfg, block, off + half, data[half:])
+        return self._keep()
+
+    def erase(self, cfg, block: int) -> int:
+        super().erase(cfg, block)
+        return self._keep()
+
+
+def test_folders_that_a_torn_rename_hides_are_seen(tmp_path: Path):
+    chip = provision.open_chip(tmp_path, TABLE.flash_size)
+    with provision.mounted(chip, TABLE) as files:
+        files.mkdir("/staged")
+        for path in ("/staged/0", "/keep"):
+            with files.open(path, "wb") as file:
+                file.write(b"content")
+    context = Watched(chip)
+    files = LittleFS(
+        context=context, block_count=ROOT.size // SECTOR, **(provision.LITTLEFS | {"mount": True})
+    )
+    files.mkdir("/data")
+    files.mkdir("/data/deep")
+    made = len(context.held)
+    files.rename("/keep", "/staged/1")
+    files.rename("/staged/0", "/data/map")
+    files.unmount()
+    assert len(context.held) > made + 3
+    for held in context.held[made - 1 :]:
+        chip.memory[ROOT.offset : ROOT.offset + ROOT.size] = held
+        with provision.mounted(chip, TABLE) as found:
+            assert {"data", "staged"} <= set(found.listdir("/"))
+            assert "deep" in found.listdir("/data")
+            kept = [*found.listdir("/"), *found.listdir("/data"), *found.listdir("/staged")]
+            assert sorted({"0", "1", "keep", "map"}.intersection(kept)) in (
+                ["0", "keep"], ["0", "1"], ["1", "map"],
+            )  # fmt: skip
