@@ -53,8 +53,11 @@ def on_trial():
 
 
 def note(starts, faults):
-    """Keep the counts. A file system that takes nothing does not stop a start."""
+    """Keep other counts. A file system that takes nothing does not stop a start."""
+    before = tuple(counts)
     counts[:] = min(starts, 9), min(faults, 9)
+    if tuple(counts) == before:
+        return
     try:
         with open(_STARTS, "wb") as file:
             file.write(b"%d%d" % tuple(counts))
@@ -125,8 +128,7 @@ try:
             sys.print_exception(error)
         again()
 except KeyboardInterrupt:  # someone is at the prompt
-    if counts != [0, 0]:
-        note(0, 0)
+    note(0, 0)
     try:
         if run and run.watchdog and not trial:
             run.rest()

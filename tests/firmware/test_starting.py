@@ -1,21 +1,24 @@
 """What is done once before there is an agent: files of a job, and the application."""
 
+import asyncio
+import os
 import sys
 
 import starting
 from doubles import raised
-from medium import Board, fill, write
+from medium import Board, fill, read, write
 
-from ota import log, staging
+from ota import journal, log, staging
+from ota.errors import Fail
 from ota.job import File, Job
 from ota.journal import ACTIVATED
 
 DIFFERS = True  # imports
 
-HEAP = "1m"
+HEAP = "4m"
 
 
-def application(source, trial):
+def application(source, trial, starts=0):
     """starting.application on a board with that app.py; without one for None."""
     lines = []
     with Board(files={} if source is None else {"app.py": source}):
@@ -23,7 +26,7 @@ def application(source, trial):
         sys.path.insert(0, "/")
         log.to(lines.append)
         try:
-            return starting.application(trial), lines
+            return starting.application(trial, starts), lines
         finally:
             log.to(print)
             sys.path.pop(0)
@@ -35,8 +38,22 @@ def test_application_that_is_broken_ends_a_trial_and_is_passed_over_otherwise():
         (b"import sys; sys.exit()", SystemExit), (b"raise SystemExit(3)", SystemExit),
     ):  # fmt: skip
         raised(kind, application, source, True)
-        app, lines = application(source, False)
-        assert app is None and "application cannot be loaded" in lines[0], source
+        for trial in (False, None):
+            app, lines = application(source, trial)
+            assert "application cannot be loaded" in lines[0], source
+            assert not hasattr(app, "main")
+            fault = raised(Fail, asyncio.run, app.healthy())
+            assert str(fault).startswith("application failed: "), source
+
+
+def test_application_is_left_out_after_three_starts_that_came_to_nothing():
+    for starts in range(4):
+        assert application(b"x = 5", False, starts)[0].x == 5
+    for trial in (False, None, True):
+        app, lines = application(b"x = 5", trial, 4)
+        assert not hasattr(app, "x") and not hasattr(app, "main")
+        assert lines[0].endswith("application left out, as it did not start")
+        assert str(raised(Fail, asyncio.run, app.healthy())) == "did not start, times 3"
 
 
 def test_application_that_is_missing_is_none_on_trial_too():
@@ -68,3 +85,68 @@ def test_start_on_a_full_file_system_goes_on_off_trial_and_its_files_have_failed
             assert staging.rebooted()[0] == "failed"
     finally:
         log.to(print)
+
+
+class Cell:
+    """A cell of the journal that is no file, as a W800's."""
+
+    def __init__(self, data):
+        self.data = data
+        self.fault = None
+
+    def load(self):
+        if self.fault:
+            raise self.fault
+        return self.data
+
+    def save(self, data):
+        self.data = data
+
+
+class Keys:
+    """A board with such cells."""
+
+    def __init__(self):
+        self.pair = (Cell(b"first"), Cell(b"second" * 1_000))
+
+    def cells(self):
+        return self.pair
+
+
+def set_aside(board):
+    log.to(lambda line: None)
+    try:
+        starting.set_aside(board)
+    finally:
+        log.to(print)
+
+
+def test_journal_is_set_aside_whatever_it_holds_and_wherever_it_lies():
+    with Board():
+        for path in ("/journal.0", "/journal.1", "/staged/journal.0", "/staged/journal.1"):
+            write(path, b"of " + path.encode())
+        set_aside(None)
+        assert read("/journal.aside").split(b"\n")[:4] == [
+            b"of /journal.0", b"of /journal.1", b"of /staged/journal.0", b"of /staged/journal.1",
+        ]  # fmt: skip
+        assert read("/journal.0") == read("/staged/journal.1") == b""
+        assert journal.Journal(journal.cells(None)).phase == journal.IDLE
+        assert staging.record().phase == journal.IDLE
+    with Board():
+        keys = Keys()
+        set_aside(keys)
+        assert [cell.data for cell in keys.pair] == [b"", b""]
+        assert read("/journal.aside").startswith(b"first\nsecondsecond")
+        assert len(read("/journal.aside")) < 2_200
+        assert "staged" not in os.listdir("/")
+
+
+def test_journal_is_emptied_though_it_cannot_be_kept():
+    for fault in (MemoryError(), None):
+        with Board():
+            keys = Keys()
+            keys.pair[0].fault = fault
+            if not fault:
+                fill()
+            set_aside(keys)
+            assert [cell.data for cell in keys.pair] == [b"", b""]

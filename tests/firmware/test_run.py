@@ -1,0 +1,151 @@
+"""What runs the agent: the watchdog fed, the counts cleared, and what ended it counted."""
+
+import asyncio
+import sys
+
+from medium import Board, read
+
+from ota import log
+from ota.errors import Fail
+
+HEAP = "1m"
+
+
+class Module:
+    """Stands for a module."""
+
+
+class Noted(Module):
+    """The counts, and what was made of them."""
+
+    def __init__(self, starts, faults):
+        self.counts = [starts, faults]
+        self.written = []
+
+    def note(self, starts, faults):
+        self.written.append((starts, faults))
+        self.counts[:] = starts, faults
+
+
+class Fed:
+    times = 0
+
+    def feed(self):
+        self.times += 1
+
+
+def loaded():
+    """The module run, anew, on a board that only counts."""
+    sys.modules.pop("run", None)
+    board = Module()
+    board.rests = []
+    board.rest = board.rests.append
+    board.watchdog = lambda timeout_ms: timeout_ms
+    sys.modules["board"] = board
+    return __import__("run"), board
+
+
+def ran(noted, seconds, state="IDLE", linked=False):
+    """What `run._tend` made of so many seconds; how often the watchdog was fed."""
+    run, _ = loaded()
+    agent, link, run.watchdog = Module(), Module(), Fed()
+    agent.state, link.linked = state, linked
+
+    async def quick(wait_ms):
+        nonlocal seconds
+        assert wait_ms == 1_000
+        seconds -= 1
+        if seconds < 0:
+            raise asyncio.CancelledError
+
+    real, asyncio.sleep_ms = asyncio.sleep_ms, quick
+    log.to(lambda line: None)
+    try:
+        asyncio.run(run._tend(agent, link, noted.counts, noted.note))
+    except asyncio.CancelledError:
+        pass
+    finally:
+        asyncio.sleep_ms = real
+        log.to(print)
+    return run, run.watchdog.times
+
+
+def test_start_comes_to_something_by_a_link_or_by_a_minute():
+    for linked, seconds, written in (
+        (False, 59, []), (False, 60, [(0, 2)]), (True, 0, [(0, 2)]), (True, 500, [(0, 2)]),
+    ):  # fmt: skip
+        noted = Noted(3, 2)
+        _, fed = ran(noted, seconds, "CONNECTING", linked)
+        assert noted.written == written and fed == seconds + 1, (linked, seconds)
+
+
+def test_faults_are_forgotten_once_the_agent_waited_for_jobs():
+    for state in ("BOOTING", "CONNECTING", "TRYING", "REPORTING", "RESETTING"):
+        noted = Noted(0, 2)
+        ran(noted, 100, state, True)
+        assert noted.written == []
+    for state in ("IDLE", "ACCEPTING", "DOWNLOADING", "OPERATING", "VERIFYING", "ACTIVATING"):
+        noted = Noted(0, 2)
+        ran(noted, 2, state, True)
+        assert noted.written == [(0, 0)]
+
+
+def test_start_that_is_in_order_writes_nothing():
+    noted = Noted(0, 0)
+    ran(noted, 1_000, "IDLE", True)
+    assert noted.written == []
+
+
+def test_heap_that_is_full_when_the_counts_are_cleared_costs_a_second():
+    noted, tries = Noted(1, 0), []
+
+    def full(starts, faults):
+        tries.append(starts)
+        if len(tries) < 3:
+            raise MemoryError
+        noted.counts[:] = starts, faults
+
+    noted.note = full
+    ran(noted, 10, "IDLE", True)
+    assert len(tries) == 3
+
+
+def failed(error, noted, waited=False):
+    run, _ = loaded()
+    run.waited = waited
+    log.to(lambda line: None)
+    try:
+        run.failed(error, noted.counts, noted.note)
+    finally:
+        log.to(print)
+        asyncio.new_event_loop()
+
+
+def test_exception_before_the_agent_waited_is_counted_and_a_reason_that_is_known_is_none():
+    with Board():
+        for error, waited, starts, counts in (
+            (KeyError("step"), False, 3, [3, 2]), (MemoryError(), False, 9, [9, 2]),
+            (KeyError("step"), True, 3, [3, 1]), (Fail("config lacks ca"), False, 3, [3, 1]),
+            (Fail("config lacks ca"), False, 9, [5, 1]),
+        ):  # fmt: skip
+            noted = Noted(starts, 1)
+            failed(error, noted, waited)
+            assert noted.counts == counts, error
+        kept = read("/failures")
+        assert b"stopped KeyError('step',)" in kept and b"cannot start: config lacks ca" in kept
+
+
+def test_watchdog_of_a_new_image_is_no_longer_than_its_trial():
+    run, _ = loaded()
+    for watchdog_s, trial_s, off, on in (
+        (120, 300, 120, 120), (120, 10, 120, 10), (0, 300, 0, 300), (600, 300, 600, 300),
+    ):  # fmt: skip
+        settings = {"watchdog_s": watchdog_s, "trial_s": trial_s}
+        assert run._timeout_s(settings, False) == off
+        assert run._timeout_s(settings, True) == run._timeout_s(settings, None) == on
+
+
+def test_watchdog_at_the_prompt_waits_an_hour_and_is_fed():
+    run, board = loaded()
+    run.rest()
+    assert board.rests == [3_600_000]
