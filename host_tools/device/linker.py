@@ -10,7 +10,8 @@ that double. So before they are compiled, the sources are linked:
 
 The last is why a traceback through the model shows odd names. Local variables cost nothing and
 public names (those without an underscore in machine, esp32, network, ntptime, and what their
-callers may pass by keyword) stay; arguments before a `/` are the model's own, as they are in C.
+callers may pass by keyword; those of sim_clock, which few boards load) stay. Arguments before a
+`/` are the model's own, as they are in C.
 """
 
 import ast
@@ -30,6 +31,7 @@ PARTS = {  # module of the device → the files it is made of
     "esp32": [HERE / "otadata.py", SHIMS / "esp32.py"],
     "machine": [SHIMS / "machine.py"],
     "network": [SHIMS / "network.py"],
+    "sim_clock": [SHIMS / "sim_clock.py"],
     "ntptime": [SHIMS / "ntptime.py"],
     "sim_tty": [SHIMS / "sim_tty.py"],
     "sim_repl": [SHIMS / "sim_repl.py"],
@@ -37,7 +39,10 @@ PARTS = {  # module of the device → the files it is made of
     "w800": [SHIMS / "w800.py"],
 }
 NATIVE = {"esp32": ("esp32", "sim_appimage"), "w800": ("w800",)}  # chip → what only it has
-PUBLIC = {SHIMS / f"{name}.py" for name in ("esp32", "machine", "network", "ntptime", "w800")}
+PUBLIC = {
+    SHIMS / f"{name}.py"
+    for name in ("esp32", "machine", "network", "ntptime", "w800", "sim_clock")
+}
 
 
 @functools.cache

@@ -62,6 +62,8 @@ class Board(Hardware):
     frozen   run the image's modules in place, as a board does that has them frozen into its
              image; otherwise they are loaded into the heap, as from a file system
     arch     of MicroPython: i386, or amd64
+    clock    seconds since 1970 that its clock shows after every reset, as that of a board that no
+             battery keeps; None for the host's time
     download powered on with BOOT held: it waits in its ROM loader at `link` until esptool has
              written its flash, and starts what that holds. No thing's files are put there
     """
@@ -83,6 +85,7 @@ class Board(Hardware):
         download: bool = False,
         cuts: Iterable[tuple[int, str | int]] = (),
         partitions: Path | None = None,
+        clock: int | None = None,
     ):
         super().__init__(state, name, board, factory, blank, partitions)
         if download and not link:
@@ -92,7 +95,7 @@ class Board(Hardware):
             raise SluiceError(f"not a heap size: {heap!r}; for example 112k")
         if cut_at is not None and cut_at < 1:
             raise SluiceError("flash operations are counted from 1")
-        self._frozen = frozen
+        self._frozen, self._clock = frozen, clock
         self.heap, self.link, self._arch = heap, link, arch
         self.exit_code: int | None = None
         self.failure: SluiceError | None = None
@@ -276,7 +279,9 @@ class Board(Hardware):
         mode = "pipe" if not self.link else "raw" if raw else "main"
         chip = CHIPS[self._chip_name].id if self._chip_name in CHIPS else 0
         native = self._family.native
+        ahead_s = 0 if self._clock is None else self._clock - int(time.time())
         arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode, native]
+        arguments.append(ahead_s)
         start = [str(self._program), "-X", f"heapsize={self.heap}", "-m", "sim_start"]
         return [*start, " ".join(str(argument) for argument in arguments)]
 

@@ -81,15 +81,15 @@ class Timer:
 
 
 class RTC:
-    """The clock, which the host keeps right; what is set here is kept until the reset."""
-
-    _offset_s = 0
+    """The clock: the host's until it is set; what is set here is kept until the reset."""
 
     def datetime(self, now=None, /):
         """(year, month, day, weekday, hours, minutes, seconds, subseconds), or set it."""
         if now is None:
-            date = time.gmtime(int(time.time()) + RTC._offset_s)
+            date = time.gmtime()
             return date[:3] + (date[6],) + date[3:6] + (0,)
         wanted = time.mktime(tuple(now[:3]) + tuple(now[4:7]) + (0, 0))
-        RTC._offset_s = int(wanted) - int(time.time())
+        ahead_s = int(wanted) - int(time.time())
+        if ahead_s not in (-1, 0, 1):  # less is what the two readings are apart
+            chip.shift(ahead_s)
         return None

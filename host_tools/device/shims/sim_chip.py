@@ -1,8 +1,8 @@
 """The chip under this process: its flash and meter, mapped from their files; its life.
 
 sys.argv[1] is what the supervisor passes, in words: the slot that runs ("ota_0"), the reset cause
-(a number of `machine`), the supervisor's process id, the device's name, the chip id, a mode, and
-the module that is the chip's own ("esp32"). The modes:
+(a number of `machine`), the supervisor's process id, the device's name, the chip id, a mode, the
+module that is the chip's own ("esp32"), and how many seconds its clock is ahead. The modes:
 
     pipe   no terminal
     main   a terminal; the REPL after main
@@ -64,6 +64,18 @@ def armed():
     return struct.unpack_from("<I", meter, WATCHDOG_MS)[0]
 
 
+_ahead = [0]  # seconds of the board's clock before the host's
+
+
+def shift(more_s):
+    """Set the clock so many seconds ahead of what it shows."""
+    _ahead[0] += more_s
+    if _ahead[0]:
+        __import__("sim_clock").shift(_ahead[0])
+    elif "sim_clock" in sys.modules:
+        sys.modules["sim_clock"].shift(0)
+
+
 def start():
     """The board comes up: mounts the file systems, then runs the device's own code.
 
@@ -72,6 +84,7 @@ def start():
     """
     sys.modules.pop("__main__")  # sim_start took its place
     _mount()
+    shift(int(words[7]))
     if armed():
         timer(armed())
     if words[5] == "pipe":
