@@ -278,10 +278,9 @@ def _judge_places(found, *keys):
         for text in [found[key]] if key == "endpoint" else found[key]:
             try:
                 port = (entry if key == "download_hosts" else place)(text)[-1]
+                why = "port" if key == "endpoint" and port else None
             except Fail as error:
                 why = error.values[0]
-            else:
-                why = "port" if key == "endpoint" and port else None
             if why:
                 raise ConfigError("config: %s %s: %s" % (key, text[:_TEXT], why))
 

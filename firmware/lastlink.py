@@ -140,7 +140,7 @@ def noted(path):
     """The bytes of a small file of ours; none when there is no such file."""
     try:
         with open(path, "rb") as file:
-            return file.read(_FILE)
+            return file.read(min(os.stat(path)[6], _FILE))  # MicroPython takes all of it at once
     except OSError:
         return b""
 

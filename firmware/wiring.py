@@ -76,9 +76,8 @@ def _reach(ways, trial_ms, slots, link, clock):
         if wifi and joined != way["wifi"]:
             await plug_in("ways", "leave")(wifi.station, clock)
             joined = way["wifi"]
-        uplink = plug_in("net.uplink", "Uplink")(
-            wifi, clock, link, way["ntp"], history, link.context
-        )
+        words = wifi, clock, link, way["ntp"], history, link.context
+        uplink = plug_in("net.uplink", "Uplink")(*words)
         try:
             await uplink.reach(start, deadline_ms)
         finally:
@@ -100,12 +99,18 @@ def _reach(ways, trial_ms, slots, link, clock):
             history[:] = [0, None, False]
         if ways["due"] and not slots.trial:
             plug_in("ways", "linked")(ways)
-        if deadline_ms is None and ways["turns"][1:] and not ways["again"]:
-            ways["again"] = True
-            asyncio.create_task(plug_in("ways", "again")(link, ways, clock))
+        if deadline_ms is None:
+            _again(link, ways, clock)
         let_go("ways", "lastlink", "net.tls")
 
     return reach
+
+
+def _again(link, ways, clock):
+    """On the kept way: the newer one is tried again, later."""
+    if ways["turns"][1:] and not ways["again"]:
+        ways["again"] = True
+        asyncio.create_task(plug_in("ways", "again")(link, ways, clock))
 
 
 def _shadow(agent, name, key):

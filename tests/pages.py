@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from patience import FUSE_S
+from patience import LONG_S
 
 from host_tools.compile import ROOT
 from host_tools.toolchain import ASKED
@@ -94,7 +94,7 @@ class Reader:
             env=self._variables,
             text=True,
             capture_output=True,
-            timeout=FUSE_S,
+            timeout=LONG_S,
         )
 
     def _exports(self, line: str, name: str) -> None:
@@ -119,7 +119,7 @@ class Reader:
 
     def waits_for(self, ready: Callable[[], bool], about: object) -> None:
         """Until it is so; AssertionError with `about` when it is not in time."""
-        limit = time.monotonic() + FUSE_S
+        limit = time.monotonic() + LONG_S
         while not ready():
             assert time.monotonic() < limit, about
             time.sleep(0.1)
@@ -128,4 +128,4 @@ class Reader:
         """End what was left running, the last first."""
         for process in reversed(self._running):
             process.terminate()
-            process.wait(timeout=FUSE_S)
+            process.wait(timeout=LONG_S)

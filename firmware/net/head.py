@@ -8,6 +8,10 @@ from micropython import const
 from ota.errors import Retry
 
 _REST_S = const(120)  # of what Retry-After asks for, at most
+_FIELDS = (  # that are looked at; a head may have a hundred others
+    b"content-length", b"content-range", b"transfer-encoding", b"content-encoding",
+    b"content-type", b"connection", b"location", b"retry-after",
+)  # fmt: skip
 
 
 class Head:
@@ -37,8 +41,10 @@ class Head:
 
     def take(self, field):
         """Take a field. Raises Retry when it contradicts itself or another."""
-        name, _, value = field.partition(b":")
-        name, value = name.strip().lower(), value.strip()
+        name = field[: max(field.find(b":"), 0)].strip().lower()
+        if name not in _FIELDS:
+            return
+        value = field[field.find(b":") + 1 :].strip()
         word = value.lower()
         if name == b"content-length":
             self.size = _size(value, self.size)

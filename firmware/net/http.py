@@ -54,6 +54,7 @@ class HTTP(Head):
         self._trust = trust
         self._contexts = [None, None]  # of TLS: for the job's host, for another
         self._sock = self._origin = self._moved = None
+        self._asked = None  # the last address, taken apart: that is dear where it is long
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._at = self._end = self._turns = 0
@@ -67,34 +68,37 @@ class HTTP(Head):
         A redirect that is not followed is a status, too: `fault` says why. Raises Fail for an
         address that may not be asked.
         """
-        words = barred(url, self._hosts)
-        if words:
-            raise Fail(*words)
+        if self._asked is None or url != self._asked[0]:
+            words = barred(url, self._hosts)
+            if words:
+                raise Fail(*words)
+            self._asked = _target(url)
         moved, self._moved = self._moved, None
-        home = split(url)[0][:3]
+        home = self._asked[1][:3]
         if moved and moved[0] == url:
             if await self._ask(moved[1], span, home) in (200, 206):
                 self._moved = moved
                 return self.status
             self.close()
-        at, hops = url, 0
+        at, hops = self._asked, 0
         while await self._ask(at, span, home) in (301, 302, 303, 307, 308):
             self.close()  # what comes with it is not wanted
             if hops == _REDIRECTS:
                 self.fault = ("too many redirects",)
                 return self.status
-            at, self.fault = plug_in("net.redirect", "target")(self.location, at, self._hosts)
+            to, self.fault = plug_in("net.redirect", "target")(self.location, at[0], self._hosts)
             let_go("net.redirect")
             if self.fault:
                 return self.status
+            at = _target(to)
             hops += 1
         if hops:
             self._moved = (url, at)
         return self.status
 
-    async def _ask(self, url, span, home):
+    async def _ask(self, target, span, home):
         """One request, and the head of its answer; returns the status."""
-        origin, start = split(url)
+        url, origin, start = target
         away = origin[:3] != home
         # The address is not copied: it may be of 2 KiB, and that is what may be left.
         path = memoryview(url)[start:] if start < len(url) else "/"
@@ -226,14 +230,14 @@ class HTTP(Head):
             self._budget -= at + 1 - begin
             if self._budget < 0:
                 raise Fail("head of the file server is too long")
-            if self._clock.ticks_diff(self._clock.ticks_ms(), self._begin) > _PATIENCE_MS:
-                raise Retry("file server is slow")
             if len(line) < _LINE:
                 line += self._view[begin:at]
             self._at = at + 1
             if at < self._end:
                 return line.rstrip(b"\r")
             self._at = at
+            if self._clock.ticks_diff(self._clock.ticks_ms(), self._begin) > _PATIENCE_MS:
+                raise Retry("file server is slow")
 
     async def _piece(self):
         if self.chunked and self._left <= 0:
@@ -296,3 +300,9 @@ class HTTP(Head):
             raise Retry("file server is silent")
         await clock.sleep_ms(nap_ms)
         return min(nap_ms + 1, _NAP_MAX_MS)
+
+
+def _target(url):
+    """(address, (scheme, host name, port, Host field), index of its path)."""
+    origin, start = split(url)
+    return url, origin, start

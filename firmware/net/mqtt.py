@@ -1,19 +1,16 @@
 """The link: one MQTT session over one TLS connection, shared by the agent and the application.
 
-A subclass of umqtt.simple's client. The transport never blocks: bytes are taken as they come, in
-any pieces, into one small buffer, and given to the handler of their topic; a stall in the middle
-of a packet keeps its place. Whoever waits turns the crank: `wait` and `until` read, answer,
-keep alive and send on what was held up. Several coroutines may wait at once.
+A subclass of umqtt.simple's client. The transport never blocks: bytes are taken in any pieces,
+into one small buffer, and given to the handler of their topic; a stall keeps its place. Whoever
+waits turns the crank: `wait` and `until` read, answer, keep alive and send. Several may wait.
 
     of umqtt.simple    here
     connect            awaited; resubscribes; every refusal has its name
     publish            queued and sent in one write; to wait for the PUBACK: `deliver`
     subscribe          awaited; a handler for each topic filter; any length of topic
-    wait_msg check_msg `turn`; no blocking, no assert, no packet in memory
-    ping disconnect    answered pings are checked; `close`
+    wait_msg check_msg `turn`; no blocking, no assert, no packet in memory; pings are answered
 
-memory   512 B receive buffer, 280 B for the head of a packet; a payload is held whole only for
-         handlers that want it so, up to their limit
+memory   512 B to receive, 280 B for a packet's head; a payload whole where its handler wants it
 wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 """
 
@@ -26,9 +23,7 @@ from ota.loading import let_go, plug_in
 from ota.log import Log
 
 let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
-for _name in (
-    "connect", "publish", "subscribe", "wait_msg", "check_msg", "_recv_len", "_send_str",
-):  # fmt: skip
+for _name in "connect publish subscribe wait_msg check_msg _recv_len _send_str".split():
     delattr(MQTTClient, _name)
 
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
@@ -109,8 +104,7 @@ class Link(MQTTClient):
     def publish(self, topic, msg, retain=False, qos=0, again=0):
         """Send a message, or queue it behind what is being sent; nobody waits for its PUBACK.
 
-        again    packet id of a message that is sent again
-        returns  the packet id
+        again    packet id of a message that is sent again; returns the packet id
         raises   Retry when there is no session, or more than 16 KiB wait to be sent
         """
         if qos not in (0, 1):
@@ -178,8 +172,6 @@ class Link(MQTTClient):
         finally:
             awaited.pop(number)
         raise Retry(reason)
-
-    # -- the crank ---------------------------------------------------------------------------
 
     async def until(self, ready, deadline_ms, reason="timeout"):
         """Turn the crank until `ready()`. Raises Retry(reason) after `deadline_ms`."""

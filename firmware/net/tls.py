@@ -69,6 +69,7 @@ def of_files(*names):
         path, at, size = (name, 0, _FILE) if isinstance(name, str) else name
         try:
             with open(path, "rb") as file:
+                size = min(size, file.seek(0, 2))  # MicroPython takes all of it at once
                 file.seek(at)
                 files.append(file.read(size))
         except OSError:

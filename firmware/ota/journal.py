@@ -174,7 +174,9 @@ class File:
     def load(self):
         try:
             with open(self._path, "rb") as file:
-                return file.read(self._limit + 1)
+                size = min(file.seek(0, 2), self._limit + 1)  # all of it is taken at once
+                file.seek(0)
+                return file.read(size)
         except OSError:  # not there yet
             return b""
 

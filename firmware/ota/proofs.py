@@ -49,7 +49,7 @@ def _kept(label):
     """{signature, algorithm, signer, signed}; None when there is no file. Raises Fail."""
     try:
         with open("/proof." + label, "rb") as file:
-            data = file.read(_LIMIT + 1)
+            data = file.read(min(os.stat("/proof." + label)[6], _LIMIT + 1))
     except OSError:
         return None
     try:

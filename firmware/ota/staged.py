@@ -30,8 +30,8 @@ def _confined(record):
     """True when all places of the record are such as a job may name: files are renamed there."""
     if record["phase"] == IDLE or not record.get("paths"):
         return True
-    confined = plug_in("ota.paths", "confined")
     try:
+        confined = plug_in("ota.paths", "confined")
         return all(confined(path) == path for path in record["paths"])
     except Refuse:
         return False

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import releases
-from patience import FUSE_S
+from patience import LONG_S
 
 from host_tools import toolchain
 from host_tools.compile import compile_tree, firmware_sources
@@ -79,7 +79,7 @@ class DeviceFile(pytest.File):
             ],
             capture_output=True,
             text=True,
-            timeout=FUSE_S,
+            timeout=LONG_S,
             env={**os.environ, "MICROPYPATH": search},
         )
         seen = {"output": done.stdout + done.stderr}

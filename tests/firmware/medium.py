@@ -128,12 +128,15 @@ def read(path):
         return file.read()
 
 
+OURS = ("/staged/journal.", "/proof.")  # what the agent keeps
+
+
 def tree(folder="/"):
     """{path: content} of every file but what the agent keeps of jobs; of folders {path: None}."""
     found = {}
     for name, kind, *_ in os.ilistdir(folder):
         path = folder.rstrip("/") + "/" + name
-        if path in (HOST, "/failures") or path.startswith("/staged/journal."):
+        if path in (HOST, "/failures", "/boot.py") or path.startswith(OURS):
             continue
         if kind == 0x4000:
             found[path] = None

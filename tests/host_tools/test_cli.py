@@ -203,7 +203,7 @@ def test_thing_and_device_refusals(tmp_path):
     assert said == f"sluice: {tmp_path}/devices/lamp: Not a directory\n"
 
 
-def test_board_that_is_ended_while_it_is_made_does_not_run(tmp_path, monkeypatch):
+def test_board_that_is_ended_while_it_is_made_does_not_run(tmp_path, monkeypatch, release):
     monkeypatch.setattr(Board, "make", lambda self: signal.raise_signal(signal.SIGTERM))
     monkeypatch.setattr(Board, "_install", lambda *_: pytest.fail("it goes on"))
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}

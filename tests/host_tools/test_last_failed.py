@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from patience import FUSE_S
+from patience import LONG_S
 
 from host_tools.compile import ROOT
 
@@ -39,7 +39,7 @@ def project(tmp_path: Path) -> Path:
 def ran(project: Path, *words: str) -> dict[str, int]:
     """How many tests of the project passed and failed."""
     command = [sys.executable, "-m", "pytest", "-q", *words]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=FUSE_S)
+    done = subprocess.run(command, cwd=project, capture_output=True, text=True, timeout=LONG_S)
     counts = re.findall(r"(\d+) (passed|failed)", done.stdout.splitlines()[-1])
     assert counts, done.stdout + done.stderr
     return {word: int(number) for number, word in counts}

@@ -11,7 +11,7 @@ from typed import complaint
 
 from host_tools.image.modules import EXAMPLE
 
-SMALL = 131_072  # bytes
+SMALL = 163_840  # bytes
 GAP_MS = 5_000  # between two turns of the application: whether it lives, not how fast
 
 HOLDS = """

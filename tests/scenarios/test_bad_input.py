@@ -6,7 +6,7 @@ import pytest
 from stage import SIZE, SLOT, Stage, image, soon
 from typed import complaint, good, sluice
 
-SMALL = 131_072  # bytes
+SMALL = 163_840  # bytes
 GOOD = image("1.1.0", SMALL)
 
 

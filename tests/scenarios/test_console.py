@@ -12,7 +12,7 @@ from stage import HEAP, SIZE, Stage, image, soon
 
 from host_tools.device.supervisor import Board
 
-SMALL = 131_072  # bytes
+SMALL = 163_840  # bytes
 SLOW_VERDICT = """
 import asyncio
 

@@ -12,7 +12,7 @@ from host_tools.doctor.examination import keeps_out, whole
 from host_tools.doctor.report import SHAPES, lines
 from host_tools.image.modules import SELF_TESTS
 
-SMALL = 131_072  # bytes
+SMALL = 163_840  # bytes
 SECRETS = {"wifi": {"ssid": "attic", "password": "sesame open"}, "token": "abc123xyz"}
 SLOW_VERDICT = """
 import asyncio

@@ -9,7 +9,7 @@ from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.image import make_image
 from host_tools.image.modules import SELF_TESTS
 
-SMALL = 131_072  # bytes
+SMALL = 163_840  # bytes
 
 
 def back_to(content: bytes) -> dict:

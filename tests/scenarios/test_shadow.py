@@ -16,7 +16,7 @@ from thing_policy import allows
 
 from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 
-SMALL = 131_072  # bytes
+SMALL = 163_840  # bytes
 QUIET_S = 1.5  # without a word, so that a conversation counts as ended
 DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 8}
 

@@ -14,7 +14,7 @@ from host_tools.flash import contents
 from host_tools.image import make_image, pack_image
 from host_tools.image.modules import device_sources
 
-SMALL = 131_072  # bytes
+SMALL = 163_840  # bytes
 NOT_CONFIRMED = "rolled back: not confirmed in its trial"
 GUARD_MS = "300_000"  # of a trial, in main.py and boot.py; 300 s are too long to wait here
 HANGS = "while True:\n    pass\n"

@@ -239,13 +239,33 @@ def test_main_that_raises_ends_the_board_with_its_traceback(new_board):
     assert "end: main raised" in board.lines
 
 
-def test_files_of_the_device_win_over_the_image(new_board):
-    board = new_board("print('image')\n")
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    ("main", "modules", "said"),
+    [
+        ("print('frozen main')\n", {}, ["boot.py", "frozen main"]),
+        ("print('frozen main')\n", {"boot.py": "print('frozen boot')\n"},
+         ["frozen boot", "frozen main"]),
+        (None, {"other.py": ""}, ["boot.py", "main.py"]),
+    ],
+    ids=["main", "both", "neither"],
+)  # fmt: skip
+def test_what_the_image_has_frozen_comes_before_the_files_of_the_device(
+    new_board, frozen, main, modules, said
+):
+    """As in the port, which looks for each as a frozen module first; and never by `import`."""
+    board = new_board(main, modules, frozen=frozen)
     board.make()
     board.write_file("/boot.py", b"print('boot.py')\n")
     board.write_file("/main.py", b"print('main.py')\n")
     board.start().join()
-    assert board.lines[1:3] == ["boot.py", "main.py"]
+    assert board.lines[1:4] == [*said, "end: main returned"]
+
+
+def test_boot_that_raises_does_not_keep_main_from_running(new_board):
+    board = new_board("print('main')\n", {"boot.py": "raise ValueError('boot')\n"})
+    assert board.start().join() == 0
+    assert board.lines.index("ValueError: boot") < board.lines.index("main")
 
 
 def test_power_cut_comes_back_as_a_power_on(new_board):
