@@ -53,8 +53,7 @@ class HTTP(Head):
         self._hosts = hosts
         self._trust = trust
         self._contexts = [None, None]  # of TLS: for the job's host, for another
-        self._sock = self._origin = self._moved = None
-        self._asked = None  # the last address, taken apart: that is dear where it is long
+        self._sock = self._origin = self._moved = self._asked = None  # the last: an address apart
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
         self._at = self._end = self._turns = 0
@@ -65,14 +64,13 @@ class HTTP(Head):
     async def get(self, url, span=None):
         """The status that an address, or a span of it, "bytes=first-last", is answered with.
 
-        A redirect that is not followed is a status, too: `fault` says why. Raises Fail for an
-        address that may not be asked.
+        A redirect that is not followed is one, too: `fault` says why. Raises Fail where barred.
         """
         if self._asked is None or url != self._asked[0]:
             words = barred(url, self._hosts)
             if words:
                 raise Fail(*words)
-            self._asked = _target(url)
+            self._asked = (url,) + split(url)
         moved, self._moved = self._moved, None
         home = self._asked[1][:3]
         if moved and moved[0] == url:
@@ -90,7 +88,7 @@ class HTTP(Head):
             let_go("net.redirect")
             if self.fault:
                 return self.status
-            at = _target(to)
+            at = (to,) + split(to)
             hops += 1
         if hops:
             self._moved = (url, at)
@@ -300,9 +298,3 @@ class HTTP(Head):
             raise Retry("file server is silent")
         await clock.sleep_ms(nap_ms)
         return min(nap_ms + 1, _NAP_MAX_MS)
-
-
-def _target(url):
-    """(address, (scheme, host name, port, Host field), index of its path)."""
-    origin, start = split(url)
-    return url, origin, start

@@ -23,7 +23,8 @@ from ota.loading import let_go, plug_in
 from ota.log import Log
 
 let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
-for _name in "connect publish subscribe wait_msg check_msg _recv_len _send_str".split():
+_GONE = ("connect", "publish", "subscribe", "wait_msg", "check_msg", "_recv_len", "_send_str")
+for _name in _GONE:
     delattr(MQTTClient, _name)
 
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
