@@ -23,8 +23,8 @@ from ota.loading import let_go, plug_in
 from ota.log import Log
 
 let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
-_GONE = ("connect", "publish", "subscribe", "wait_msg", "check_msg", "_recv_len", "_send_str")
-for _name in _GONE:
+_OLD = ("connect", "publish", "subscribe", "wait_msg", "check_msg", "_recv_len", "_send_str")
+for _name in _OLD:
     delattr(MQTTClient, _name)
 
 _ANSWER_MS = const(15_000)  # CONNACK, SUBACK, PINGRESP and the handshake before them
@@ -34,7 +34,6 @@ _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handl
 _NAP_MAX_MS = const(32)  # naps grow with the silence: prompt while messages come, cheap after
 _TURNS = const(8)  # reads before the others get their turn, or so long, whichever is first
 _TURN_MS = const(20)
-
 log = Log("mqtt")
 
 
