@@ -1330,7 +1330,7 @@ def test_boot_with_a_record_of_strange_members_goes_to_the_cloud_and_takes_jobs(
             assert world.reports[-1] == ("j1", "succeeded", "echo"), (phase, changes)
 
 
-# -- withdrawn during the trial --------------------------------------------------------------------
+# -- withdrawn during the trial ------------------------------------------------------------------
 
 
 def withdrawn(status=None, code="InvalidStateTransition"):
@@ -1381,7 +1381,7 @@ def test_report_of_a_job_that_the_cloud_ended_says_so_once_however_often_it_is_a
     assert Journal(world.cells)["reason"].count("ended the job") == 1
 
 
-# -- a heap that was full while there was no job -----------------------------------------------------
+# -- a heap that was full while there was no job -------------------------------------------------
 
 
 def test_heap_that_was_full_while_idle_does_not_count_for_the_job_that_comes():
