@@ -64,6 +64,7 @@ class Agent:
         self.job = None  # the job at hand
         self.update = None  # ota.update.Update, while the job brings an image
         self.state = "BOOTING"
+        self.counted = None  # the execution that these two counts are of: id, number, stamp
         self.starved = 0  # times the heap was full in this job
         self.worn = False  # the heap is, by an earlier job or checkpoint since the reset
         self.vain = 0  # attempts at it in a row that brought nothing

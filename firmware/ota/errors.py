@@ -33,4 +33,6 @@ class Fail(OTAError):
 
 
 class Gone(OTAError):
-    """The cloud withdrew the job: nothing to report."""
+    """The cloud withdrew the job: nothing to report. `status` is what it ended as, if known."""
+
+    status = None

@@ -148,10 +148,14 @@ class Journal:
         record.update({"job": job.id, "number": job.number, "stamp": job.stamp})
         return record
 
-    def settle(self):
+    def settle(self, reason=None):
         """The cloud knows. The record stays, so that the same execution is not run twice. True
-        when that was saved."""
-        return self._told(dict(self._record), {"phase": IDLE})
+        when that was saved.
+
+        reason   in the place of the one that was owed
+        """
+        reason = (reason or self["reason"] or "")[:_REASON]
+        return self._told(dict(self._record), {"phase": IDLE, "reason": reason or None})
 
 
 def cells(board):

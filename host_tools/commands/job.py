@@ -6,6 +6,7 @@ boards understand; with --any it is not, and what a board makes of it is the boa
 
 import argparse
 import json
+import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,11 @@ from host_tools.documents import check
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets
 from host_tools.fleet.provision import listed
+
+KEPT = (  # a board on trial hears of it, and judges the image all the same
+    "a board that has booted the new image already keeps it if it is healthy: "
+    "its shadow and `sluice doctor` tell what runs"
+)
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +162,8 @@ def cancel(args: argparse.Namespace) -> None:
     with plainly():
         if not (args.force and stop_rest(cloud, name)):
             cloud.iot.cancel_job(jobId=name, force=args.force)
+    if args.force:
+        print(KEPT, file=sys.stderr)
 
 
 def stop_rest(cloud: Clients, name: str) -> bool:

@@ -1328,3 +1328,81 @@ def test_boot_with_a_record_of_strange_members_goes_to_the_cloud_and_takes_jobs(
             world.cells[1].data = recorded(dict(sound, phase=phase, **changes))
             assert world.boot() == "Waits", (phase, changes)
             assert world.reports[-1] == ("j1", "succeeded", "echo"), (phase, changes)
+
+
+# -- withdrawn during the trial ------------------------------------------------------------------
+
+
+def withdrawn(status=None, code="InvalidStateTransition"):
+    """What a dialect raises for a job that the cloud has ended."""
+    gone = Gone(code)
+    gone.status = status
+    return gone
+
+
+def test_trial_of_a_job_that_the_cloud_ended_keeps_a_healthy_image_and_says_so():
+    for status, code, told in (
+        ("CANCELED", "InvalidStateTransition", "CANCELED"),
+        ("TIMED_OUT", "TerminalStateReached", "TIMED_OUT"),
+        (None, "ResourceNotFound", "ResourceNotFound"),  # deleted
+    ):
+        world = updated()
+        world.walked()
+        world.faults["trying"] = [withdrawn(status, code)]
+        world.faults["succeeded"] = [withdrawn(status, code)]
+        assert world.boot() == "Waits"
+        assert world.slots.running == "ota_1" and not world.slots.trial
+        said = "accepted v2.0.0; but the cloud had ended the job: " + told
+        kept = Journal(world.cells)
+        assert (kept.phase, kept["step"], kept["reason"]) == (IDLE, "succeeded", said)
+        assert kept["home"] == "ota_1", "so that a rollback may follow"
+        (line,) = [line for line in world.lines if "ended the job" in line and line[0] == "W"]
+        assert said in line and line.endswith("runs 2.0.0")
+        assert world.boot() == "Waits" and world.slots.running == "ota_1"
+        assert Journal(world.cells)["reason"] == said
+
+
+def test_trial_of_a_job_that_the_cloud_ended_rolls_a_sick_image_back():
+    world = updated()
+    world.faults["trying"] = [withdrawn("CANCELED")]
+    world.faults["failed"] = [withdrawn("CANCELED")]
+    world.verdicts = [False]
+    assert world.boot() == "Reset" and world.boot() == "Waits"
+    assert world.slots.running == "ota_0"
+    assert Journal(world.cells)["reason"] == (
+        "rolled back: self-test failed; but the cloud had ended the job: CANCELED"
+    )
+
+
+def test_report_of_a_job_that_the_cloud_ended_says_so_once_however_often_it_is_asked():
+    world = updated(job(queued=False), job(queued=False))
+    world.faults["succeeded"] = [withdrawn("CANCELED") for _ in range(3)]
+    assert world.boot() == "Waits"
+    assert Journal(world.cells)["reason"].count("ended the job") == 1
+
+
+# -- a heap that was full while there was no job -------------------------------------------------
+
+
+def test_heap_that_was_full_while_idle_does_not_count_for_the_job_that_comes():
+    world = World(*([MemoryError()] * 3 + [job(document={"operation": "echo"})]))
+    world.faults["succeeded"] = [MemoryError()]
+    assert world.boot() == "Waits"
+    assert world.reports[-1] == ("j1", "succeeded", "echo")
+    assert world.agent.starved == 0
+    worn = World(*([MemoryError()] * 2 + [job("j9", document={"operation": "echo"})] * 1))
+    worn.jobs.insert(0, job("j0", document={"operation": "echo"}))  # its verdict wears the heap
+    worn.faults["succeeded"] = [None, MemoryError()]
+    assert worn.boot() == "Reset", "the second time in a row while idle a reset gives a new heap"
+
+
+def test_heap_that_is_full_in_a_job_counts_however_often_the_job_is_handed_out():
+    world = World(*[job(queued=False, document={"operation": "echo"}) for _ in range(8)])
+
+    def read():
+        raise MemoryError
+
+    for one in world.jobs:
+        one.read = read
+    assert world.boot() == "Waits"
+    assert world.reports[0] == ("j1", "failed", "internal: MemoryError")

@@ -180,6 +180,108 @@ def test_jobs_notice_overtaken_by_an_empty_one_is_forgotten():
     assert run(jobs.next_job(1_000)).id == "other"
 
 
+def test_jobs_empty_notice_that_overtakes_a_job_does_not_hide_it_until_the_next_poll():
+    for late in ({"timestamp": 1}, {"execution": {}}, b"{}", execution("done", "IN_PROGRESS")):
+        jobs, link, cloud = speaker(("$next/get", True, execution("j1")))
+        link.inbox += [notice(execution("j1")), notice(late)]
+        link.bring(*link.inbox.pop(0))
+        link.bring(*link.inbox.pop(0))
+        assert run(jobs.next_job(60_000)).id == "j1"
+        assert link.clock.now == 1_000 and len(cloud.requests) == 1
+
+
+def test_jobs_notice_that_comes_twice_is_one_job_and_asks_nothing():
+    jobs, link, cloud = speaker()
+    link.bring(*notice(execution("j1")))
+    link.bring(*notice(execution("j1")))
+    assert run(jobs.next_job(60_000)).id == "j1" and not cloud.requests
+
+
+def test_jobs_two_notices_that_disagree_are_asked_about_in_either_order():
+    for ids in (("old", "new"), ("new", "old")):
+        jobs, link, cloud = speaker(("$next/get", True, execution("new")))
+        for id in ids:
+            link.bring(*notice(execution(id)))
+        assert run(jobs.next_job(60_000)).id == "new" and link.clock.now == 1_000
+
+
+def test_jobs_notice_of_a_started_job_that_is_late_is_not_done_again():
+    """Nothing but the last job is in the journal: what was done before would be done again."""
+    answers = [(True, execution("old", status)) for status in ("SUCCEEDED", "CANCELED")]
+    answers += [(False, refusal("TerminalStateReached")), (False, refusal("ResourceNotFound"))]
+    for accepted, answer in answers:
+        jobs, link, cloud = speaker(("old/get", accepted, answer))
+        link.bring(*notice(execution("old", "IN_PROGRESS", 2)))
+        job = run(jobs.next_job(60_000))
+        raised(Gone, jobs.accept, job)
+    jobs, link, cloud = speaker(("mine/get", True, execution("mine", "IN_PROGRESS", 5)))
+    link.bring(*notice(execution("mine", "IN_PROGRESS", 2)))
+    assert run(jobs.accept(run(jobs.next_job(60_000)))).version == 5
+
+
+def test_jobs_started_job_that_an_answer_told_of_is_taken_without_asking_twice():
+    link = Link(Cloud(("$next/get", True, execution("mine", "IN_PROGRESS", 2))))
+    jobs = AWSJobs(link, THING)
+    run(jobs.start())
+    assert run(jobs.accept(run(jobs.next_job(60_000)))).version == 2
+
+
+def test_answer_that_is_followed_by_another_with_its_token_stands():
+    def both(first, second):
+        def cloud(topic, message):
+            token = json.loads(message)["clientToken"]
+            found = []
+            for accepted, answer in (first, second):
+                payload = json.dumps(dict(answer, clientToken=token)).encode()
+                found.append((topic + ("/accepted" if accepted else "/rejected"), payload))
+            return found
+
+        return cloud
+
+    pair = (True, execution("j1", "IN_PROGRESS", 7)), (False, refusal("TerminalStateReached"))
+    for first, second in (pair, (pair[1], pair[0])):
+        jobs, link, cloud = speaker()
+        link.cloud = both(first, second)
+        link.wait = all_of_it(link)
+        accepted, answer = run(jobs.request("j1/get", {}))
+        assert accepted == first[0] and answer.get("code") == first[1].get("code")
+
+
+def all_of_it(link):
+    """Link.wait, but what has come is read to its end, as a turn of the link does."""
+
+    async def wait(ready, deadline_ms):
+        while link.inbox:
+            link.bring(*link.inbox.pop(0))
+        return ready()
+
+    return wait
+
+
+def test_answer_that_is_late_or_of_another_token_is_nobodys():
+    jobs, link, cloud = speaker(("$next/get", True, None), ("$next/get", True, None))
+    raised(Retry, jobs.start)
+    late = json.dumps(dict(execution("j1"), clientToken=cloud.requests[0][1]["clientToken"]))
+    link.bring(PREFIX + "$next/get/accepted", late.encode())
+    assert jobs.token is None and jobs._answer is None
+    link.inbox.append((PREFIX + "$next/get/accepted", late.encode()))
+    raised(Retry, jobs.start)
+    link.inbox.append((PREFIX + "$next/get/rejected", b"x" * 9_000))  # too large, and nobody's
+    link.bring(*link.inbox.pop(0))
+    assert jobs._answer is None
+
+
+def test_jobs_counts_that_the_journal_could_not_keep_are_no_execution():
+    for wrong in (execution(number=1 << 70), execution(number=-1), execution(version=1 << 70),
+                  execution(number=True), execution(id="a\0")):  # fmt: skip
+        jobs, link, cloud = speaker(("$next/get", True, execution("good")))
+        link.inbox.append(notice(wrong))
+        assert run(jobs.next_job(1_000)).id == "good", wrong
+    jobs, link, cloud = speaker()
+    link.inbox.append(notice(execution(stamp=-1)))
+    assert run(jobs.next_job(1_000)).stamp == 0
+
+
 def test_jobs_notice_before_an_answer_that_does_not_know_of_it_yet_is_heard():
     jobs, link, cloud = speaker(("$next/get", True, {}))
 
@@ -418,7 +520,9 @@ def test_report_of_an_execution_that_is_over_otherwise_is_gone():
     for answer in answers:
         for step in ("applying", "succeeded"):
             jobs, link, cloud = speaker(("j1/update", False, answer))
-            assert str(raised(Gone, jobs.report, started(), step, INFO)) == answer["code"]
+            gone = raised(Gone, jobs.report, started(), step, INFO)
+            state = answer.get("executionState", {})
+            assert str(gone) == answer["code"] and gone.status == state.get("status")
 
 
 def test_report_rejected_too_late_is_said_as_failed():

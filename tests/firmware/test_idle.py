@@ -20,7 +20,8 @@ class Agent:
         self.dialect = dialect
         self.journal = {"seq": 1}
         self.settings = {"poll_s": POLL_S}
-        self.job = self.seen = None
+        self.job = self.seen = self.counted = None
+        self.starved = self.vain = 0
         self.used = tuple(sys.modules)
         self.chores = list(chores)
         self.done = 0

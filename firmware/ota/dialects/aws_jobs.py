@@ -20,6 +20,7 @@ from ota.log import Log
 
 _ANSWER_MS = const(15_000)  # the service answers within 1 s (document 002: 0.6 s); links do not
 _ID = const(64)  # characters of a job id, at most
+_WIDEST = 0x3FFF_FFFF_FFFF_FFFF  # too big for const() on 32 bits
 
 _UPDATES = "ota.dialects.aws_updates"  # loaded while something is told
 OPEN = ("QUEUED", "IN_PROGRESS")
@@ -40,6 +41,7 @@ class AWSJobs:
         self._link = link
         self._prefix = "$aws/things/%s/jobs/" % thing
         self._heard = None  # an execution that nobody took yet
+        self._rumour = False  # it came by a notice, which may be late
         self._stirred = False  # something changed that could not be read: ask
         self._doubted = False  # the job at hand may have been withdrawn
         self._job = None  # the job at hand
@@ -86,7 +88,8 @@ class AWSJobs:
 
         raises   Gone when nothing is pending any more
         """
-        if job.queued:
+        known = not job.queued
+        if not known:
             request = {"statusDetails": {"step": "accepted"}}
             if self.timer > 0:  # -1, which takes a limit away, is for updates only
                 request["stepTimeoutInMinutes"] = self.timer
@@ -97,7 +100,8 @@ class AWSJobs:
             if not job:
                 raise Gone("nothing to start")
         self._job = job
-        self._doubted = False
+        self._doubted = known and self._rumour
+        await self.still(job)
         return job
 
     async def report(self, job, step, info):
@@ -156,20 +160,24 @@ class AWSJobs:
             accepted, answer = await self.request("$next/get", {"includeJobDocument": False})
         if not accepted:
             raise Retry("$next/get refused", answer.get("code"))
-        self._heard = self._heard or answer.get("execution")  # a notice may be later than it
+        if not self._heard:  # a notice may be later than the answer
+            self._heard, self._rumour = answer.get("execution"), False
 
     async def request(self, name, payload):
         """(accepted, answer) for one request. Raises Retry after 15 s without one."""
         self._serial += 1
         self.token = payload["clientToken"] = "sluice-%x" % self._serial
         self._answer = None
-        await self._link.deliver(self._prefix + name, json.dumps(payload))
-        if not await self._link.wait(lambda: self._answer, _ANSWER_MS):
-            raise Retry("no answer", name)
-        self.token = None
+        try:
+            await self._link.deliver(self._prefix + name, json.dumps(payload))
+            if not await self._link.wait(lambda: self._answer, _ANSWER_MS):
+                raise Retry("no answer", name)
+            answer = self._answer
+        finally:
+            self.token = None  # what comes from now on is late, and nobody's
         if self._told:
-            self._told(self._answer[1].get("timestamp"))
-        return self._answer
+            self._told(answer[1].get("timestamp"))
+        return answer
 
     def _on_answer(self, topic, payload):
         accepted = topic.endswith(b"/accepted")
@@ -181,8 +189,8 @@ class AWSJobs:
         token = answer.get("clientToken")
         if token == "progress":
             self._on_progress(accepted, answer)
-        elif token and token == self.token:
-            self._answer = (accepted, answer)
+        elif token and token == self.token and not self._answer:
+            self._answer = (accepted, answer)  # the first stands, whatever else bears its token
 
     def _on_progress(self, accepted, answer):
         if accepted and self._job:
@@ -191,19 +199,26 @@ class AWSJobs:
             self._doubted = True
 
     def _on_notify_next(self, topic, payload):
-        """Another job is next, or none: then the one at hand may be gone."""
+        """Another job is next, or none: then the one at hand may be gone.
+
+        Notices are sent at QoS 1: one may come twice, late, or overtake another. So of two that
+        disagree none is believed, and the cloud is asked. A single one costs nothing where it is
+        late: start-next proves a job that is queued, and `accept` asks about one that is started.
+        """
         before = self._stirred, self._doubted
         self._stirred = self._doubted = True
         answer = _object(payload)  # should that find the heap full, what it said is asked for
         if answer is None:
             return
         execution = answer.get("execution")
-        job = _job(execution)
+        job, held = _job(execution), _job(self._heard)
         self._stirred, doubted = before
         if job and self._job and job.same(self._job):
             self._doubted = doubted
+        elif held and not (job and job.same(held)):
+            self._heard, self._stirred = None, True
         else:
-            self._heard = execution
+            self._heard, self._rumour = execution, True
 
 
 def _object(payload):
@@ -229,9 +244,14 @@ def member(answer, key):
     return value if isinstance(value, dict) else {}
 
 
+def counts(value):
+    """True for what a count of the service's, or a time, may be: an int that the journal keeps."""
+    return type(value) is int and 0 <= value <= _WIDEST
+
+
 def number(value, otherwise):
-    """The value, if it is an int."""
-    return value if type(value) is int else otherwise
+    """The value, if it is such an int."""
+    return value if counts(value) else otherwise
 
 
 def _job(execution):
@@ -241,8 +261,8 @@ def _job(execution):
     id, status = execution.get("jobId"), execution.get("status")
     number, version = execution.get("executionNumber", 1), execution.get("versionNumber", 1)
     details, stamp = execution.get("statusDetails"), execution.get("queuedAt")
-    named = isinstance(id, str) and 0 < len(id) <= _ID and "/" not in id and "+" not in id
-    if not named or "#" in id or not isinstance(number, int) or not isinstance(version, int):
+    named = isinstance(id, str) and 0 < len(id) <= _ID and not any(c in id for c in "/+#\0")
+    if not named or not (counts(number) and counts(version)):
         log.w("not an execution")
         return None
     if status not in OPEN:
@@ -255,5 +275,5 @@ def _job(execution):
         status == "QUEUED",
         execution.get("jobDocument"),
         isinstance(details, dict) and "self_test" in details,
-        stamp if isinstance(stamp, int) else 0,
+        stamp if counts(stamp) else 0,
     )

@@ -86,7 +86,9 @@ def _overtaken(jobs, job, status, answer):
         if status == "REJECTED" and not job.queued:
             return "FAILED"
     jobs.forget(job)
-    raise Gone(code)
+    gone = Gone(code)
+    gone.status = now  # what it ended as, where the service says so
+    raise gone
 
 
 def details(step, info):

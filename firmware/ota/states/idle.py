@@ -20,5 +20,13 @@ async def idle(agent):
             await agent.chore()
         agent.job = await agent.dialect.next_job(agent.settings["poll_s"] * 1000, *words)
     job = agent.job
+    _count(agent, (job.id, job.number, job.stamp))
     log.i("job", job.id, job.number, "queued" if job.queued else "started")
     return "job"
+
+
+def _count(agent, execution):
+    """What went wrong while there was no job, or in another, does not count for this one."""
+    if execution != agent.counted:
+        agent.counted = execution
+        agent.starved = agent.vain = 0

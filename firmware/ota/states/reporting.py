@@ -1,9 +1,14 @@
 """Tell the outcome that the journal holds, until the cloud has accepted it."""
 
+from micropython import const
+
 from ota.errors import Gone
 from ota.journal import OWING
 from ota.loading import let_go, plug_in, there
 from ota.log import Log
+
+_ENDED = "but the cloud had ended the job:"
+_REASON = const(80)  # characters of what was owed, so that all of it fits into what tells of it
 
 log = Log("agent")
 
@@ -19,8 +24,8 @@ async def reporting(agent):
             _note(journal)
         try:
             await agent.dialect.report(agent.owed(), journal["step"], agent.info())
-        except Gone:
-            journal.settle()
+        except Gone as error:
+            _ended(agent, error)
             raise
         agent.worn = journal.settle() or agent.worn
     if there("/staged/0") or there("/staged/promised"):  # of a job that failed
@@ -38,6 +43,20 @@ def _drop(agent):
     except OSError as error:
         log.w("staged files not removed", error)
     let_go("ota.staging", "ota.staged")
+
+
+def _ended(agent, error):
+    """The cloud ended the job meanwhile. What was done stays done: a new image that was found
+    healthy is kept, and so that nobody is told otherwise, it is said wherever this job is spoken
+    of: in the log, in what is kept of failures, in the shadow."""
+    journal = agent.journal
+    reason = journal["reason"] or ""
+    if _ENDED not in reason:
+        reason = "%s; %s %s" % (reason[:_REASON], _ENDED, error.status or error)
+    log.w(journal["job"], journal["step"], reason, "runs", agent.slots.version or "-")
+    journal.settle(reason)
+    if journal["step"] == "succeeded":
+        _note(journal)
 
 
 def _note(journal):
