@@ -1,10 +1,14 @@
 """What must not be: refused in one clear line, with nothing lost. On the board and on the host."""
 
+import json
 import re
+import zlib
 
 import pytest
 from stage import SIZE, SLOT, Stage, image, soon
 from typed import complaint, good, sluice
+
+from host_tools.device import provision
 
 SMALL = 163_840  # bytes
 GOOD = image("1.1.0", SMALL)
@@ -218,6 +222,60 @@ def test_stream_without_the_file_fails_the_job(cloud, stage):
     assert refused(scene, scene.job(scene.document(GOOD, fileid=3)), "FAILED")
 
 
+def test_image_that_a_job_brings_as_a_file_fails_and_is_not_stored(cloud, stage):
+    """It would lie there as a file, and the job would have SUCCEEDED with the old firmware."""
+    scene = stage(cloud)
+    scene.power_on()
+    document = scene.document(GOOD, fileType=1, filepath="/app.bin")
+    said = refused(scene, scene.job(document), "FAILED")
+    assert said == "an app image must be of fileType 0 /app.bin"
+
+
+def test_file_type_of_a_version_to_come_is_refused(cloud, stage):
+    scene = stage(cloud)
+    scene.power_on()
+    said = refused(scene, scene.job(scene.document(GOOD, fileType=202)), "REJECTED")
+    assert said == "file type is not known to this version 202"
+
+
+# --- what flash holds ---------------------------------------------------------------------------
+
+
+RECORD = {"seq": 9, "job": "x", "number": 1, "stamp": 1, "phase": "owing", "step": "failed"}
+RECORDS = {
+    "step": RECORD | {"step": "zzz"},
+    "step_list": RECORD | {"step": ["failed"]},
+    "reason": RECORD | {"reason": 5},
+    "job": RECORD | {"job": None},
+    "written": RECORD | {"phase": "downloading", "written": True, "slot": "ota_1", "image": "1"},
+    "large": RECORD | {"more": "x" * 100_000},
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_journal_record_that_is_strange_costs_no_more_than_what_it_held(cloud, stage, kind):
+    scene = stage(cloud, shadow="classic")
+    scene.board.make()
+    body = json.dumps(RECORDS[kind]).encode()
+    with provision.mounted(scene.board.chip, scene.board.table) as files:
+        for name in ("/journal.0", "/journal.1"):
+            with files.open(name, "wb") as file:
+                file.write(b"%08x" % zlib.crc32(body) + body)
+    scene.power_on()
+    assert scene.verdict(scene.job({"operation": "echo", "text": "here"})).status == "SUCCEEDED"
+    assert len(scene.starts) == 1
+
+
+def test_text_of_a_job_forges_no_line_of_the_log_and_moves_no_terminal(cloud, stage):
+    scene = stage(cloud)
+    board = scene.power_on()
+    job = scene.job({"operation": "echo", "text": "a\r\nE 1 main forged\x1b[2J\x9b1m\u202e"})
+    assert scene.verdict(job).status == "SUCCEEDED"
+    (line,) = [line for line in board.lines if "echo says" in line]
+    assert line.endswith(r"a\x0d\x0aE 1 main forged\x1b[2J\xc2\x9b1m\xe2\x80\xae")
+    assert not [line for line in board.lines if line.startswith("E 1 ")]
+
+
 # --- versions -----------------------------------------------------------------------------------
 
 
@@ -226,6 +284,8 @@ def test_stream_without_the_file_fails_the_job(cloud, stage):
     [
         ("1.0.0", "allow_same_version", "same version"),
         ("0.9.9", "allow_downgrade", "downgrade"),
+        ("1.0.0-rc1", "allow_downgrade", "downgrade"),
+        ("dev-build", "allow_downgrade", "version cannot be compared"),
     ],
 )
 def test_version_that_is_no_progress_is_refused_unless_configured(

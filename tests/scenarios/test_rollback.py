@@ -81,3 +81,33 @@ def test_rollback_job_never_starts_an_image_that_failed(cloud, stage):
         assert verdict.status == "FAILED"
         assert verdict.reason == "the other slot does not hold what ran before"
         assert (scene.running, scene.trials) == (("ota_0", "1.0.0"), trials)
+
+
+def test_rollback_job_proves_the_image_again_by_the_signature_that_came_with_it(updated):
+    scene, _ = updated
+    assert scene.verdict(scene.deploy(image("1.2.0", SMALL))).status == "SUCCEEDED"
+    seen = len(scene.board.lines)
+    verdict = scene.verdict(scene.job(back_to(image("1.1.0", SMALL))))
+    assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted v1.1.0"), scene.tail
+    assert [line for line in scene.board.lines[seen:] if "verify genuine" in line]
+
+
+def test_rollback_job_with_the_signature_of_another_image_fails(updated):
+    scene, before = updated
+    trials = scene.trials
+    wrong = back_to(before) | {"sig-sha256-ecdsa": scene.signature(image("1.1.0", SMALL))}
+    verdict = scene.verdict(scene.job(wrong))
+    assert (verdict.status, verdict.reason) == ("FAILED", "bad signature"), scene.tail
+    assert (scene.running, scene.trials) == (("ota_1", "1.1.0"), trials)
+    right = back_to(before) | {"sig-sha256-ecdsa": scene.signature(before)}
+    verdict = scene.verdict(scene.job(right))
+    assert (verdict.status, scene.running) == ("SUCCEEDED", ("ota_0", "1.0.0")), scene.tail
+
+
+def test_rollback_job_is_refused_where_the_board_does_not_allow_it(cloud, stage):
+    scene = stage(cloud, allow_rollback=False)
+    scene.power_on()
+    assert scene.verdict(scene.deploy(image("1.1.0", SMALL))).status == "SUCCEEDED"
+    verdict = scene.verdict(scene.job(back_to(make_image(FACTORY_VERSION))))
+    assert (verdict.status, verdict.reason) == ("REJECTED", "rollback is not allowed")
+    assert scene.running == ("ota_1", "1.1.0")

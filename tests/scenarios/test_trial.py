@@ -1,7 +1,9 @@
 """Images that do not stand their trial: the old one runs again, and the cloud knows why."""
 
 import pytest
-from stage import image
+from patience import FUSE_S
+from stage import image, soon
+from test_shadow import reported
 
 from host_tools.image.modules import SELF_TESTS
 
@@ -82,7 +84,7 @@ def test_power_cut_in_the_trial_is_rolled_back_and_told(cloud, stage):
 
 
 def test_job_canceled_during_the_trial_leaves_the_good_image_running(cloud, stage):
-    scene = stage(cloud)
+    scene = stage(cloud, shadow="classic")
     board = scene.power_on()
     slow = (
         "import asyncio\n\nasync def healthy():\n    print('asked')\n"
@@ -94,4 +96,10 @@ def test_job_canceled_during_the_trial_leaves_the_good_image_running(cloud, stag
     board.wait_for("agent idle", after=board.lines.index("asked"))
     assert scene.now(job).status == "CANCELED"
     assert scene.running == ("ota_1", "1.1.0")
+    soon(lambda: reported(scene).get("job", {}).get("id") == job, FUSE_S)
+    shadow = reported(scene)
+    assert (shadow["version"], shadow["slot"], shadow["trial"]) == ("1.1.0", "ota_1", False)
+    assert shadow["job"]["reason"] == (
+        "accepted v1.1.0; but the cloud had ended the job: CANCELED"
+    )
     assert scene.verdict(scene.deploy(image("1.2.0", SMALL))).status == "SUCCEEDED"
