@@ -17,7 +17,7 @@ SCHEMA = Path(__file__).with_name("job.schema.json")
 SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first member there decides
 OURS = (  # in the root or in /lib, up to the first dot: what the agent is made of, and keeps
     "board boot clock config console console_net failures hardware journal main net order ota "
-    "prompt proof settings staged start starting umqtt wiring "
+    "lastgood lastlink prompt proof run settings staged starting starts umqtt ways wiring "
     "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
     "network os random select socket ssl struct sys time tls w800"
 )
