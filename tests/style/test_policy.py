@@ -35,7 +35,7 @@ WORDS: dict[str, dict[str, list[str]]] = {
         "start-next/+":         ["S jobs/start-next/+"],
         "+/get/+":              ["S jobs/+/get/+"],
         "+/update/+":           ["S jobs/+/update/+"],
-        "$next/get refused": [], "%d/%d": [], "/": [],
+        "$next/get refused": [], "%d/%d": [], "/+#\0": [],
     },
     "dialects/aws_updates.py": {
         "/update":              ["P jobs/j-1/update"],
