@@ -97,20 +97,19 @@ def _reach(ways, trial_ms, slots, link, clock):
             if ways["turns"][1:]:  # else the other one was struck off meanwhile
                 plug_in("ways", "turn")(link, ways)
             history[:] = [0, None, False]
-        if ways["due"] and not slots.trial:
-            plug_in("ways", "linked")(ways)
-        if deadline_ms is None:
-            _again(link, ways, clock)
-        let_go("ways", "lastlink", "net.tls")
+        _linked(link, ways, slots, clock, deadline_ms is None)
 
     return reach
 
 
-def _again(link, ways, clock):
-    """On the kept way: the newer one is tried again, later."""
-    if ways["turns"][1:] and not ways["again"]:
+def _linked(link, ways, slots, clock, again):
+    """The way is kept; on the kept way the newer one is tried again, later."""
+    if ways["due"] and not slots.trial:
+        plug_in("ways", "linked")(ways)
+    if again and ways["turns"][1:] and not ways["again"]:
         ways["again"] = True
         asyncio.create_task(plug_in("ways", "again")(link, ways, clock))
+    let_go("ways", "lastlink", "net.tls")
 
 
 def _shadow(agent, name, key):

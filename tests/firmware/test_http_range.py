@@ -237,12 +237,13 @@ def test_page_of_no_length_may_pass_where_an_image_is_wanted():
     def check(head):
         raise Fail("not an app image")
 
-    refused = ["", 0]
-    for kind in (Retry, Retry, Retry, Retry, Fail):
-        files = Files(pattern(SIZE), (200, None, b"<html>" * 1_000), says_size=False)
-        files.page = True
-        said, image, flash = failure(kind, files, check=check, refused=refused)
-        assert said == "not an app image" and not max(flash.erases)
+    for repeats, why in ((1_000, "cut off"), (12_000, "not an app image")):
+        refused = ["", 0]
+        for kind in (Retry, Retry, Retry, Retry, Fail):
+            files = Files(pattern(SIZE), (200, None, b"<html>" * repeats), says_size=False)
+            files.page = True
+            said, image, flash = failure(kind, files, check=check, refused=refused)
+            assert said == "file server sent a page: " + why and not image.received, said
 
 
 def test_server_that_names_a_time_is_left_alone_for_it():

@@ -159,9 +159,9 @@ class HTTPRange:
         """Take the body, which is at … end of the file, span by span."""
         try:
             await self._spans(image, at, end, watch)
-        except Fail as error:
+        except (Fail, Retry) as error:
             if self._http.page:  # a captive portal's, of which the length was not said
-                raise self._again(error.reason, *error.values)
+                raise self._again("file server sent a page:", error.reason, *error.values)
             raise
 
     async def _spans(self, image, at, end, watch):
