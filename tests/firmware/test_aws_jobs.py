@@ -135,7 +135,7 @@ def test_jobs_whose_json_outgrows_the_heap_are_as_too_large():
         ("j1/get", True, message), ("j1/get", True, execution("j1", "IN_PROGRESS", 3))
     )
     tight(60_000, lambda: link.bring(*notice(message)))
-    tight(50_000, lambda: run(jobs.still(job)))  # could not be read: nothing speaks against it
+    tight(60_000, lambda: run(jobs.still(job)))  # could not be read: nothing speaks against it
     run(jobs.still(job))
     assert job.version == 3 and not cloud.script
 
