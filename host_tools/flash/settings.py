@@ -64,17 +64,16 @@ def merged(
     elif local(config) and _reaches_elsewhere(on_board, config.get("thing")):
         result["endpoint"] = on_board["endpoint"]
         result["port"] = on_board.get("port", 8883)
-    if local(config) and not local(result):
-        result["download_hosts"] = _hosts(config.get("download_hosts"), result["endpoint"])
+    listed = config.get("download_hosts")
+    if local(config) and not local(result) and isinstance(listed, list):
+        result["download_hosts"] = _hosts(listed, result["endpoint"])
     return result
 
 
-def _hosts(listed: object, endpoint: str) -> object:
+def _hosts(listed: list, endpoint: str) -> list:
     """The thing's `download_hosts`, in which the local cloud's S3 is where its broker is."""
-    mine, there = LOCAL_HOSTS[1], f"http://{endpoint}:*"
-    if not isinstance(listed, list) or mine not in listed:
-        return listed if listed is not None else []
-    return [there if text == mine else text for text in listed]
+    there = f"http://{endpoint}:*"
+    return [there if text == LOCAL_HOSTS[1] else text for text in listed]
 
 
 def _reaches_elsewhere(on_board: dict, thing: object) -> bool:

@@ -73,6 +73,7 @@ def test_command_holds_a_board_and_esptool_without_its_stub_writes_it_too(tmp_pa
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as board:
         try:
+            assert board.stdout.readline().startswith("MicroPython ")
             assert board.stdout.readline() == "download: waits for esptool\n"
             done = esptool(port, "--no-stub", "write-flash", hex(APP), str(tmp_path / "app.bin"))
             assert done.returncode == 0, done.stderr

@@ -106,8 +106,8 @@ def test_dry_run_says_what_and_copies_nothing(flash: Flash, rested: Board):
 
 
 def test_configuration_that_is_wrong_is_told(flash: Flash, rested: Board, configure):
-    configure(block=1000)
-    assert "the agent cannot start: config: block" in refused(flash("--wait", "60"))
+    configure(port=70_000)
+    assert "the agent cannot start: config: port" in refused(flash("--wait", "60"))
 
 
 def test_quiet_agent_is_not_waited_for(flash: Flash, rested: Board, configure):
