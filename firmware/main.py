@@ -120,7 +120,10 @@ try:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # SystemExit and asyncio's CancelledError are no Exception
-        if isinstance(error, SystemExit) and not trial:
+        kind = type(error).__name__
+        if not (isinstance(error, Exception) or kind in ("SystemExit", "CancelledError")):
+            raise  # nothing that code of ours or of the application's ends by
+        if kind == "SystemExit" and not trial:
             raise  # the application's own soft reset
         try:
             run.failed(error, counts, note)

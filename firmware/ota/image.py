@@ -3,8 +3,9 @@
 Blocks arrive in any order, whole or cut off, once or twice. `open(offset, length)` says which
 one comes, `write(data)` takes its bytes in order, `close(good)` counts it, if it was whole and
 right, or forgets it. A sector that counts is never erased again. Of blocks smaller than the first
-sector the one with the image's head comes first. `check` sees the head when that block is known to
-be good, and not before: bytes of others, or damaged ones, are no reason to end a job.
+sector the one with the image's head comes first. `check` sees the head before its sector is written.
+What it says is final once that block is known to be good: bytes of others, or damaged ones, are no
+reason to end a job.
 
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
 sectors is written sector by sector as it arrives, the last one at its end, and counts then. A
@@ -18,7 +19,7 @@ memory   4,096 B of sector buffer and one bit a piece: 48 B for 1.5 MiB of secto
 
 from micropython import const
 
-from ota.errors import Fail
+from ota.errors import Fail, OTAError
 
 SECTOR = const(4096)  # bytes, the erase unit of SPI NOR flash
 HEAD = const(80)  # bytes of the image's beginning that `check` is shown
@@ -52,7 +53,6 @@ class Image:
         self._buffer = buffer or bytearray(SECTOR)
         self._view = memoryview(self._buffer)
         self.received = 0  # bytes that count
-        self._head = None  # of a block whose first sector is written, and that does not count yet
         self._first = 0  # piece that may not count yet; all before it do
         self._offset = self._end = self._at = 0  # the open block: first, past it, next to come
         if written:
@@ -105,6 +105,7 @@ class Image:
         """The next bytes to be written are those of offset … offset + length; True: they may."""
         self._offset = self._at = offset
         self._end = offset + length
+        self._fault = None  # what is wrong with the head in it
         return True
 
     def write(self, data):
@@ -118,8 +119,13 @@ class Image:
             return False
         while data:
             room = self._at % SECTOR
-            if not room and self._at != self._offset:
-                self._write_sector(self._at // SECTOR - 1)  # there is more of the block
+            if not room and self._at != self._offset:  # there is more of the block
+                if self._at == SECTOR:
+                    self._look()
+                if self._fault:
+                    self._at += len(data)
+                    return True  # nothing of it is written; the rest tells whether it counts
+                self._write_sector(self._at // SECTOR - 1)
             taken = min(SECTOR - room, len(data))
             self._view[room : room + taken] = data[:taken]
             self._at += taken
@@ -137,8 +143,10 @@ class Image:
             return False  # in the sector of the head, which nobody judged yet
         if self.has(self._offset, self._end - self._offset):
             return True  # a second time
-        if self._check and self._offset == 0 and not self._has(0):
-            self._check(self._head if self._at > SECTOR else self._view[:HEAD])
+        if self._offset == 0 and self._at <= SECTOR:
+            self._look()
+        if self._fault:
+            raise self._fault
         rest = self._at % SECTOR
         if self._offset % SECTOR == 0 and (self._at == self.size or not rest):
             for at in range(rest or SECTOR, SECTOR):  # the image's last sector is padded
@@ -151,12 +159,18 @@ class Image:
         self._end = self._offset
         return True
 
+    def _look(self):
+        """Judge the head before its sector is written. It is final once its block is known good."""
+        if self._check and not self._has(0):
+            try:
+                self._check(self._view[:HEAD])
+            except OTAError as error:
+                self._fault = error
+
     def _write_sector(self, sector):
         """Write the buffer to a whole sector, unless what is there counts already."""
         if self.has(sector * SECTOR, min(SECTOR, self.size - sector * SECTOR)):
             return
-        if sector == 0:
-            self._head = bytes(self._view[:HEAD])
         self._flash(self._slot.writeblocks, sector, self._buffer)
 
     def _program(self):

@@ -15,7 +15,7 @@ may begin like the genuine one that it is written over. When there is a head, an
     confirmed                                   both keep theirs: each of them ran
     failed, canceled, superseded before proof   none was ever there
     rollback to what ran before                 not touched; kept where that trial fails, too
-    refused by its head, in blocks of a sector  the slot is as it was; larger ones erase it
+    refused by its head                         the slot is as it was
 """
 
 from micropython import const

@@ -46,7 +46,7 @@ spoilt = inputs.mostly
 # fmt: off
 PARSERS = {  # name of the function in device/parsers.py
     "block_json": Parser("stream block, JSON", spoilt(inputs.block_json, inputs.JSON_PARTS, 2),
-                         readers.block_json, 120_000),
+                         readers.block_json, 160_000),
     "block_cbor": Parser("stream block, CBOR", spoilt(inputs.block_cbor, inputs.CBOR_PARTS, 2),
                          readers.block_cbor, 120_000),
     "cbor": Parser("small CBOR", spoilt(inputs.small_cbor, inputs.CBOR_PARTS)),

@@ -14,7 +14,7 @@ JOB = "j-_" * 21 + "x"
 
 
 @pytest.fixture
-def scene(cloud, tmp_path):
+def scene(cloud, tmp_path, release):
     made = Stage(cloud, THING, tmp_path)
     made.power_on()
     yield made
@@ -40,7 +40,7 @@ def test_stream_whose_topics_are_too_long_is_refused_in_one_line(scene):
     assert scene.running == ("ota_0", "1.0.0")
 
 
-def test_names_of_one_character_work(cloud, tmp_path):
+def test_names_of_one_character_work(cloud, tmp_path, release):
     scene = Stage(cloud, "t", tmp_path)
     try:
         scene.power_on()
