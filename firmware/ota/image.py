@@ -3,9 +3,9 @@
 Blocks arrive in any order, whole or cut off, once or twice. `open(offset, length)` says which
 one comes, `write(data)` takes its bytes in order, `close(good)` counts it, if it was whole and
 right, or forgets it. A sector that counts is never erased again. Of blocks smaller than the first
-sector the one with the image's head comes first. `check` sees the head before its sector is written.
-What it says is final once that block is known to be good: bytes of others, or damaged ones, are no
-reason to end a job.
+sector the one with the image's head comes first. `check` sees the head before its sector is
+written. What it says is final once that block is known to be good: bytes of others, or damaged
+ones, are no reason to end a job.
 
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
 sectors is written sector by sector as it arrives, the last one at its end, and counts then. A
@@ -160,7 +160,7 @@ class Image:
         return True
 
     def _look(self):
-        """Judge the head before its sector is written. It is final once its block is known good."""
+        """Judge the head before its sector is written; final once its block is known good."""
         if self._check and not self._has(0):
             try:
                 self._check(self._view[:HEAD])
