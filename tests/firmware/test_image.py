@@ -5,7 +5,7 @@ from random import getrandbits, seed
 
 from doubles import ERASED, SECTOR, Flash, pattern, raised
 
-from ota.errors import Fail, Reject
+from ota.errors import Fail, Refuse
 from ota.image import HEAD, Image
 
 HEAP = "1m"
@@ -171,7 +171,7 @@ def test_image_wrong_head_is_final_only_in_a_good_block():
 
     def check(head):
         if head != data[:HEAD]:
-            raise Reject("not our image")
+            raise Refuse("not our image")
 
     for block in (256, 4_096, 8_192, 16_384):
         flash = Flash(4)
@@ -179,7 +179,7 @@ def test_image_wrong_head_is_final_only_in_a_good_block():
         assert not give(image, wrong, 0, block, good=False)
         image.open(0, block)
         assert image.write(wrong[: block - 1]) and not image.close(True)
-        assert raised(Reject, give, image, wrong, 0, block)
+        assert raised(Refuse, give, image, wrong, 0, block)
         assert flash.erases[0] == 0 and image.received == 0
         for index in range(len(data) // block):
             assert give(image, data, index, block)
