@@ -8,7 +8,7 @@ import world
 
 SIZE = 5 * 4096 + 1_000
 OLD, NEW = chip.image("1.0.0", 8_000, 3), chip.image("1.1.0", SIZE)
-MAP = bytes(chip.image("0", 6_000, 9))  # a file of a job
+MAP = bytes(reversed(chip.image("0", 6_000, 9)))  # a file of a job; it begins as no image does
 chip.Chip.sizes = (len(OLD), len(NEW))
 ECHO = {"operation": "echo", "text": "still here"}
 
@@ -45,7 +45,7 @@ def installed():
 
 
 FILES = {"app.bin": NEW, "map.bin": MAP}
-FILE = {"fileType": 202, "filepath": "/lib/pump/map.bin"}
+FILE = {"fileType": 2, "filepath": "/lib/pump/map.bin"}
 JOBS = {  # name → configuration, document, what it changes: "image", "file", "reset" or ""
     "image, JSON": ({}, ota(streamed(NEW, 0)), "image"),
     "image, CBOR": ({"stream_format": "cbor"}, ota(streamed(NEW, 0)), "image"),
