@@ -121,7 +121,7 @@ def conversation(client: Author) -> list[str]:
     return list(dict.fromkeys(topic for topic, _ in client.heard if topic in wanted))
 
 
-def test_board_takes_the_documents_messages_and_says_that_it_is_no_firmware(document):
+def test_board_takes_the_documents_messages_and_says_that_it_is_no_firmware(document, release):
     scene, client = document
     scene.job(EXECUTION["jobDocument"], EXECUTION["jobId"])
     scene.power_on()
