@@ -55,7 +55,7 @@ class Link(MQTTClient):
         self._reader = Reader(self._on_packet, self._route, self._enough)
         self._awaited = {}  # packet id → None until answered, then the return code
         self._session = 0  # counts connections
-        self.connack = None  # its return code, when it came
+        self.connack = self.pinged = None  # its return code; when a ping went out
         self.linked = False
 
     async def connect(self, clean_session=True):
