@@ -84,9 +84,8 @@ def _ways(found, newest, fault, trial, keep):
     identity = None
     try:
         identity = newest and lastlink.identity(newest)
-    except (OSError, ValueError) as error:
-        log.w("a credential:", error)
-        fault = Fail("cannot read one of", *newest["files"])
+    except Fail as error:
+        fault = error
     if kept and config.is_thing(found.get("thing")) and found["thing"] != kept["thing"]:
         log.w("the way that linked last is another thing's:", kept["thing"])
         if keep:

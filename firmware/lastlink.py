@@ -40,14 +40,17 @@ log = Log("config")
 def identity(way):
     """What tells one linking part from another: a digest of all but the servers of the time.
 
-    raises   OSError for a credential that cannot be read or is larger than 16 KiB
+    raises   Fail, naming a credential that cannot be read or is larger than 16 KiB
     """
     found = hashlib.sha256(_words(way))
     for path in way["files"]:
-        size = _size(path)
-        found.update(b"%d\n" % size)
-        with open(path, "rb") as file:
-            _copy(file, size, found.update)
+        try:
+            size = _size(path)
+            found.update(b"%d\n" % size)
+            with open(path, "rb") as file:
+                _copy(file, size, found.update)
+        except (OSError, ValueError) as error:
+            raise Fail("cannot read", path, error)
     return found.digest()
 
 
@@ -58,7 +61,7 @@ def load():
             return _load(file)
     except OSError:  # there is none
         pass
-    except (ValueError, TypeError, LookupError, MemoryError, Fail) as error:
+    except (ValueError, TypeError, LookupError, MemoryError, RuntimeError, Fail) as error:
         log.w(PATH, "is damaged:", error)
     return None, None
 
@@ -108,7 +111,7 @@ def save(way, known):
             raise OSError("changed meanwhile")
         os.rename(_NEW, PATH)
         return True
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, Fail) as error:
         log.w("linking part not kept", error)
         try:
             os.remove(_NEW)

@@ -24,7 +24,8 @@ def take(link, ways):
     """Have the link go the first of the ways whose credentials can be used.
 
     The others are struck off. The link has no context until then: two may not find room.
-    raises   Fail, naming the file, when those of none can be used
+    raises   Fail, naming the file, when those of none can be used; MemoryError, of the last way
+             or the kept one, because the heap may have room later
     """
     turns = ways["turns"]
     link.context = None
@@ -32,8 +33,8 @@ def take(link, ways):
         way = turns[0]
         try:
             link.context = tls.of_files(*way["files"])
-        except Fail as error:
-            if not turns[1:]:
+        except (Fail, MemoryError) as error:
+            if not turns[1:] or way["kept"] and isinstance(error, MemoryError):
                 raise error
             turns.pop(0)
             log.e("a way cannot be gone:", error)
@@ -94,12 +95,12 @@ async def again(link, ways, clock):
 
 
 async def leave(station, clock):
-    """Leave a Wi-Fi network: a station that is joined would not look at another one."""
-    try:
-        if station.isconnected():
-            station.disconnect()
-    except OSError as error:
-        log.w("network not left", error)
+    """Leave a Wi-Fi network: a station that is joined, or tries to, takes no other one."""
     begin = clock.ticks_ms()
-    while station.isconnected() and clock.ticks_diff(clock.ticks_ms(), begin) < _LEAVE_MS:
-        await clock.sleep_ms(_LOOK_MS)
+    try:
+        if station.active():
+            station.disconnect()
+        while station.isconnected() and clock.ticks_diff(clock.ticks_ms(), begin) < _LEAVE_MS:
+            await clock.sleep_ms(_LOOK_MS)
+    except (OSError, RuntimeError) as error:  # the driver's, which joining mends
+        log.w("network not left", error)

@@ -10,17 +10,27 @@ class Relay:
 
     cut_after   ends the first connection after that many bytes from the broker, in mid-packet
     stall       keeps that connection open then, and passes on nothing more
+    asleep      refuses connections until `wake`
     cuts        how many connections ended so
     """
 
-    def __init__(self, broker_port: int, cut_after: int, stall: bool = False) -> None:
+    def __init__(
+        self, broker_port: int, cut_after: int, stall: bool = False, asleep: bool = False
+    ) -> None:
         self._broker_port = broker_port
         self._left = cut_after
         self._stall = stall
         self.cuts = 0
         self._open: list[socket.socket] = []
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.socket()
+        self._listener.bind(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
+        if not asleep:
+            self.wake()
+
+    def wake(self) -> None:
+        """Listen."""
+        self._listener.listen()
         threading.Thread(target=self._accept, daemon=True).start()
 
     def _accept(self) -> None:
