@@ -186,7 +186,7 @@ def plain(data: bytes) -> bool:
     """Whether every reader reads the head alike: on what is wrong in it, they may differ."""
     head = re.match(rb"(?s)(?:HTTP/1.1 100 .*?\r?\n\r?\n)*(.*?)\r?\n\r?\n", data)
     lines = head[1].split(b"\n")[1:] if head else [b"?"]
-    if not all(re.fullmatch(rb"[\w-]+:( ?[!-~]+)*\r?", line) for line in lines):
+    if not all(re.fullmatch(rb"[\w-]+:( ?[!-~])*\r?", line) for line in lines):
         return False
     names = [line.partition(b":")[0].lower() for line in lines]
     framing = [name for name in names if name in (b"content-length", b"transfer-encoding")]

@@ -75,14 +75,14 @@ def _judged(order):
             return False
     flags = all(type(order.get(key)) is bool for key in ("accepted", "applied", "told"))
     named = _text(order.get("bid"), _NAME) and order["bid"]
-    said = order.get("tid") is None or _text(order["tid"], _NAME)
+    said = order.get("tid", 0) is None or _text(order.get("tid"), _NAME)
     return flags and named and said and _ended(order)
 
 
 def _ended(order):
     """True when the order has a status exactly where all of its devices have an end."""
     if None in order["ends"]:
-        return order.get("status") is None and not order["told"]
+        return order.get("status", 0) is None and not order["told"]
     return order.get("status") in _ENDS
 
 

@@ -392,7 +392,7 @@ def shadow():
         refused, now = config.adopt(settings, wanted, "/nowhere/settings.json")
         assert len(refused) <= 8 and all(len(text) <= 100 for text in refused)
         for key in config.CHANGEABLE:
-            config._judge(key, now[key])
+            config._judge(now, key)
         return "%d" % len(refused)
 
     return judge, NONE
