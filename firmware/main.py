@@ -128,7 +128,10 @@ try:
         try:
             run.failed(error, counts, note)
         except Exception:  # there is no `run`, or the heap is full still
-            sys.print_exception(error)
+            if run and kind != "MemoryError":
+                print(kind)  # what it says may be anybody's words, and to escape them takes room
+            else:
+                sys.print_exception(error)
         again()
 except KeyboardInterrupt:  # someone is at the prompt
     note(0, 0)

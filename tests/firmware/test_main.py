@@ -1,5 +1,6 @@
 """The guard: what it starts, counts, and does about what fails. Each start is an import of it."""
 
+import builtins
 import os
 import sys
 
@@ -136,6 +137,27 @@ def test_whatever_fails_on_trial_ends_in_a_reset_that_takes_it_back():
                 assert start(chip, outcome) is Reset, outcome
                 assert chip.said == ["watchdog 300000", "reset"] and chip.slept_ms == 10_000
                 assert len(chip.faults) == 1 and not chip.fed
+
+
+def test_fault_that_cannot_be_told_of_is_named_and_its_words_are_not_printed():
+    """They may be anybody's. Where there is no `run`, nobody was heard yet."""
+    for error, run, found in (
+        (ValueError("\x1b[2J"), True, ["ValueError"]), (MemoryError(), True, []),
+        (None, False, []), (SystemExit("\x1b[2J"), True, ["SystemExit"]),
+    ):  # fmt: skip
+        with Board():
+            chip, printed = Chip(HARD, (0, 1)), []
+            chip.failed = unable
+            builtins.print, was = lambda *words: printed.append(words[0]), print
+            try:
+                assert start(chip, error, run) is Reset
+            finally:
+                builtins.print = was
+            assert printed == found + ["The board starts again in"], error
+
+
+def unable(error, counts, note):
+    raise MemoryError
 
 
 def test_firmware_that_cannot_be_imported_ends_in_a_reset_on_trial_and_off_it():
