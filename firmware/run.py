@@ -61,7 +61,10 @@ async def _run_application(app, link):
 def _stray(loop, context):
     """A task ended by an exception that nobody awaits. asyncio would print its text as it is."""
     error = context["exception"]
-    log.e("task failed", repr(error))
+    try:
+        log.e("task failed", repr(error))
+    except MemoryError:  # of a task that filled the heap, say: it must not end the others
+        pass
     logging.show(error)
 
 

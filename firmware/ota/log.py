@@ -51,11 +51,13 @@ def show(error):
     try:
         if isinstance(error, MemoryError):
             sys.print_exception(error)
-        else:
+            return
+        try:
             plug_in("ota.traces", "show")(error)
+        finally:
+            let_go("ota.traces")
     except MemoryError:
         pass
-    let_go("ota.traces")
 
 
 class Log:
