@@ -135,11 +135,12 @@ def test_update_cancelled_while_it_is_held_back_is_not_applied(cloud, stage):
 
 
 def test_reboot_cancelled_while_it_is_held_back_does_not_happen(cloud, stage):
-    scene = powered(stage, cloud, holding(5_000))
+    scene = powered(stage, cloud, holding(60_000), hold_s=20)
     job = scene.job({"operation": "reboot"})
     scene.board.wait_for("hold the application holds the reset")
     scene.cancel(job, "--force")
-    scene.board.wait_for("agent idle", after=index(scene, "app lets go"))
+    scene.board.wait_for("hold held back long enough")
+    scene.board.wait_for("agent idle", after=index(scene, "held back long enough"))
     assert scene.now(job).status == "CANCELED"
     assert "reset: machine.reset" not in scene.board.lines and len(scene.starts) == 1
 
