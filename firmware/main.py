@@ -54,15 +54,15 @@ def on_trial():
 
 def note(starts, faults):
     """Keep other counts. A file system that takes nothing does not stop a start."""
-    before = tuple(counts)
-    counts[:] = min(starts, 9), min(faults, 9)
-    if tuple(counts) == before:
+    new = min(starts, 9), min(faults, 9)
+    if tuple(counts) == new:
         return
     try:
         with open(_STARTS, "wb") as file:
-            file.write(b"%d%d" % tuple(counts))
+            file.write(b"%d%d" % new)
     except OSError:
         pass
+    counts[:] = new
 
 
 def count():
@@ -99,14 +99,15 @@ def start():
 
 
 def again():
-    """Reset the board, after a pause in which Ctrl-C reaches the prompt."""
+    """Reset the board, after a pause in which Ctrl-C reaches the prompt. Where the heap is full to
+    the last byte there is no pause."""
     pause_s = 10 if trial else 900 if counts[0] > 5 else 10 << counts[0]
-    print("The board starts again in", pause_s, "s. Ctrl-C is for the prompt.")
-    for _ in range(pause_s):
-        sleep_ms(1_000)
-        if not trial and run and run.watchdog:
-            run.watchdog.feed()
     try:
+        print("The board starts again in", pause_s, "s. Ctrl-C is for the prompt.")
+        for _ in range(pause_s):
+            sleep_ms(1_000)
+            if not trial and run and run.watchdog:
+                run.watchdog.feed()
         import board
 
         board.reset()
@@ -114,7 +115,9 @@ def again():
         machine.reset()
 
 
-try:
+def guard():
+    """Start, and do what is due about what ends that. A function, because a variable of a module
+    may take heap, and there may be none left."""
     try:
         start()
     except KeyboardInterrupt:
@@ -125,16 +128,24 @@ try:
             raise  # nothing that code of ours or of the application's ends by
         if kind == "SystemExit" and not trial:
             raise  # the application's own soft reset
+        sys.modules.pop("app", None)  # it may hold all of the heap
         try:
             run.failed(error, counts, note)
         except Exception:  # there is no `run`, or the heap is full still
-            sys.print_exception(error)
+            if run and kind != "MemoryError":
+                print(kind)  # what it says may be anybody's words, and to escape them takes room
+            else:
+                sys.print_exception(error)
         again()
+
+
+try:
+    guard()
 except KeyboardInterrupt:  # someone is at the prompt
-    note(0, 0)
     try:
         if run and run.watchdog and not trial:
             run.rest()
+        note(0, 0)
     finally:
         import prompt  # noqa: F401
 

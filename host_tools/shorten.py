@@ -6,6 +6,10 @@ nothing outside of its module, nor does a public one that nobody else speaks of.
 names that MicroPython has built in and, when these are used up, `_a`, `_b`, … which all modules
 share. What is frozen into an image of MicroPython itself keeps its names: there they lie in flash.
 
+A class may inherit from one of another module. Both fill the same object, so the two modules get
+no short name in common. A private member that both define is refused: one would override the other
+as the source is written, but not as it is compiled.
+
 Tracebacks show the new names, which mean nothing; `python -m host_tools.shorten FILE` tells which
 is which.
 """
@@ -45,16 +49,22 @@ _FOREIGN += (socket.socket, ssl.SSLSocket, ssl.SSLContext, types.CoroutineType, 
 FOREIGN = {name for owner in _FOREIGN for name in dir(owner)}
 
 
-def shortened(source: str, named: Collection[str] | None = None, own: Collection[str] = ()) -> str:
+def shortened(
+    source: str,
+    named: Collection[str] | None = None,
+    own: Collection[str] = (),
+    inherited: Collection[str] = (),
+) -> str:
     """The module with its private names made short, and without its docstrings.
 
-    named    names of arguments that stay; None: all of them do
-    own      public names that are as good as private: see `own_names`
-    raises   SluiceError when a text speaks of a private name among other words: whether it is to
-             be replaced there nobody can tell
+    named      names of arguments that stay; None: all of them do
+    own        public names that are as good as private: see `own_names`
+    inherited  short names that are taken, because a class here inherits from where they are given
+    raises     SluiceError when a text speaks of a private name among other words: whether it is to
+               be replaced there nobody can tell
     """
     tree = ast.parse(source)
-    short = names(tree, own)
+    short = names(tree, own, inherited)
     for node in ast.walk(tree):
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             node.value.value = 0  # a docstring; the compiler leaves it out
@@ -108,7 +118,42 @@ def own_names(source: str, spoken: Collection[str]) -> set[str]:
     }
 
 
-def names(tree: ast.Module, own: Collection[str] = ()) -> dict[str, str]:
+def bases(tree: ast.Module) -> set[str]:
+    """The modules that the module's classes inherit from, by what they are imported as."""
+    imported = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                imported[alias.asname or alias.name] = alias.name
+        elif isinstance(node, ast.ImportFrom):
+            imported |= {alias.asname or alias.name: node.module for alias in node.names}
+    classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    named = [ast.unparse(base) for node in classes for base in node.bases]
+    found = {imported.get(name) or imported.get(name.rpartition(".")[0]) for name in named}
+    return {module for module in found if module}
+
+
+def members(tree: ast.Module) -> set[str]:
+    """What the module's classes define, and what anything in it gives an object as attribute."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            found.add(node.attr)
+        elif isinstance(node, ast.ClassDef):
+            found |= set(_defined(node.body))
+            found |= {
+                target.id
+                for line in node.body
+                if isinstance(line, ast.Assign)
+                for target in line.targets
+                if isinstance(target, ast.Name)
+            }
+    return found
+
+
+def names(
+    tree: ast.Module, own: Collection[str] = (), inherited: Collection[str] = ()
+) -> dict[str, str]:
     """{name of the module's own: its short one}, in the order of their coming.
 
     Constants stay as they are: the compiler puts their values in their places.
@@ -121,7 +166,7 @@ def names(tree: ast.Module, own: Collection[str] = ()) -> dict[str, str]:
         if (_private(name) or name in own) and name not in constants
     ]
     taken = {name for node in nodes for name in words(node)} - set(defined)
-    short = (name for name in _short() if name not in taken)
+    short = (name for name in shorts() if name not in taken and name not in inherited)
     return dict(zip(defined, short, strict=False))
 
 
@@ -129,9 +174,9 @@ def _private(name: str) -> bool:
     return name.startswith("_") and not name.startswith("__") and name != "_"
 
 
-def _short() -> Iterator[str]:
+def shorts(built_in: Iterable[str] = PRIVATE) -> Iterator[str]:
     """What is built in, then _a … _z, then _aa …"""
-    yield from PRIVATE
+    yield from built_in
     for size in itertools.count(1):
         for letters in itertools.product(string.ascii_lowercase, repeat=size):
             yield "_" + "".join(letters)
@@ -244,10 +289,10 @@ def main() -> int:
     """Print which short name is which."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="a module of firmware/")
-    from host_tools.compile import own  # which needs this module itself
+    from host_tools.compile import renamed  # which needs this module itself
 
     file = parser.parse_args().file.resolve()
-    for name, short in names(ast.parse(file.read_text()), own(file)).items():
+    for name, short in renamed(file).items():
         print(f"{short:4} {name}")
     return 0
 

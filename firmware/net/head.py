@@ -15,7 +15,7 @@ _FIELDS = (  # that are looked at; a head may have a hundred others
 
 
 class Head:
-    """The last head. It has no private members: net.http's may be shortened to the same names.
+    """The last head.
 
     status     of three digits
     size       Content-Length, or None when the head does not say

@@ -11,7 +11,7 @@ import sys
 from ota.errors import Fail, OTAError
 from ota.job import Job
 from ota.loading import let_go, plug_in, unused
-from ota.log import Log
+from ota.log import Log, show
 
 log = Log("agent")
 
@@ -98,7 +98,7 @@ class Agent:
             log.w(self.state, type(error).__name__, error)
             fault = error
             if not isinstance(error, OTAError):
-                _show(error)
+                show(error)
                 fault = Fail("internal error: " + repr(error))
             if event in ("failed", "gone"):
                 self.drop()
@@ -145,15 +145,3 @@ class Agent:
         await self.clock.sleep_ms(0)
 
     hold = pause  # before a reset that was ordered, until the application lets it be
-
-
-def _show(error):
-    """Print where it came from. Where the heap is full it does not say what is others' words."""
-    try:
-        if isinstance(error, MemoryError):
-            sys.print_exception(error)
-        else:
-            plug_in("ota.traces", "show")(error)
-    except MemoryError:
-        pass
-    let_go("ota.traces")

@@ -9,8 +9,7 @@ import time
 from micropython import const
 
 from ota.errors import Fail
-from ota.loading import let_go, plug_in
-from ota.log import Log, plain
+from ota.log import Log, plain, show
 
 _FILE = "/failures"
 _LINES = const(4)
@@ -25,8 +24,7 @@ def stopped(error):
     words = ("cannot start:", error) if isinstance(error, Fail) else ("stopped", repr(error))
     log.e(*words)
     if not isinstance(error, Fail):
-        plug_in("ota.traces", "show")(error)
-        let_go("ota.traces")
+        show(error)
     note(*words)
 
 

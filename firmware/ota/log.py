@@ -1,4 +1,4 @@
-"""One line an event: `<level> <uptime ms> <tag> <event> <values>`. Imports nothing of ours.
+"""One line an event: `<level> <uptime ms> <tag> <event> <values>`.
 
 `log = Log("agent")`, then `log.i("DOWNLOADING", "complete", 21000)`. Values are formatted only
 when the level is printed. Never pass a key, a token or the query of a presigned URL. The last
@@ -8,7 +8,10 @@ A value may be anybody's: the text of a job, a topic, the name of a network. So 
 ASCII is escaped, or such a text could forge a line of the log, or order the terminal about.
 """
 
+import sys
 from time import ticks_ms
+
+from ota.loading import let_go, plug_in
 
 LEVELS = "EWID"  # in order of detail
 
@@ -39,6 +42,22 @@ def plain(text):
     else:
         return text
     return "".join([chr(byte) if 32 <= byte < 127 else "\\x%02x" % byte for byte in data])
+
+
+def show(error):
+    """An exception and where it came from, on the console, escaped as a line of the log is. Where
+    the heap is too full for that it is not shown, unless that is what the exception says.
+    """
+    try:
+        if isinstance(error, MemoryError):
+            sys.print_exception(error)
+            return
+        try:
+            plug_in("ota.traces", "show")(error)
+        finally:
+            let_go("ota.traces")
+    except MemoryError:
+        pass
 
 
 class Log:

@@ -122,11 +122,11 @@ def _whole(record, kind):
         return False
     if record["phase"] == IDLE:
         return True
-    if kind == "files":
-        lacks = record["phase"] == ACTIVATED and not record.get("paths")
-        return not lacks and all(_above(folder, record) for folder in record.get("folders", ()))
-    return all(key in record for key in ("job", "number", "stamp"))
+    if not all(key in record for key in ("job", "number", "stamp")):
+        return False
+    lacks = kind == "files" and record["phase"] == ACTIVATED and not record.get("paths")
+    return not lacks and all(_above(folder, record) for folder in record.get("folders", ()))
 
 
 def _above(folder, record):
-    return any(path.startswith(folder + "/") for path in record["paths"])
+    return any(path.startswith(folder + "/") for path in record.get("paths", ()))

@@ -2,6 +2,7 @@
 
 MicroPython interns every name of a module it loads, but not those it has built in. linker.py
 replaces the names that only the model knows by such ones; which name becomes which has no meaning.
+When these are used up, `_a`, `_b`, … follow, which cost it one string each.
 """
 
 import ast
@@ -11,8 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from host_tools.errors import SluiceError
-from host_tools.shorten import Renamer, words
+from host_tools.shorten import Renamer, shorts, words
 
 # Built into MicroPython's unix port (seen in 1.25, 32 and 64 bits), and used nowhere in the model.
 # A name that some other build lacks costs it one string more, and works all the same.
@@ -56,7 +56,6 @@ def new_names(
     folded   of each, the constants that will be numbers
     public   those of the files whose names programs may use
     own      names of the model's modules; what is taken of any other import stays
-    raises   SluiceError when there are more private names than spare ones
     """
     private: dict[str, None] = {}  # in order, so that the same sources give the same modules
     kept, used = set(FOREIGN), set()
@@ -66,9 +65,7 @@ def new_names(
         kept |= set(_public(tree.body)) if path in public else set()
         used |= {word for node in ast.walk(tree) for word in words(node)}
     wanted = [name for name in private if name not in kept and not name.startswith("__")]
-    spare = [name for name in SPARE.split() if name not in used]
-    if len(wanted) > len(spare):
-        raise SluiceError(f"the board's own modules need {len(wanted) - len(spare)} names more")
+    spare = (name for name in shorts(SPARE.split()) if name not in used)
     return dict(zip(wanted, spare, strict=False))
 
 

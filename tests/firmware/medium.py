@@ -57,9 +57,16 @@ class Chip:
 
 
 class Board:
-    """The file system of a board, mounted as the root for as long as `with` lasts."""
+    """The file system of a board, mounted as the root for as long as `with` lasts.
+
+    mends    as a board's start does it, whenever it is mounted: LittleFS 2.10 and later mends what
+             a power cut tore at the first call that writes
+    over     what is mounted in the place of the file system, made of it
+    """
 
     def __init__(self, blocks=64, files=FILES):
+        self.mends = True
+        self.over = lambda files: files
         self.chip = Chip(blocks)
         vfs.VfsLfs2.mkfs(self.chip)
         with self:
@@ -69,12 +76,14 @@ class Board:
     def __enter__(self):
         vfs.umount("/")
         vfs.mount(vfs.VfsPosix("/"), HOST)
-        vfs.mount(vfs.VfsLfs2(self.chip, progsize=32, readsize=32, lookahead=32), "/")
+        files = vfs.VfsLfs2(self.chip, progsize=32, readsize=32, lookahead=32)
+        vfs.mount(self.over(files), "/")
         _look_for_modules(lambda path: HOST + path if path[:1] == "/" else path)
-        try:  # as a board's start does: LittleFS 2.10 and later mends itself at a call that writes
-            os.remove("/.mend")
-        except OSError:
-            pass
+        if self.mends:
+            try:
+                os.remove("/.mend")
+            except OSError:
+                pass
         return self
 
     def __exit__(self, *error):

@@ -268,6 +268,18 @@ def test_journal_of_files_with_a_strange_member_is_none():
         assert held(dict(FILES, phase=phase), "files").phase == IDLE
 
 
+def test_journal_of_files_that_lacks_what_its_phase_speaks_of_is_none():
+    for phase in (ACTIVATED, DOWNLOADING):
+        for key in ("seq", "phase", "job", "number", "stamp", "paths"):
+            lacking = dict(FILES, phase=phase)
+            lacking.pop(key)
+            assert held(lacking, "files").phase == IDLE, (phase, key)
+            lacking[key] = None
+            assert held(lacking, "files").phase == IDLE, (phase, key)
+    coming = {key: FILES[key] for key in ("seq", "job", "number", "stamp", "image", "file")}
+    assert held(dict(coming, phase=DOWNLOADING), "files").phase == DOWNLOADING
+
+
 def test_journal_is_about_one_execution_only():
     journal = begun(cells())
     assert journal.about(Job(JOB.id, 1, version=7, queued=False, stamp=JOB.stamp))

@@ -1,5 +1,6 @@
 """The guard: what it starts, counts, and does about what fails. Each start is an import of it."""
 
+import builtins
 import os
 import sys
 
@@ -35,6 +36,7 @@ class Chip:
         self.state = state
         self.esp32 = esp32
         self.faults = []
+        self.loaded = None  # the module `app`, once `run` has run
 
     # machine
     def reset(self):
@@ -95,6 +97,8 @@ def start(chip, outcome=None, run=True):
     def running(buffer, counts, note):
         chip.held = (len(buffer), list(counts))
         chip.note = note
+        if chip.loaded:
+            sys.modules["app"] = chip.loaded
         if outcome:
             raise outcome
 
@@ -136,6 +140,50 @@ def test_whatever_fails_on_trial_ends_in_a_reset_that_takes_it_back():
                 assert start(chip, outcome) is Reset, outcome
                 assert chip.said == ["watchdog 300000", "reset"] and chip.slept_ms == 10_000
                 assert len(chip.faults) == 1 and not chip.fed
+
+
+def test_fault_that_cannot_be_told_of_is_named_and_its_words_are_not_printed():
+    """They may be anybody's. Where there is no `run`, nobody was heard yet."""
+    for error, run, found in (
+        (ValueError("\x1b[2J"), True, ["ValueError"]), (MemoryError(), True, []),
+        (None, False, []), (SystemExit("\x1b[2J"), True, ["SystemExit"]),
+    ):  # fmt: skip
+        with Board():
+            chip, printed = Chip(HARD, (0, 1)), []
+            chip.failed = unable
+            builtins.print, was = lambda *words: printed.append(words[0]), print
+            try:
+                assert start(chip, error, run) is Reset
+            finally:
+                builtins.print = was
+            assert printed == found + ["The board starts again in"], error
+
+
+def test_pause_that_a_full_heap_cuts_short_ends_in_the_reset():
+    with Board():
+        chip = Chip(HARD)
+        chip.modules, modules = (
+            lambda run: dict(modules(run), time=Module(sleep_ms=full)),
+            chip.modules,
+        )
+        assert start(chip, MemoryError()) is Reset and chip.said == ["reset"]
+
+
+def full(*words):
+    raise MemoryError
+
+
+def test_application_is_let_go_of_before_a_fault_is_told_of_because_it_may_hold_the_heap():
+    with Board():
+        chip, told = Chip(HARD), []
+        chip.failed = lambda error, counts, note: told.append("app" in sys.modules)
+        chip.loaded = Module()
+        assert start(chip, MemoryError()) is Reset
+        assert chip.said == ["reset"] and told == [False]
+
+
+def unable(error, counts, note):
+    raise MemoryError
 
 
 def test_firmware_that_cannot_be_imported_ends_in_a_reset_on_trial_and_off_it():

@@ -5,7 +5,7 @@ import sys
 
 from medium import Board, read
 
-from ota import log
+from ota import log, traces
 from ota.errors import Fail
 
 HEAP = "1m"
@@ -108,6 +108,63 @@ def test_heap_that_is_full_when_the_counts_are_cleared_costs_a_second():
     noted.note = full
     ran(noted, 10, "IDLE", True)
     assert len(tries) == 3
+
+
+FORGED = "bad\r\nE 1 main forged\x1b[2J\x9b1m"
+
+
+class App:
+    """An application that fails with others' words, in `main` or in a task of its own."""
+
+    def __init__(self, inside):
+        self.inside = inside
+
+    async def fails(self):
+        raise ValueError(FORGED)
+
+    async def main(self, link):
+        if self.inside:
+            asyncio.create_task(self.fails())
+        else:
+            await self.fails()
+
+
+def shown(app):
+    """(lines of the log, lines of the traceback) of an agent beside that application."""
+    run, _ = loaded()
+    said, printed = [], []
+    traces.print = printed.append
+    sys.modules["ota.traces"] = traces
+    log.to(said.append)
+
+    class Agent:
+        state = "IDLE"
+
+        async def run(self):
+            for _ in range(5):
+                await asyncio.sleep_ms(0)
+
+    link, noted = Module(), Noted(0, 0)
+    link.linked = False
+    try:
+        asyncio.run(run.start(Agent(), link, app, noted.counts, noted.note))
+    finally:
+        log.to(print)
+        asyncio.get_event_loop().set_exception_handler(None)
+        asyncio.new_event_loop()
+    return said, printed
+
+
+def test_exception_of_the_application_forges_no_line_and_moves_no_terminal():
+    for inside, says in ((False, "main application failed Val"), (True, "main task failed Val")):
+        said, printed = shown(App(inside))
+        assert [line for line in said if says in line], said
+        assert printed[0].startswith("Traceback") and printed[-1] == (
+            "ValueError: bad\\x0d\\x0aE 1 main forged\\x1b[2J\\xc2\\x9b1m"
+        )
+        assert "ota.traces" not in sys.modules
+        for line in said + printed:
+            assert all(32 <= c < 127 for c in line.encode()), line
 
 
 def failed(error, noted, waited=False):

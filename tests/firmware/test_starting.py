@@ -8,7 +8,7 @@ import starting
 from doubles import raised
 from medium import Board, fill, read, write
 
-from ota import journal, log, staging
+from ota import journal, log, staging, traces
 from ota.errors import Fail
 from ota.job import File, Job
 from ota.journal import ACTIVATED
@@ -44,6 +44,18 @@ def test_application_that_is_broken_ends_a_trial_and_is_passed_over_otherwise():
             assert not hasattr(app, "main")
             fault = raised(Fail, asyncio.run, app.healthy())
             assert str(fault).startswith("application failed: "), source
+
+
+def test_application_that_is_broken_forges_no_line_and_moves_no_terminal():
+    source = b"raise ValueError('bad\\r\\nE 1 main forged\\x1b[2J')"
+    printed = []
+    traces.print = printed.append
+    sys.modules["ota.traces"] = traces
+    _, lines = application(source, False)
+    assert printed[0].startswith("Traceback")
+    assert printed[-1] == "ValueError: bad\\x0d\\x0aE 1 main forged\\x1b[2J"
+    for line in lines + printed:
+        assert all(32 <= c < 127 for c in line.encode()), line
 
 
 def test_application_is_left_out_after_three_starts_that_came_to_nothing():

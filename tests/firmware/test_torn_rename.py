@@ -5,12 +5,20 @@ first call that writes. So the agent makes one such call after the mount, before
 """
 
 import sys
+import time
 
 import vfs
-from medium import Board, Chip, PowerCut
+from medium import Board, Chip, PowerCut, tree
+from test_main import DEEPSLEEP, HARD, PWRON, SOFT, WDT, Module
+from test_main import Chip as Machine
+from test_main import start as started
+from test_staging import OLD, Slots, after, quiet, staged
+
+from ota import staging
+from ota.errors import Fail
 
 DIFFERS = True
-HEAP = "2m"
+HEAP = "6m"
 STEPS = (  # as files of a job are put in place
     ("mkdir", "/data"),
     ("mkdir", "/data/deep"),
@@ -95,3 +103,102 @@ def test_looking_alone_is_none_where_a_torn_move_hides_folders():
     version = sys.implementation[1][:2]
     hidden = lost(lambda files: there(files, "/keep.txt"))
     assert bool(hidden) == (version >= (1, 26)), (version, hidden)
+
+
+# -- the firmware's own start ---------------------------------------------------------------------
+
+GUARDS = ("main", "os", "machine", "time", "esp32")  # the guard, and what it imports first
+CAUSES = (PWRON, DEEPSLEEP, HARD, WDT, SOFT)
+
+
+class Start(Machine):
+    """A chip that starts by main.py, run.py and starting.py, up to where the agent is made."""
+
+    def modules(self, run):
+        found = Machine.modules(self, None)
+        found["board"].slots = Slots
+        found["board"].watchdog = lambda timeout_ms: None
+        settings = {"log": "E", "watchdog_s": 0, "trial_s": 300}
+        found["lastgood"] = Module(load=lambda trial: settings)
+        for name in ("time", "ticks_ms", "ticks_us", "ticks_add", "ticks_diff"):
+            setattr(found["time"], name, getattr(time, name))
+        found["wiring"] = Module(build=self.build)
+        return found
+
+    def build(self, *words):
+        self.said.append("made")
+        raise Fail("that is enough")
+
+
+def start(cause):
+    """One start; whether it came to the making of the agent."""
+    chip = Start(cause)
+    quiet(started, chip, None, False)
+    return "made" in chip.said
+
+
+class Witness:
+    """A file system that notes what it is asked for."""
+
+    def __init__(self, files, calls):
+        self.files, self.calls = files, calls
+
+    def mount(self, readonly, mkfs):
+        pass
+
+    def umount(self):
+        pass
+
+    def __getattr__(self, name):
+        def call(*words):
+            self.calls.append((name,) + words)
+            return getattr(self.files, name)(*words)
+
+        return call
+
+
+def test_start_makes_a_call_that_writes_before_it_looks_whatever_led_to_it():
+    for cause in CAUSES:
+        for state in (None, (0, 1)):
+            calls, board = [], Board(files={})
+            board.mends, board.over = False, lambda files: Witness(files, calls)
+            with board:
+                del calls[:]
+                chip = Start(cause, state)
+                quiet(started, chip, None, False)
+            asked = [call for call in calls if call[0] != "chdir" and call[0] != "getcwd"]
+            while asked[0][0] == "stat" and asked[0][1].lstrip("/").split(".")[0] in GUARDS:
+                asked.pop(0)  # the interpreter looks for these in the root
+            assert asked[0] == ("remove", "/.mend"), (cause, asked[:4])
+            assert [call for call in asked if call[0] == "open"], "it looked, later"
+
+
+def promised_and_cut(cut):
+    """A board whose power failed at that operation of putting files in place; None: it did not."""
+    before = Board(files=OLD)
+    with before:
+        staging.activate(staged())
+    with before:
+        before.cut_after(cut)
+        try:
+            quiet(staging.settle, Slots())
+            return None
+        except PowerCut:
+            pass
+    board = Board(files={})
+    board.mends = False
+    board.chip.data[:] = before.chip.data  # no file of the one before is open on it
+    return board
+
+
+def test_start_after_a_cut_has_all_files_of_a_job_in_place():
+    cut = 0
+    board = promised_and_cut(cut)
+    while board:
+        with board:
+            assert start(CAUSES[cut % 2]), "neither is counted, which would write"
+            found = tree()
+            assert found == after(), (cut, sorted(found))
+        cut += 1
+        board = promised_and_cut(cut)
+    assert cut > 20

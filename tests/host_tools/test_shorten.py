@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.compile import firmware_sources, own
+from host_tools import toolchain
+from host_tools.compile import compile_module, firmware_sources, inherited, own, renamed
 from host_tools.errors import SluiceError
-from host_tools.shorten import ARGUMENTS, PRIVATE, named, names, own_names, shortened
+from host_tools.shorten import ARGUMENTS, PRIVATE, bases, named, names, own_names, shortened, words
 
 MODULE = '''
 """A module with _private words in its docstring."""
@@ -116,3 +117,108 @@ def test_modules_of_the_device_use_no_private_name_of_another():
                     name,
                     node.attr,
                 )
+
+
+BASE = """
+class Base:
+    def __init__(self):
+        self._left = 1
+
+    def _ours(self):
+        return self._left
+"""
+DERIVED = """
+from net.base import Base as Parent
+import far.away
+class Derived(Parent, far.away.Other):
+    def __init__(self):
+        super().__init__()
+        self._mine = 7
+    def _own(self):
+        return self._mine
+"""
+FURTHER = (
+    "import net.derived\nclass Further(net.derived.Derived):\n    def _last(self):\n        pass\n"
+)
+
+
+def laid(root: Path, **modules: str) -> list[Path]:
+    """Files of those modules in root/net."""
+    (root / "net").mkdir()
+    files = [root / "net" / f"{name}.py" for name in modules]
+    for file, text in zip(files, modules.values(), strict=True):
+        file.write_text(text)
+    return files
+
+
+def test_module_that_inherits_from_another_shares_no_short_name_with_it(tmp_path):
+    files = laid(tmp_path, base=BASE, derived=DERIVED, further=FURTHER)
+    every = [renamed(file, tmp_path) for file in files]
+    assert [set(short) for short in every] == [{"_left", "_ours"}, {"_mine", "_own"}, {"_last"}]
+    given = [short for part in every for short in part.values()]
+    assert len(given) == len(set(given)) == 5
+    space: dict = {"Base": None}
+    for file in files[:2]:
+        text = shortened(file.read_text(), (), (), inherited(file, tmp_path))
+        text = text.replace(
+            "from net.base import Base as Parent\nimport far.away", "Parent = Base"
+        )
+        exec(text.replace(", far.away.Other", ""), space)
+    made, left, mine = space["Derived"](), *[every[0]["_ours"], every[1]["_own"]]
+    assert (getattr(made, left)(), getattr(made, mine)()) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["def _ours(self):\n        pass", "_ours = 3", "def more(self):\n        self._left = 2"],
+)
+def test_private_member_that_a_base_of_another_module_has_too_is_refused(tmp_path, line):
+    _, derived, further = laid(
+        tmp_path, base=BASE, derived=DERIVED, further=f"{FURTHER}    {line}\n"
+    )
+    inherited(derived, tmp_path)
+    with pytest.raises(SluiceError, match=r"net/further.py: net/base.py, of a base class, has"):
+        inherited(further, tmp_path)
+
+
+def test_modules_of_the_device_share_no_short_name_with_those_they_inherit_from():
+    sources, found = firmware_sources(), set()
+    for name, file in sources.items():
+        for module in bases(ast.parse(file.read_text())):
+            base = sources.get(module.replace(".", "/") + ".py")
+            if base:
+                found.add((name, module))
+                assert not set(renamed(file).values()) & set(renamed(base).values()), (
+                    name,
+                    module,
+                )
+    assert {("net/http.py", "net.head"), ("ota/files.py", "ota.image")} <= found
+
+
+def test_link_shares_no_name_with_the_client_that_it_inherits_from():
+    """umqtt.simple is not ours: its names stay."""
+    link = firmware_sources()["net/mqtt.py"]
+    assert bases(ast.parse(link.read_text())) == {"umqtt.simple"}
+    tree = ast.parse((toolchain.umqtt() / "umqtt/simple.py").read_text())
+    theirs = {word for node in ast.walk(tree) for word in words(node)}
+    assert "_send_str" in theirs
+    assert not theirs & {*renamed(link), *renamed(link).values()}
+
+
+def test_modules_of_the_device_give_no_other_object_an_attribute_that_is_made_short():
+    """Its class may be of another module, which gives the same short name to something else."""
+    for name, file in firmware_sources().items():
+        short = renamed(file)
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+                assert node.attr not in short or ast.unparse(node.value) == "self", (
+                    name,
+                    node.attr,
+                )
+
+
+def test_module_is_compiled_with_the_names_that_it_is_said_to_have(tmp_path):
+    source = firmware_sources()["ota/files.py"]
+    compile_module(source, tmp_path / "files.mpy", "ota/files.py")
+    code = (tmp_path / "files.mpy").read_bytes()
+    assert b"_identity" not in code and renamed(source)["_identity"].encode() in code

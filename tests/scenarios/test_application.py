@@ -125,11 +125,48 @@ def test_update_cancelled_while_it_is_held_back_is_not_applied(cloud, stage):
     board.wait_for("hold the application holds the reset")
     scene.cancel(job, "--force")
     board.wait_for("agent ACTIVATING gone")
+    # the application is not broken off in what it does before a reset
+    assert index(scene, "hold held back long enough") < index(scene, "ACTIVATING gone")
     board.wait_for("agent idle", after=index(scene, "ACTIVATING gone"))
     assert scene.running[0] == "ota_0" and not scene.trials
     board.cut_power()
     soon(lambda: len(scene.starts) == 2, FUSE_S)
     assert scene.running[0] == "ota_0"
+
+
+def test_reboot_cancelled_while_it_is_held_back_does_not_happen(cloud, stage):
+    scene = powered(stage, cloud, holding(60_000), hold_s=20)
+    job = scene.job({"operation": "reboot"})
+    scene.board.wait_for("hold the application holds the reset")
+    scene.cancel(job, "--force")
+    scene.board.wait_for("hold held back long enough")
+    scene.board.wait_for("agent idle", after=index(scene, "held back long enough"))
+    assert scene.now(job).status == "CANCELED"
+    assert "reset: machine.reset" not in scene.board.lines and len(scene.starts) == 1
+
+
+FORGES = """
+import asyncio
+TEXT = "bad\\r\\nE 1 main forged\\x1b[2J"
+async def strays():
+    raise ValueError(TEXT)
+async def main(link):
+    asyncio.create_task(strays())
+    await asyncio.sleep_ms(100)
+    raise ValueError(TEXT)
+"""
+
+
+def test_exceptions_of_the_application_forge_no_line_and_move_no_terminal(cloud, stage):
+    scene = powered(stage, cloud, FORGES)
+    assert scene.verdict(scene.job({"operation": "echo"})).status == "SUCCEEDED", scene.tail
+    said = [line for line in scene.board.lines if "forged" in line]
+    assert [line.split()[2:5] for line in said if " main " in line[:20]] == [
+        ["main", "task", "failed"],
+        ["main", "application", "failed"],
+    ]
+    assert said.count(r"ValueError: bad\x0d\x0aE 1 main forged\x1b[2J") == 2, said
+    assert not [line for line in scene.board.lines if line.startswith("E 1 ") or "\x1b" in line]
 
 
 def test_update_asks_nobody_where_hold_s_is_none_and_needs_no_application_that_runs(cloud, stage):

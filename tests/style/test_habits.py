@@ -7,6 +7,7 @@ from sources import device_files, parsed, where
 
 FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in device_files()]
 PRINTERS = {"main.py", "log.py", "traces.py", "console.py", "console_net.py"}
+TRACERS = {"main.py", "log.py", "traces.py"}  # an exception may say what is anybody's
 WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
 SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}
 MAY = {name: {"SystemExit"} for name in ("starting.py", "operation.py")}  # the user's
@@ -32,6 +33,9 @@ def test_device_code_prints_only_in_the_log_and_the_console(file):
     if file.name not in PRINTERS:
         for node in nodes(file, ast.Name):
             assert node.id != "print", where(file, node)
+    if file.name not in TRACERS:
+        for node in nodes(file, ast.Attribute):
+            assert node.attr != "print_exception", where(file, node)
 
 
 @pytest.mark.parametrize("file", FILES)

@@ -341,6 +341,28 @@ def test_job_canceled_with_force_tells_the_board(cloud, device, tmp_path, comman
     assert (path, list(body)) == ("jobs/notify-next", ["timestamp"])
 
 
+def test_job_canceled_with_force_says_what_a_board_on_trial_makes_of_it(
+    cloud, device, tmp_path, command
+):
+    board = device(cloud, "trying")
+    state = ("--state", cloud.state.root)
+    document = tmp_path / "job.json"
+    document.write_text('{"operation": "echo"}')
+    line = ("job", "create", "--thing", "trying", "--document", document, *state)
+    job = good(command(*line)).strip()
+    board.next(), board.next()
+    board.ask("jobs/start-next")
+    plain = command("job", "cancel", job, *state)
+    assert (good(plain), plain.stderr) == ("", ""), "what runs goes on: there is nothing to say"
+    forced = command("job", "cancel", job, "--force", *state)
+    assert good(forced) == "", "what a script reads stays as it was"
+    assert forced.stderr == (
+        "a board that has booted the new image already keeps it if it is healthy: "
+        "its shadow and `sluice doctor` tell what runs\n"
+    )
+    assert "keeps it" not in refused(command("job", "cancel", job, "--force", *state))
+
+
 def test_job_refusals_are_one_line(cloud, tmp_path, command):
     state = ("--state", cloud.state.root)
     cloud.thing("idle")

@@ -9,7 +9,7 @@ from patience import FUSE_S
 
 from host_tools import toolchain
 from host_tools.device import linker
-from host_tools.device.spare_names import SPARE
+from host_tools.device.spare_names import SPARE, new_names
 from host_tools.device.supervisor import PANIC, POWER_CUT
 
 
@@ -40,6 +40,13 @@ def test_spare_names_are_built_in(arch: str, release: str):
 
 def test_spare_names_are_each_given_once():
     assert len(set(SPARE.split())) == len(SPARE.split())
+
+
+def test_names_that_follow_when_the_spare_ones_are_used_up_are_short(tmp_path):
+    many = len(SPARE.split()) + 2
+    source = "".join(f"_name{number} = {number}\n" for number in range(many))
+    given = new_names({tmp_path: ast.parse(source)}, {tmp_path: set()}, set(), set())
+    assert list(given.values()) == [*SPARE.split(), "_a", "_b"]
 
 
 @pytest.mark.parametrize("arch", ["i386", "amd64"])
