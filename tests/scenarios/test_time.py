@@ -62,6 +62,24 @@ def test_forged_time_lasts_until_the_cloud_is_reached_and_leaves_no_floor(cloud,
         assert [right(unix_s) for unix_s in times(board, seen)] == [True]
 
 
+@pytest.mark.parametrize("behind_s", [10 * DAY_S, 3 * 365 * DAY_S], ids=["floor", "older"])
+def test_forged_time_of_the_past_keeps_nobody_from_linking(cloud, stage, behind_s):
+    """The forger goes on: the broker's certificate is not valid yet, and says since when it is."""
+    with server(TimeServer(-behind_s)) as address:
+        scene = stage(cloud, ntp=[address])
+        board = shows(scene, UNSET)
+        scene.power_on()
+        assert right(times(board)[-1])
+        board.stop()
+        word, floor_s = board.read_file("/clock").split()
+        assert word == b"proven" and right(int(floor_s))
+
+        seen = len(board.lines)
+        scene.power_on()
+        assert any("answer ignored" in line for line in board.lines[seen:])
+        assert all(right(unix_s) for unix_s in times(board, seen))
+
+
 def test_floor_that_an_earlier_release_took_from_a_forger_is_passed_over(cloud, stage):
     with server(TimeServer(0)) as address:
         scene = stage(cloud, ntp=[address])
