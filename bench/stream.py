@@ -30,7 +30,8 @@ Case = tuple[int, str]  # bytes of a block, and the format that it comes in
 
 BUFFER = 512  # bytes that the device reads at a time
 JSON, CBOR = "json", "cbor"  # forms of a stream
-ESCAPED = "escaped"  # JSON, with every character of a payload written as \\u and four digits
+ESCAPED = "escaped"  # JSON, with every character of a payload written as \u and four digits
+MIXED = "mixed"  # the same of every second character: escapes to take out of what needs none
 CASES: tuple[Case, ...] = (
     *((block, JSON) for block in (256, 1_024, 4_096, 16_384, 98_304)),
     *((block, CBOR) for block in (1_024, 4_096, 16_384, 98_304)),
@@ -123,7 +124,7 @@ def packets(size: int, case: Case) -> Iterator[bytes]:
         if form != CBOR:
             data = base64.b64encode(data).decode()
         message = {"c": TOKEN, "f": 0, "i": index, "l": block, "p": data}
-        yield publish(f"{prefix}data/{suffix}", message, form == ESCAPED)
+        yield publish(f"{prefix}data/{suffix}", message, {ESCAPED: 1, MIXED: 2}.get(form, 0))
 
 
 def padded(topic: str, message: dict) -> bytes:
@@ -132,15 +133,17 @@ def padded(topic: str, message: dict) -> bytes:
     return next(packet for packet in lengths if len(packet) % BUFFER == 0)
 
 
-def publish(topic: str, message: dict, escaped: bool = False) -> bytes:
-    """One MQTT packet at QoS 0; its payload `escaped`, which is legal in JSON."""
+def publish(topic: str, message: dict, every: int = 0) -> bytes:
+    """One MQTT packet at QoS 0; `every` such character of a payload escaped, as JSON may be."""
     body = len(topic).to_bytes(2, "big") + topic.encode()
     if topic.endswith("cbor"):
         body += cbor.dumps(message)
     else:
         text = json.dumps(message, separators=(",", ":"))
-        if escaped:
-            text = text.replace(message["p"], "".join(f"\\u{ord(c):04x}" for c in message["p"]))
+        if every:
+            plain = message["p"]
+            written = (c if at % every else f"\\u{ord(c):04x}" for at, c in enumerate(plain))
+            text = text.replace(plain, "".join(written))
         body += text.encode()
     left, length = len(body), bytearray()
     while left > 0x7F:
