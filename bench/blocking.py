@@ -22,13 +22,18 @@ from bench.command import guarded
 from host_tools.compile import compile_module
 
 TURN = 4_096  # bytes that one turn of the link reads at most: 8 times 512
-FRAMES = {stream.JSON: 110, stream.CBOR: 74}  # bytes of a block's message beside it, at least
+FRAMES = {stream.CBOR: 74}  # bytes of a block's message beside it, at least; in JSON 110
+WIRE = {stream.JSON: 4, stream.CBOR: 3, stream.ESCAPED: 24, stream.MIXED: 14}  # for 3 of a block
 SAMPLE = 16_384  # bytes of an image that turns of the link are reckoned from
 LIMIT = 8_000_000  # instructions between two awaits that DESIGN.md promises at most
 LIMIT_CBOR_256 = 13_000_000  # the same where blocks of 256 bytes come in CBOR
 TURNS = (  # turns of the link: form of the stream, bytes of a block, instructions at most
     (stream.JSON, 256, LIMIT),
     (stream.JSON, 4_096, LIMIT),
+    (stream.ESCAPED, 256, LIMIT),
+    (stream.ESCAPED, 4_096, LIMIT),
+    (stream.MIXED, 256, LIMIT),
+    (stream.MIXED, 4_096, LIMIT),
     (stream.CBOR, 256, LIMIT_CBOR_256),
     (stream.CBOR, 4_096, LIMIT),
 )
@@ -181,9 +186,9 @@ def instructions(folder: Path, name: str) -> int:
 
 def turn(folder: Path, block: int, form: str = stream.JSON) -> int:
     """Of one turn of the link in the middle of a download, at most."""
-    wire = block * 4 // 3 if form == stream.JSON else block
+    wire = block * WIRE[form] // 3
     if block < TURN:
-        wire += FRAMES[form]
+        wire += FRAMES.get(form, 110)
     return stream.per_byte(folder, (block, form), SAMPLE) * TURN * block // wire
 
 

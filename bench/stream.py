@@ -30,6 +30,8 @@ Case = tuple[int, str]  # bytes of a block, and the format that it comes in
 
 BUFFER = 512  # bytes that the device reads at a time
 JSON, CBOR = "json", "cbor"  # forms of a stream
+ESCAPED = "escaped"  # JSON, with every character of a payload written as \u and four digits
+MIXED = "mixed"  # the same of every second character: escapes to take out of what needs none
 CASES: tuple[Case, ...] = (
     *((block, JSON) for block in (256, 1_024, 4_096, 16_384, 98_304)),
     *((block, CBOR) for block in (1_024, 4_096, 16_384, 98_304)),
@@ -119,10 +121,10 @@ def packets(size: int, case: Case) -> Iterator[bytes]:
     noise = random.Random(block)
     for index in range(size // block):
         data: bytes | str = noise.randbytes(block)
-        if form == JSON:
+        if form != CBOR:
             data = base64.b64encode(data).decode()
         message = {"c": TOKEN, "f": 0, "i": index, "l": block, "p": data}
-        yield publish(f"{prefix}data/{suffix}", message)
+        yield publish(f"{prefix}data/{suffix}", message, {ESCAPED: 1, MIXED: 2}.get(form, 0))
 
 
 def padded(topic: str, message: dict) -> bytes:
@@ -131,13 +133,18 @@ def padded(topic: str, message: dict) -> bytes:
     return next(packet for packet in lengths if len(packet) % BUFFER == 0)
 
 
-def publish(topic: str, message: dict) -> bytes:
-    """One MQTT packet at QoS 0."""
+def publish(topic: str, message: dict, every: int = 0) -> bytes:
+    """One MQTT packet at QoS 0; `every` such character of a payload escaped, as JSON may be."""
     body = len(topic).to_bytes(2, "big") + topic.encode()
     if topic.endswith("cbor"):
         body += cbor.dumps(message)
     else:
-        body += json.dumps(message, separators=(",", ":")).encode()
+        text = json.dumps(message, separators=(",", ":"))
+        if every:
+            plain = message["p"]
+            written = (c if at % every else f"\\u{ord(c):04x}" for at, c in enumerate(plain))
+            text = text.replace(plain, "".join(written))
+        body += text.encode()
     left, length = len(body), bytearray()
     while left > 0x7F:
         length.append(left & 0x7F | 0x80)
@@ -161,7 +168,8 @@ def scenario(folder: Path, case: Case, size: int) -> str:
     block, form = case
     name = f"{form}{block}x{size}"
     (folder / name).write_bytes(b"".join(packets(size, case)))
-    script = f"import streaming\nstreaming.run({name!r}, {size}, {block}, {form!r})\n"
+    asked = CBOR if form == CBOR else JSON
+    script = f"import streaming\nstreaming.run({name!r}, {size}, {block}, {asked!r})\n"
     (folder / f"{name}.py").write_text(script)
     return f"{name}.py"
 

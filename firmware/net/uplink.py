@@ -70,26 +70,27 @@ class Uplink:
     async def _attempt(self, start):
         if self._wifi:
             await self._wifi.join()
-        clock, doubt, silent = self._clock, self._history[2], False
+        clock, doubt = self._clock, self._history[2]
+        learn = doubt == "NotYetValid"  # a time server may have lied about the past
         if doubt or clock.guessed or not clock.plausible():
             try:
                 await clock.synchronise(self._ntp, 10_000, doubt == "Expired")
             except Retry as error:
                 log.w("the broker's certificate is to tell the time:", error)
                 clock.guess(doubt == "Expired")
-                silent = True
+                learn = True
             self._history[2] = False
         if not self._link.linked:
-            await self._connect(silent)
+            await self._connect(learn)
         try:
             await start()
         except Retry:
             self._link.close()
             raise
 
-    async def _connect(self, silent):
-        """Open the session; where no time server has answered, learn the time by it."""
-        if not silent:
+    async def _connect(self, learn):
+        """Open the session; `learn` the time by it where no time server has helped."""
+        if not learn:
             return await self._link.connect()
         try:
             await plug_in("net.dates", "connect")(self._link, self._context, self._clock)

@@ -21,6 +21,7 @@ _SLICE = const(256)  # characters decoded at a time; more would ask the heap for
 _QUOTE = const(0x22)
 _COLON = const(0x3A)
 _EQUALS = const(0x3D)
+_ESCAPE = const(0x5C)
 _KEYS = (b'"p"', b'"\\u0070"')  # the payload's, in the two spellings that JSON has for it
 
 _HEAD, _PAYLOAD, _TAIL, _BAD = range(4)  # what the next byte is part of
@@ -169,27 +170,40 @@ class BlockParser:
     def _plain(self, text):
         """The piece without its escapes. Base64 needs none, but some write \\/ for every slash.
 
-        An escape that the end cuts in two waits for the next piece. All at once, as one by one
-        they would keep the others waiting: a piece may be nothing but escapes.
+        An escape that the end cuts in two waits for the next piece. A piece may be nothing but
+        escapes: little is allocated for each, and their digits are read all at once.
         """
         last = text.rfind(b"\\")
         size = 6 if text[last + 1 : last + 2] == b"u" else 2
         self._escape = text[last:] if last >= 0 and len(text) - last < size else b""
-        parts = text[: len(text) - len(self._escape)].replace(b"\\/", b"/").split(b"\\u00")
-        digits = b"".join([part[:2] for part in parts[1:]])
+        text = text[: len(text) - len(self._escape)].replace(b"\\/", b"/")
+        count = text.count(b"\\u00")
+        if text.count(b"\\") != count:
+            self._state = _BAD
+            return b""
+        plain, digits = bytearray(text), bytearray(2 * count)
+        at = size = 0  # of the text; of what is plain
+        for number in range(0, 2 * count, 2):
+            mark = text.find(b"\\", at)
+            if mark > at:
+                plain[size : size + mark - at] = text[at:mark]
+                size += mark - at
+            digits[number] = text[mark + 4]
+            digits[number + 1] = text[mark + 5]
+            plain[size] = _ESCAPE  # a place kept
+            size += 1
+            at = mark + 6
+        plain[size:] = text[at:]
         try:
             found = unhexlify(digits)
         except ValueError:
-            found = b""
-        if len(found) != len(parts) - 1 or text.find(b"\\\\") >= 0:
             self._state = _BAD
             return b""
-        for number in range(len(found)):
-            parts[number + 1] = found[number : number + 1] + parts[number + 1][2:]
-        text = b"".join(parts)
-        if text.find(b"\\") >= 0:
-            self._state = _BAD
-        return text
+        at = -1
+        for byte in found:
+            at = plain.find(b"\\", at + 1)
+            plain[at] = byte
+        return plain
 
     def _decode(self, buf, at, stop):
         while self._held and at < stop:

@@ -210,6 +210,32 @@ def test_uplink_goes_on_with_a_guess_where_no_time_server_answers_and_asks_again
     assert board.done.count("synchronise") == 2
 
 
+def test_uplink_learns_the_time_from_the_certificate_where_a_time_server_is_of_no_help():
+    """A server that lies about the past would keep the board from linking for ever."""
+    for kind, answers, learns in (
+        (NotYetValid, True, True),
+        (Expired, True, False),
+        (Retry, False, True),
+    ):
+        board = Board(connect=[kind("certificate")], synchronise=[] if answers else refused(2))
+        board.set = answers
+        context, seen = Context(), []
+        board.start = lambda: connected(seen)
+        connect = board.connect
+
+        async def watched():
+            seen.append(context.verify_callback is not None)
+            await connect()
+
+        async def connected(seen):
+            pass
+
+        board.connect = watched
+        line = Uplink(None, board.clock, board, ["ntp"], [0, None, False], context)
+        board.reach(line)
+        assert seen == [not answers, learns], kind
+
+
 def test_uplink_guesses_backwards_only_where_a_certificate_has_expired():
     for kind, back in ((Expired, True), (NotYetValid, False)):
         board = Board(connect=[kind("certificate")], synchronise=refused(1))

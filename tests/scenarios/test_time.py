@@ -13,6 +13,7 @@ from host_tools.device.supervisor import Board
 UNSET = 946_684_800  # 2000-01-01: what an ESP32 shows after a power cut
 DAY_S = 86_400
 SLACK_S = 120  # of a machine that is busy
+AHEAD_S = 3 * 365 * DAY_S  # past `passing_cloud`, and before 2038, where 32 bits end
 
 
 def shows(scene: Stage, clock: float) -> Board:
@@ -61,6 +62,24 @@ def test_forged_time_lasts_until_the_cloud_is_reached_and_leaves_no_floor(cloud,
         assert [right(unix_s) for unix_s in times(board, seen)] == [True]
 
 
+@pytest.mark.parametrize("behind_s", [10 * DAY_S, 3 * 365 * DAY_S], ids=["floor", "older"])
+def test_forged_time_of_the_past_keeps_nobody_from_linking(cloud, stage, behind_s):
+    """The forger goes on: the broker's certificate is not valid yet, and says since when it is."""
+    with server(TimeServer(-behind_s)) as address:
+        scene = stage(cloud, ntp=[address])
+        board = shows(scene, UNSET)
+        scene.power_on()
+        assert right(times(board)[-1])
+        board.stop()
+        word, floor_s = board.read_file("/clock").split()
+        assert word == b"proven" and right(int(floor_s))
+
+        seen = len(board.lines)
+        scene.power_on()
+        assert any("answer ignored" in line for line in board.lines[seen:])
+        assert all(right(unix_s) for unix_s in times(board, seen))
+
+
 def test_floor_that_an_earlier_release_took_from_a_forger_is_passed_over(cloud, stage):
     with server(TimeServer(0)) as address:
         scene = stage(cloud, ntp=[address])
@@ -96,14 +115,14 @@ def test_clock_that_is_years_ahead_comes_back(passing_cloud, stage, ahead_s):
     """TLS says that the certificate has expired; a server, or nobody, tells the time."""
     with server(TimeServer(ahead_s)) as address:
         scene = stage(passing_cloud, ntp=[address])
-        board = shows(scene, time.time() + 15 * 365 * DAY_S)
+        board = shows(scene, time.time() + AHEAD_S)
         scene.power_on()
         assert any("Expired" in line for line in board.lines)
         assert right(times(board)[-1])
 
 
 def test_board_links_as_soon_as_a_forger_is_gone(passing_cloud, stage):
-    forger = TimeServer(15 * 365 * DAY_S)  # so that every certificate has expired
+    forger = TimeServer(AHEAD_S)  # so that every certificate has expired
     with server(forger) as address:
         scene = stage(passing_cloud, ntp=[address])
         board = shows(scene, UNSET).start()
