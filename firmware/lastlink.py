@@ -77,7 +77,9 @@ def _load(file):
     way["ntp"] = [text for text in servers if isinstance(text, str) and text][:SERVERS]
     known, at = hashlib.sha256(_words(way)), _STAMP + len(head)
     way["files"], way["kept"] = [], True
-    for size in sizes[:3]:
+    if len(sizes) != 3:
+        raise ValueError("sizes")
+    for size in sizes:
         if not 0 <= size <= _FILE:
             raise ValueError("size")
         known.update(b"%d\n" % size)

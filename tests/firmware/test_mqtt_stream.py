@@ -750,6 +750,17 @@ def test_stream_image_that_is_not_for_us_fails_within_one_block():
             assert server.gets == [(0, 1)] and not (block <= SECTOR and any(flash.erases))
 
 
+def test_stream_heap_that_is_full_at_a_block_ends_it_so_that_room_is_made():
+    def check(head):
+        raise MemoryError("memory allocation failed")
+
+    for block in (256, 4_096, 16_384):
+        for order in ("cfilp", "pcfil"):
+            server = Server(pattern(200_000), order=order)
+            failure(MemoryError, server, block=block, check=check)
+            assert server.gets == [(0, 1)]
+
+
 def test_stream_flash_that_fails_ends_it_by_name():
     server = Server(pattern(9 * SECTOR))
     stream, image, flash, link = made(server)

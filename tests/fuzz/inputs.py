@@ -266,6 +266,27 @@ def noted_files(chance: Random) -> dict:
                             "folders": ["/www"], "slot": None, "boots": None}  # fmt: skip
 
 
+def waiting(chance: Random) -> dict:
+    rows = [{"jobId": "job-1", "executionNumber": 1, "queuedAt": 9}] * chance.randrange(4)
+    found = {"clientToken": "sluice-pending", "queuedJobs": rows, "inProgressJobs": rows[:1]}
+    return found | {"timestamp": 1_700_000_000}
+
+
+def proven(chance: Random) -> dict:
+    return {"signature": SIGNATURE, "algorithm": "sha256-ecdsa", "signed": 123_456,
+            "signer": chance.choice((None, "signer.pem"))}  # fmt: skip
+
+
+def a_way(chance: Random) -> bytes:
+    """The head of a kept way and its three credentials, of the sizes that it tells."""
+    wifi = ["password", "p", "ssid", "s"] if chance.randrange(2) else []
+    sizes = [chance.choice((0, 9, 700)) for _ in range(3)]
+    way = ["pump", "e.example.com", 8883, wifi, ["pool.ntp.org"], sizes]
+    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        way = strange_at(chance, way)
+    return json.dumps(way).encode() + b"\n" + b"x" * sum(sizes)
+
+
 def record(model: Callable[[Random], object]) -> Maker:
     """A journal's record: mostly with a CRC that is right, whatever it holds."""
     body_of = of_json(model)

@@ -22,7 +22,7 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
     cloud, stage, spy, block, window
 ):
     scene = stage(cloud, block=block, window=window)
-    scene.board.heap = "112k"  # with all code loaded into it
+    scene.board.heap = "92k"  # with all code loaded into it
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SIZE))
@@ -33,7 +33,7 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
 @pytest.mark.parametrize(("block", "window"), [(4096, 8), (131_072, 1)])
 def test_update_in_cbor_of_full_size_arrives_byte_for_byte(cloud, stage, spy, block, window):
     scene = stage(cloud, block=block, window=window, stream_format="cbor")
-    scene.board.heap = "112k"  # with all code loaded into it
+    scene.board.heap = "92k"  # with all code loaded into it
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SIZE))
@@ -98,10 +98,10 @@ def test_update_reports_progress_and_its_steps(cloud, stage, spy):
 
 
 def test_update_after_other_jobs_in_the_same_life_with_little_heap(cloud, stage):
-    """Jobs leave names in the heap, which last until the reset: at 80 KB and with a network there
+    """Jobs leave names in the heap, which last until the reset: at 92 KB and with a network there
     is no room for an update then, until the board has made some by one."""
     scene = stage(cloud, wifi={"ssid": "attic", "password": "sesame open"})
-    scene.board.heap = "80k"  # with all code loaded into it
+    scene.board.heap = "92k"  # with all code loaded into it
     scene.power_on()
     assert scene.settled(scene.job({"operation": "brew"})).status == "REJECTED"
     assert scene.settled(scene.job({"operation": "echo"})).status == "SUCCEEDED"

@@ -92,7 +92,10 @@ class Blocks:
         if self._ours:
             self._heard = self._clock.ticks_ms()
         if not self.error:
-            self.parser.feed(buf, at, end)
+            try:
+                self.parser.feed(buf, at, end)
+            except MemoryError as error:  # told where the source is awaited, or nobody made room
+                self.error = error
 
     def end(self):
         """Count the block when it is one that was expected, whole and right."""
@@ -111,7 +114,7 @@ class Blocks:
                 self._arrived += 1
             elif not self._spare and not (right and self._counts(parser.index)):
                 self._refuse(index)
-        except OTAError as error:
+        except (OTAError, MemoryError) as error:
             self.error = error
 
     def _refuse(self, index):

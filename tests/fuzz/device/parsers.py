@@ -6,7 +6,9 @@ asserts holds for whatever is taken. Its words are compared with those of a read
 """
 
 import json
+import os
 from binascii import crc32, hexlify
+from hashlib import sha256
 
 from ota.errors import Fail, Gone, OTAError, Refuse, Retry
 from ota.job import Job
@@ -664,14 +666,14 @@ def seal():
 
 
 def version():
-    from ota.policy import numbers, version
+    from ota.policy import rank, version
 
     settings = {"allow_same_version": False, "allow_downgrade": False}
 
     def judge(data):
-        text = bytes(data).decode()
+        text = bytes(data[:64]).decode()  # an image has room for 32, and a document says no more
         version(text, "1.2.3", settings)
-        return " ".join([str(number) for number in numbers(text)])
+        return str(rank(text))
 
     return judge, (Fail, Refuse, UnicodeError)
 
@@ -713,3 +715,100 @@ def redirect():
         return "followed"
 
     return judge, (Fail,)
+
+
+def pending():
+    """What the console is told of the jobs that wait."""
+    from ota.dialects.aws_pending import pending_jobs
+
+    class Link:
+        def __init__(self, data):
+            self.data = data
+
+        async def subscribe(self, topic, handler):
+            self.handler = handler
+
+        def publish(self, topic, payload, qos):
+            self.handler(topic.encode() + b"/accepted", bytearray(self.data))
+
+        async def wait(self, ready, deadline_ms):
+            return ready()
+
+        def unsubscribe(self, topic):
+            pass
+
+    def judge(data):
+        return str(len(_run(pending_jobs(Link(data), "t"))))
+
+    return judge, (Retry,)
+
+
+class _Sizes:
+    """The `os` of who looks how large a file is; the name stands for another file."""
+
+    def __init__(self, name):
+        self.name = name
+
+    def stat(self, path):
+        return os.stat(self.name)
+
+
+def proof():
+    from ota import proofs
+
+    proofs.os = _Sizes("proof")
+    proofs.open = lambda path, mode: open("proof", mode)
+
+    def judge(data):
+        with open("proof", "wb") as file:
+            file.write(data)
+        found = proofs._kept("ota_0")
+        if not found:
+            return "none"
+        assert isinstance(found["algorithm"], str) and type(found["signed"]) is int
+        return repr(found["signature"][:9])
+
+    return judge, (Fail,)
+
+
+def linked():
+    """The file of the way that linked last, whose digest is right."""
+    import lastlink
+
+    from ota import log
+
+    lastlink.PATH = "linked"
+    log.to(lambda line: None)
+
+    def judge(data):
+        with open("linked", "wb") as file:
+            file.write(hexlify(sha256(data).digest()) + b"\n" + data)
+        way, known = lastlink.load()
+        if not way:
+            return "none"
+        assert way["thing"] and way["endpoint"] and len(way["files"]) == 3 and len(known) == 32
+        return repr(way["thing"])
+
+    return judge, NONE
+
+
+def rest():
+    """What was noted of a configuration besides the linking part."""
+    import lastgood
+    import lastlink
+
+    import config
+
+    whole = config.others({}, {}, None)
+
+    def judge(data):
+        body = bytes(data)
+        lastlink.noted = lambda path: hexlify(sha256(body).digest()) + body
+        found = lastgood._others({}, None, False, lambda *words: None)
+        assert set(found) == set(whole)
+        for key in config.OPTIONAL:
+            if key not in config.LINKING:
+                config._judge(found, key)
+        return repr(found["signers"])
+
+    return judge, NONE
