@@ -185,6 +185,9 @@ class BlockParser:
         at = size = 0  # of the text; of what is plain
         for number in range(0, 2 * count, 2):
             mark = text.find(b"\\", at)
+            if not 0 <= mark <= len(text) - 6:  # one escape begins within another
+                self._state = _BAD
+                return b""
             if mark > at:
                 plain[size : size + mark - at] = text[at:mark]
                 size += mark - at
