@@ -199,7 +199,7 @@ def test_ntp_asks_the_configured_servers_and_says_the_time(console):
 def test_console_command_shows_the_agent_in_colour_and_its_verbs_set_the_log_level(console, seat):
     """As it is typed: `sluice console`, on a terminal."""
     with server(lambda request: [packet(request, int(time.time()))]) as address:
-        desk = console(ntp=["127.0.0.1:ntp", address])
+        desk = console(ntp=["127.0.0.1:1", address])  # nobody is at the first
         person = seat(desk.board.link)
         person.read_until(b"leaves")
         person.type(b"\x03")
@@ -209,9 +209,7 @@ def test_console_command_shows_the_agent_in_colour_and_its_verbs_set_the_log_lev
         assert "one of E W I D" in person.say('log("X")') + person.say("log(5)")
         assert "kept in /config.json" in person.say('log("D")')
         shown = person.say("ntp.start()").encode()
-    assert re.search(re.escape(GREY) + rb"D \d+ clock 127.0.0.1:ntp [^\r]+\x1b\[0m\r", shown), (
-        shown
-    )
+    assert re.search(re.escape(GREY) + rb"D \d+ clock 127.0.0.1:1 [^\r]+\x1b\[0m\r", shown), shown
     shown = person.say("aws_job.start()", b"agent idle").encode()
     assert re.search(re.escape(GREEN) + rb"I \d+ agent boot [^\r]+\x1b\[0m\r", shown), shown
 
