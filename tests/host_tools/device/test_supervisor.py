@@ -209,6 +209,21 @@ def test_watchdog_outlives_a_soft_reset(new_board):
     assert "reset: watchdog" in board.lines
 
 
+def test_watchdog_is_not_fed_by_soft_resets(new_board):
+    board = new_board(
+        "import machine, time\ncause = machine.reset_cause()\n"
+        "if cause == 1:\n    machine.WDT(timeout=3000)\n"
+        "if cause != 3:\n    time.sleep_ms(500)\n    machine.soft_reset()\n"
+    )
+    board.start().join()
+    assert 1 <= board.lines.count("reset: soft") <= 6
+    assert board.lines[-4:-1] == [
+        "reset: watchdog",
+        "boot: ota_0 1.0.0 valid",
+        "end: main returned",
+    ]
+
+
 def test_soft_reset_does_not_pass_the_boot_loader(new_board):
     board = new_board(
         "import machine, sys\nif machine.reset_cause() == 1:\n    sys.exit()\nprint('soft')\n"
