@@ -235,6 +235,7 @@ def _warn():
     here = _slots()
     if here and here.trial:
         settings = configured() or {}
-        wait_s = settings.get("watchdog_s") or settings.get("trial_s", 300)
+        trial_s = settings.get("trial_s", 300)
+        wait_s = min(settings.get("watchdog_s") or trial_s, trial_s)
         print("The watchdog resets the board in", wait_s, "s, unless aws_job.start() is before.")
         print(here.version, "is on trial: a reset takes it back, aws_job.start() goes on with it.")
