@@ -125,7 +125,7 @@ def test_watchdog_that_runs_already_is_given_time(flash: Flash, rested: Board):
     with opened(rested) as port:
         (armed_ms,) = struct.unpack_from("<I", meter._memory, WATCHDOG_MS)
         port.reset()
-    assert armed_ms == 600_000
+    assert 5_000 < armed_ms <= 600_000  # what is left, as a soft reset does not feed it
 
 
 def test_board_of_another_thing_says_which(flash: Flash, rested: Board):
