@@ -6,10 +6,10 @@ Takes some minutes. Sizes, wear and instructions are the same on every machine; 
 import argparse
 import sys
 
-from bench import blocking, flash, heap, p256, size, stream
+from bench import blocking, flash, heap, p256, roundtrip, size, stream
 from bench.command import guarded
 
-MEASUREMENTS = (size, flash, stream, p256, blocking, heap)  # the quick ones first
+MEASUREMENTS = (size, flash, stream, p256, roundtrip, blocking, heap)  # the quick ones first
 
 
 def main() -> int:

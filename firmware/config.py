@@ -34,7 +34,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "wifi":               ({}, 0, 8),       # ssid, password
     "ntp":                (["pool.ntp.org", "time.cloudflare.com"], 0, 4),
     "block":              (4096, 256, 131_072),  # bytes; in JSON up to _JSON_BLOCK
-    "window":             (8, 1, 512),      # blocks asked for at once, 128 KiB at most
+    "window":             (262_144, 4096, 524_288),  # bytes asked for at once; once it was blocks
     "stream_format":      ("json", 4, 4),   # of streams: "json" or "cbor"
     "protocol":           ("mqtt", 4, 4),   # of a file that comes by "mqtt" and "http"
     "http_ca":            ("", 0, 255),     # path of the file servers' CA; "": the broker's

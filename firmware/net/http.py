@@ -11,7 +11,7 @@ ends. Of an address only the host is logged, for a presigned one is a key.
 
 Our certificate is for the host that the job names, and only where it is configured; whoever a
 redirect leads to is shown none. Where an address was redirected to is remembered until that is
-refused: a server of releases would otherwise cost two handshakes for each span.
+refused: a server of releases would otherwise cost two handshakes for each range.
 
 memory   512 B of buffer for both ways; a line of a head, of 2 KiB at most, while it is read; an
          address that was redirected to

@@ -53,7 +53,7 @@ class Link(MQTTClient):
         self._clock = clock
         self._routes = {}  # topic filter, str → (sink, qos)
         self._reader = Reader(self._on_packet, self._route, self._enough)
-        self._awaited = {}  # packet id → None until answered, then the return code
+        self._awaited = {}  # packet id → None until answered, then the return codes
         self._session = 0  # counts connections
         self.connack = self.pinged = None  # its return code; when a ping went out
         self.linked = False
@@ -70,11 +70,10 @@ class Link(MQTTClient):
         self._out = self._behind = b""
         self._sent = self._heard = self._clock.ticks_ms()
         try:
-            await plug_in("net.dial", "open_session")(
-                self, self.context, self._clock, clean_session
-            )
+            begin = plug_in("net.dial", "open_session")
+            await begin(self, self.context, self._clock, clean_session)
             for topic, (_, qos) in list(self._routes.items()):
-                if not await self._granted(topic, qos):
+                if await self._refused((topic,), qos):
                     log.e("subscription refused", topic)
         except Retry:
             self.close()
@@ -122,27 +121,28 @@ class Link(MQTTClient):
         again = lambda: self.publish(topic, msg, retain, 1, number)  # noqa: E731
         await self._answer(number, again, "no PUBACK")
 
-    async def subscribe(self, topic, handler, qos=0, limit=_LIMIT):
-        """Have messages of a topic filter handled; awaited until the broker granted it.
+    async def subscribe(self, topic, handler=None, qos=0, limit=_LIMIT):
+        """Have messages of a topic filter handled, or in one packet of 8: {filter: handler}.
 
         handler   called with (topic, payload), bytes and bytearray, None when it was longer than
                   `limit`; or an object with begin(topic, size) → wanted, feed(buf, at, end), end()
-        raises    Retry when refused or not answered
+        raises    Retry when the broker, which is awaited, refused one, or did not answer
         """
-        sink = handler if hasattr(handler, "feed") else Whole(handler, limit)
-        self._routes[topic] = (sink, qos)
-        if not await self._granted(topic, qos):
-            self._routes.pop(topic, None)
-            raise Retry("subscription refused", topic)
+        handlers = {topic: handler} if handler else topic
+        for name, sink in handlers.items():
+            self._routes[name] = (sink if hasattr(sink, "feed") else Whole(sink, limit), qos)
+        for name in await self._refused(handlers, qos):
+            self._routes.pop(name, None)
+            raise Retry("subscription refused", name)
 
-    async def _granted(self, topic, qos):
+    async def _refused(self, topics, qos):
         if not self.linked:
             raise Retry("not linked")
         number = self._next_id()
-        whole = packet(0x82, number.to_bytes(2, "big"), text(topic), bytes((qos,)))
-        again = lambda: self.send(whole)  # noqa: E731
-        again()
-        return not await self._answer(number, again, "no SUBACK") & 0x80
+        whole = packet(0x82, number.to_bytes(2, "big"), *[text(t) + bytes((qos,)) for t in topics])
+        self.send(whole)
+        codes = await self._answer(number, lambda: self.send(whole), "no SUBACK")
+        return [topic for topic, code in zip(topics, codes) if code & 0x80]
 
     def unsubscribe(self, topic):
         """Stop handling a topic filter; the broker is told, if there is a session."""
@@ -157,7 +157,7 @@ class Link(MQTTClient):
         return self.pid
 
     async def _answer(self, number, again, reason):
-        """The return code that answers a packet. Until it comes the packet is said again, with its
+        """The return codes that answer a packet. Until it comes the packet is said again, with its
         id, as AWS asks of devices. Raises Retry(reason) when none comes."""
         session, awaited = self._session, self._awaited
         awaited[number] = None
@@ -286,7 +286,7 @@ class Link(MQTTClient):
         elif kind == 0xD0:
             self.pinged = None
         elif number in self._awaited:
-            self._awaited[number] = head[2] if kind == 0x90 else 0
+            self._awaited[number] = bytes(head[2:10]) if kind == 0x90 else b""
 
     def _route(self, topic):
         """The sink for a message of this topic; None when nobody asked for it.

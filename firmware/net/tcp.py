@@ -10,6 +10,7 @@ from ota.errors import Retry
 
 _CONNECT_MS = const(15_000)
 _LOOK_MS = const(10)
+_TCP, _NODELAY = const(6), const(1)  # numbers of Linux and lwIP, for ports that name none
 
 
 async def dial(server, port, context, clock):
@@ -29,6 +30,7 @@ async def dial(server, port, context, clock):
             if error.errno != EINPROGRESS:
                 raise
         await _writable(sock, clock)
+        _prompt(sock)
         if context:
             from net import tls  # only now: there are plain connections, too
 
@@ -38,6 +40,18 @@ async def dial(server, port, context, clock):
         if sock:
             sock.close()
         raise Retry("cannot reach", server, error)
+
+
+def _prompt(sock):
+    """Send small packets at once, where the port knows how.
+
+    Else a request waits for the answer to the one before: a whole round trip.
+    """
+    level = getattr(socket, "IPPROTO_TCP", _TCP)
+    try:
+        sock.setsockopt(level, getattr(socket, "TCP_NODELAY", _NODELAY), 1)
+    except (AttributeError, NotImplementedError, OSError, ValueError):
+        pass  # slower, no more
 
 
 async def _writable(sock, clock):

@@ -7,6 +7,7 @@ DIR/devices/NAME/    flash.bin, meter.bin, provisioned.json and, for the run, ro
 import hashlib
 import json
 import mmap
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from host_tools.device.norflash import SECTOR, NORFlash
 from host_tools.device.partitions import Partition, Table
 from host_tools.errors import SluiceError
 
+WINDOW = 4096  # bytes, the least that firmware/config.py takes; less was a number of blocks once
 FILE_SYSTEM = "vfs"  # label of the partition
 LITTLEFS = {  # MicroPython's VfsLfs2; its littlefs writes disk version 2.1, as this one
     "block_size": SECTOR,
@@ -121,6 +123,13 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
         )
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     config = _object(folder / "config.json")
+    window = config.get("window")
+    if type(window) is int and window < WINDOW:
+        print(
+            f"note: {folder}/config.json: window {window} is a number of blocks, as it was once; "
+            "it is in bytes now: the board takes 262144",
+            file=sys.stderr,
+        )
     cloud = state / "cloud.json"
     if cloud.is_file():
         where = _object(cloud)

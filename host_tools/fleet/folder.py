@@ -62,7 +62,7 @@ def _write(folder: Path, board: Board) -> None:
         "dialect": "aws_jobs",
         "wifi": {},
         "block": 4096,
-        "window": 8,
+        "window": 262_144,
         "download_hosts": list(board.hosts),
         "allow_unsigned": False,
     }

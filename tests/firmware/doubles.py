@@ -122,8 +122,9 @@ class Link:
     async def deliver(self, topic, message, retain=False):
         self.publish(topic, message, retain, 1)
 
-    async def subscribe(self, topic, handler, qos=0, limit=8_192):
-        self.sinks[topic] = handler if hasattr(handler, "feed") else Whole(handler, limit)
+    async def subscribe(self, topic, handler=None, qos=0, limit=8_192):
+        for name, sink in ({topic: handler} if handler else topic).items():
+            self.sinks[name] = sink if hasattr(sink, "feed") else Whole(sink, limit)
 
     def unsubscribe(self, topic):
         self.sinks.pop(topic, None)

@@ -95,7 +95,7 @@ def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
         "wifi": ([], "ssid", {"ssid": 5}, {"ssid": "x", "password": ["y"]}),
         "ntp": ("pool", [None], [5]),
         "block": (255, 98_305, 300, 5_000, 4_097, "4096"),
-        "window": (0, 513),
+        "window": (0, 4_095, 524_289),
         "stream_format": ("", "xml", "CBOR", 5),
         "keepalive_s": (29, 1_201),
         "allow_unsigned": (0, 1, "yes"),
@@ -106,6 +106,18 @@ def test_config_values_of_the_wrong_type_or_out_of_bounds_say_which():
     for key, several in wrong.items():
         for value in several:
             assert complaint(**{key: value}).startswith("config: " + key), (key, value)
+
+
+def test_config_window_of_before_which_counted_blocks_is_told_and_replaced():
+    for old in (1, 8, 512):
+        told = []
+        found = config.others(values(window=old), {"window": old}, told.append)
+        assert found["window"] == 262_144
+        assert str(told[0]) == "config: window is out of bounds (4096 to 524288)"
+        settings = config.others(values(), {}, None)
+        refused, force = config.adopt(settings, {"window": old}, "/nowhere/settings.json")
+        assert refused == ["window is out of bounds (4096 to 524288)"]
+        assert force["window"] == 262_144
 
 
 def test_config_block_of_every_size_that_fits_is_taken():

@@ -327,6 +327,36 @@ def test_subscribe_refused_says_so_and_is_not_tried_again():
     assert broker.kinds() == [0x10]
 
 
+def test_subscribe_to_several_topics_is_one_packet_with_one_answer():
+    link, sock, broker = linked()
+    found = []
+    hear = lambda topic, payload: found.append((topic, payload))  # noqa: E731
+    broker.answers[0x80] = lambda body: packet(0x90, body[:2], b"\x00\x00\x00")
+    run(link.subscribe({"a": hear, "b/+": hear, "c": hear}))
+    kind, body = broker.packets[-1]
+    assert broker.kinds() == [0x10, 0x82]
+    assert len(body) == 16 and all(text(topic) + b"\0" in body for topic in ("a", "b/+", "c"))
+    for topic in ("a", "b/x", "c"):
+        sock.incoming.append(publish(topic, b"1"))
+    turn(link)
+    assert found == [(b"a", b"1"), (b"b/x", b"1"), (b"c", b"1")]
+
+
+def test_subscribe_to_several_topics_of_which_one_is_refused_says_which():
+    for refused in range(3):
+        link, sock, broker = linked()
+        topics = {"a": print, "b": print, "c": print}
+        codes = bytes([0x80 if at == refused else 0 for at in range(3)])
+        broker.answers[0x80] = lambda body, codes=codes: packet(0x90, body[:2], codes)
+        name = list(topics)[refused]
+        error = raised(Retry, link.subscribe, topics)
+        assert str(error) == "subscription refused " + name
+        link.close()
+        broker.packets.clear()
+        quiet(lambda link=link: run(link.connect()))
+        assert broker.kinds() == [0x10, 0x82, 0x82], "the others stay subscribed"
+
+
 def test_subscribe_refused_after_a_reconnect_leaves_the_others_their_session():
     link, sock, broker = linked()
     found = collect(link, "a", "b")

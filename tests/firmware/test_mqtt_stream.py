@@ -107,7 +107,14 @@ SERVERS = (Server, CBORServer)
 
 
 def made(
-    server, block=SECTOR, window=8, check=None, written=None, size=None, history=None, name=STREAM
+    server,
+    block=SECTOR,
+    window=8 * SECTOR,
+    check=None,
+    written=None,
+    size=None,
+    history=None,
+    name=STREAM,
 ):
     """(stream, image, flash, link)"""
     size = size or len(server.data)
@@ -136,6 +143,9 @@ def fetch(server, erases=1, **words):
     run(stream.close())
     assert not link.sinks
     return link, flash
+
+
+DESCRIBED_MS = 15_000  # the deadline of the one wait in which the description comes
 
 
 def silently(act):
@@ -181,7 +191,7 @@ def test_stream_every_block_size_arrives_byte_for_byte():
 
 def test_stream_in_cbor_of_the_largest_block_arrives_byte_for_byte():
     server = CBORServer(pattern(300_000))
-    fetch(server, block=131_072, window=512)
+    fetch(server, block=131_072, window=524_288)
     assert server.gets == [(0, 1), (1, 1), (2, 1)]
 
 
@@ -198,14 +208,14 @@ def test_stream_is_described_before_it_is_asked_for():
 
 def test_stream_asks_for_the_first_block_alone_and_then_fills_the_window():
     server = Server(pattern(20 * SECTOR))
-    fetch(server, window=8)
-    assert server.gets[:3] == [(0, 1), (1, 4), (5, 4)]
+    fetch(server, window=8 * SECTOR)
+    assert server.gets[:5] == [(0, 1), (1, 2), (3, 2), (5, 2), (7, 2)]
 
 
-def test_stream_window_stays_below_what_the_service_sends_at_once():
-    server = Server(pattern(40 * SECTOR))
-    fetch(server, window=512, block=16_384)
-    assert max(count for _, count in server.gets) <= 4
+def test_stream_request_stays_within_what_the_service_sends_at_once():
+    server = Server(pattern(160 * SECTOR))
+    fetch(server, window=524_288, block=16_384)
+    assert max(count for _, count in server.gets) == 8  # 128 KiB
 
 
 def test_stream_other_order_of_keys_arrives():
@@ -306,12 +316,12 @@ def test_stream_block_of_an_earlier_request_that_comes_late_is_no_harm():
 
 
 def test_stream_window_halves_with_loss_and_grows_without():
-    server = Server(pattern(120 * SECTOR), fault=losing(*range(10, 18)))
-    fetch(server, window=16)
+    server = Server(pattern(200 * 256), fault=losing(*range(9, 41)))  # four requests
+    fetch(server, block=256, window=32 * 256)
     counts = [count for _, count in server.gets]
-    assert counts[1:3] == [8, 8]
-    fallen = counts.index(min(counts[3:-1]))
-    assert counts[fallen] <= 4 and 8 in counts[fallen:], counts
+    assert counts[1:5] == [8, 8, 8, 8]
+    fallen = counts.index(4)
+    assert 8 in counts[fallen:], counts
 
 
 def test_stream_that_falls_silent_is_given_up_within_a_minute():
@@ -349,6 +359,166 @@ def test_stream_whose_description_loses_the_link_twice_is_not_described_again():
     history[0] = "another"
     fetch(Server(pattern(SECTOR)), history=history)
     assert history == [STREAM, 0]
+
+
+# -- the link kept full --------------------------------------------------------------------------
+
+
+class Far(Link):
+    """A link whose every answer takes `trip_ms`, and then a millisecond for `rate` bytes."""
+
+    def __init__(self, server, trip_ms, rate):
+        Link.__init__(self, server)
+        self.trip_ms, self.rate, self.free_at = trip_ms, rate, 0
+        self.due = []  # (when, message), in order
+        self.subscribed = 0  # packets
+
+    def publish(self, topic, message, retain=False, qos=0):
+        Link.publish(self, topic, message, retain, qos)
+        for message in self.inbox:
+            self.free_at = max(self.clock.now + self.trip_ms, self.free_at)
+            self.free_at += len(message[1]) // self.rate
+            self.due.append((self.free_at, message))
+        self.inbox = []
+
+    async def subscribe(self, topic, handler=None, qos=0, limit=8_192):
+        self.subscribed += 1
+        self.clock.now += self.trip_ms
+        await Link.subscribe(self, topic, handler)
+
+    async def wait(self, ready, deadline_ms):
+        end = self.clock.now + deadline_ms
+        while not ready():
+            if not self.due or self.due[0][0] > end:
+                self.clock.now = end
+                return False
+            when, message = self.due.pop(0)
+            self.clock.now = max(self.clock.now, when)
+            self.bring(*message)
+        return True
+
+
+def far(server, trip_ms, block=256, window=64 * 256, rate=1 << 20):
+    """Fetch over a long way; (time that it took, in ms, link, stream)."""
+    stream, image, flash, _ = made(server, block, window)
+    link = stream._link = Far(server, trip_ms, rate)
+    stream._clock = link.clock
+    begin = link.clock.now
+    silently(lambda: run(stream.fetch(image, watch)))
+    assert image.missing() == -1 and bytes(flash.data[: len(server.data)]) == bytes(server.data)
+    return link.clock.now - begin, link, stream
+
+
+def asked(server):
+    return sum(count for _, count in server.gets)
+
+
+def test_stream_first_block_comes_with_the_description():
+    for kind in SERVERS:
+        took_ms, link, _ = far(kind(pattern(256)), 100)
+        assert took_ms == 200 and link.subscribed == 1, took_ms  # subscribed; described and got
+
+
+def test_stream_window_of_256_kib_is_out_at_once_in_four_requests():
+    for block in (1_024, 4_096, 65_536):
+        server = Server(pattern(block + 262_144))
+        took_ms, _, _ = far(server, 100, block, 262_144)
+        assert took_ms == 300, (block, took_ms)
+        assert len(server.gets) == 5 and len({n for _, n in server.gets[1:]}) == 1
+    server = Server(pattern(5 * 256))
+    far(server, 100, window=1)
+    assert [count for _, count in server.gets] == [1] * 5, "one block whatever the window"
+
+
+def test_stream_asks_on_before_what_is_out_has_come():
+    server = Server(pattern(40 * SECTOR))
+    took_ms, _, _ = far(server, 100, rate=100)  # 10 KB a round trip: less than is out, in base64
+    least_ms = sum(len(server.block(index, 256)[1]) // 100 for index in range(640))
+    assert took_ms < least_ms + 310, (took_ms, least_ms)
+
+
+def test_stream_that_is_late_every_time_is_asked_for_each_block_once():
+    for kind in SERVERS:
+        server = kind(pattern(360 * 256))
+        far(server, 3_600)
+        assert asked(server) == 360
+    server = Server(pattern(360 * 256))
+    server.describe = lambda: ()
+    far(server, 3_600)
+    assert 360 < asked(server) <= 360 + 3, "where nothing is known of it: the first one"
+
+
+def test_stream_that_becomes_late_is_soon_given_more_time():
+    server = Server(pattern(800 * 256))
+    stream, image, _, _ = made(server, 256, 64 * 256)
+    link = stream._link = Far(server, 100, 1 << 20)
+    stream._clock = link.clock
+
+    def fault(messages):
+        if server.gets[-1][0] > 200:
+            link.trip_ms = 3_600
+        return messages
+
+    server.fault = fault
+    silently(lambda: run(stream.fetch(image, watch)))
+    assert image.missing() == -1
+    assert 800 < asked(server) <= 800 + 2 * 64, asked(server)
+
+
+def test_stream_patience_is_between_1_and_10_s():
+    for trip_ms, patience_ms in ((0, 1_000), (100, 1_000), (2_000, 5_000), (9_000, 10_000)):
+        _, _, stream = far(Server(pattern(256)), trip_ms)
+        assert patience_ms <= stream._patience_ms <= patience_ms + 1_000, trip_ms
+    _, _, stream = far(Server(pattern(300 * 256)), 2_000)
+    assert 2_000 < stream._patience_ms < 4_000, "it comes down where trips are alike"
+
+
+def test_stream_window_shrinks_where_answers_take_long_and_only_there():
+    server = Server(pattern(400 * 1_024))
+    _, _, stream = far(server, 150, 1_024, 262_144, rate=13)
+    assert 32 <= stream._window < 128 and asked(server) == 400, stream._window
+    _, _, stream = far(Server(pattern(400 * 1_024)), 3_600, 1_024, 262_144)
+    assert stream._window == 256
+
+
+def test_stream_writes_nothing_before_its_description_whatever_comes_first():
+    for kind in SERVERS:
+        for written in (None, b"\x01"):  # an image that begins, and one that goes on
+            server = kind(pattern(20 * SECTOR))
+            held = []
+
+            def late(server=server, held=held, kind=kind):
+                held.extend(kind.describe(server))
+                return ()
+
+            def fault(messages, held=held):
+                first, held[:] = messages + held, []
+                return first
+
+            server.describe, server.fault = late, fault
+            server.description["r"] = [{"f": 0, "z": 60}]
+            error, link, flash, image = failure(Fail, server, written=written)
+            assert str(error) == "file size is not the stream's 60"
+            assert not any(flash.erases) and len(server.gets) == 1
+            server.description["r"] = [{"f": 0, "z": 20 * SECTOR}]
+            fetch(server, written=None)
+            if written is None:
+                assert server.gets.count((0, 1)) == 3, "asked for again: it was passed over"
+
+
+def test_stream_that_was_described_tells_its_version_from_then_on():
+    server, versions = Server(pattern(9 * SECTOR)), []
+    read = server.read
+
+    def noted(message):
+        members = read(message)
+        if "f" in members:
+            versions.append(members.get("s"))
+        return members
+
+    server.read = noted
+    fetch(server)
+    assert versions[0] is None and set(versions[1:]) == {1}
 
 
 # -- what is refused -----------------------------------------------------------------------------
@@ -403,7 +573,7 @@ def test_stream_refusal_of_any_length_is_repeated_in_part():
         assert len(failure(Fail, server)[0].values) == 8
 
 
-def test_stream_of_another_size_fails_before_a_block_is_asked_for():
+def test_stream_of_another_size_fails_before_a_block_is_written():
     for kind in SERVERS:
         for sizes, reason in (
             ([{"f": 0, "z": 60}], "file size is not the stream's 60"),
@@ -419,7 +589,7 @@ def test_stream_of_another_size_fails_before_a_block_is_asked_for():
             server.description["r"] = sizes
             error, _, flash, _ = failure(Fail, server)
             assert str(error).startswith(reason), (sizes, error)
-            assert not server.gets and not any(flash.erases)
+            assert server.gets == [(0, 1)] and not any(flash.erases)
 
 
 def test_stream_with_more_files_than_can_be_told_says_some():
@@ -530,7 +700,7 @@ def test_stream_whose_bad_blocks_never_cease_fails_by_name():
     async def wait(ready, deadline_ms):
         """Never a deadline without a block just before it."""
         left.pop()
-        if server.gets:
+        if deadline_ms != DESCRIBED_MS:
             link.clock.now += deadline_ms
             link.bring(*server.block(0, SECTOR, p='"AAAA"'))
         else:
@@ -590,7 +760,7 @@ def test_stream_bad_blocks_that_come_late_are_not_waited_for_twice():
     stream, image, _, link = made(server)
 
     async def wait(ready, deadline_ms):
-        if server.gets:  # late in the time that is waited
+        if deadline_ms != DESCRIBED_MS:  # late in the time that is waited
             link.clock.now += deadline_ms - 100
             link.bring(*server.block(0, SECTOR, p='"AAAA"'))
             link.clock.now += 100
@@ -674,9 +844,9 @@ def test_stream_that_brings_only_blocks_of_others_is_told_from_a_silent_one():
     async def wait(ready, deadline_ms):
         """Blocks of others all the time, each 90 ms after the last."""
         end = link.clock.now + deadline_ms
-        if not server.gets:
+        if deadline_ms == DESCRIBED_MS:
             link.bring(*link.inbox.pop(0))
-        while server.gets and link.clock.now < end:
+        while not ready() and link.clock.now < end:
             brought.pop()
             link.clock.now += 90
             link.bring(*server.block(3, SECTOR, c='"theirs"'))

@@ -116,7 +116,7 @@ def looked(desired, **journal):
     return reported, board.agent
 
 
-DEFAULTS = {"log": "I", "report_s": 5, "poll_s": 900, "block": 4096, "window": 8}
+DEFAULTS = {"log": "I", "report_s": 5, "poll_s": 900, "block": 4096, "window": 262_144}
 
 
 def test_report_says_what_the_board_is():
@@ -199,7 +199,7 @@ def test_notice_while_the_shadow_is_looked_at_counts():
 
 
 def test_desired_settings_are_put_in_force_and_reported():
-    wanted = {"log": "D", "report_s": 30, "poll_s": 60, "block": 1024, "window": 4}
+    wanted = {"log": "D", "report_s": 30, "poll_s": 60, "block": 1024, "window": 65_536}
     reported, agent = looked(wanted)
     assert reported["settings"] == wanted and reported["refused"] is None
     for key in wanted:
@@ -225,7 +225,7 @@ def test_desired_settings_out_of_bounds_are_refused_with_the_reason():
         ({"report_s": "5"}, "report_s is not of type int"),
         ({"poll_s": 86_401}, "poll_s is out of bounds (30 to 86400)"),
         ({"block": 5000}, "block is neither a multiple nor a divisor of 4096"),
-        ({"window": 513}, "window is out of bounds (1 to 512)"),
+        ({"window": 8}, "window is out of bounds (4096 to 524288)"),
         ({"log": "X"}, "log X is not one of E W I D"),
         ({"log": "EW"}, "log is out of bounds (1 to 1)"),
         ({"endpoint": "elsewhere"}, "endpoint is not to be changed"),
@@ -240,7 +240,7 @@ def test_desired_settings_out_of_bounds_are_refused_with_the_reason():
 
 def test_desired_settings_of_which_some_are_good_take_those():
     reported, agent = looked({"report_s": 9, "window": 0})
-    assert agent.settings["report_s"] == 9 and agent.settings["window"] == 8
+    assert agent.settings["report_s"] == 9 and agent.settings["window"] == 262_144
     assert reported["settings"]["report_s"] == 9 and len(reported["refused"]) == 1
 
 
@@ -272,7 +272,7 @@ def test_desired_members_of_the_application_are_left_alone():
 
 def test_desired_block_lets_go_of_the_image_in_memory():
     assert looked({"block": 8192})[1].dropped == 1
-    assert looked({"block": 4096, "window": 4})[1].dropped == 0
+    assert looked({"block": 4096, "window": 65_536})[1].dropped == 0
 
 
 def test_documents_that_make_no_sense_change_nothing_and_stop_nobody():
@@ -358,8 +358,8 @@ def test_settings_that_were_taken_survive_a_reboot_and_no_others_do():
         kept = file.read()
     board.close()
     assert json.loads(kept) == {"report_s": 30, "poll_s": 60}
-    found, lines = started(kept, report_s=7, window=3)
-    assert (found["report_s"], found["poll_s"], found["window"]) == (30, 60, 3)
+    found, lines = started(kept, report_s=7, window=8_192)
+    assert (found["report_s"], found["poll_s"], found["window"]) == (30, 60, 8_192)
     assert not lines
 
 

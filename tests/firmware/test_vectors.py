@@ -103,14 +103,14 @@ def test_document_000_stream_is_described_and_streamed_as_recorded():
     link = Link(cloud)
     flash = Flash(1)
     image = Image(flash, 60, 256)
-    settings = {"thing": "mqttfx", "window": 8, "stream_format": "json"}
+    settings = {"thing": "mqttfx", "window": 262_144, "stream_format": "json"}
     stream = MQTTStream((link, link.clock, settings, ["", 0], None), job.files[0], 256)
     heard = []
     subscribe = link.subscribe
 
-    async def noted(topic, *words):
-        heard.append(topic)
-        await subscribe(topic, *words)
+    async def noted(topics):
+        heard.extend(topics)
+        await subscribe(topics)
 
     async def watch():
         pass
@@ -126,6 +126,7 @@ def test_document_000_stream_is_described_and_streamed_as_recorded():
         wanted = json.loads(said[name]["payload"])
         assert topic == said[name]["topic"]
         assert request.pop("c").startswith(OURS) and wanted.pop("c")
+        wanted.pop("s", None)  # which is not known yet: the description is on its way
         assert request == wanted
     assert len(cloud.sent) == 2
 

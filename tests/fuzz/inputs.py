@@ -217,7 +217,14 @@ def update_answer(chance: Random) -> dict:
 
 
 def shadow(chance: Random) -> dict:
-    wanted = {"log": "D", "report_s": 7, "poll_s": 60, "block": 1024, "window": 4, "trial_s": 9}
+    wanted = {
+        "log": "D",
+        "report_s": 7,
+        "poll_s": 60,
+        "block": 1024,
+        "window": 65_536,
+        "trial_s": 9,
+    }
     return {"state": {"desired": {"settings": wanted}, "reported": {}}, "version": 4}
 
 
@@ -241,14 +248,14 @@ def configured(chance: Random) -> dict:
     return {"thing": "pump", "endpoint": "e.example.com", "ca": "/ca.pem", "port": 8883,
             "certificate": "/c.pem", "private_key": "/k.pem", "signers": ["/s.pem"],
             "wifi": {"ssid": "s", "password": "p"}, "ntp": ["pool.ntp.org"], "block": 4096,
-            "window": 8, "stream_format": "json", "dialect": "aws_jobs", "shadow": "classic",
+            "window": 262_144, "stream_format": "json", "dialect": "aws_jobs", "shadow": "classic",
             "devices": {"SN2": "echo"}, "product_id": "SN1", "log": "I", "keepalive_s": 60,
             "download_hosts": ["files.example.com"], "watchdog_s": 30, "app": {"x": 1},
             "allow_unsigned": False, "report_version": "v"}  # fmt: skip
 
 
 def changed(chance: Random) -> dict:
-    return {"log": "D", "report_s": 7, "poll_s": 60, "block": 1024, "window": 4}
+    return {"log": "D", "report_s": 7, "poll_s": 60, "block": 1024, "window": 65_536}
 
 
 def noted(chance: Random) -> dict:

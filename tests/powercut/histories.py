@@ -29,7 +29,7 @@ from host_tools.image.modules import SELF_TESTS
 SIZE = 160_000  # bytes: a checkpoint of the journal lies in mid-download
 PARTS = ("nothing", "front", "back", "whole")
 NOT_CONFIRMED = "rolled back: not confirmed in its trial"
-CONFIG = {"allow_downgrade": True, "allow_same_version": True, "window": 8}
+CONFIG = {"allow_downgrade": True, "allow_same_version": True, "window": 32_768}
 # The journal says that the cloud knows; or it did, and the power failed before the board said so.
 _TOLD = r"agent REPORTING (reported|gone)|agent boot \S+ \S+ \w+ idle"
 

@@ -381,7 +381,7 @@ def test_config_of_no_use_is_said_in_one_line(cloud, stage, kind):
 def test_config_that_misstates_a_key_is_said_in_a_line_for_each_and_the_board_works(cloud, stage):
     wrong = {  # key → what is wrong with it, and the words of its line
         "block": (1000, "block is neither a multiple nor a divisor of 4096"),
-        "window": (0, "window is out of bounds"),
+        "window": (8, "window is out of bounds"),
         "poll_s": ("900", "poll_s is not of type int"),
         "dialect": ("klingon", "dialect klingon is not one of"),
         "signers": ("signer.crt", "signers is not of type list"),

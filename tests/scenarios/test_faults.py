@@ -165,7 +165,7 @@ def test_blocks_written_in_other_ways_are_understood(faulty, stage, write, block
 
 def test_full_size_update_over_a_bad_network_arrives(faulty, stage, spy):
     faults = {"drop_blocks": {"every": 29}, "duplicate_blocks": {"every": 17}}
-    scene = stage(faulty(**faults), window=32)
+    scene = stage(faulty(**faults), window=131_072)
     ears = spy(scene)
     scene.power_on()
     new = image("1.1.0", SIZE)

@@ -86,7 +86,7 @@ def test_files_of_an_image_arrive_and_stay_with_it(scene, protocol, form):
 
 def test_files_of_an_image_arrive_whatever_becomes_of_their_blocks(own_cloud, stage, spy):
     faults = {"drop_blocks": {"blocks": [3, 9], "times": 1}, "reorder_blocks": {"every": 3}}
-    scene = stage(own_cloud.start(faults), window=8)
+    scene = stage(own_cloud.start(faults), window=32_768)
     ears = spy(scene)
     scene.power_on()
     verdict = scene.verdict(deployed(scene, image("1.1.0", SMALL)))

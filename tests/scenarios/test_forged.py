@@ -73,7 +73,7 @@ def test_forged_image_never_starts_on_a_w800(cloud, stage):
 
 @pytest.mark.parametrize("block", [256, 4096])
 def test_slot_with_flash_encryption_takes_an_image_of_any_size(cloud, stage, block):
-    scene = stage(cloud, block=block, window=8)
+    scene = stage(cloud, block=block, window=32_768)
     scene.board.make()
     for label in ("ota_0", "ota_1"):
         mark_encrypted(scene.board, label)

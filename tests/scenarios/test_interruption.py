@@ -8,7 +8,7 @@ from relay import Relay
 from stage import CHECKPOINT, SIZE, Stage, image, soon
 
 BLOCK = 4096  # bytes
-WINDOW = 8  # blocks
+WINDOW = 64  # blocks, 256 KiB
 SLOWLY = {"delay": {"topic": "/data/", "ms": 3}}  # a block: nothing is over before it was cut
 NEW = image("1.1.0", SIZE)
 

@@ -18,7 +18,7 @@ from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 
 SMALL = 163_840  # bytes
 QUIET_S = 1.5  # without a word, so that a conversation counts as ended
-DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 8}
+DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 262_144}
 
 
 def data(cloud: Cloud):
@@ -106,9 +106,9 @@ def test_shadow_with_a_name_leaves_the_classic_one_alone(cloud, stage):
 def test_desired_settings_are_taken_reported_and_kept_over_a_reboot(cloud, stage):
     scene = stage(cloud, shadow="classic")
     board = scene.power_on()
-    wanted = {"log": "D", "report_s": 30, "poll_s": 60, "block": 1024, "window": 4}
+    wanted = {"log": "D", "report_s": 30, "poll_s": 60, "block": 1024, "window": 65_536}
     desire(scene, wanted)
-    settled(scene, "window", 4)
+    settled(scene, "window", 65_536)
     found = state(scene)
     assert found["reported"]["settings"] == wanted and "delta" not in found
     board.stop()
@@ -137,15 +137,15 @@ def test_desired_settings_that_will_not_do_are_answered_once_and_stay_in_the_del
     found = state(scene)
     assert sorted(found["reported"]["refused"]) == [
         "endpoint is not to be changed",
-        "window is out of bounds (1 to 512)",
+        "window is out of bounds (4096 to 524288)",
     ]
     assert found["delta"]["settings"] == {"window": 0, "endpoint": "elsewhere"}
     board.wait_for("shadow refused: window is out of bounds")
     told = [body for topic, body in ears.heard if topic == "shadow/update"]
     with pytest.raises(AssertionError):  # the board has said what there is to say
         soon(lambda: len(heard(ears)) > len(told) + 1, QUIET_S)
-    desire(scene, {"window": 4, "endpoint": None})
-    settled(scene, "window", 4)
+    desire(scene, {"window": 65_536, "endpoint": None})
+    settled(scene, "window", 65_536)
     found = state(scene)
     assert "refused" not in found["reported"] and "delta" not in found
 
@@ -156,7 +156,7 @@ def heard(ears) -> list:
 
 
 def test_desired_block_during_a_download_is_for_the_next_job(cloud, stage, spy):
-    scene = stage(cloud, shadow="classic", block=256, window=2)
+    scene = stage(cloud, shadow="classic", block=256, window=4_096)
     board = scene.power_on()
     ears = spy(scene)
     first = scene.deploy(image("1.1.0", SMALL))
@@ -207,8 +207,8 @@ def test_update_of_full_size_beside_a_shadow_passes_with_a_heap_of_80_kb(cloud, 
     scene = stage(cloud, shadow="classic")
     scene.board.heap = "112k"
     scene.power_on()
-    desire(scene, {"window": 4})
-    settled(scene, "window", 4)
+    desire(scene, {"window": 65_536})
+    settled(scene, "window", 65_536)
     job = scene.deploy(image("1.1.0"))
     assert scene.verdict(job).status == "SUCCEEDED", scene.tail
     soon(lambda: reported(scene).get("job", {}).get("id") == job, FUSE_S)
@@ -267,6 +267,6 @@ def test_sdk_desires_settings_and_reads_what_the_board_made_of_them(cloud, stage
     waited(shadows.update_named_shadow(request))
     settled(scene, "report_s", 30, "fleet")
     got = waited(shadows.get_named_shadow(iotshadow.GetNamedShadowRequest(**where))).state
-    assert got.reported["refused"] == ["window is out of bounds (1 to 512)"]
+    assert got.reported["refused"] == ["window is out of bounds (4096 to 524288)"]
     assert got.delta == {"settings": {"window": 0}}
     assert got.reported["settings"]["report_s"] == 30

@@ -17,7 +17,9 @@ def update(scene: Stage, new: bytes) -> None:
     assert scene.trials == 1
 
 
-@pytest.mark.parametrize(("block", "window"), [(256, 512), (4096, 8), (16_384, 8), (98_304, 1)])
+@pytest.mark.parametrize(
+    ("block", "window"), [(256, 131_072), (4096, 262_144), (16_384, 524_288), (98_304, 4_096)]
+)
 def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
     cloud, stage, spy, block, window
 ):
@@ -30,7 +32,7 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
     assert ears.accepted("SUCCEEDED") == 1
 
 
-@pytest.mark.parametrize(("block", "window"), [(4096, 8), (131_072, 1)])
+@pytest.mark.parametrize(("block", "window"), [(4096, 32_768), (131_072, 524_288)])
 def test_update_in_cbor_of_full_size_arrives_byte_for_byte(cloud, stage, spy, block, window):
     scene = stage(cloud, block=block, window=window, stream_format="cbor")
     scene.board.heap = "92k"  # with all code loaded into it
@@ -51,7 +53,15 @@ def test_update_of_an_image_size_arrives_byte_for_byte(cloud, stage, size):
 
 
 @pytest.mark.parametrize(
-    ("block", "window"), [(512, 1), (1024, 3), (2048, 64), (4096, 1), (8192, 512), (65_536, 2)]
+    ("block", "window"),
+    [
+        (512, 4_096),
+        (1024, 5_000),
+        (2048, 131_072),
+        (4096, 4_096),
+        (8192, 524_288),
+        (65_536, 131_072),
+    ],
 )
 def test_update_at_a_window_arrives_byte_for_byte(cloud, stage, block, window):
     scene = stage(cloud, block=block, window=window)
@@ -79,7 +89,7 @@ def test_updates_one_after_the_other_change_slots_in_whatever_way_they_come(clou
 
 
 def test_update_reports_progress_and_its_steps(cloud, stage, spy):
-    scene = stage(cloud, block=256, window=8, report_s=1)  # slow enough for several reports
+    scene = stage(cloud, block=256, window=4_096, report_s=1)  # slow enough for several reports
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SMALL))

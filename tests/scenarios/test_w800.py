@@ -50,7 +50,7 @@ def copies(scene: Stage) -> int:
     ("size", "block"), [(LARGEST, 4096), (SMALL + 1, 16_384), (SMALL - 1, 256), (SMALL, 1024)]
 )
 def test_update_is_copied_over_what_ran_and_told_after_it_runs(staged, spy, size, block):
-    scene = staged(block=block, window=8)
+    scene = staged(block=block, window=32_768)
     ears = spy(scene)
     board = scene.power_on()
     fresh = new("1.1.0", size)

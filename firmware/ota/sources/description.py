@@ -1,13 +1,18 @@
-"""What a stream says of itself, asked before its blocks: version, files and their sizes.
+"""What a stream says of itself: version, files and their sizes, judged before a block is taken.
 
-Part of ota.sources.mqtt_stream; a module of its own because it is needed once in a download.
+Part of ota.sources.mqtt_stream. It is a module of its own because it is needed once in a download.
+
+Until the stream has said that it holds our file, in our size, its blocks are passed over. Blocks
+that overtake the description are so lost, and are asked for again. A stream that does not answer
+is asked for its blocks all the same. A cloud whose policy forbids to describe may end the link of
+who tries.
 
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"
 """
 
 from micropython import const
 
-from ota.errors import Fail
+from ota.errors import Fail, Gone
 from ota.log import Log
 
 _ANSWER_MS = const(15_000)
@@ -17,35 +22,45 @@ _SHOWN = const(8)  # files of a stream that has not ours
 log = Log("stream")
 
 
-async def describe(stream, link, file, history):
-    """The members that tell the stream's version in a request: {"s": n}; {} when it is not known.
-
-    A stream that does not answer is asked for its blocks all the same, and a cloud whose policy
-    forbids to describe may end the link of who tries.
+async def describe(stream, link, file, history, topics):
+    """Subscribe, and ask for the description and the first blocks at once; the version's members.
 
     stream   the MQTTStream
     history  list of two, kept between downloads: name of the stream that was described last, and
              how often in a row the link was lost over it
+    topics   {topic: handler} to subscribe to
+    returns  {"s": n}; {} when it is not known
     raises   Fail when the stream has not our file, of the size the job says
     """
     lost = history[1] if history[0] == file.stream else 0
     if lost == _LOST:
+        await link.subscribe(topics)
         return {}
     history[0], history[1] = file.stream, lost + 1
-    told = {}
+    version, held = {}, Gone("not described")
 
     def on_description(topic, payload):
-        told.update(stream.answer(payload, False) or {})
+        told = stream.answer(payload, False)
+        if told and stream.error is held:
+            try:
+                version.update(_compared(told, file))
+                stream.error = None  # now, because a block may come in the same read
+            except Fail as error:
+                stream.error = error
 
-    await link.subscribe(stream.topic("description"), on_description)
+    topics[stream.topic("description")] = on_description
+    stream.error = held
+    await link.subscribe(topics)
     stream.publish("describe", {})
-    if not await link.wait(lambda: told or stream.error, _ANSWER_MS):
-        log.w("not described")
+    stream.ask(1)
+    answered = await link.wait(lambda: stream.error is not held, _ANSWER_MS)
     history[1] = 0
     link.unsubscribe(stream.topic("description"))
-    if stream.error:
-        raise stream.error
-    return _compared(told, file) if told else {}
+    if not answered:
+        log.w("not described")
+        stream.error = None
+    stream.described(answered)
+    return version
 
 
 def _compared(told, file):

@@ -1,8 +1,9 @@
-"""A file by HTTP, in spans of 64 KiB: `Range: bytes=first-last` from a presigned address.
+"""A file by HTTP, the rest of it in one range: `Range: bytes=first-last` of a presigned address.
 
 Only what is missing is asked for, and what the server says it sends is compared with what was
-asked and with the size that the job says, before a byte of it is taken. A span counts once it is
-whole. A server that knows no ranges may send the whole file when asked from its beginning.
+asked and with the size that the job says, before a byte of it is taken. What came counts in spans
+of 64 KiB, so a connection that is cut off costs one span at most. A server that knows no ranges
+may send the whole file when asked from its beginning.
 
 A refusal (400, 401, 403) means that the address is over, as presigned ones are after a while: the
 job is asked for again, which brings a fresh one, and the download goes on where it was. An answer
@@ -20,7 +21,7 @@ from ota.errors import Fail, Retry
 from ota.log import Log
 
 _SECTOR = const(4_096)  # bytes
-_SPAN = const(65_536)  # bytes of a request; a multiple of the sector
+_SPAN = const(65_536)  # bytes that count at a time, as between two checkpoints; whole sectors
 _REFUSALS = const(5)  # in a row, each of an address that was just handed out
 _PIECES = const(7)  # pieces of a body less one between two looks at the job; a power of 2 less one
 
@@ -90,15 +91,15 @@ class HTTPRange:
             http.close()
 
     def _last(self, image, first):
-        """The last byte of the span to ask for: up to what is there already."""
-        end = min(first + _SPAN, image.size)
+        """The last byte of the range to ask for: up to what is there already."""
+        end = image.size
         stop = first + _SECTOR
         while stop < end and not image.has(stop, min(_SECTOR, end - stop)):
             stop += _SECTOR
         return min(stop, end) - 1
 
     async def _ask(self, first, last):
-        """Ask for a span; returns the offset at which the body that comes will end."""
+        """Ask for a range; returns the offset at which the body that comes will end."""
         http = self._http
         status = await http.get(self._file.url, "bytes=%d-%d" % (first, last))
         if http.fault or not (status == 206 or status == 200 and not first):
@@ -112,7 +113,7 @@ class HTTPRange:
         return end - self._spare
 
     def _end(self, first, last):
-        """The end of the span that comes: of what was asked for, or of its first part."""
+        """The end of the range that comes: of what was asked for, or of its first part."""
         span = self._http.span or b""
         unit, _, rest = span.partition(b" ")
         part, _, total = rest.strip().partition(b"/")
@@ -178,6 +179,8 @@ class HTTPRange:
                 if not pieces & _PIECES:
                     await watch()
             image.close(True)
+            if not self._http.page:
+                self._refused[1] = 0  # the address is good, whatever becomes of the rest
         if self._spare:
             self._rest = b""
             self._http.close()

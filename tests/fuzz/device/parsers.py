@@ -341,7 +341,7 @@ def stream():
     file.stream = "s"
 
     def made(form):
-        settings = {"thing": "t", "window": 8, "stream_format": form}
+        settings = {"thing": "t", "window": 262_144, "stream_format": form}
         made = MQTTStream((_silent(), None, settings, ["", 0], None), file, 4096)
         made._token = "sluice-1"
         made._blocks = _Receiver()

@@ -56,7 +56,7 @@ def test_thing_create_makes_all_files_without_a_cloud(tmp_path, command):
     ]
     config = json.loads((folder / "config.json").read_text())
     assert (config["thing"], config["endpoint"], config["port"]) == ("pump", "localhost", 8883)
-    assert (config["dialect"], config["block"], config["window"]) == ("aws_jobs", 4096, 8)
+    assert (config["dialect"], config["block"], config["window"]) == ("aws_jobs", 4096, 262_144)
     assert config["allow_unsigned"] is False
     for key in ("ca", "certificate", "private_key"):
         assert (folder / config[key]).exists()

@@ -1,10 +1,13 @@
 """The board's file system from outside, after the power failed."""
 
+import json
+import re
 from pathlib import Path
 
 from littlefs import LittleFS
 
 from host_tools.boards import BOARDS
+from host_tools.compile import FIRMWARE
 from host_tools.device import partitions, provision
 from host_tools.device.norflash import SECTOR
 
@@ -63,3 +66,18 @@ def test_folders_that_a_torn_rename_hides_are_seen(tmp_path: Path):
             assert sorted({"0", "1", "keep", "map"}.intersection(kept)) in (
                 ["0", "keep"], ["0", "1"], ["1", "map"],
             )  # fmt: skip
+
+
+def test_window_in_blocks_of_an_old_thing_is_said(tmp_path: Path, capsys):
+    folder = tmp_path / "things" / "pump"
+    folder.mkdir(parents=True)
+    for window, said in ((8, True), (512, True), (4_096, False), (262_144, False)):
+        (folder / "config.json").write_text(json.dumps({"window": window}))
+        provision.thing_files(tmp_path, "pump")
+        told = capsys.readouterr().err
+        assert (f"window {window} is a number of blocks" in told) is said, told
+
+
+def test_least_window_is_the_boards():
+    least = re.search(r'"window": +\(\d+_\d+, (\d+), ', (FIRMWARE / "config.py").read_text())
+    assert int(least[1]) == provision.WINDOW
