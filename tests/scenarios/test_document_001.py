@@ -229,7 +229,7 @@ def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stag
     succeeded(scene, job, new)
     assert ears.accepted("SUCCEEDED") == 1
     assert set(files.paths) == {"/images/app.bin"}
-    assert (len(files.paths), files.connections) == (4, 1), "one connection is kept for all"
+    assert (len(files.paths), files.connections) == (1, 1), "all is asked for at once"
 
     lines, at = board.lines, -1
     for name, pattern in OURS.items():
