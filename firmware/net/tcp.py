@@ -30,11 +30,13 @@ async def dial(server, port, context, clock):
             if error.errno != EINPROGRESS:
                 raise
         await _writable(sock, clock)
-        _prompt(sock)
         if context:
+            # With small packets sent at once, CONNECT meets a server that has refused our
+            # certificate and closed, and why it did so is lost.
             from net import tls  # only now: there are plain connections, too
 
             return tls.wrap(context, sock, server)
+        _prompt(sock)
         return sock
     except (OSError, ValueError) as error:
         if sock:

@@ -167,8 +167,8 @@ def test_filesize_that_is_not_the_streams_is_refused(cloud, stage, spy, wrong):
     job = scene.job(scene.document(GOOD, filesize=wrong))
     assert scene.verdict(job).status == "FAILED"
     assert set(ears.blocks) <= {0}, "it may come with the description"
-    assert "size" in refused(scene, job, "FAILED")
     assert scene.board.slot_bytes("ota_1") == before
+    assert "size" in refused(scene, job, "FAILED")
 
 
 # fmt: off

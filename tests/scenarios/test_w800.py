@@ -174,7 +174,7 @@ def test_interruptions_of_its_first_boot_do_not_make_a_good_image_bad(staged):
     board.cut_power()
     board.wait_for("^asked", after=len(board.lines))
     person = Person(port)
-    assert "The watchdog resets the board in 300 s" in person.interrupt()
+    assert "The watchdog resets the board in 120 s" in person.interrupt()
     person.say("aws_job.start()", b"soft reboot")
     person.close()
     verdict = scene.verdict(job)
