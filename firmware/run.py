@@ -68,8 +68,21 @@ def _stray(loop, context):
     logging.show(error)
 
 
+def _forgets(reset, link, counts, note):
+    """`reset`, which a job orders: it forgets the starts that are counted, where the board is
+    linked. A small update may come to it before `_tend` has its next turn."""
+
+    def forgets():
+        if link.linked and max(counts):
+            note(0, 0)
+        reset()
+
+    return forgets
+
+
 async def start(agent, link, app, counts, note):
     """Run for ever."""
+    agent.reset = _forgets(agent.reset, link, counts, note)
     asyncio.get_event_loop().set_exception_handler(_stray)
     asyncio.create_task(_tend(agent, link, counts, note))
     if hasattr(app, "main"):

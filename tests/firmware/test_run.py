@@ -110,6 +110,15 @@ def test_heap_that_is_full_when_the_counts_are_cleared_costs_a_second():
     assert len(tries) == 3
 
 
+def test_reset_that_a_job_orders_forgets_the_counts_of_a_board_that_is_linked():
+    run, _ = loaded()
+    for linked, starts, written in ((True, 3, [(0, 0)]), (False, 3, []), (True, 0, [])):
+        noted, link, resets = Noted(starts, 0), Module(), []
+        link.linked = linked
+        run._forgets(lambda resets=resets: resets.append(1), link, noted.counts, noted.note)()
+        assert noted.written == written and resets == [1]
+
+
 FORGED = "bad\r\nE 1 main forged\x1b[2J\x9b1m"
 
 
@@ -138,7 +147,7 @@ def shown(app):
     log.to(said.append)
 
     class Agent:
-        state = "IDLE"
+        state, reset = "IDLE", None
 
         async def run(self):
             for _ in range(5):
