@@ -108,10 +108,10 @@ def test_update_reports_progress_and_its_steps(cloud, stage, spy):
 
 
 def test_update_after_other_jobs_in_the_same_life_with_little_heap(cloud, stage):
-    """Jobs leave names in the heap, which last until the reset: at 92 KB and with a network there
+    """Jobs leave names in the heap, which last until the reset: at 100 KB and with a network there
     is no room for an update then, until the board has made some by one."""
     scene = stage(cloud, wifi={"ssid": "attic", "password": "sesame open"})
-    scene.board.heap = "92k"  # with all code loaded into it
+    scene.board.heap = "100k"  # with all code loaded into it
     scene.power_on()
     assert scene.settled(scene.job({"operation": "brew"})).status == "REJECTED"
     assert scene.settled(scene.job({"operation": "echo"})).status == "SUCCEEDED"
