@@ -74,7 +74,7 @@ def _forgets(reset, link, counts, note):
 
     def forgets():
         if link.linked and max(counts):
-            note(0, 0)
+            note(0, 0 if waited else counts[1])
         reset()
 
     return forgets

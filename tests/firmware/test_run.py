@@ -112,8 +112,11 @@ def test_heap_that_is_full_when_the_counts_are_cleared_costs_a_second():
 
 def test_reset_that_a_job_orders_forgets_the_counts_of_a_board_that_is_linked():
     run, _ = loaded()
-    for linked, starts, written in ((True, 3, [(0, 0)]), (False, 3, []), (True, 0, [])):
-        noted, link, resets = Noted(starts, 0), Module(), []
+    for linked, waited, starts, written in (
+        (True, True, 3, [(0, 0)]), (True, False, 3, [(0, 2)]), (False, True, 3, []),
+    ):  # fmt: skip
+        noted, link, resets = Noted(starts, 2), Module(), []
+        run.waited = waited
         link.linked = linked
         run._forgets(lambda resets=resets: resets.append(1), link, noted.counts, noted.note)()
         assert noted.written == written and resets == [1]
