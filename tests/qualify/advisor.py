@@ -25,8 +25,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 from device import HOST, TRIGGER, WILL
 from endpoint import CONNECT, PINGREQ, PUBACK, PUBLISH, SUBSCRIBE, Endpoint, Packet, Session
+from shadows import desire, reported, settled
 from stage import Cloud, Stage, image, soon
-from test_shadow import desire, reported, settled
 
 from host_tools.compile import ROOT
 from host_tools.device.supervisor import Board

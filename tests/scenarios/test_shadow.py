@@ -5,61 +5,17 @@ import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
 
-import boto3
 import pytest
 from awscrt import mqtt_request_response
 from awsiot import iotshadow, mqtt_connection_builder
-from botocore.exceptions import ClientError
 from patience import FUSE_S
-from stage import Cloud, Stage, image, soon
+from shadows import data, desire, reported, settled, state
+from stage import Stage, image, soon
 from thing_policy import allows
-
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 
 SMALL = 163_840  # bytes
 QUIET_S = 1.5  # without a word, so that a conversation counts as ended
 DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 262_144}
-
-
-def data(cloud: Cloud):
-    """boto3's client for shadows."""
-    about = cloud.state.running()
-    return boto3.client(
-        "iot-data",
-        endpoint_url=about["http_endpoint"],
-        region_name=about["region"],
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
-    )
-
-
-def state(scene: Stage, name: str = "") -> dict:
-    """The shadow's state; {} when there is none."""
-    words = {"thingName": scene.name} | ({"shadowName": name} if name else {})
-    try:
-        answer = data(scene.cloud).get_thing_shadow(**words)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == "ResourceNotFoundException"
-        return {}
-    return json.loads(answer["payload"].read())["state"]
-
-
-def reported(scene: Stage, name: str = "") -> dict:
-    """What the board said that it is."""
-    return state(scene, name).get("reported", {})
-
-
-def desire(scene: Stage, settings: dict, name: str = "") -> None:
-    """Desire settings, as an operator does."""
-    words = {"thingName": scene.name} | ({"shadowName": name} if name else {})
-    payload = json.dumps({"state": {"desired": {"settings": settings}}})
-    data(scene.cloud).update_thing_shadow(**words, payload=payload)
-
-
-def settled(scene: Stage, key: str, value: object, name: str = "") -> dict:
-    """What is reported, once it has that setting."""
-    soon(lambda: reported(scene, name).get("settings", {}).get(key) == value, FUSE_S)
-    return reported(scene, name)
 
 
 def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):

@@ -2,8 +2,8 @@
 
 import pytest
 from patience import FUSE_S
+from shadows import reported
 from stage import image, soon
-from test_shadow import reported
 
 from host_tools.image.modules import SELF_TESTS
 
