@@ -28,7 +28,7 @@ from host_tools.errors import SluiceError
 
 Case = tuple[int, str]  # bytes of a block, and the format that it comes in
 
-BUFFER = 512  # bytes that the device reads at a time
+BUFFER = 2_048  # bytes that the device reads at a time
 JSON, CBOR = "json", "cbor"  # forms of a stream
 ESCAPED = "escaped"  # JSON, with every character of a payload written as \u and four digits
 MIXED = "mixed"  # the same of every second character: escapes to take out of what needs none
@@ -51,6 +51,9 @@ mqtt_stream.getrandbits = lambda bits: 0
 
 class Slot:
     def writeblocks(self, number, data, offset=None):
+        pass
+
+    def readblocks(self, number, data, offset=0):
         pass
 
     def ioctl(self, operation, argument):
@@ -86,11 +89,13 @@ class Link:
         pass
 
     async def wait(self, ready, wait_ms):
+        reader = self._reader
         while not ready():
-            size = self._file.readinto(self._reader.buffer)
-            if not size:
+            reader.dear = False
+            size = 0 if reader.rest else self._file.readinto(reader.room())
+            if not size and not reader.rest:
                 return False
-            self._reader.take(size)
+            reader.take(size)
         return True
 
 

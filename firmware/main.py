@@ -12,8 +12,9 @@ exception before the agent first waited for jobs. A start counts when a watchdog
 soft reset led to it. A power-on and a wake from deep sleep do not count.
 """
 
-# Before the code that will surround it: a whole sector may not be free in one piece later.
-buffer = bytearray(4096)
+# Before the code that will surround it: a whole sector, and the four bytes that may follow a
+# block, may not be free in one piece later.
+buffer = bytearray(4100)
 
 import os
 import sys

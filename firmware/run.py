@@ -94,7 +94,7 @@ async def start(agent, link, app, counts, note):
 def run(buffer, counts, note):
     """Ends by what it raises. What it holds is let go of by then.
 
-    buffer   of a sector, for images
+    buffer   of a sector and four bytes, for images
     counts   starts in a row that came to nothing, and how many of them ended by an exception
              before the agent waited for jobs; `note` keeps others
     """

@@ -1,6 +1,7 @@
 """HTTP/1.1 GET over a socket that never blocks: a bounded head, then the body piece by piece.
 
     await http.get(url, "bytes=0-65535")    → status; `span` and `size` say what the head said
+    await http.readinto(room)               → how many bytes of the body stand there; 0 at its end
     await http.read()                       → the next bytes of the body, lent; empty at its end
     http.close()
 
@@ -32,7 +33,7 @@ _LINE = const(2_200)  # bytes of a line that are looked at
 _REDIRECTS = const(3)
 _PATIENCE_MS = const(15_000)  # without a byte, and for a whole head
 _NAP_MAX_MS = const(32)
-_TURNS = const(7)  # reads less one before the others get their turn; a power of two less one
+_TURN = const(4_096)  # bytes that are read before the others get their turn
 
 log = Log("http")
 
@@ -56,7 +57,7 @@ class HTTP(Head):
         self._sock = self._origin = self._moved = self._asked = None  # the last: an address apart
         self._buffer = bytearray(_BUFFER)
         self._view = memoryview(self._buffer)
-        self._at = self._end = self._turns = 0
+        self._at = self._end = self._turned = 0
         self._left = 0  # bytes of the body, or of its chunk, still to come; None: until the end
         self.chunked = False
         self.status = 0
@@ -111,8 +112,12 @@ class HTTP(Head):
 
     async def read(self):
         """The next bytes of the body, a view good until the next call; empty at its end."""
+        return self._view[: await self.readinto(self._view)]
+
+    async def readinto(self, room):
+        """Put the next bytes of the body to the front of a view; how many, 0 at its end."""
         try:
-            return await self._piece()
+            return await self._body(room)
         except (OSError, ValueError) as error:
             self._broken(error)
         except OTAError:
@@ -237,24 +242,32 @@ class HTTP(Head):
             if self._clock.ticks_diff(self._clock.ticks_ms(), self._begin) > _PATIENCE_MS:
                 raise Retry("file server is slow")
 
-    async def _piece(self):
+    async def _body(self, room):
         if self.chunked and self._left <= 0:
             await self._chunk()
         if self._left == 0:
             return self._finish()
-        if self._at == self._end and not await self._more():
-            if self._left is not None:
-                raise Retry("cut off")
-            self.close()
-            return b""
-        at, stop = self._at, self._end
-        if self._left is not None:
-            stop = min(stop, at + self._left)
-            self._left -= stop - at
-            if self.chunked and not self._left:
+        left = self._left
+        if left is not None and left < len(room):
+            room = room[:left]
+        size = self._end - self._at
+        if size:  # it came with the head; `room` may be the front of the same buffer
+            size = min(size, len(room))
+            room[:size] = self._view[self._at : self._at + size]
+            self._at += size
+        else:
+            size = await self._more(room)
+            self._end = 0
+            if not size:
+                if left is not None:
+                    raise Retry("cut off")
+                self.close()
+                return 0
+        if left is not None:
+            self._left = left - size
+            if self.chunked and left == size:
                 self._left = -1  # an end of line is to follow
-        self._at = stop
-        return self._view[at:stop]
+        return size
 
     async def _chunk(self):
         """The size of the next chunk; after the last one, pass over what trails it."""
@@ -274,19 +287,22 @@ class HTTP(Head):
         """The answer was read to its end; bytes that nobody asked for end the connection."""
         if self._at != self._end or not self.keep:
             self.close()
-        return b""
+        return 0
 
-    async def _more(self):
-        """Have bytes in the buffer, all of which were used; 0 when the server closed."""
+    async def _more(self, room=None):
+        """Have bytes in the buffer, all of which were used, or in that room instead; 0 when the
+        server closed."""
         begin, nap_ms = self._clock.ticks_ms(), 0
-        self._turns += 1
-        if not self._turns & _TURNS:
+        room = room or self._view
+        if self._turned + len(room) > _TURN:
+            self._turned = 0
             self._link.turn()
             await self._clock.sleep_ms(0)
-        size = self._sock.readinto(self._buffer)
+        size = self._sock.readinto(room)
         while size is None:
             nap_ms = await self._nap(begin, nap_ms)
-            size = self._sock.readinto(self._buffer)
+            size = self._sock.readinto(room)
+        self._turned += size
         self._at, self._end = 0, size
         return size
 

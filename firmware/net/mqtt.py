@@ -1,7 +1,7 @@
 """The link: one MQTT session over one TLS connection, shared by the agent and the application.
 
 A subclass of umqtt.simple's client. The transport never blocks: bytes are taken in any pieces,
-into one small buffer, and given to the handler of their topic; a stall keeps its place. Whoever
+into one small buffer or where the taker of a payload wants them; a stall keeps its place. Whoever
 waits turns the crank: `wait` and `until` read, answer, keep alive and send. Several may wait.
 
     of umqtt.simple    here
@@ -10,7 +10,7 @@ waits turns the crank: `wait` and `until` read, answer, keep alive and send. Sev
     subscribe          awaited; a handler for each topic filter; any length of topic
     wait_msg check_msg `turn`; no blocking, no assert, no packet in memory; pings are answered
 
-memory   512 B to receive, 280 B for a packet's head; a payload whole where its handler wants it
+memory   2 KiB to receive, 280 B for a packet's head; a payload whole where its handler wants it
 wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 """
 
@@ -32,7 +32,8 @@ _SAID = const(3)  # times in that, unless answered: a packet is said again as it
 _BACKLOG = const(16_384)  # bytes that wait to be sent, at most
 _LIMIT = const(8_192)  # bytes of a payload that is held whole, unless its handler says otherwise
 _NAP_MAX_MS = const(32)  # naps grow with the silence: prompt while messages come, cheap after
-_TURNS = const(8)  # reads before the others get their turn, or so long, whichever is first
+_TURNS = const(8)  # reads before the others get their turn; or packets, or so long, or one write
+_PACKETS = const(16)  # to flash, whichever is first
 _TURN_MS = const(20)
 log = Log("mqtt")
 
@@ -125,14 +126,17 @@ class Link(MQTTClient):
         """Have messages of a topic filter handled, or in one packet of 8: {filter: handler}.
 
         handler   called with (topic, payload), bytes and bytearray, None when it was longer than
-                  `limit`; or an object with begin(topic, size) → wanted, feed(buf, at, end), end()
+                  `limit`; or a sink, as net.packets.Reader has it: an object with
+                  begin(topic, size) → wanted, feed(buf, at, end), end()
         raises    Retry when the broker, which is awaited, refused one, or did not answer
         """
         handlers = {topic: handler} if handler else topic
         for name, sink in handlers.items():
             self._routes[name] = (sink if hasattr(sink, "feed") else Whole(sink, limit), qos)
+        self._reader.forget()
         for name in await self._refused(handlers, qos):
             self._routes.pop(name, None)
+            self._reader.forget()
             raise Retry("subscription refused", name)
 
     async def _refused(self, topics, qos):
@@ -146,7 +150,9 @@ class Link(MQTTClient):
 
     def unsubscribe(self, topic):
         """Stop handling a topic filter; the broker is told, if there is a session."""
-        if self._routes.pop(topic, None) and self.linked:
+        known = self._routes.pop(topic, None)
+        self._reader.forget()
+        if known and self.linked:
             self.send(packet(0xA2, self._next_id().to_bytes(2, "big"), text(topic)))
 
     def _next_id(self):
@@ -219,25 +225,30 @@ class Link(MQTTClient):
         raise plug_in("net.refusals", "named")(error)  # loaded now: it is rarely needed
 
     def _read(self):
-        clock, reader, busy = self._clock, self._reader, False
-        self._begun = clock.ticks_ms()
-        for _ in range(_TURNS):
+        clock, reader = self._clock, self._reader
+        self._begun, self._packets, reader.dear = clock.ticks_ms(), 0, False
+        for turn in range(_TURNS):
             if not self.sock:  # a handler's own sending met a broken connection
                 raise Retry("not linked")
-            if busy and self._enough():
+            if turn and (reader.dear or self._packets >= _PACKETS or self._late()):
                 break
-            size = 0 if reader.rest else self.sock.readinto(reader.buffer)
-            if size is None:
-                break
-            if not size and not reader.rest:
-                raise Retry("the broker closed the connection")
-            busy = True
-            self._heard = clock.ticks_ms()
+            size = 0
+            if not reader.rest:
+                size = self.sock.readinto(reader.room())
+                if size is None:
+                    return turn > 0
+                if not size:
+                    raise Retry("the broker closed the connection")
+                self._heard = clock.ticks_ms()
             reader.take(size)
-        return busy
+        return True
 
     def _enough(self):
         """What is dear, as many small packets are, is not to keep the others waiting."""
+        self._packets += 1
+        return self._packets >= _PACKETS or self._late()
+
+    def _late(self):
         return self._clock.ticks_diff(self._clock.ticks_ms(), self._begun) >= _TURN_MS
 
     def _keep_alive(self):

@@ -30,7 +30,7 @@ class Agent:
     load      path → bytes, for the signers' certificates
     healthy   `await healthy()`: the application's verdict on a new image
     reset     resets the board; does not return
-    buffer    bytearray, a sector, that images are gathered in
+    buffer    bytearray, a sector and four bytes, that images are gathered in
     link      the session, for operations that publish
     """
 

@@ -1,12 +1,15 @@
 """One block of a stream, parsed while it arrives: CBOR in, firmware bytes out.
 
 The message is a map of c, f, i, l and p, of definite or indefinite length, its keys in any order,
-its strings in one piece or in chunks. The payload is a byte string, handed on as it lies in the
-receive buffer: nothing is decoded, and RAM does not grow with the block. What other keys hold is
-passed over, four containers deep. Nothing here raises on bad bytes: `whole` stays False. Tags
-are refused: no stream has them.
+its strings in one piece or in chunks. The payload is a byte string. It is read where it belongs,
+but for what comes with its head: nothing is decoded, and RAM does not grow with the block. What
+other keys hold is passed over, four containers deep. Nothing here raises on bad bytes: `whole`
+stays False. Tags are refused: no stream has them.
 
-memory   about 250 B
+What a good message had around its payload is learned. The next one is compared with that, byte by
+byte but for the index. Where they differ, it is parsed as the first was.
+
+memory   about 250 B, and what was learned
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"; RFC 8949
 """
 
@@ -15,6 +18,7 @@ from micropython import const
 from ota.loading import let_go, plug_in
 
 _TEXT = const(64)  # bytes of a token, the service's limit; longer texts are not looked at
+_EDGE = const(128)  # bytes in front of a payload that are learned, at most
 _ITEMS = const(64)  # of a message, at most: each costs time, however short it is;
 _SHARE = const(6)  # and one more for each 2^6 bytes of its payload, which may come in chunks
 _DEPTH = const(5)  # open containers, the message's own included
@@ -43,6 +47,8 @@ class BlockParser:
         # Of each open container how many items are to come; of an endless one its kind, negative,
         # a map's being -6 before a key and -5 before a value. So a key comes where it is even.
         self._open = [0] * _DEPTH
+        self._front = self._back = None  # learned: what stands around the index's bytes
+        self._known = self._wide = ()  # what we were behind it; the index's first byte and size
         self.reset()
 
     def reset(self):
@@ -53,9 +59,32 @@ class BlockParser:
         self._begun = self._wanted = False  # the payload
         self._gathers = False  # chunks: they are of a key or of the token
         self.token = self.file = self.index = self.length = None
+        self._lent = None  # where the next bytes of the payload are read to, and what follows them
+
+    def room(self):
+        """Where the next bytes belong, when they are the payload's; else None."""
+        self._lent = None
+        if self._state == _PAYLOAD and self._wanted:
+            self._lent = self._receiver.lend(self._left)
+        return self._lent
+
+    def took(self, size):
+        """So many stand there; what follows the payload is parsed."""
+        own = min(size, self._left)
+        self.decoded += own
+        self._left -= own
+        self._receiver.lent(own)
+        if not self._left:
+            self._finish_string()
+        if own < size:
+            self.feed(self._lent, own, size)
 
     def feed(self, buf, at, end):
         """Read buf[at:end], a bytearray lent until this returns."""
+        begin = at if not self._items and self._state == _ITEM else -1
+        if begin >= 0 and self._front:
+            at = self._same(buf, at, end)
+            begin = at if at == begin else -1
         while at < end:
             if self._state == _ITEM:
                 self._item(buf[at])
@@ -67,6 +96,10 @@ class BlockParser:
                 if not self._left:
                     self._begin()
             elif self._state < _WHOLE:
+                if begin >= 0 and self._state == _PAYLOAD:
+                    if self._wanted and self._depth == 1 and at - begin <= _EDGE:
+                        self._learn(bytes(memoryview(buf)[begin:at]))
+                    begin = -1
                 at = self._string(buf, at, min(end, at + self._left))
             else:
                 self._state = _BAD  # something behind the message, or a bad one
@@ -76,6 +109,53 @@ class BlockParser:
     def whole(self):
         """The message was complete and well formed, and its payload as long as it said."""
         return self._state == _WHOLE and self._wanted and self.decoded == self.length
+
+    # -- what messages have in common --------------------------------------------------------
+
+    def _learn(self, head):
+        """Remember what is in front of a payload, if only the index in it will be another."""
+        index, self._front = self.index, None
+        if index is None or index < 0:
+            return
+        for extra, size in ((None, 0), (24, 1), (25, 2), (26, 4)):
+            if index >> 8 * size and size or not size and index > 23:
+                continue
+            at = head.find(b"\x61i" + _wide(index, extra, size)) + 2
+            if at > 1:
+                front, back = head[:at], head[at + 1 + size :]
+                twin = BlockParser(_Anyone())
+                text = bytearray(front + _wide(index ^ 1, extra, size) + back)
+                twin.feed(text, 0, len(text))
+                if twin.index == index ^ 1 and twin._so_far() == self._so_far():
+                    self._front, self._back, self._wide = front, back, (extra, size)
+                    self._known = self._so_far()
+                return
+
+    def _so_far(self):
+        """All that a message's beginning made of us, but for the index."""
+        told = self.token, self.file, self.length
+        return told + (self._left, self._items, self._open[0], self._depth, self._state)
+
+    def _same(self, buf, at, end):
+        """Where the payload begins of a message like the one before; `at` for any other."""
+        front, back = self._front, self._back
+        extra, size = self._wide
+        first = at + len(front)
+        behind = first + 1 + size
+        stop = behind + len(back)
+        if stop >= end or not buf.startswith(front, at) or not buf.startswith(back, behind):
+            return at
+        byte = buf[first]
+        if byte > 23 if extra is None else byte != extra:
+            return at
+        number = byte if extra is None else 0
+        for place in range(first + 1, behind):
+            number = number << 8 | buf[place]
+        self.token, self.file, self.length = self._known[:3]
+        self._left, self._items, self._open[0], self._depth, self._state = self._known[3:]
+        self.index, self._kind, self._key = number, _BYTES, b"p"
+        self._start_payload()
+        return stop
 
     # -- an item -----------------------------------------------------------------------------
 
@@ -273,6 +353,18 @@ class BlockParser:
             return plug_in("ota.cbor", "loads")(payload)
         finally:
             let_go("ota.cbor")
+
+
+class _Anyone:
+    """Receives what is only tried."""
+
+    def wanted(self, parser):
+        return True
+
+
+def _wide(number, extra, size):
+    """A number in so many bytes behind its first one, which is `extra`; None: it is the number."""
+    return bytes((number,)) if extra is None else bytes((extra,)) + number.to_bytes(size, "big")
 
 
 def _head(kind, number):

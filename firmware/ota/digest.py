@@ -2,6 +2,10 @@
 
 import hashlib
 
+from micropython import const
+
+_SECTOR = const(4096)
+
 
 async def sha256(slot, size, buffer, pause):
     """SHA-256 of the first `size` bytes of the slot, as flash holds them now."""
@@ -14,10 +18,10 @@ async def md5(slot, size, buffer, pause):
 
 
 async def _taken(digest, slot, size, buffer, pause):
-    view, sector = memoryview(buffer), len(buffer)
-    for number in range(-(-size // sector)):
-        slot.readblocks(number, buffer)
-        digest.update(view[: min(sector, size - number * sector)])
+    view = memoryview(buffer)[:_SECTOR]
+    for number in range(-(-size // _SECTOR)):
+        slot.readblocks(number, view)
+        digest.update(view[: min(_SECTOR, size - number * _SECTOR)])
         if not number & 15:
             await pause()
     return digest.digest()

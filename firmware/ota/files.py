@@ -69,6 +69,10 @@ class InOrder(Image):
         """False when the block is behind the first byte that is missing."""
         return offset <= self.missing() and Image.open(self, offset, length)
 
+    def there(self, sector):
+        """A file is not compared: it ends where it has come to."""
+        return False
+
 
 def brought(job):
     """The files of a job but its image, which is the first where there is one."""

@@ -14,6 +14,7 @@ from micropython import const
 from ota.errors import Fail
 from ota.loading import let_go, plug_in
 
+_SECTOR = const(4096)
 _FOOT = const(12)  # bytes: length, algorithm, zero, magic
 _SIGNATURE = const(512)  # bytes at most: RSA-4096
 _MAGIC = b"sluicesg"
@@ -42,7 +43,7 @@ async def unseal(file, slot, buffer, settings, pause):
 def find(slot, size, buffer):
     """(bytes that are signed, signature, algorithm) of a file in a slot; None without a seal.
 
-    buffer   bytearray, a sector: to read into
+    buffer   bytearray, a sector at least: to read into
     """
     foot = _read(slot, size - _FOOT, _FOOT, buffer) if size > _FOOT else b""
     if len(foot) < _FOOT or foot[4:] != _MAGIC:
@@ -56,11 +57,11 @@ def find(slot, size, buffer):
 
 def _read(slot, at, size, buffer):
     """Some bytes of the slot, over the border of two sectors too."""
-    sector, found = len(buffer), b""
+    view, found = memoryview(buffer)[:_SECTOR], b""
     while size:
-        slot.readblocks(at // sector, buffer)
-        start = at % sector
-        part = bytes(memoryview(buffer)[start : start + size])
+        slot.readblocks(at // _SECTOR, view)
+        start = at % _SECTOR
+        part = bytes(view[start : start + size])
         found += part
         at += len(part)
         size -= len(part)

@@ -14,7 +14,7 @@ from ota.image import Image
 from ota.loading import let_go, plug_in
 from ota.log import Log
 
-_THRESHOLD = const(3_000)  # bytes allocated between collections, at least; as main.py begins
+_THRESHOLD = const(3_000)  # bytes allocated between collections, at least; as run.py begins
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
 
 log = Log("update")
@@ -26,7 +26,7 @@ class Update:
     slots     inactive, target, size, version, check
     journal   ota.journal.Journal
     settings  block, signers and the allow_… of config.json
-    buffer    bytearray, a sector
+    buffer    bytearray, a sector and four bytes
     """
 
     def __init__(self, slots, journal, settings, buffer):
@@ -36,6 +36,7 @@ class Update:
         self._buffer = buffer
         self._file = self._image = None
         self._noted = 0  # bytes that the journal knows of
+        self._counted = False  # what is free was read since the download began
 
     def judge(self, file):
         """Raises Refuse for a file that can be seen from here not to do."""
@@ -59,6 +60,8 @@ class Update:
         if self._image is None:
             gc.collect()
             self._image = self._begin(slots.target())
+        self._image.forget()  # the buffer may have had other uses since it was opened
+        self._counted = False
         self._noted = self._image.received
         log.i("open", self._file.size, "has", self._noted, "into", slots.inactive)
         return self._image
@@ -92,10 +95,18 @@ class Update:
         due = image.received - self._noted >= _CHECKPOINT
         if due:
             self.note()
-            gc.collect()
-            gc.threshold(max(_THRESHOLD, gc.mem_free() // 4))  # a roomy heap collects less often
-            log.i("progress", image.received, image.size, "free", gc.mem_free())
+        if due or not self._counted:
+            self._collect()
+            log.i("progress", image.received, image.size, "free", self._free)
         return due
+
+    def _collect(self):
+        """Collect, and from now on when most of what is free then is used up. The collector counts
+        what is allocated, which costs nothing; to ask what is free costs half a collection. A
+        quarter is kept for what lives longer, so that it does not lie at the end of the heap."""
+        gc.collect()
+        self._counted, self._free = True, gc.mem_free()
+        gc.threshold(max(_THRESHOLD, self._free - self._free // 4))
 
     def note(self):
         """Note what is there; after a power cut, the download goes on from here."""

@@ -130,15 +130,26 @@ class Link:
         self.sinks.pop(topic, None)
 
     def bring(self, topic, payload):
-        """Hand a message to its sink in the pieces of a 1,024 B receive buffer."""
+        """Hand a message to its sink as the link does, in pieces of 1,024 B at most."""
         for pattern, sink in self.sinks.items():
             if matches(pattern, topic.encode()):
                 if sink.begin(topic.encode(), len(payload)) is not False:
-                    for at in range(0, len(payload), 1_024):
-                        part = bytearray(payload[at : at + 1_024])
-                        sink.feed(part, 0, len(part))
+                    at = 0
+                    while at < len(payload):
+                        at += self._piece(sink, payload[at : at + 1_024], at)
                     sink.end()
                 return
+
+    def _piece(self, sink, part, at):
+        """Lend or hand over one piece; its head always comes by the link's own buffer."""
+        room = sink.room() if at and hasattr(sink, "room") else None
+        if room:
+            size = min(len(room), len(part))
+            room[:size] = part[:size]
+            sink.took(size)
+            return size
+        sink.feed(bytearray(b"\x22AA=" + part), 4, 4 + len(part))
+        return len(part)
 
     async def wait(self, ready, deadline_ms):
         while not ready():

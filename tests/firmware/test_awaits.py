@@ -23,9 +23,9 @@ DIFFERS = True  # asyncio
 
 HEAP = "24m"
 SIZE = 40 * SECTOR + 100
-TURN = 8 * 512  # bytes taken from the link
-SMALL_BLOCKS = 11  # messages of blocks of 256 in that, with the shortest names: 4096 // 370
-SMALL_CBOR = 12  # the same in CBOR: 4096 // 330
+TURN = 8 * 2_048  # bytes taken from the link, at most
+WIRE = 12_288  # of them, of what brings a sector: 4,096 bytes in blocks of 256, with long names
+HTTP_TURN = 8 * 512  # bytes taken from a file server
 SPAN = 65_536  # bytes that count at a time by HTTP
 WINDOW = 262_144  # bytes asked for at once
 
@@ -124,22 +124,21 @@ def test_download_writes_two_at_most_where_the_image_ends_within_a_sector():
 def test_download_of_small_blocks_erases_one_sector_at_most_between_awaits():
     for block in (256, 512, 1024, 2048):
         most = downloaded(block, WINDOW, 40 * SECTOR).most
-        assert most["erases"] == 1, (block, most)
-        assert 1 < most["programs"] <= SMALL_BLOCKS, (block, most)
+        assert most["erases"] == most["programs"] == 1, (block, most)
 
 
-def test_download_takes_4_kib_at_most_from_the_link_between_awaits():
+def test_download_takes_a_sector_at_most_from_the_link_between_awaits():
     for block in (256, SECTOR, 98_304):
         counted = downloaded(block, WINDOW)
-        assert counted.most["bytes"] == TURN, (block, counted.most)
+        assert SECTOR < counted.most["bytes"] <= WIRE, (block, counted.most)
         assert counted.stretches > SIZE * 4 // 3 // TURN
 
 
 def test_download_in_cbor_does_no_more_between_awaits():
-    for block, programs in ((256, SMALL_CBOR), (SECTOR, 2), (126_976, 2)):
+    for block in (256, SECTOR, 126_976):
         most = downloaded(block, WINDOW, kind=CBORServer).most
-        assert most["bytes"] == TURN and 1 <= most["erases"] <= 2, (block, most)
-        assert 1 <= most["programs"] <= programs, (block, most)
+        assert SECTOR <= most["bytes"] <= WIRE and 1 <= most["erases"] <= 2, (block, most)
+        assert 1 <= most["programs"] <= 2, (block, most)
 
 
 class Ready(Socket):
@@ -191,7 +190,7 @@ def test_download_by_http_writes_one_sector_at_most_between_awaits():
         quiet(lambda: counted.drive(server.source(file, SECTOR).fetch(image, watch)))
         assert image.missing() < 0
         at_its_end = 1 if size % SECTOR else 0
-        assert counted.most["bytes"] == TURN and counted.most["turns"] == 1, counted.most
+        assert counted.most["bytes"] == HTTP_TURN and counted.most["turns"] == 1, counted.most
         assert counted.most["erases"] == counted.most["programs"] <= 1 + at_its_end, counted.most
 
 
@@ -208,7 +207,7 @@ def test_link_that_never_falls_silent_still_lets_others_run():
 
     socket.readinto = readinto
     counted = Counted(bytes=lambda: taken[0]).drive(link.wait(lambda: False, 50))
-    assert counted.most["bytes"] == TURN and counted.stretches > 10
+    assert counted.most["bytes"] <= TURN and counted.stretches > 10
 
 
 def test_digest_reads_64_kib_at_most_between_awaits():

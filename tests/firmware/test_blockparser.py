@@ -52,8 +52,8 @@ def feed(parser, text, piece):
     """Bring the message as the link does: each piece alone in a buffer, amid what was there."""
     for at in range(0, len(text), piece):
         part = text[at : at + piece]
-        buf = bytearray(b'"' + part + b'"AAAA"')
-        parser.feed(buf, 1, 1 + len(part))
+        buf = bytearray(b'AA""' + part + b'"AAAA"')
+        parser.feed(buf, 4, 4 + len(part))
 
 
 def told(parser):
@@ -203,7 +203,7 @@ def test_block_of_131072_bytes_takes_no_more_memory_than_one_of_256():
     def used(blocks, size):
         """Bytes allocated per byte of the payload's pieces, and the most alive at once."""
         parser = BlockParser(Counter())
-        head = bytearray(b'{"c":"tok","f":1,"l":%d,"i":3,"p":"' % (size * blocks))
+        head = bytearray(b'{"c":"tok","f":1,"l":%6d,"i":3,"p":"' % (size * blocks))
         piece, tail = bytearray(base64(pattern(size))), bytearray(b'"}')
         gc.collect()
         before = gc.mem_alloc()
@@ -407,3 +407,35 @@ def test_block_recorded_from_aws_is_whole_with_any_line_ends():
             assert parser.whole and len(receiver.data) == 60, piece
             assert receiver.data.startswith(b'{\r\n    "operation": "echo"')
             assert told(parser) == (b"ec944cfb-1e3c-49ac-97de-9dc4aaad0039", 0, 0, 60)
+
+
+def test_block_like_the_one_before_is_told_from_one_that_is_not():
+    data = pattern(40)
+    receiver = Receiver()
+    parser = BlockParser(receiver)
+    for index in (0, 1, 9, 10, 40, 41, 1_000, 123_456_789, 1_234_567_890, 3):
+        plain = message(data, index=index)
+        own = b'"i":%d,' % index
+        cases = (
+            (plain, (b"tok", 1, index, 40)),
+            (message(data, index=index + 1), (b"tok", 1, index + 1, 40)),
+            (plain.replace(own, b'"i":0%d,' % index), (b"tok", 1, index, 40)),  # as json has it
+            (plain.replace(own, b'"i":%d0,' % (index + 1)), (b"tok", 1, 10 * index + 10, 40)),
+            (plain.replace(own, b'"i":%d.5,' % index), (b"tok", 1, -1, 40)),
+            (plain.replace(own, b'"i":,'), None),
+            (plain.replace(own, b'"i":-%d,' % (index + 1)), (b"tok", 1, -1, 40)),
+            (plain[:-1] + b',"i":7}', (b"tok", 1, 7, 40)),
+            (plain[:-1] + b',"z":tru}', None),
+            (plain[:-1] + b" }", (b"tok", 1, index, 40)),
+            (message(data, index=index, token="tik"), (b"tik", 1, index, 40)),
+            (plain, (b"tok", 1, index, 40)),
+        )  # fmt: skip
+        for raw, wanted in cases:
+            for piece in (4_096, 61):
+                parser.reset()
+                receiver.data = bytearray()
+                feed(parser, raw, piece)
+                assert parser.whole == (wanted is not None), (index, raw)
+                if wanted:
+                    assert told(parser) == wanted, (index, raw, told(parser))
+                    assert bytes(receiver.data) == bytes(data)

@@ -347,3 +347,28 @@ def test_cbor_small_message_that_is_broken_raises_value_error():
             raise AssertionError((raw, value))
         except ValueError:
             pass
+
+
+def test_cbor_message_like_the_one_before_is_told_from_one_that_is_not():
+    data = pattern(40)
+    receiver = Receiver()
+    parser = BlockParser(receiver)
+    for index in (0, 1, 22, 23, 24, 25, 255, 256, 257, 65_535, 65_536, 65_537, 3):
+        parts = members(data, index=index)
+        other = b"\xa5" + b"".join(parts)
+        late = endless(parts[:3] + parts[4:] + parts[3:4])
+        twice = endless(parts[:4] + [text("i") + head(0, 9)] + parts[4:])
+        wrong = message(data, index=index).replace(text("f") + head(0, 1), text("f") + head(1, 1))
+        for raw, told_index, file in (
+            (message(data, index=index), index, 1), (message(data, index=index ^ 1), index ^ 1, 1),
+            (other, index, 1), (late, index, 1), (twice, 9, 1), (wrong, index, -1),
+            (message(data, index=index), index, 1),
+        ):  # fmt: skip
+            parser.reset()
+            receiver.data = bytearray()
+            feed(parser, raw, 4_096)
+            assert parser.whole and bytes(receiver.data) == bytes(data), (index, raw)
+            assert told(parser) == (b"tok", file, told_index, 40), (index, raw)
+            parser.reset()
+            feed(parser, raw[:-1], 4_096)
+            assert not parser.whole

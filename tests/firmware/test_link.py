@@ -795,10 +795,10 @@ def test_turn_reads_no_more_than_eight_times_and_no_longer_than_20_ms():
 
         run(link.subscribe("t", Sink()))
         link.turn()
-        sock.incoming = [packet(PUBLISH, text("t"), bytes(20 * 512))]
+        sock.incoming = [packet(PUBLISH, text("t"), bytes(20 * 2_048))]
         before = len(sock.incoming[0])
         assert link.turn()
-        assert before - len(sock.incoming[0]) == reads * 512
+        assert before - len(sock.incoming[0]) == reads * 2_048
 
 
 def test_connection_begun_anew_forgets_what_was_left_of_the_one_before():

@@ -23,6 +23,11 @@ class Blocks:
         self._block = block
         self._token = token.encode()
         self._clock = clock
+        self._ticks_ms = clock.ticks_ms
+        # What the parser hands the payload to, as it comes: see ota.image. What these raise goes
+        # through the parser, and ends here.
+        self.take, self.lend, self.lent = image.write, image.room, image.took
+        self._writes = 0  # of the image, when it was looked at
         self.parser = None  # set before the first block
         self._index = None  # of the block that is being taken
         self._late_index = False
@@ -89,19 +94,44 @@ class Blocks:
         return not self.error
 
     def feed(self, buf, at, end):
+        """A piece of the message; True when it was dear."""
         if self._ours:
-            self._heard = self._clock.ticks_ms()
-        if not self.error:
-            try:
-                self.parser.feed(buf, at, end)
-            except MemoryError as error:  # told where the source is awaited, or nobody made room
-                self.error = error
+            self._heard = self._ticks_ms()
+        if self.error:
+            return False
+        try:
+            dear = self.parser.feed(buf, at, end)
+        except (OTAError, MemoryError) as error:  # told where the source is awaited, or nobody
+            self.error = error  # made room
+            return False
+        return self._wrote() or dear
+
+    def room(self):
+        """Where the next piece belongs, when it needs no parser."""
+        return None if self.error else self.parser.room()
+
+    def took(self, size):
+        """It stands there; True when it was dear."""
+        self._heard = self._ticks_ms()
+        if self.error:  # since it was lent
+            return False
+        try:
+            self.parser.took(size)
+        except (OTAError, MemoryError) as error:
+            self.error = error
+        return self._wrote()
+
+    def _wrote(self):
+        """Whether the image wrote to flash since this was asked."""
+        writes, before = self._image.writes, self._writes
+        self._writes = writes
+        return writes != before
 
     def end(self):
-        """Count the block when it is one that was expected, whole and right."""
+        """Count the block when it was expected, whole and right; True where that was dear."""
         parser, index = self.parser, self._index
         if self.error:
-            return
+            return False
         right = (
             index is not None
             and parser.whole
@@ -116,6 +146,7 @@ class Blocks:
                 self._refuse(index)
         except (OTAError, MemoryError) as error:
             self.error = error
+        return self._wrote()
 
     def _refuse(self, index):
         """A bad block, or one of others: it is as if nothing had been heard."""
@@ -158,10 +189,3 @@ class Blocks:
         else:
             self._spare = True
         return not self._spare
-
-    def take(self, data):
-        if not self.error:
-            try:
-                self._image.write(data)
-            except OTAError as error:
-                self.error = error

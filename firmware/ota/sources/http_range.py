@@ -23,7 +23,7 @@ from ota.log import Log
 _SECTOR = const(4_096)  # bytes
 _SPAN = const(65_536)  # bytes that count at a time, as between two checkpoints; whole sectors
 _REFUSALS = const(5)  # in a row, each of an address that was just handed out
-_PIECES = const(7)  # pieces of a body less one between two looks at the job; a power of 2 less one
+_LOOK = const(4_096)  # bytes of a body between two looks at the job
 
 log = Log("http")
 
@@ -42,7 +42,6 @@ class HTTPRange:
         self._refused, http = tools[3:]
         self._http = http()
         self._file = file
-        self._rest = b""  # what was read and belongs to the next span
         self._spare = 0  # bytes at the end of the answer that are not taken
         self._pause_s = 0  # that the server wants to be left alone
 
@@ -166,25 +165,29 @@ class HTTPRange:
             raise
 
     async def _spans(self, image, at, end, watch):
-        pieces = 0
+        seen = 0
         while at < end:
             stop = min(at + _SPAN, end)
             image.open(at, stop - at)
             while at < stop:
-                data = await self._next()
-                image.write(data[: stop - at])
-                self._rest = data[stop - at :]
-                at += len(data) - len(self._rest)
-                pieces += 1
-                if not pieces & _PIECES:
+                room = image.room(stop - at)
+                if len(room) > stop - at:
+                    room = room[: stop - at]
+                size = await self._http.readinto(room)
+                if not size:
+                    raise Retry("cut off")
+                image.took(size)
+                at += size
+                seen += size
+                if seen >= _LOOK:
+                    seen = 0
                     await watch()
             image.close(True)
             if not self._http.page:
                 self._refused[1] = 0  # the address is good, whatever becomes of the rest
         if self._spare:
-            self._rest = b""
             self._http.close()
-        elif self._rest or await self._http.read():
+        elif await self._http.read():
             raise Fail("file is longer than the job says")
 
     async def _pause(self, watch):
@@ -193,12 +196,6 @@ class HTTPRange:
             self._pause_s -= 1
             await self._link.wait(bool, 1_000)
             await watch()
-
-    async def _next(self):
-        data = self._rest or await self._http.read()
-        if not data:
-            raise Retry("cut off")
-        return data
 
 
 def _numbers(*texts):

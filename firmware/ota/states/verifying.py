@@ -6,8 +6,9 @@ from ota.loading import let_go, plug_in
 async def verifying(agent):
     """It is the signer's. Raises Fail with the reason when it is not."""
     file, target, buffer = agent.job.files[0], agent.slots.target(), agent.buffer
-    target.readblocks(0, buffer)
-    agent.update.check(memoryview(buffer)[:80])
+    head = memoryview(buffer)[:80]
+    target.readblocks(0, head, 0)
+    agent.update.check(head)
     agent.drop()
     try:
         size, file.url = file.size, None  # long, where it is presigned, and of no use any more

@@ -29,11 +29,11 @@ def _alike(judge):
 
 
 def block_json():
-    return _blocks("ota.blockparser", b'"', b'"AAAA')
+    return _blocks("ota.blockparser", b'AA""', b'"AAAA')
 
 
 def block_cbor():
-    return _blocks("ota.cborparser", b"\xff", b"\xff\x00")
+    return _blocks("ota.cborparser", b"\xff" * 4, b"\xff\x00")
 
 
 class _Receiver:
@@ -56,7 +56,8 @@ def _blocks(module, before, after):
         receiver.data = b""
         for at in range(0, len(data), piece):
             part = data[at : at + piece]
-            parser.feed(before + part + after, len(before), len(before) + len(part))
+            buf = bytearray(before + part + after)
+            parser.feed(buf, len(before), len(before) + len(part))
         if not parser.whole:
             return "no"
         told = parser.file, parser.index, parser.length, hexlify(receiver.data).decode()
