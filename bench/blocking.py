@@ -4,8 +4,8 @@
 
 Callgrind's instructions on the i386 unix port, code loaded into the heap, each a difference of two
 runs, so that starting up does not count. Flash operations come on top, as flash here costs
-nothing: tests/firmware/test_awaits.py counts them. No times: those would be this machine's. What a
-turn of the link takes from the socket, 4,096 bytes at most, is whole messages of a stream here.
+nothing: tests/firmware/test_awaits.py counts them. No times: those would be this machine's. A turn
+of the link ends when a sector was written, after 16 messages, or after a read with escapes in it.
 """
 
 import sys
@@ -21,12 +21,12 @@ from bench import callgrind, p256, stream, tables
 from bench.command import guarded
 from host_tools.compile import compile_module
 
-TURN = 4_096  # bytes that one turn of the link reads at most: 8 times 512
-FRAMES = {stream.CBOR: 74}  # bytes of a block's message beside it, at least; in JSON 110
-WIRE = {stream.JSON: 4, stream.CBOR: 3, stream.ESCAPED: 24, stream.MIXED: 14}  # for 3 of a block
+READ = 2_048  # bytes that the link takes from the socket at a time
+TURN = 4_096 + READ  # bytes of firmware in a turn of the link, at most
+MESSAGES = 16  # messages in it, at most
+ESCAPES = {stream.ESCAPED: 8, stream.MIXED: 4}  # bytes of the wire for one of a block, at least
 SAMPLE = 16_384  # bytes of an image that turns of the link are reckoned from
 LIMIT = 8_000_000  # instructions between two awaits that DESIGN.md promises at most
-LIMIT_CBOR_256 = 13_000_000  # the same where blocks of 256 bytes come in CBOR
 TURNS = (  # turns of the link: form of the stream, bytes of a block, instructions at most
     (stream.JSON, 256, LIMIT),
     (stream.JSON, 4_096, LIMIT),
@@ -34,7 +34,7 @@ TURNS = (  # turns of the link: form of the stream, bytes of a block, instructio
     (stream.ESCAPED, 4_096, LIMIT),
     (stream.MIXED, 256, LIMIT),
     (stream.MIXED, 4_096, LIMIT),
-    (stream.CBOR, 256, LIMIT_CBOR_256),
+    (stream.CBOR, 256, LIMIT),
     (stream.CBOR, 4_096, LIMIT),
 )
 HEAP = 96_000
@@ -87,6 +87,8 @@ def noted():
 
 class Slot:
     def writeblocks(self, number, data, offset=None):
+        pass
+    def readblocks(self, number, data, offset=0):
         pass
 
 class Server:
@@ -186,10 +188,8 @@ def instructions(folder: Path, name: str) -> int:
 
 def turn(folder: Path, block: int, form: str = stream.JSON) -> int:
     """Of one turn of the link in the middle of a download, at most."""
-    wire = block * WIRE[form] // 3
-    if block < TURN:
-        wire += FRAMES.get(form, 110)
-    return stream.per_byte(folder, (block, form), SAMPLE) * TURN * block // wire
+    size = READ // ESCAPES[form] if form in ESCAPES else min(TURN, MESSAGES * block)
+    return stream.per_byte(folder, (block, form), SAMPLE) * size
 
 
 def rows(folder: Path) -> list[list[object]]:

@@ -42,7 +42,10 @@ class BlockParser:
                decoded bytes in order when `wanted` said True
     token      bytes; file, index, length: int, as the message says; None when it does not;
     decoded    bytes of payload so far, when it was wanted
+    lends      it has `room` and `took`; else it takes what it is fed
     """
+
+    lends = False
 
     def __init__(self, receiver):
         self._receiver = receiver
@@ -88,9 +91,6 @@ class BlockParser:
             else:
                 break
         return self.dear
-
-    def room(self):
-        """It takes what it is fed."""
 
     @property
     def whole(self):

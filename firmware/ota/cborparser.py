@@ -41,6 +41,8 @@ class BlockParser:
     `dumps` and `loads` are for the small messages of such a stream, as json has them.
     """
 
+    lends = True
+
     def __init__(self, receiver):
         self._receiver = receiver
         self._text = bytearray(_TEXT)

@@ -93,20 +93,20 @@ class Update:
         """Note what is there when 64 KiB came since the last time; whether they did."""
         image = self._image
         due = image.received - self._noted >= _CHECKPOINT
+        if not self._counted:
+            self._collect()
         if due:
             self.note()
-        if due or not self._counted:
-            self._collect()
             log.i("progress", image.received, image.size, "free", self._free)
         return due
 
     def _collect(self):
         """Collect, and from now on when most of what is free then is used up. The collector counts
-        what is allocated, which costs nothing; to ask what is free costs half a collection. A
-        quarter is kept for what lives longer, so that it does not lie at the end of the heap."""
+        what is allocated, which costs nothing; to ask what is free costs half a collection. An
+        eighth is kept for what lives longer, so that it does not lie at the end of the heap."""
         gc.collect()
         self._counted, self._free = True, gc.mem_free()
-        gc.threshold(max(_THRESHOLD, self._free - self._free // 4))
+        gc.threshold(max(_THRESHOLD, self._free - self._free // 8))
 
     def note(self):
         """Note what is there; after a power cut, the download goes on from here."""

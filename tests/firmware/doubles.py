@@ -142,7 +142,7 @@ class Link:
 
     def _piece(self, sink, part, at):
         """Lend or hand over one piece; its head always comes by the link's own buffer."""
-        room = sink.room() if at and hasattr(sink, "room") else None
+        room = sink.room() if at and getattr(sink, "room", None) else None
         if room:
             size = min(len(room), len(part))
             room[:size] = part[:size]

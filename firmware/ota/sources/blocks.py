@@ -29,6 +29,7 @@ class Blocks:
         self.take, self.lend, self.lent = image.write, image.room, image.took
         self._writes = 0  # of the image, when it was looked at
         self.parser = None  # set before the first block
+        self.room = None  # of the message, for the link: asked where its next piece belongs
         self._index = None  # of the block that is being taken
         self._late_index = False
         self._heard = self._before = clock.ticks_ms()  # of what counts; before this message
@@ -89,9 +90,11 @@ class Blocks:
     def begin(self, topic, size):
         self._index, self._spare, self._ours = None, False, True
         self._before = self._heard
-        if not self.error:
-            self.parser.reset()
-        return not self.error
+        if self.error:
+            return False
+        self.parser.reset()
+        self.room = self._lends if self.parser.lends else None
+        return True
 
     def feed(self, buf, at, end):
         """A piece of the message; True when it was dear."""
@@ -106,7 +109,7 @@ class Blocks:
             return False
         return self._wrote() or dear
 
-    def room(self):
+    def _lends(self):
         """Where the next piece belongs, when it needs no parser."""
         return None if self.error else self.parser.room()
 
