@@ -1,6 +1,6 @@
 """The job-document standard: job.schema.json, and what is wrong with a document that breaks it.
 
-And where on a board the files of a deployment may go: by the rules of firmware/ota/paths.py.
+And where on a board the files of a deployment may go: by the rules of firmware/sluice/files/paths.py.
 """
 
 import json

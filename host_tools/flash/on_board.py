@@ -24,7 +24,7 @@ def look():
         "machine": getattr(sys.implementation, "_machine", sys.platform),
         "free": block * free,
         "block": block,
-        "brings": brings("ota.errors"),
+        "brings": brings("sluice.errors"),
         "slots": None,
         "otadata": (),
     }

@@ -9,13 +9,14 @@ from test_agent import SIZE, Cell, World, names, pattern
 from test_agent import job as execution
 from test_staging import content, quiet
 
-from ota import log, paths, staging
-from ota.errors import Fail, Gone, Refuse, Retry
-from ota.files import InOrder, Staged
-from ota.job import File, Job
-from ota.journal import ACTIVATED, IDLE, Journal
-from ota.loading import there
-from ota.log import Log
+from sluice import log
+from sluice.errors import Fail, Gone, Refuse, Retry
+from sluice.files import paths, staging
+from sluice.files.fetch import InOrder, Staged
+from sluice.job import File, Job
+from sluice.journal import ACTIVATED, IDLE, Journal
+from sluice.loading import there
+from sluice.log import Log
 
 DIFFERS = True  # LittleFS
 
@@ -150,7 +151,7 @@ def test_path_that_leaves_its_folder_or_is_none_is_refused():
 
 def test_path_of_what_the_agent_is_made_of_is_refused():
     for text in ("main.py", "/MAIN.py", "boot.py", "config.json", "journal.0", "clock", "lib",
-                 "/lib/ota/agent.mpy", "ota/agent.py", "lib/net/mqtt.mpy", "lib/board.mpy",
+                 "/lib/sluice/agent/agent.mpy", "sluice/agent/agent.py", "lib/sluice/net/mqtt.mpy", "lib/board.mpy",
                  "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/config.mpy",
                  "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py", "json.py", "lib/time/x",
                  "order.devices", "Settings.json", "lastgood.link", "lastgood.rest.new",

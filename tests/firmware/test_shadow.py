@@ -6,10 +6,9 @@ from binascii import hexlify
 
 from doubles import Link, raised, run
 
-import config
-from ota import log
-from ota.dialects import aws_shadow
-from ota.errors import Retry
+from sluice import config, log
+from sluice.clouds import aws_shadow
+from sluice.errors import Retry
 
 CLASSIC = "$aws/things/t/shadow/"
 DONE = {"seq": 7, "job": "j1", "step": "succeeded", "reason": "accepted v2.0.0"}

@@ -14,8 +14,8 @@ from test_main import Chip as Machine
 from test_main import start as started
 from test_staging import OLD, Slots, after, quiet, staged
 
-from ota import staging
-from ota.errors import Fail
+from sluice.errors import Fail
+from sluice.files import staging
 
 DIFFERS = True
 HEAP = "6m"

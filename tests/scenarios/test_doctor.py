@@ -141,9 +141,9 @@ SYSTEM = {
 @pytest.mark.parametrize(
     ("lies", "where"),
     [
-        ("/lib/ota/errors.mpy", "in /lib"),
-        ("ota/errors.py", "in the image"),
-        ("/rom/ota/errors.mpy", "in the image"),
+        ("/lib/sluice/errors.mpy", "in /lib"),
+        ("sluice/errors.py", "in the image"),
+        ("/rom/sluice/errors.mpy", "in the image"),
         ("", "none"),
     ],
 )

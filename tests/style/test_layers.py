@@ -9,51 +9,74 @@ from sources import BOARDS, device_files, imports, parsed, trees, where
 # From the bottom up; a module may import what stands in its own row or below. Ends in ".": all
 # modules of that package and the package itself.
 LAYERS = (
-    ("ota.errors", "ota.log", "ota.loading", "ota.traces", "ota.failures"),
+    ("sluice.errors", "sluice.log", "sluice.loading", "sluice.traces", "sluice.failures"),
     (
-        "ota.plugins",
-        "ota.blockparser",
-        "ota.cbor",
-        "ota.cborparser",
-        "ota.p256",
-        "ota.rsa",
-        "ota.x509",
-        "ota.fields",
-        "ota.address",
-        "ota.digest",
-        "ota.seal",
+        "sluice.plugins",
+        "sluice.transfer.json_block",
+        "sluice.transfer.cbor",
+        "sluice.transfer.cbor_block",
+        "sluice.trust.p256",
+        "sluice.trust.rsa",
+        "sluice.trust.x509",
+        "sluice.fields",
+        "sluice.address",
+        "sluice.trust.digest",
+        "sluice.trust.seal",
     ),
-    ("ota.appimage", "ota.otadata", "ota.stagedimage", "ota.target"),
     (
-        "ota.job",
-        "ota.journal",
-        "ota.records",
-        "ota.image",
-        "ota.slots",
-        "ota.oneslot",
-        "ota.verify",
-        "ota.proofs",
-        "ota.policy",
-        "ota.update",
+        "sluice.slots.esp32_image",
+        "sluice.slots.otadata",
+        "sluice.slots.w800_image",
+        "sluice.slots.target",
     ),
-    ("ota.staged", "ota.bootfile", "ota.paths", "ota.staging", "ota.files"),
-    ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.relay"),
-    ("ota.table", "ota.states."),
-    ("ota.agent",),
     (
-        "net.packets",
-        "net.tls",
-        "net.refusals",
-        "net.ntp",
-        "net.floor",
-        "net.tcp",
-        "net.dial",
-        "net.head",
-        "net.redirect",
-        "net.dates",
-        "net.holding",
+        "sluice.job",
+        "sluice.journal",
+        "sluice.records",
+        "sluice.transfer.image",
+        "sluice.slots.esp32",
+        "sluice.slots.w800",
+        "sluice.trust.verify",
+        "sluice.trust.proofs",
+        "sluice.trust.policy",
+        "sluice.transfer.update",
     ),
-    ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
+    (
+        "sluice.files.staged",
+        "sluice.slots.bootfile",
+        "sluice.files.paths",
+        "sluice.files.staging",
+        "sluice.files.fetch",
+    ),
+    (
+        "sluice.jobs.documents.",
+        "sluice.transfer.",
+        "sluice.clouds.",
+        "sluice.jobs.operations.",
+        "sluice.jobs.relay",
+    ),
+    ("sluice.agent.table", "sluice.agent.states."),
+    ("sluice.agent.agent",),
+    (
+        "sluice.net.packets",
+        "sluice.net.tls",
+        "sluice.net.refusals",
+        "sluice.net.ntp",
+        "sluice.net.floor",
+        "sluice.net.tcp",
+        "sluice.net.dial",
+        "sluice.net.head",
+        "sluice.net.redirect",
+        "sluice.net.dates",
+        "sluice.net.holding",
+    ),
+    (
+        "sluice.net.mqtt",
+        "sluice.net.clock",
+        "sluice.net.wifi",
+        "sluice.net.http",
+        "sluice.net.uplink",
+    ),
     ("config", "hardware"),
     ("lastlink",),
     ("lastgood", "ways"),
@@ -63,8 +86,14 @@ LAYERS = (
     ("run",),
     ("main",),
 )
-PLUGGED = ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.states.")
-LISTS = "ota.plugins"  # names every plug-in and imports none
+PLUGGED = (
+    "sluice.jobs.documents.",
+    "sluice.transfer.",
+    "sluice.clouds.",
+    "sluice.jobs.operations.",
+    "sluice.agent.states.",
+)
+LISTS = "sluice.plugins"  # names every plug-in and imports none
 
 # module of the port or of PyPI → the only modules of ours that may import it
 ONLY = {
@@ -193,19 +222,21 @@ def members(module: str) -> Iterator[str]:
 
 
 def test_agent_and_its_states_know_no_word_of_a_cloud_or_a_document():
-    wire = ast.literal_eval(literal("ota.dialects.aws_updates", "WIRE"))
-    words = ("ota.dialects.product_words", "STATUS"), ("ota.dialects.product_words", "WORST")
+    wire = ast.literal_eval(literal("sluice.clouds.aws_updates", "WIRE"))
+    words = ("sluice.clouds.product_words", "STATUS"), ("sluice.clouds.product_words", "WORST")
     theirs = {word for status, details in wire.values() for word in (status, *details)}
     theirs = theirs.union(*(texts(literal(*place)) for place in (*words, (LISTS, "DOCUMENTS"))))
-    theirs |= {text for text in texts(TREES["ota.dialects.product"]) if "_" in text}
+    theirs |= {text for text in texts(TREES["sluice.clouds.product"]) if "_" in text}
     for name in KNOWN:
-        if name.startswith(("ota.documents.", "ota.dialects.")):
+        if name.startswith(("sluice.jobs.documents.", "sluice.clouds.")):
             theirs |= set(members(name))
-    ours = set(wire) | texts(literal("ota.table", "TRANSITIONS"))  # steps and events
+    ours = set(wire) | texts(literal("sluice.agent.table", "TRANSITIONS"))  # steps and events
     ours |= {"job", "number", "version", "step", "files"}  # members of the journal
     ours |= {"reason", "running"}  # and of what `Agent.info` tells
     assert {"self_test", "SUCCEEDED", "step_key", "timeout", "rollback"} <= theirs - ours
     for name in KNOWN:
-        if name in ("ota.agent", "ota.table") or name.startswith("ota.states."):
+        if name in ("sluice.agent.agent", "sluice.agent.table") or name.startswith(
+            "sluice.agent.states."
+        ):
             known = texts(TREES[name]) & (theirs - ours)
             assert not known, f"{name} knows {known}"

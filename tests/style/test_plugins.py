@@ -8,15 +8,18 @@ from sources import device_files, imports, parsed, trees
 from host_tools.compile import FIRMWARE, firmware_sources
 
 TREES = trees()
-LISTED_IN = "ota.plugins"
+LISTED_IN = "sluice.plugins"
 REGISTRIES = {  # name of the list → the package it lists, what each plug-in of it defines
     "DIALECTS": (
-        "ota.dialects",
+        "sluice.clouds",
         {"start", "next_job", "pending", "accept", "report", "progress", "still"},
     ),
-    "SOURCES": ("ota.sources", {"fetch", "close"}),
-    "DOCUMENTS": ("ota.documents", {"read"}),
-    "OPERATIONS": ("ota.operations", set()),  # as its row says: `run`, or `check` and no `run`
+    "SOURCES": ("sluice.transfer", {"fetch", "close"}),
+    "DOCUMENTS": ("sluice.jobs.documents", {"read"}),
+    "OPERATIONS": (
+        "sluice.jobs.operations",
+        set(),
+    ),  # as its row says: `run`, or `check` and no `run`
 }
 
 
@@ -46,7 +49,7 @@ def test_lists_are_those_we_know_and_of_the_folders_there_are():
     folders = {
         "ota." + file.parent.name for file in FIRMWARE.glob("ota/*/*.py") if file.parent.name
     }
-    assert folders - {"ota.states"} == listed
+    assert folders - {"sluice.agent.states"} == listed
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
@@ -73,7 +76,7 @@ def test_plug_in_is_written_as_its_list_says(name):
 def test_operations_run_or_only_check_and_bring_files():
     for what, module, *_ in rows("OPERATIONS"):
         assert what == ("run" if "run" in defined(module) else "check"), module
-    assert "run" in defined("ota.files")
+    assert "run" in defined("sluice.files.fetch")
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
@@ -94,7 +97,7 @@ def test_sources_are_made_of_the_same_words():
 
 
 def test_states_are_modules_with_a_coroutine_of_their_name():
-    states = [name for name in TREES if name.startswith("ota.states.")]
+    states = [name for name in TREES if name.startswith("sluice.agent.states.")]
     assert states
     for module in states:
         assert module.rsplit(".", 1)[1] in defined(module)
@@ -103,7 +106,7 @@ def test_states_are_modules_with_a_coroutine_of_their_name():
 def test_jobs_cannot_replace_a_module_of_the_firmware():
     kept = next(
         ast.literal_eval(node.value)
-        for node in TREES["ota.paths"].body
+        for node in TREES["sluice.files.paths"].body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_OURS"
     )
     kept = set(kept.split())

@@ -29,7 +29,7 @@ AWAITS = 60_000  # in one start; after so many it runs in a circle
 TENDING_MS = 1_000  # what looks after the watchdog waits so long; its awaits are not the agent's
 EPOCH_S = 1_790_000_000
 
-current = None  # the world that runs; net.tcp's double asks for it
+current = None  # the world that runs; sluice.net.tcp's double asks for it
 
 
 class Reset(BaseException):
@@ -162,7 +162,7 @@ class Board:
         self.set_time = lambda unix_s: None
 
     def slots(self):
-        from ota.slots import Slots
+        from sluice.slots.esp32 import Slots
 
         return Slots(chips.partition_class(self._world.chip))
 
@@ -327,7 +327,7 @@ class World:
         sys.modules["board"], sys.modules["machine"] = Board(self), Machine(self)
         sys.modules["esp32"] = ESP32(self.chip)
         sys.modules["prompt"] = self
-        log = __import__("ota.log", None, None, ("to",))
+        log = __import__("sluice.log", None, None, ("to",))
         log.to(self.say)
         gc.collect()
         __import__("main")

@@ -100,7 +100,7 @@ def test_dry_run_says_what_and_copies_nothing(flash: Flash, rested: Board):
     code, said, _ = flash("--dry-run")
     assert code == 0
     assert "would copy /config.json" in said or ", /config.json" in said
-    assert "/main.py" in said and "/lib/ota/agent.mpy" in said
+    assert "/main.py" in said and "/lib/sluice/agent/agent.mpy" in said
     with opened(rested) as port:
         assert port.value("digests(['/config.json', '/main.py'])") == ["", ""]
 
