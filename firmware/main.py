@@ -147,6 +147,6 @@ except KeyboardInterrupt:  # someone is at the prompt
             run.rest()
         note(0, 0)
     finally:
-        import sluice.console.prompt  # noqa: F401
+        from sluice.console import prompt  # noqa: F401
 
     raise

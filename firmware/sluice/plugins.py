@@ -29,8 +29,8 @@ An operation, what a job asks other than an image, has
                                    in `job.files`, where it brings files
     async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again;
                                    missing in one that only brings files: sluice.files.fetch has it
-`job.order` is the document. `device` is the sluice.agent.agent.Agent: its slots, journal, dialect, clock,
-settings, load, pause, link, buffer and source; sluice.files.fetch fetches and places what is in job.files.
+`job.order` is the document. `device` is the agent.agent.Agent: its slots, journal, dialect, clock,
+settings, load, pause, link, buffer and source; files.fetch brings and places what is in job.files.
 An operation that is cut off, by a reset or its link, is run again; one that has ended is not.
 Besides those listed here, a module of the name in the folder /operations of the board is one.
 sluice/jobs/operations/echo.py is the one to copy.
@@ -47,22 +47,28 @@ DIALECTS = {  # config "dialect" → its class, its module, what that needs
 
 SOURCES = {  # name that a document gives a file → its class, its module, what that needs
     "mqtt_stream": ("MQTTStream", "sluice.transfer.stream", "sluice.transfer.blocks",
-                    "sluice.transfer.description", "sluice.transfer.json_block", "sluice.transfer.cbor_block"),
+                    "sluice.transfer.description", "sluice.transfer.json_block",
+                    "sluice.transfer.cbor_block"),
     "http_range": ("HTTPRange", "sluice.transfer.http_range"),
 }
 
 DOCUMENTS = (  # a key that only this shape has → its function, its module, what that needs
-    ("afr_ota", "read", "sluice.jobs.documents.afr_ota", "sluice.jobs.documents.operation", "sluice.fields"),
+    ("afr_ota", "read", "sluice.jobs.documents.afr_ota", "sluice.jobs.documents.operation",
+     "sluice.fields"),
     ("location", "read", "sluice.jobs.documents.location", "sluice.fields"),
     ("operation", "read", "sluice.jobs.documents.operation", "sluice.fields"),
-    ("steps", "read", "sluice.jobs.documents.steps", "sluice.jobs.documents.operation", "sluice.fields"),
-    ("devices", "read", "sluice.jobs.documents.devices", "sluice.jobs.documents.operation", "sluice.fields"),
+    ("steps", "read", "sluice.jobs.documents.steps", "sluice.jobs.documents.operation",
+     "sluice.fields"),
+    ("devices", "read", "sluice.jobs.documents.devices", "sluice.jobs.documents.operation",
+     "sluice.fields"),
 )
 
 OPERATIONS = {  # name that a document gives it → its function, its module, what that needs
-    "download": ("check", "sluice.jobs.operations.download", "sluice.files.paths", "sluice.fields", "sluice.files.staged"),
+    "download": ("check", "sluice.jobs.operations.download", "sluice.files.paths",
+                 "sluice.fields", "sluice.files.staged"),
     "echo": ("run", "sluice.jobs.operations.echo", "sluice.fields"),
-    "install": ("check", "sluice.jobs.operations.install", "sluice.files.paths", "sluice.fields", "sluice.files.staged"),
+    "install": ("check", "sluice.jobs.operations.install", "sluice.files.paths",
+                "sluice.fields", "sluice.files.staged"),
     "reboot": ("run", "sluice.jobs.operations.reboot"),
     "rollback": ("run", "sluice.jobs.operations.rollback", "sluice.fields", "sluice.trust.proofs"),
 }

@@ -968,7 +968,7 @@ def test_activating_with_the_link_lost_comes_back_to_it_without_a_download():
     assert world.fetched == list(range(24)) and world.slots.chosen == "ota_1"
 
 
-# -- which slot has a head: sluice.slots.target ------------------------------------------------------------
+# -- which slot has a head: slots.target ----------------------------------------------------------
 
 
 def heads(world):

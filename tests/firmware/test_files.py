@@ -138,6 +138,7 @@ def test_path_is_made_absolute_and_plain():
         ("a", "/", "/a"), ("/a/b", "/x", "/a/b"), ("a", "/x/y", "/x/y/a"),
         ("./a//b", "x", "/x/a/b"),
         ("app.py", "/lib/blink/", "/lib/blink/app.py"), ("/lib/blink.py", "/", "/lib/blink.py"),
+        ("wiring.py", "/lib", "/lib/wiring.py"), ("net/ota.py", "/", "/net/ota.py"),
     ):  # fmt: skip
         assert paths.confined(text, folder) == path
 
@@ -151,11 +152,11 @@ def test_path_that_leaves_its_folder_or_is_none_is_refused():
 
 def test_path_of_what_the_agent_is_made_of_is_refused():
     for text in ("main.py", "/MAIN.py", "boot.py", "config.json", "journal.0", "clock", "lib",
-                 "/lib/sluice/agent/agent.mpy", "sluice/agent/agent.py", "lib/sluice/net/mqtt.mpy", "lib/board.mpy",
-                 "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/config.mpy",
-                 "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py", "json.py", "lib/time/x",
+                 "/lib/sluice/agent/agent.mpy", "sluice/wiring.py", "lib/Sluice/mine.mpy",
+                 "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/board.mpy",
+                 "sluice.mpy", "./lib/../lib/sluice/x", "lib//sluice.py", "json.py", "lib/time/x",
                  "order.devices", "Settings.json", "lastgood.link", "lastgood.rest.new",
-                 "ways.py", "lib/lastlink.mpy"):  # fmt: skip
+                 "starts", "lib/main.mpy"):  # fmt: skip
         raised(Refuse, paths.confined, text)
 
 

@@ -256,7 +256,11 @@ def test_own_operation_that_raises_is_a_verdict():
 
 
 def test_own_operation_that_gets_nowhere_has_failed_after_16_attempts():
-    silent = "from sluice.errors import Retry\nasync def run(job, device):\n    raise Retry('no answer')\n"
+    silent = (
+        "from sluice.errors import Retry\n"
+        "async def run(job, device):\n"
+        "    raise Retry('no answer')\n"
+    )
     world = own(silent, times=16)
     assert world.reports == [("j1", "failed", "operation gets nowhere: no answer")]
 

@@ -36,13 +36,13 @@ class Fed:
 
 def loaded():
     """The module run, anew, on a board that only counts."""
-    sys.modules.pop("run", None)
+    sys.modules.pop("sluice.run", None)
     board = Module()
     board.rests = []
     board.rest = board.rests.append
     board.watchdog = lambda timeout_ms: timeout_ms
     sys.modules["board"] = board
-    return __import__("run"), board
+    return __import__("sluice.run", None, None, ("run",)), board
 
 
 def ran(noted, seconds, state="IDLE", linked=False):

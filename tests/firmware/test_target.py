@@ -263,7 +263,7 @@ def test_proven_image_is_there_whole_or_not_at_all_wherever_the_release_is_cut()
         cut_anywhere(number, begin, release, judge)
 
 
-# -- sluice.transfer.update and sluice.transfer.image over it -----------------------------------------------------------
+# -- transfer.update and transfer.image over it --------------------------------------------------
 
 
 class Cell:

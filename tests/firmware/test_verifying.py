@@ -45,7 +45,7 @@ class Agent:
 
 
 class Hashing:
-    """Stands where sluice.trust.digest looks for hashlib, and keeps the digests that it asks for."""
+    """Stands where trust.digest looks for hashlib, and keeps the digests that it asks for."""
 
     def __init__(self):
         self.taken = []

@@ -215,7 +215,7 @@ def test_operations_of_the_standard_are_those_of_the_board():
         (["../x"], '"../x" is not the path of a file on the board'),
         (["a/"], "is not the path"),
         (["/main.py"], "/main.py is the agent's own"),
-        (["./LIB//ota/x.mpy"], "the agent's own"),
+        (["./LIB//sluice/x.mpy"], "the agent's own"),
         (["lib"], "the agent's own"),
         (["/a", "a"], "two files at a"),
         (["/a", "/a/b"], "two files at a"),

@@ -1,4 +1,4 @@
-"""sluice/net/clock.py on MicroPython against real UDP servers on this machine, honest and hostile."""
+"""net/clock.py on MicroPython against real UDP servers on this machine, honest and hostile."""
 
 import socket
 import threading

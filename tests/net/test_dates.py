@@ -1,4 +1,4 @@
-"""sluice/net/dates.py on MicroPython against a TLS server whose certificates are of the future."""
+"""net/dates.py on MicroPython against a TLS server whose certificates are of the future."""
 
 import pytest
 from certificates import Authority

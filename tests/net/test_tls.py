@@ -1,4 +1,4 @@
-"""sluice/net/tls.py on MicroPython against Python's own TLS server: every ending has its name."""
+"""net/tls.py on MicroPython against Python's own TLS server: every ending has its name."""
 
 import contextlib
 import socket

@@ -20,13 +20,15 @@ def _package(name: str) -> list[str]:
     return [module for module in TREES if module.startswith(name + ".")]
 
 
+SOURCES = [f"sluice.transfer.{name}" for name in ("blocks", "description", "http_range", "stream")]
 MADE_ON = {  # what a call is made on → the modules that may define it
     "agent": ["sluice.agent.agent", "sluice.net.uplink"], "dialect": _package("sluice.clouds"),
-    "source": _package("sluice.transfer"), "journal": ["sluice.journal"], "slots": ["sluice.slots.esp32"],
-    "update": ["sluice.transfer.update"], "image": ["sluice.transfer.image"], "job": ["sluice.job"], "link": ["sluice.net.mqtt"],
-    "policy": ["sluice.trust.policy"], "verify": ["sluice.trust.verify"], "clock": ["sluice.net.clock"],
-    "wifi": ["sluice.net.wifi"], "blocks": _package("sluice.transfer"), "reader": ["sluice.net.packets"],
-    "sources": ["sluice.transfer"], "device": ["sluice.agent.agent"], "module": _package("sluice.jobs.documents"),
+    "source": SOURCES, "journal": ["sluice.journal"], "slots": ["sluice.slots.esp32"],
+    "update": ["sluice.transfer.update"], "image": ["sluice.transfer.image"],
+    "job": ["sluice.job"], "link": ["sluice.net.mqtt"], "policy": ["sluice.trust.policy"],
+    "verify": ["sluice.trust.verify"], "clock": ["sluice.net.clock"],
+    "wifi": ["sluice.net.wifi"], "blocks": SOURCES, "reader": ["sluice.net.packets"],
+    "device": ["sluice.agent.agent"], "module": _package("sluice.jobs.documents"),
 }  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from host_tools.compile import FIRMWARE, ROOT, firmware_sources
 
 BOARDS = ROOT / "boards"
-PLAIN = {"ota", "net", "main", "run", "config", "wiring", "console"}  # names that are words, too
+PLAIN = {"main"}  # a name that is a word, too
 
 
 def trees() -> dict[str, ast.Module]:

@@ -196,9 +196,9 @@ def test_configuration_is_documented_key_by_key():
         )
         for row in rows("config.json")
     ]
-    optional = literal(FIRMWARE / "config.py", "OPTIONAL")
+    optional = literal(FIRMWARE / "sluice/config.py", "OPTIONAL")
     assert stated == [(key, *row) for key, row in optional.items()]
-    for key in literal(FIRMWARE / "config.py", "REQUIRED"):
+    for key in literal(FIRMWARE / "sluice/config.py", "REQUIRED"):
         assert f"`{key}`" in MANUAL.split("\n## config.json\n")[1].split("\n|")[0]
 
 
@@ -215,7 +215,7 @@ ANSWERED = "accepted"  # the step that a dialect tells by itself: as it takes th
 def told() -> set[str]:
     """The steps that the device's code reports or owes anywhere, where it names them."""
     steps = set()
-    for file in (FIRMWARE / "ota").rglob("*.py"):
+    for file in (FIRMWARE / "sluice").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             place = {"report": 1, "owe": 0}.get(getattr(getattr(node, "func", None), "attr", ""))
             if place is not None:
@@ -364,7 +364,7 @@ def test_design_shows_the_table_of_states_as_it_is():
 
 
 def test_verbs_of_the_prompt_are_those_of_the_console():
-    tree = ast.parse((FIRMWARE / "console.py").read_text())
+    tree = ast.parse((FIRMWARE / "sluice/console/verbs.py").read_text())
     (given,) = [
         ast.literal_eval(node.value)
         for node in tree.body

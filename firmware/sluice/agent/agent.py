@@ -1,6 +1,6 @@
 """Walks sluice.agent.table: the state's coroutine does its work and returns an event.
 
-Each state is a module of sluice.agent.states, loaded when it is entered and let go of when it is left, so
+Each state is a module of states/, loaded when it is entered and let go of when it is left, so
 that a board which loads its code into the heap holds one state's at a time. The agent is what
 they share. It knows nothing of any cloud, transport or board; it is handed them.
 """

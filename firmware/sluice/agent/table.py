@@ -1,6 +1,6 @@
 """What happens next, all of it: what runs at boot, what follows what, and what an error means.
 
-The agent only walks this; the work of each state is in ota/states. Order matters in BOOT. The
+The agent only walks this; the work of each state is in states/. Order matters in BOOT. The
 diagram in firmware/DESIGN.md is made from it by `python -m host_tools.diagram`.
 """
 

@@ -1,6 +1,6 @@
 """An order as flash has it, judged: what is not an order of ours is none.
 
-Part of sluice.clouds.product. Two files keep an order over a reset. A file may be cut off, damaged,
+Part of clouds.product. Two files keep an order over a reset. A file may be cut off, damaged,
 or another firmware's: what the agent would stumble over is refused here, once, or it would stumble
 at every start. An order that is lost is said again by its platform, or ordered anew.
 """

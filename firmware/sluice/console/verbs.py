@@ -1,7 +1,7 @@
 """The board's REPL: what a person may do by hand, once Ctrl-C has stopped the agent.
 
 prompt.py gives these verbs to the REPL then, and not before: while the agent runs they cost no
-RAM. `from sluice.console.verbs import *` does it by hand. The agent is started by a soft reset, so that heap
+RAM. `from sluice.console.verbs import *` does it by hand. A soft reset starts the agent: so heap
 and sockets are as at any other start. A password that is asked for is not shown; none is printed.
 """
 
@@ -229,9 +229,8 @@ def greet():
 
 
 def _forget():
-    parts = ("sluice", "umqtt")
-    ours = [name for name in sys.modules if name.split(".")[0] in parts]
-    let_go(*[name for name in ours if name not in _KEPT])
+    ours = [name for name in sys.modules if name.split(".")[0] in ("sluice", "umqtt")]
+    let_go(*[name for name in ours if name not in _KEPT and name[:15] != "sluice.console."])
 
 
 def _warn():

@@ -1,6 +1,6 @@
 """Files that a job brings, other than an image: fetched into /staged, proved by reading back.
 
-A file is taken as an image is, by an sluice.transfer.image.Image: `Staged` stands where that expects a slot.
+A file is taken as an image is, by an Image: `Staged` stands where that expects a slot.
 But in order only: for a block that comes late LittleFS copies all that stands behind it, in one
 call. The record of sluice.files.staging says how far it has come.
 

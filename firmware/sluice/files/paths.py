@@ -2,9 +2,9 @@
 
 A path of a job is absolute, or relative to a folder that its document names or to the root. It
 never leaves that: a ".." is refused. Refused, too, is what the agent itself is made of or keeps:
-its modules in the root and in /lib, those of MicroPython that it imports and that a file of their
-name would come before, its state, its configuration and its credentials. These change with an
-image, or by someone at the board.
+its package `sluice`, its board.py and main.py, the modules of MicroPython that it imports and that
+a file of their name would come before, its state, its configuration and its credentials. These
+change with an image, or by someone at the board.
 """
 
 import json
@@ -22,8 +22,8 @@ _HEX = const(64)  # characters of a SHA-256
 _TOGETHER = const(3072)  # bytes of all paths of a job and of the folders to them, in JSON
 _FOLDER = const(0x4000)  # bit of a mode
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
-    " board boot clock config console console_net failures hardware journal main net order ota "
-    "lastgood lastlink prompt proof run settings staged starting starts umqtt ways wiring "
+    " board boot clock config failures journal lastgood main order proof settings sluice staged "
+    "starts umqtt "
     "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
     "network os random select socket ssl struct sys time tls w800 "
 )

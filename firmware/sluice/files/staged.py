@@ -1,5 +1,5 @@
 """Where files of a job stand until all of them are proved: /staged/0, /staged/1, …; and whether
-the file system has room for them. What is done with them then is in sluice.files.staging, which a download
+the file system has room for them. What is done with them then is in staging.py, which a download
 has no room for.
 """
 

@@ -5,7 +5,7 @@
     async def run(job, device):
         await relay(job, device, uart.write)
 
-`job.order` is the device's entry, as sluice.jobs.documents.devices has it. Nothing is kept here: an
+`job.order` is the device's entry, as jobs.documents.devices has it. Nothing is kept here: an
 operation that is cut off begins anew, and so does the file. Its MD5 is known to be right when the
 last byte was passed on, and says nothing about who made the file: that is for the device to prove.
 
@@ -67,7 +67,7 @@ def _let_go():
 
 
 class _Pipe:
-    """What a source fills instead of an sluice.transfer.image.Image: bytes go through, from first to last."""
+    """What a source fills instead of an Image: bytes go through, from first to last."""
 
     def __init__(self, size, write):
         self.size = size

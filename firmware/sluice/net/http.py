@@ -13,8 +13,7 @@ Our certificate is for the host that the job names, and only where it is configu
 redirect leads to is shown none. Where an address was redirected to is remembered until that is
 refused: a server of releases would otherwise cost two handshakes for each span.
 
-memory   512 B of buffer for both ways; a line of a head, of 2 KiB at most, while it is read; an
-         address that was redirected to
+memory   512 B of buffer for both ways; a line of a head, 2 KiB at most; an address redirected to
 source   RFC 9110, RFC 9112
 """
 
@@ -26,6 +25,7 @@ from sluice.loading import let_go, plug_in
 from sluice.log import Log
 from sluice.net.head import Head
 
+_REDIRECT = "sluice.net.redirect"  # loaded when one comes
 _BUFFER = const(512)  # bytes taken from the socket at a time
 _HEAD = const(8_192)  # bytes of a head, at most
 _LINE = const(2_200)  # bytes of a line that are looked at
@@ -84,10 +84,8 @@ class HTTP(Head):
             if hops == _REDIRECTS:
                 self.fault = ("too many redirects",)
                 return self.status
-            to, self.fault = plug_in("sluice.net.redirect", "target")(
-                self.location, at[0], self._hosts
-            )
-            let_go("sluice.net.redirect")
+            to, self.fault = plug_in(_REDIRECT, "target")(self.location, at[0], self._hosts)
+            let_go(_REDIRECT)
             if self.fault:
                 return self.status
             at = (to,) + split(to)

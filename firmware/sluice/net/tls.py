@@ -5,7 +5,7 @@ required and its name always checked: the defaults of the two modules differ, so
 them. A TLS object has no timeouts; the deadline of a silent peer is the caller's.
 
 With the handshake deferred, `write` returns None until it is done, and its errors come out of
-`write` or `read`: hand them to `sluice.net.refusals.named`. Under TLS 1.3 a server that refuses our
+`write` or `read`: hand them to `net.refusals.named`. Under TLS 1.3 a server that refuses our
 certificate says so only after our handshake is complete: at the first read.
 """
 

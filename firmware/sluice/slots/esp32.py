@@ -54,7 +54,7 @@ class Slots:
         return version
 
     def target(self):
-        """The other slot, as an image is written to it and proven: a new sluice.slots.target.Target."""
+        """The other slot, as an image is written to it and proven: a new slots.target.Target."""
         return plug_in("sluice.slots.target", "Target")(self.plain, self.size)
 
     def activate(self, new=False):

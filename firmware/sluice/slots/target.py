@@ -34,7 +34,7 @@ log = Log("target")
 class Target:
     """Room for an image as a block device of 4,096 B sectors.
 
-    plain   block device of the whole room, as it lies in flash: esp32.Partition, sluice.slots.w800.Area
+    plain   block device of the whole room, as it lies in flash: esp32.Partition, slots.w800.Area
     size    bytes that an image may have; the head waits in the sector behind them
     """
 

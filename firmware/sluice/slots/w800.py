@@ -4,7 +4,7 @@ An image is staged; at the next start the boot loader copies it over the one tha
 no trial and no way back: what is known after the reset is which image's header the slot has.
 
 A header at the start of the staging area is all that the boot loader needs to take an image: see
-sluice.slots.target. The area's last sector is the boot loader's own. It is erased, as the vendor's SDK
+slots.target. The area's last sector is the boot loader's own. It is erased, as the vendor's SDK
 erases it, before the boot loader is to look.
 
 flash    part_find, flash_read, flash_write, flash_erase, kv_get, kv_set: see boards/W800/README.md

@@ -32,7 +32,7 @@ _ITEM, _NUMBER, _PASSING, _GATHERING, _PAYLOAD, _WHOLE, _BAD = range(7)  # what 
 
 
 class BlockParser:
-    """Parses one message at a time for a receiver; see sluice.transfer.json_block, whose twin it is.
+    """Parses one message at a time for a receiver; see transfer.json_block, whose twin it is.
 
     `dumps` and `loads` are for the small messages of such a stream, as json has them.
     """

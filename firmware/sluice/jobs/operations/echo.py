@@ -3,7 +3,7 @@
     {"operation": "echo", "text": "hello"}
 
 Put a file like this into the folder /operations of the board, under the name that the jobs are to
-call it by. Or into ota/operations, with a row in sluice.plugins.OPERATIONS.
+call it by. Or into sluice/jobs/operations, with a row in sluice.plugins.OPERATIONS.
 """
 
 from sluice.fields import field
