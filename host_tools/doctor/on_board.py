@@ -45,7 +45,18 @@ def system():
         seen["firmware"] = getattr(sluice.errors, "__file__", "frozen")
     except ImportError:
         seen["firmware"] = ""
+        seen["earlier"] = earlier()
     return seen
+
+
+def earlier():
+    """Whether the firmware is of the layout before the package sluice."""
+    try:
+        import ota.errors
+        import ota.journal
+    except ImportError:
+        return False
+    return ota.journal is not ota.errors
 
 
 def heap():
