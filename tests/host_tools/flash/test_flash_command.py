@@ -269,6 +269,35 @@ def test_image_that_brings_its_firmware_gets_the_clock_and_the_things_files_alon
     assert json.loads(board.read_file("/config.json"))["endpoint"] == "cloud.invalid"
 
 
+def test_firmware_of_an_earlier_layout_is_told_and_replaced(flash: Flash, rested: Board):
+    old = ["/lib/ota/errors.mpy", "/lib/ota/journal.mpy", "/lib/wiring.mpy", "/main.py"]
+    with opened(rested) as port:
+        port.run("make_folders(['/lib', '/lib/ota'])")
+        for path in old:
+            port.put(path, b"")
+    code, said, complaint = flash("--wait", "0")
+    assert code == 0, complaint
+    assert "of an earlier layout, without the package sluice: it is replaced" in said
+    assert ", 3 removed" in said and "is kept as /main.py.old" in said
+    with opened(rested) as port:
+        assert port.value("present(%r)" % ["/lib/ota", *old[:3]]) == []
+    assert "earlier layout" not in flash("--wait", "0")[1]
+
+
+def test_image_that_brings_an_earlier_layout_is_told(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    old = make_image("1.0.0", modules={"ota/errors.py": "", "ota/journal.py": ""})
+    assert cli.main(["thing", "create", "old", "--state", str(state)]) == 0
+    with Board(state, "old", link=tmp_path / "port", factory=old) as board:
+        board.wait_for("simulated ESP32")
+        line = ["flash", "--port", board.link, "--thing", "old", "--state", state, "--dry-run"]
+        assert cli.main([str(word) for word in line]) == 0
+        said = capsys.readouterr().out
+    assert "brings its own firmware, of an earlier layout: only its files are written" in said
+    assert "sluice/" not in said.partition("would copy")[2]
+
+
 def test_micropython_and_then_the_thing_are_written_by_one_line(
     state: Path, tmp_path: Path, capfd: pytest.CaptureFixture
 ):
