@@ -1,4 +1,4 @@
-"""Wi-Fi and the clock at the board's REPL, and what console.py needs of the network besides."""
+"""Wi-Fi and the clock at the board's REPL, and what verbs.py needs of the network besides."""
 
 import asyncio
 import json
