@@ -117,7 +117,7 @@ def _shadow(agent, name, key):
     configured, what the board is, at every connect. See aws_version and aws_shadow."""
     if not (name or key):
         return
-    start, words = agent.dialect.start, [None, name, key or "version", board.NAME, "config"]
+    start, words = agent.dialect.start, [None, name, key or "version", board.NAME, "sluice.config"]
     lost = 0  # times in a row that the session ended over it, as where a policy forbids it
 
     def ring(topic, payload):

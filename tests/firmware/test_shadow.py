@@ -73,7 +73,7 @@ class Board:
         self.cloud, self.file = cloud, scratch()
         self.agent = Agent(cloud, **journal)
         self.rung = 0
-        self.words = [None, name, key, "SIM_ESP32", "config"]
+        self.words = [None, name, key, "SIM_ESP32", "sluice.config"]
         self.lines = []
 
     def adopt(self, settings, found):
