@@ -31,7 +31,7 @@ MESSAGE = b"an image"
 
 SCRIPT = """
 from ota.{module} import verify
-from ota.x509 import public_key
+from sluice.trust.x509 import public_key
 with open("signature", "rb") as file:
     digest, signature = file.read(32), file.read()
 with open("key.pem", "rb") as file:
@@ -58,7 +58,9 @@ def make_case(algorithm: str, folder: Path) -> None:
 def compile_all(folder: Path) -> None:
     """The modules, and a script for none, one and two verifications of each kind, as .mpy."""
     for name in MODULES:
-        compile_module(FIRMWARE / f"ota/{name}.py", folder / f"ota/{name}.mpy", f"{name}.py")
+        compile_module(
+            FIRMWARE / f"sluice/trust/{name}.py", folder / f"sluice/trust/{name}.mpy", f"{name}.py"
+        )
     for module in ("p256", "rsa"):
         for times in (1, 2):
             source = folder / f"{module}{times}.py"
