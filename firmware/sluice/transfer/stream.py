@@ -48,7 +48,7 @@ class MQTTStream:
 
     tools    link: publish, subscribe, unsubscribe, wait; clock: ticks_ms, ticks_diff; settings:
              thing, window (bytes asked for at once, at most, or one block), stream_format ("json"
-             or "cbor"); history: list of two, kept between downloads, for sluice.transfer.description
+             or "cbor"); history: list of two, kept between downloads, for the description
     file     sluice.job.File
     block    bytes of a block: 256, 512, 1,024, 2,048 or a multiple of 4,096
     """

@@ -681,10 +681,7 @@ def version():
 
 
 def address():
-    try:
-        from sluice.address import split
-    except ImportError:
-        from net.address import split
+    from sluice.address import split
 
     def judge(data):
         text = bytes(data).decode()
@@ -698,15 +695,9 @@ def address():
 
 def redirect():
     hosts = ["files.example.com", "*.example.org:*"]
-    try:
-        from sluice.net.redirect import target
+    from sluice.net.redirect import target
 
-        follow = lambda data: target(bytes(data), "https://files.example.com/a/b?c", hosts)[0]  # noqa: E731
-    except ImportError:
-        from net.address import target
-
-        origin = "https", "files.example.com", 443, "files.example.com"
-        follow = lambda data: target(bytes(data), origin)  # noqa: E731
+    follow = lambda data: target(bytes(data), "https://files.example.com/a/b?c", hosts)[0]  # noqa: E731
 
     def judge(data):
         url = follow(data)
