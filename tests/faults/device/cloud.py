@@ -110,9 +110,12 @@ class Cloud:
             self._publish(kind, body)
 
     def _subscribe(self, body, say):
-        size = body[2] << 8 | body[3]
-        name = body[4 : 4 + size].decode()
-        fault = self._due("subscribe", name)
+        names, at = [], 2
+        while at < len(body):
+            size = body[at] << 8 | body[at + 1]
+            names.append(body[at + 2 : at + 2 + size].decode())
+            at += 3 + size
+        fault = self._due("subscribe", names[0])
         if fault in ("silence", "lose", "junk", "strange"):
             return
         if fault in ("hang_up", "hung_up"):
@@ -120,8 +123,8 @@ class Cloud:
             return
         code = b"\x80" if fault in ("reject", "refuse") else b"\x01"
         if code != b"\x80":
-            self.filters.append(name)
-        say(packet(0x90, body[:2], code), LATE_MS if fault == "late" else 0)
+            self.filters += names
+        say(packet(0x90, body[:2], code * len(names)), LATE_MS if fault == "late" else 0)
 
     def _publish(self, kind, body):
         size = body[0] << 8 | body[1]
