@@ -127,7 +127,7 @@ def test_jobs_whose_json_outgrows_the_heap_are_as_too_large():
     jobs, link, cloud = speaker(
         ("$next/get", True, message), ("$next/get", True, execution(jobDocument=None))
     )
-    tight(50_000, lambda: run(jobs.start()))
+    tight(56_000, lambda: run(jobs.start()))
     job = run(jobs.next_job(1_000))
     assert (job.id, job.document) == ("j1", None)
     assert [request.get("includeJobDocument") for _, request in cloud.requests] == [None, False]

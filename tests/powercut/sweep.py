@@ -39,7 +39,8 @@ class Run:
         part: str = "nothing",
         updated: bool = False,
     ) -> None:
-        self.scene = Stage(cloud, f"cut-{uuid.uuid4().hex[:10]}", folder)
+        name = f"cut-{uuid.uuid4().hex[:10]}"
+        self.scene = Stage(cloud, name, folder, window=WINDOW * BLOCK)
         self.new = image("1.2.0", SIZE)
         self.old, self.slot = ("1.1.0", "ota_0") if updated else ("1.0.0", "ota_1")
         self.ears = Spy(self.scene)
