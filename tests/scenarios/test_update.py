@@ -24,7 +24,7 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
     cloud, stage, spy, block, window
 ):
     scene = stage(cloud, block=block, window=window)
-    scene.board.heap = "92k"  # with all code loaded into it
+    scene.board.heap = "112k"  # with all code loaded into it
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SIZE))
@@ -35,7 +35,7 @@ def test_update_of_full_size_at_a_block_size_arrives_byte_for_byte(
 @pytest.mark.parametrize(("block", "window"), [(4096, 32_768), (131_072, 524_288)])
 def test_update_in_cbor_of_full_size_arrives_byte_for_byte(cloud, stage, spy, block, window):
     scene = stage(cloud, block=block, window=window, stream_format="cbor")
-    scene.board.heap = "92k"  # with all code loaded into it
+    scene.board.heap = "112k"  # with all code loaded into it
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SIZE))
