@@ -47,8 +47,8 @@ STRETCHES = {
                                     "next(steps)"),
     "an RSA-4096 slice":           ("steps = prepared('rsa'); next(steps)", "next(steps)"),
     "reading a message of 8 KiB":  ("text = message()", "json.loads(text)"),
-    "loading the largest module":  ("from ota.loading import *",
-                                    "plug_in('ota.p256', 'steps'); let_go('ota.p256')"),
+    "loading the largest module":  ("from sluice.loading import *; path = 'sluice.trust.p256'",
+                                    "plug_in(path, 'steps'); let_go(path)"),
     "collecting a heap of 80 KB":  ("keep = [bytearray(64) for _ in range(800)]", "gc.collect()"),
     "the digest of 16 sectors":    ("import hashlib; sha, buffer = hashlib.sha256(), bytes(4096)",
                                     "for sector in range(16): sha.update(buffer)"),
@@ -62,12 +62,12 @@ SCRIPT = """
 import gc, json
 
 def prepared(kind):
-    from ota.x509 import public_key
+    from sluice.trust.x509 import public_key
     with open(kind + ".pem", "rb") as file:
         _, first, second = public_key(file.read())
     with open(kind + ".sig", "rb") as file:
         digest, signature = file.read(32), file.read()
-    module = __import__("ota." + kind, None, None, ("steps",))
+    module = __import__("sluice.trust." + kind, None, None, ("steps",))
     return module.steps(first, second, digest, signature)
 
 def message():
@@ -80,7 +80,7 @@ class Cell:
         pass
 
 def noted():
-    from ota.journal import Journal
+    from sluice.journal import Journal
     journal = Journal((Cell(), Cell()))
     journal.write(job="j" * 64, image="1468006-" + "0" * 32, slot="ota_1", version="1.0.0")
     return journal
@@ -121,12 +121,12 @@ async def nothing():
     pass
 
 def serving(size, head):
-    import net.http
+    import sluice.net.http
     server = Server(size, head)
     async def dial(*words):
         return server
-    net.http.plug_in = lambda path, name: dial
-    return net.http.HTTP(server, server, ["http://files"], ("",))
+    sluice.net.http.plug_in = lambda path, name: dial
+    return sluice.net.http.HTTP(server, server, ["http://files"], ("",))
 
 URL = "http://files/app.bin?" + "s" * 1000
 
@@ -141,9 +141,9 @@ def asked(http):
     finished(http.get(URL, "bytes=0-65535"))
 
 def taken(http, size):
-    from ota.image import Image
-    from ota.job import File
-    from ota.sources.http_range import HTTPRange
+    from sluice.transfer.image import Image
+    from sluice.job import File
+    from sluice.transfer.http_range import HTTPRange
     file, image = File(size, "http_range"), Image(Slot(), size)
     file.url = URL
     tools = None, None, None, ["", 0], lambda: http

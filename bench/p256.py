@@ -23,15 +23,15 @@ from bench.command import guarded
 from host_tools import toolchain
 from host_tools.compile import FIRMWARE, compile_module
 
-MODULES = ("errors", "p256", "rsa", "x509")
+MODULES = ("errors", "trust/p256", "trust/rsa", "trust/x509")
 HEAP = 96_000
 STEP = 64  # bytes, the resolution of a heap's size
 ROUNDS = 5  # keys over which the instructions are averaged
 MESSAGE = b"an image"
 
 SCRIPT = """
-from ota.{module} import verify
-from ota.x509 import public_key
+from sluice.trust.{module} import verify
+from sluice.trust.x509 import public_key
 with open("signature", "rb") as file:
     digest, signature = file.read(32), file.read()
 with open("key.pem", "rb") as file:
@@ -58,7 +58,7 @@ def make_case(algorithm: str, folder: Path) -> None:
 def compile_all(folder: Path) -> None:
     """The modules, and a script for none, one and two verifications of each kind, as .mpy."""
     for name in MODULES:
-        compile_module(FIRMWARE / f"ota/{name}.py", folder / f"ota/{name}.mpy", f"{name}.py")
+        compile_module(FIRMWARE / f"sluice/{name}.py", folder / f"sluice/{name}.mpy", f"{name}.py")
     for module in ("p256", "rsa"):
         for times in (1, 2):
             source = folder / f"{module}{times}.py"

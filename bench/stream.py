@@ -41,10 +41,10 @@ HEAP = 256_000
 THING, STREAM, TOKEN = "bench", "AFR_OTA-bench", "sluice-00000000"
 
 DEVICE = """
-import ota.sources.mqtt_stream as mqtt_stream
-from net.packets import Reader, Whole
-from ota.image import Image
-from ota.job import File
+import sluice.transfer.stream as mqtt_stream
+from sluice.net.packets import Reader, Whole
+from sluice.transfer.image import Image
+from sluice.job import File
 
 mqtt_stream.getrandbits = lambda bits: 0
 

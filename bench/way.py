@@ -30,14 +30,14 @@ import asyncio
 import gc
 import time
 
-import net.mqtt
-import ota.loading
-import ota.update
-import ota.sources.mqtt_stream as mqtt_stream
-from ota.image import Image
-from ota.errors import Retry
+import sluice.net.mqtt
+import sluice.loading
+import sluice.transfer.update
+import sluice.transfer.stream as mqtt_stream
+from sluice.transfer.image import Image
+from sluice.errors import Retry
 from ota.job import File
-from ota.update import Update
+from sluice.transfer.update import Update
 
 mqtt_stream.getrandbits = lambda bits: 0
 
@@ -127,13 +127,13 @@ async def download(packets, size, block, form, update):
     what.files = [what]
     image = update.open(what)
     clock = Clock()
-    link = net.mqtt.Link("thing", "", 0, None, 0, clock)
+    link = sluice.net.mqtt.Link("thing", "", 0, None, 0, clock)
     with open(packets + ".about", "rb") as about, open(packets, "rb") as blocks:
 
         async def opened(link, *words):
             link.sock, link.linked = Sock(about, blocks), True
 
-        net.mqtt.plug_in = lambda path, name: opened
+        sluice.net.mqtt.plug_in = lambda path, name: opened
         await link.connect()
         settings = {"thing": "THING", "window": 1 << 17, "stream_format": form}
         source = mqtt_stream.MQTTStream((link, clock, settings, ["", 0], None), what, block)
@@ -165,7 +165,7 @@ def run(packets, size, block, form, beside, counted):
     if counted:
         gc.collect()
         gc.disable()
-        ota.update.gc = ota.loading.gc = Uncollected()
+        sluice.transfer.update.gc = sluice.loading.gc = Uncollected()
         before = gc.mem_alloc()
     print("free", gc.mem_free())
     asyncio.run(download(packets, size, block, form, update))

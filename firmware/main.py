@@ -92,7 +92,7 @@ def start():
     count()
     if "" in sys.path:  # the root comes last: after what is frozen, and after /lib
         sys.path.append(sys.path.pop(sys.path.index("")))
-    import run as code
+    from sluice import run as code
 
     run = code
     run.run(buffer, counts, note)
@@ -148,6 +148,6 @@ except KeyboardInterrupt:  # someone is at the prompt
             run.rest()
         note(0, 0)
     finally:
-        import prompt  # noqa: F401
+        from sluice.console import prompt  # noqa: F401
 
     raise

@@ -5,20 +5,5 @@ takes no heap; it comes before what lies in /lib.
 """
 
 require("umqtt.simple")
-for name in (
-    "config.py",
-    "console.py",
-    "console_net.py",
-    "prompt.py",
-    "hardware.py",
-    "lastgood.py",
-    "lastlink.py",
-    "main.py",
-    "run.py",
-    "starting.py",
-    "ways.py",
-    "wiring.py",
-):
-    module(name, opt=3)
-package("net", opt=3)
-package("ota", opt=3)
+module("main.py", opt=3)
+package("sluice", opt=3)

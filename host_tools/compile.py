@@ -21,7 +21,7 @@ from host_tools.shorten import bases, members, named, names, own_names, shortene
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
-PUBLIC = {FIRMWARE / "net/mqtt.py"}  # of which applications may name the arguments
+PUBLIC = {FIRMWARE / "sluice/net/mqtt.py"}  # of which applications may name the arguments
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
@@ -113,7 +113,7 @@ def _ancestors(source: Path, root: Path) -> Iterator[Path]:
 
 
 def compile_tree(sources: dict[str, Path], into: Path, short: bool = True) -> None:
-    """Compile {module path such as "ota/agent.py": file}; stale .mpy files in `into` go.
+    """Compile {module path such as "sluice/agent/agent.py": file}; stale .mpy files in `into` go.
 
     short   make the firmware's private names short; a test that looks inside wants them as written
     """

@@ -1,4 +1,4 @@
-"""Draws firmware/ota/table.py, as firmware/DESIGN.md shows it.
+"""Draws firmware/sluice/agent/table.py, as firmware/DESIGN.md shows it.
 
 python -m host_tools.diagram            prints the drawing
 python -m host_tools.diagram --write    puts it into firmware/DESIGN.md, between its marks
@@ -13,7 +13,7 @@ from typing import Any
 from host_tools.compile import FIRMWARE
 from host_tools.errors import SluiceError
 
-TABLE = FIRMWARE / "ota/table.py"
+TABLE = FIRMWARE / "sluice/agent/table.py"
 DESIGN = FIRMWARE / "DESIGN.md"
 BEGIN = "<!-- made by python -m host_tools.diagram --write -->"
 END = "<!-- end -->"

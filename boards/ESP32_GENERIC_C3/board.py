@@ -2,8 +2,8 @@
 
 from esp32 import Partition
 
-from hardware import reset, rest, set_time, watchdog, wifi  # noqa: F401
-from ota.slots import Slots
+from sluice.hardware import reset, rest, set_time, watchdog, wifi  # noqa: F401
+from sluice.slots.esp32 import Slots
 
 NAME = "ESP32_GENERIC_C3"
 

@@ -2,8 +2,8 @@
 
 import w800
 
-from hardware import rest, set_time, wifi  # noqa: F401
-from ota.oneslot import Cell, OneSlot
+from sluice.hardware import rest, set_time, wifi  # noqa: F401
+from sluice.slots.w800 import Cell, OneSlot
 
 NAME = "SIM_W800"
 

@@ -13,8 +13,8 @@ from asyncio import sleep_ms
 
 from micropython import const
 
-from ota.errors import Retry
-from ota.log import Log
+from sluice.errors import Retry
+from sluice.log import Log
 
 _SAMPLES = const(5)  # of a reading, 100 ms apart
 _COMMAND = const(128)  # bytes of a command, at most

@@ -10,6 +10,7 @@ agent waits for jobs. It can be interrupted, and run again, at any time.
 import argparse
 import shlex
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -20,8 +21,9 @@ from host_tools.board_port import BoardPort, board_at
 from host_tools.errors import SluiceError
 from host_tools.flash import boards, contents, inspection, micropython, on_board, settings
 from host_tools.flash.contents import CONFIG, START
+from host_tools.flash.earlier import leftovers
 from host_tools.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
-from host_tools.flash.writing import KEPT, Plan, carry_out, plan
+from host_tools.flash.writing import KEPT, Plan, carry_out, plan, present
 
 READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
 RESTART_S = 2  # for a chip that was just written: a port that is part of it goes and comes
@@ -119,21 +121,44 @@ class Flashing:
         inspection.judge_bytecode(seen, contents.mpy_version(modules))
         self._config = settings.merged(self._config, old, self._wifi, self._endpoint)
         self._remark(seen, kind, old)
-        code = {} if seen.brings else modules
+        brings = seen.brings or seen.earlier
+        early = [] if brings else leftovers(lambda paths: present(board, paths))
+        if early:
+            self._tell(
+                "the firmware that is there is of an earlier layout, without the package sluice: "
+                "it is replaced, and nothing of it stays"
+            )
+        code = {} if brings else modules
         files = code | self._files | {CONFIG: settings.text(self._config)}
-        planned = plan(board, files, lambda path: seen.brings and _is_code(path))
-        if planned.room(seen.block) > seen.free:
+        planned = plan(board, files, lambda path: brings and _is_code(path), early)
+        return self._fitting(planned, seen)
+
+    def _fitting(self, planned: Plan, seen: inspection.Found) -> Plan:
+        """The plan, or one that removes first. SluiceError where there is no room for that."""
+        needed = planned.room(seen.block)
+        if needed <= seen.free:
+            return planned
+        if not planned.stale or needed > seen.free + planned.gain(seen.block):
             raise SluiceError(
-                f"too little space: {planned.room(seen.block):,} bytes are needed "
+                f"too little space: {needed:,} bytes are needed "
                 f"and {seen.free:,} are free on the board's file system"
             )
-        return planned
+        self._tell(
+            "no room for both: the firmware that is there goes first. If this is interrupted, "
+            "the board stays at its prompt until it is run again"
+        )
+        return replace(planned, first=True)
 
     def _remark(self, seen: inspection.Found, kind: boards.Kind, old: dict) -> None:
         """What the user may want to know before."""
         self._tell(f"board {kind.name}, {seen.free:,} bytes free")
         if seen.brings:
             self._tell("the image that runs brings its own firmware: only its files are written")
+        elif seen.earlier:
+            self._tell(
+                "the image that runs brings its own firmware, of an earlier layout: only its "
+                "files are written; an update brings the package sluice"
+            )
         if old.get("thing", self._config["thing"]) != self._config["thing"]:
             self._tell(f"this board was thing {old['thing']} so far")
         if settings.local(self._config):

@@ -10,7 +10,7 @@ _DATA, _FOLDER, _FILE = 2, 4, 5  # kinds of records
 
 
 def pack(files: dict[str, bytes]) -> bytes:
-    """A ROMFS of {path such as "ota/agent.mpy": content}."""
+    """A ROMFS of {path such as "sluice/agent/agent.mpy": content}."""
     body = _folder(files)
     size = _number(len(body))
     if (len(_HEADER) + len(size) + len(body)) % 2:

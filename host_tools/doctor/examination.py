@@ -14,7 +14,7 @@ from host_tools.doctor import on_board
 
 WATCHDOG_MS = 120_000  # for the whole examination
 HANDSHAKE_S = 20
-_LOG = "bytes(__import__('ota.log', None, None, ('recent',)).recent)"
+_LOG = "bytes(__import__('sluice.log', None, None, ('recent',)).recent)"
 NEW = ("downloading", "activated")  # phases in which an image may run without a verdict yet
 SILENCE_S = 60  # a probe may compute for so long without a word
 

@@ -24,7 +24,7 @@ except OSError:
 
 def quiet():
     """Keep the log out of the answers."""
-    from ota import log
+    from sluice import log
 
     log.to(lambda line: None)
 
@@ -40,12 +40,23 @@ def system():
 
     seen["reset_cause"] = machine.reset_cause()
     try:
-        import ota.errors
+        import sluice.errors
 
-        seen["firmware"] = getattr(ota.errors, "__file__", "frozen")
+        seen["firmware"] = getattr(sluice.errors, "__file__", "frozen")
     except ImportError:
         seen["firmware"] = ""
+        seen["earlier"] = earlier()
     return seen
+
+
+def earlier():
+    """Whether the firmware is of the layout before the package sluice."""
+    try:
+        import ota.errors
+        import ota.journal  # noqa: F401
+    except ImportError:
+        return False
+    return True
 
 
 def heap():
@@ -79,7 +90,7 @@ def idf_heap():
 def slots():
     """As the firmware sees them."""
     import board
-    from ota.loading import plug_in
+    from sluice.loading import plug_in
 
     here = board.slots()
     head = bytearray(80)
@@ -144,7 +155,7 @@ def journal_aside():
 
 def journal():
     import board
-    from ota.journal import Journal, cells
+    from sluice.journal import Journal, cells
 
     record = Journal(cells(board))
     keys = ("job", "number", "step", "reason", "slot", "home", "runs")
@@ -155,7 +166,7 @@ def journal():
 
 
 def failures():
-    """What the firmware kept of them: see ota/failures.py."""
+    """What the firmware kept of them: see sluice/failures.py."""
     try:
         with open("/failures", "rb") as file:
             return file.read(1024)
@@ -188,7 +199,7 @@ def settings():
 
 def _settings():
     """As a start would use them, those of the way that is gone first among them."""
-    from lastgood import load
+    from sluice.lastgood import load
 
     values = load(False, False)
     values.update(values["ways"]["turns"][0])
@@ -214,7 +225,7 @@ def wifi():
     import asyncio
 
     import board
-    from net.clock import Clock
+    from sluice.net.clock import Clock
 
     station = board.wifi(_settings()["wifi"], Clock(board))
     if not station:
@@ -230,7 +241,7 @@ def wifi():
 def clock():
     """Seconds since 1970, and whether the firmware believes them."""
     import board
-    from net.clock import Clock
+    from sluice.net.clock import Clock
 
     now = Clock(board, "/clock")
     return {"now_s": now.now_s(), "plausible": now.plausible()}
@@ -240,7 +251,7 @@ def handshake(deadline_s):
     """Milliseconds of each step to the endpoint's certificate; no MQTT is spoken."""
     import socket
 
-    from net.tls import of_files
+    from sluice.net.tls import of_files
 
     values = _settings()
     made = of_files(*values["files"])
@@ -263,7 +274,7 @@ def handshake(deadline_s):
 
 def signature(x, y, digest, signed):
     """Milliseconds for one P-256 signature, and whether it was found good."""
-    from ota.p256 import steps
+    from sluice.trust.p256 import steps
 
     gc.collect()
     begin, verdict = time.ticks_ms(), None

@@ -50,6 +50,7 @@ def _system(seen: Finding) -> list[str]:
     cause = RESET_CAUSES.get(seen["reset_cause"], str(seen["reset_cause"]))
     lies = seen["firmware"]
     where = "in /lib" if lies.startswith("/lib/") else "in the image" if lies else "none"
+    where = "of an earlier layout" if seen.get("earlier") else where
     return [
         f"MicroPython {seen['micropython']}, {seen['machine']}, time from {seen['epoch']}",
         f"firmware {where}; last reset: {cause}",
@@ -204,7 +205,9 @@ def remarks(found: Finding) -> list[str]:
         for seen in found.values()
         if isinstance(seen, dict)
     ):
-        texts.append("no firmware, or not all of it: `sluice flash` puts it there")
+        old = found["system"].get("earlier")
+        what = "firmware of an earlier layout" if old else "no firmware, or not all of it"
+        texts.append(f"{what}: `sluice flash` {'replaces it' if old else 'puts it there'}")
     if simulated(found):
         texts.append("a simulated board: times are those of this computer, and of no board")
     if found["slots"].get("size") == 0:

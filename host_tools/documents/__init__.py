@@ -1,6 +1,7 @@
 """The job-document standard: job.schema.json, and what is wrong with a document that breaks it.
 
-And where on a board the files of a deployment may go: by the rules of firmware/ota/paths.py.
+And where on a board the files of a deployment may go: by the rules of
+firmware/sluice/files/paths.py.
 """
 
 import json
@@ -16,8 +17,8 @@ from host_tools.errors import SluiceError
 SCHEMA = Path(__file__).with_name("job.schema.json")
 SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first member there decides
 OURS = (  # in the root or in /lib, up to the first dot: what the agent is made of, and keeps
-    "board boot clock config console console_net failures hardware journal main net order ota "
-    "lastgood lastlink prompt proof run settings staged starting starts umqtt ways wiring "
+    "board boot clock config failures journal lastgood main order proof settings sluice staged "
+    "starts umqtt "
     "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
     "network os random select socket ssl struct sys time tls w800"
 )

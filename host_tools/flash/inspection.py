@@ -20,6 +20,7 @@ class Found:
             esp32 nor w800 tells them
     staged  whether it is a W800, whose boot loader copies what is staged
     brings  whether the image that runs has the firmware inside
+    earlier whether it has that of an earlier layout inside: see earlier.py
     free    bytes of the file system, in blocks of `block`
     """
 
@@ -35,6 +36,7 @@ class Found:
     running: str = ""
     head: str = ""
     staged: bool = False
+    earlier: bool = False
 
     @property
     def release(self) -> str:

@@ -24,7 +24,8 @@ def look():
         "machine": getattr(sys.implementation, "_machine", sys.platform),
         "free": block * free,
         "block": block,
-        "brings": brings("ota.errors"),
+        "brings": brings("sluice.errors"),
+        "earlier": brings("ota.errors") and brings("ota.journal"),
         "slots": None,
         "otadata": (),
     }
@@ -87,6 +88,23 @@ def size(path):
         return os.stat(path)[6]
     except OSError:
         return 0
+
+
+def sizes(paths):
+    """Bytes of each file; 0 where there is none."""
+    return [size(path) for path in paths]
+
+
+def present(paths):
+    """Those of them that are there."""
+    found = []
+    for path in paths:
+        try:
+            os.stat(path)
+            found.append(path)
+        except OSError:
+            pass
+    return found
 
 
 def veiled(path, most, key):
@@ -156,6 +174,15 @@ def remove(paths):
         try:
             os.remove(path)
         except OSError:
+            pass
+
+
+def remove_folders(paths):
+    """Those that are empty."""
+    for path in paths:
+        try:
+            os.rmdir(path)
+        except OSError:  # it is not there, or something of the user's is in it
             pass
 
 

@@ -4,8 +4,11 @@
 2. If modules are among it, /main.py steps aside; one that we did not write stays as /main.py.old.
    From here on a board that loses its power stays at its REPL. A firmware of which only a part is
    new never runs.
-3. Each takes its place by a rename; files that we wrote once and that are no longer part go.
+3. Each takes its place by a rename; files that we wrote once and that are no longer part go, and
+   so do those of an earlier layout, and folders that are empty then.
 4. /main.py takes its place, last.
+
+Where there is no room for both, what goes does so first, after /main.py stepped aside.
 
 Run again, what lies beside its place already and is right is not copied anew, and what lies there
 of another firmware goes. What we wrote is noted on the board, in /flashed.json: what is there and
@@ -14,8 +17,9 @@ what is to be there, before it is written; what is there, after it.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from host_tools.board_port import BoardPort
 from host_tools.errors import SluiceError
@@ -23,7 +27,10 @@ from host_tools.flash.contents import START
 
 NOTES = "/flashed.json"  # {path: SHA-256 of what we wrote, two of them in between}
 KEPT = "/main.py.old"  # a main.py that was there before us
+OURS = "/lib/sluice/"  # whatever lies there is the firmware's
+BOARD = "/lib/board.mpy"
 NOTES_MAX = 32_768  # bytes
+INLINE = 512  # bytes of a file that LittleFS may keep in its folder
 SPARE_BLOCKS = 8  # of the file system: folders, journal, clock
 _AT_ONCE = 12  # paths in one question to the board
 _TRIES = 2  # for a file that reads back otherwise
@@ -38,26 +45,35 @@ class Plan:
     files    {path: content} of all that belongs there
     changed  paths whose content is another, or not there, in the order to settle them
     beside   those of them whose content is beside its place already
-    stale    paths that we wrote, untouched since, that are no longer part
+    stale    paths that we wrote, untouched since, or of an earlier layout, that are no longer part
+    freed    {path: bytes} of those
+    folders  where what is no longer part lay or lies, the deepest first
+    veiling  sources that would be imported in the place of what we write
     notes    what /flashed.json says
     between  what it is to say while we write
     noting   what it is to say then
     theirs   whether there is a /main.py that we did not write
+    first    whether what goes is to go first, because there is no room for both
     """
 
     files: dict[str, bytes]
     changed: list[str]
     beside: set[str]
     stale: list[str]
+    freed: dict[str, int]
+    folders: list[str]
+    veiling: list[str]
     notes: dict[str, str]
     between: dict[str, str]
     noting: dict[str, str]
     theirs: bool
+    first: bool = False
 
     @property
     def done(self) -> bool:
         """Whether there is nothing to do."""
-        return not self.changed and not self.stale and self.notes == self.noting
+        settled = self.notes == self.noting and not self.veiling
+        return settled and not self.changed and not self.stale
 
     @property
     def to_copy(self) -> dict[str, bytes]:
@@ -69,16 +85,30 @@ class Plan:
         blocks = sum(-(-len(content) // block) for content in self.to_copy.values())
         return (blocks + SPARE_BLOCKS) * block if blocks else 0
 
+    def gain(self, block: int) -> int:
+        """Bytes of the file system that come free when what is stale goes."""
+        return sum(-(-size // block) for size in self.freed.values() if size > INLINE) * block
 
-def plan(board: BoardPort, files: dict[str, bytes], keep: Callable[[str], bool]) -> Plan:
+
+def plan(
+    board: BoardPort,
+    files: dict[str, bytes],
+    keep: Callable[[str], bool],
+    early: Collection[str] = (),
+) -> Plan:
     """Compare the files with the board's, by digests that the board computes.
 
     keep     paths that are left alone although they are not among the files
+    early    paths of an earlier layout: see earlier.py
     """
     notes, digests = _notes(board), {path: _sha256(text) for path, text in files.items()}
     gone = [path for path in notes if path not in files and not keep(path)]
-    there = _digests(board, [*files, *gone])
+    early = [path for path in early if path not in notes and path not in files]
+    early += _twins(board, [path for path in files if path.startswith(OURS)])
+    there = _digests(board, [*files, *gone, *early])
     ours = {path for path, digest in there.items() if digest in notes.get(path, "").split()}
+    ours |= set(early)
+    stale = [path for path in [*gone, *early] if path in ours]
     changed = [path for path, digest in digests.items() if there[path] != digest]
     changed.sort(key=lambda path: path == START)
     beside = _digests(board, [f"{path}.new" for path in changed])
@@ -92,7 +122,10 @@ def plan(board: BoardPort, files: dict[str, bytes], keep: Callable[[str], bool])
         files,
         changed,
         {path for path in changed if beside[f"{path}.new"] == digests[path]},
-        [path for path in gone if path in ours],
+        stale,
+        _asked(board, "sizes", stale),
+        sorted(set(_folders([*gone, *early])) - set(_folders(files)) - {"/lib"}, reverse=True),
+        _twins(board, [path for path in files if path == BOARD]),
         notes,
         noting | between,
         noting,
@@ -107,16 +140,40 @@ def carry_out(board: BoardPort, plan: Plan, progress: Progress) -> None:
     _note(board, plan.between)
     left = {*plan.notes, *plan.files}.difference(plan.changed)  # by a run that was cut off
     _each(board, "remove", [f"{path}.new" for path in sorted(left)])
+    modules = any(path.endswith((".mpy", ".py")) for path in [*plan.changed, *plan.stale])
+    last = [START] if modules or plan.veiling else []
+    if plan.first:
+        _step_aside(board, plan)
+        _each(board, "remove", plan.stale)
     _copy(board, plan.to_copy, plan.noting, progress)
-    modules = [path for path in [*plan.changed, *plan.stale] if path.startswith("/lib/")]
-    last = []
-    if modules or START in plan.changed:
-        board.run(f"set_aside({START!r}, {KEPT!r})" if plan.theirs else f"hold({START!r})")
-        last = [START]
+    if last and not plan.first:
+        _step_aside(board, plan)
     _each(board, "settle", [path for path in plan.changed if path != START])
     _each(board, "remove", plan.stale)
+    _each(board, "remove_folders", plan.folders)
     _each(board, "settle", last)
     _note(board, plan.noting)
+
+
+def _step_aside(board: BoardPort, plan: Plan) -> None:
+    """Nothing starts from here on, until /main.py is back."""
+    board.run(f"set_aside({START!r}, {KEPT!r})" if plan.theirs else f"hold({START!r})")
+    for path in plan.veiling:
+        board.run(f"set_aside({path!r}, {path + '.old'!r})")
+
+
+def _twins(board: BoardPort, modules: list[str]) -> list[str]:
+    """The sources beside these modules. MicroPython takes a .py before the .mpy of its name."""
+    return present(board, [path.replace(".mpy", ".py") for path in modules])
+
+
+def present(board: BoardPort, paths: list[str]) -> list[str]:
+    """Those of the paths that the board has."""
+    found = set()
+    for at in range(0, len(paths), _AT_ONCE):
+        some = paths[at : at + _AT_ONCE]
+        found |= set(board.value(f"present({some!r})")) & set(some)
+    return [path for path in paths if path in found]
 
 
 def _copy(
@@ -146,7 +203,7 @@ def _put(board: BoardPort, path: str, content: bytes, progress: Progress) -> Non
     board.put(f"{path}.new", content, step)
 
 
-def _folders(paths: dict[str, bytes]) -> list[str]:
+def _folders(paths: Iterable[str]) -> list[str]:
     """All that the paths need, those above first."""
     found = set()
     for path in paths:
@@ -173,10 +230,15 @@ def _note(board: BoardPort, notes: dict[str, str]) -> None:
 
 def _digests(board: BoardPort, paths: list[str]) -> dict[str, str]:
     """{path: SHA-256 in hex, "" where there is no such file}, computed by the board."""
+    return _asked(board, "digests", paths)
+
+
+def _asked(board: BoardPort, what: str, paths: list[str]) -> dict[str, Any]:
+    """{path: what the board answers of it}."""
     found = {}
     for at in range(0, len(paths), _AT_ONCE):
         some = paths[at : at + _AT_ONCE]
-        answers = board.value(f"digests({some!r})")
+        answers = board.value(f"{what}({some!r})")
         if not isinstance(answers, list) or len(answers) != len(some):
             raise SluiceError("the board does not answer what it was asked")
         found |= dict(zip(some, answers, strict=True))

@@ -1,7 +1,7 @@
 """The modules an image carries: path and bytes, one after another, in its data segment.
 
 It begins right after the app descriptor: 8 bytes of magic, u16 number of modules, then for each
-u8 length of the path, the path ("ota/agent.mpy"), u32 length, the bytes. All little endian.
+u8 length of the path, the path ("sluice/log.mpy"), u32 length, the bytes. All little endian.
 """
 
 import struct

@@ -34,7 +34,7 @@ def device_modules(board: str) -> dict[str, bytes]:
 
 
 def compiled(sources: dict[str, Path | str]) -> dict[str, bytes]:
-    """{path: .mpy} of {path such as "ota/agent.py": a file, or the text itself}."""
+    """{path: .mpy} of {path such as "sluice/agent/agent.py": a file, or the text itself}."""
     with tempfile.TemporaryDirectory(prefix="sluice-image-") as scratch:
         files = {}
         for number, (name, source) in enumerate(sources.items()):

@@ -4,8 +4,8 @@ import sys
 from time import time
 
 import board
-from ota.errors import Fail
-from ota.loading import plug_in
+from sluice.errors import Fail
+from sluice.loading import plug_in
 
 UNIX_S = 1_900_000_000  # a time that is not now
 

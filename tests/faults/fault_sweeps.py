@@ -15,9 +15,9 @@ from host_tools.compile import ROOT, compile_tree, firmware_sources
 
 HERE = Path(__file__).parent
 INSTEAD = {  # what is doubled in the firmware's own tree: what meets the network, and a sum
-    "net/tcp.py": HERE / "instead/tcp.py",
-    "net/tls.py": HERE / "instead/tls.py",
-    "ota/p256.py": HERE / "instead/p256.py",
+    "sluice/net/tcp.py": HERE / "instead/tcp.py",
+    "sluice/net/tls.py": HERE / "instead/tls.py",
+    "sluice/trust/p256.py": HERE / "instead/p256.py",
 }
 IMAGES = ("image, JSON", "image, CBOR", "image, HTTP")
 FILES = ("file, JSON", "file, HTTP", "image and file")

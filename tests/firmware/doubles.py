@@ -3,7 +3,7 @@
 import json
 from binascii import crc32
 
-from net.packets import Whole, matches
+from sluice.net.packets import Whole, matches
 
 SECTOR = 4096
 ERASED = b"\xff"

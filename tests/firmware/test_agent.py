@@ -2,11 +2,12 @@
 
 from doubles import SECTOR, Clock, Flash, pattern, raised, recorded, run
 
-from ota import log
-from ota.agent import Agent
-from ota.errors import Fail, Gone, Refuse, Retry
-from ota.job import File, Job
-from ota.journal import (
+from sluice import log
+from sluice.agent.agent import Agent
+from sluice.agent.table import BOOT, TRANSITIONS
+from sluice.errors import Fail, Gone, Refuse, Retry
+from sluice.job import File, Job
+from sluice.journal import (
     ACTIVATED,
     DOWNLOADING,
     IDLE,
@@ -16,9 +17,8 @@ from ota.journal import (
     REBOOTING,
     Journal,
 )
-from ota.table import BOOT, TRANSITIONS
-from ota.target import Target, hide
-from ota.update import Update
+from sluice.slots.target import Target, hide
+from sluice.transfer.update import Update
 
 HEAP = "2m"
 SIZE = 24 * SECTOR - 100
@@ -968,7 +968,7 @@ def test_activating_with_the_link_lost_comes_back_to_it_without_a_download():
     assert world.fetched == list(range(24)) and world.slots.chosen == "ota_1"
 
 
-# -- which slot has a head: ota.target ------------------------------------------------------------
+# -- which slot has a head: slots.target ----------------------------------------------------------
 
 
 def heads(world):
@@ -1172,7 +1172,7 @@ def test_download_that_gets_on_now_and_then_is_tried_for_ever():
 
 
 def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
-    from ota.table import meaning
+    from sluice.agent.table import meaning
 
     for starved in (1, 2, 3):
         assert meaning("DOWNLOADING", MemoryError(), starved) == "lost"
@@ -1183,7 +1183,7 @@ def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
 
 
 def test_heap_full_again_is_a_reset_where_the_heap_is_worn_or_no_job_can_fail():
-    from ota.table import TRANSITIONS, meaning
+    from sluice.agent.table import TRANSITIONS, meaning
 
     for state, rows in TRANSITIONS.items():
         assert ("starved" in rows) == ("lost" in rows), state
@@ -1287,7 +1287,7 @@ def test_document_that_a_worn_heap_had_no_room_for_is_asked_for_after_a_reset():
 
 
 def test_error_means_only_what_its_state_has_a_row_for():
-    from ota.table import meaning
+    from sluice.agent.table import meaning
 
     assert (
         meaning("DOWNLOADING", Refuse("no")) == "failed"

@@ -10,14 +10,14 @@ from test_http import URL, Socket, World, answer
 from test_link import THING, Waiting, linked, publish, quiet
 from test_mqtt_stream import STREAM, CBORServer, Server
 
-from net.http import HTTP
-from ota import files
-from ota import journal as journals
-from ota.digest import sha256
-from ota.image import Image
-from ota.job import File, Job
-from ota.sources.http_range import HTTPRange
-from ota.sources.mqtt_stream import MQTTStream
+from sluice import journal as journals
+from sluice.files import fetch as files
+from sluice.job import File, Job
+from sluice.net.http import HTTP
+from sluice.transfer.http_range import HTTPRange
+from sluice.transfer.image import Image
+from sluice.transfer.stream import MQTTStream
+from sluice.trust.digest import sha256
 
 DIFFERS = True  # asyncio
 

@@ -5,11 +5,11 @@ import json
 
 from doubles import Link, raised, run
 
-from ota import log
-from ota.dialects.aws_jobs import AWSJobs
-from ota.dialects.aws_pending import describe_job, pending_jobs
-from ota.errors import Gone, Retry
-from ota.job import Job
+from sluice import log
+from sluice.clouds.aws_jobs import AWSJobs
+from sluice.clouds.aws_pending import describe_job, pending_jobs
+from sluice.errors import Gone, Retry
+from sluice.job import Job
 
 THING = "t" * 128
 PREFIX = "$aws/things/%s/jobs/" % THING

@@ -5,7 +5,7 @@ from binascii import b2a_base64
 
 from doubles import pattern
 
-from ota.blockparser import BlockParser
+from sluice.transfer.json_block import BlockParser
 
 SMALL = b"\xfb\xef\xbe\xff\xff\xffhello\x00\x01"  # its base64 has ++++, //// and ==
 

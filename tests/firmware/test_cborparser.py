@@ -6,7 +6,7 @@ from binascii import unhexlify
 from doubles import pattern, raised
 from test_blockparser import Counter, Receiver, feed, permutations, told
 
-from ota.cborparser import BlockParser
+from sluice.transfer.cbor_block import BlockParser
 
 HEAP = "2m"  # for messages made whole, here; the parser takes none of it
 SMALL = b"\xff\x00\xbf\x5fhello\x41"  # bytes that would mean something elsewhere

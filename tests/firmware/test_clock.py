@@ -3,10 +3,10 @@
 import os
 import time
 
-from net.clock import Clock
-from net.ntp import read_answer
-from ota import log
-from ota.errors import Retry
+from sluice import log
+from sluice.errors import Retry
+from sluice.net.clock import Clock
+from sluice.net.ntp import read_answer
 
 HEAP = "96k"
 

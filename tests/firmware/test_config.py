@@ -6,8 +6,8 @@ from binascii import hexlify
 
 from doubles import raised
 
-import config
-from config import ConfigError
+from sluice import config
+from sluice.config import ConfigError
 
 LEAST = {"thing": "t", "endpoint": "e", "ca": "/ca", "certificate": "/c", "private_key": "/k"}
 

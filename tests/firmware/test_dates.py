@@ -2,9 +2,9 @@
 
 from doubles import raised, run
 
-from net.dates import begins, connect
-from net.refusals import Expired, NotYetValid, Untrusted
-from ota.errors import Retry
+from sluice.errors import Retry
+from sluice.net.dates import begins, connect
+from sluice.net.refusals import Expired, NotYetValid, Untrusted
 
 HEAP = "256k"
 

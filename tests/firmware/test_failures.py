@@ -2,7 +2,7 @@
 
 from medium import Board, fill, read, write
 
-from ota.failures import note
+from sluice.failures import note
 
 DIFFERS = True  # LittleFS
 

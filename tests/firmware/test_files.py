@@ -9,13 +9,14 @@ from test_agent import SIZE, Cell, World, names, pattern
 from test_agent import job as execution
 from test_staging import content, quiet
 
-from ota import log, paths, staging
-from ota.errors import Fail, Gone, Refuse, Retry
-from ota.files import InOrder, Staged
-from ota.job import File, Job
-from ota.journal import ACTIVATED, IDLE, Journal
-from ota.loading import there
-from ota.log import Log
+from sluice import log
+from sluice.errors import Fail, Gone, Refuse, Retry
+from sluice.files import paths, staging
+from sluice.files.fetch import InOrder, Staged
+from sluice.job import File, Job
+from sluice.journal import ACTIVATED, IDLE, Journal
+from sluice.loading import there
+from sluice.log import Log
 
 DIFFERS = True  # LittleFS
 
@@ -137,6 +138,7 @@ def test_path_is_made_absolute_and_plain():
         ("a", "/", "/a"), ("/a/b", "/x", "/a/b"), ("a", "/x/y", "/x/y/a"),
         ("./a//b", "x", "/x/a/b"),
         ("app.py", "/lib/blink/", "/lib/blink/app.py"), ("/lib/blink.py", "/", "/lib/blink.py"),
+        ("wiring.py", "/lib", "/lib/wiring.py"), ("net/ota.py", "/", "/net/ota.py"),
     ):  # fmt: skip
         assert paths.confined(text, folder) == path
 
@@ -150,11 +152,11 @@ def test_path_that_leaves_its_folder_or_is_none_is_refused():
 
 def test_path_of_what_the_agent_is_made_of_is_refused():
     for text in ("main.py", "/MAIN.py", "boot.py", "config.json", "journal.0", "clock", "lib",
-                 "/lib/ota/agent.mpy", "ota/agent.py", "lib/net/mqtt.mpy", "lib/board.mpy",
-                 "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/config.mpy",
-                 "wiring.mpy", "./lib/../lib/ota/x", "lib//wiring.py", "json.py", "lib/time/x",
+                 "/lib/sluice/agent/agent.mpy", "sluice/wiring.py", "lib/Sluice/mine.mpy",
+                 "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/board.mpy",
+                 "sluice.mpy", "./lib/../lib/sluice/x", "lib//sluice.py", "json.py", "lib/time/x",
                  "order.devices", "Settings.json", "lastgood.link", "lastgood.rest.new",
-                 "ways.py", "lib/lastlink.mpy"):  # fmt: skip
+                 "starts", "lib/main.mpy"):  # fmt: skip
         raised(Refuse, paths.confined, text)
 
 

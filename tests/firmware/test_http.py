@@ -2,13 +2,13 @@
 
 from doubles import Clock, pattern, raised, run
 
-from net import http
-from net.http import HTTP
-from net.redirect import resolved
-from ota import log
-from ota.address import allowed, entry, split
-from ota.errors import Fail, Retry
-from ota.loading import plug_in
+from sluice import log
+from sluice.address import allowed, entry, split
+from sluice.errors import Fail, Retry
+from sluice.loading import plug_in
+from sluice.net import http
+from sluice.net.http import HTTP
+from sluice.net.redirect import resolved
 
 HEAP = "1m"
 URL = "http://files:8080/bucket/app.bin?X-Amz-Signature=0a1b"
@@ -74,7 +74,7 @@ class World:
     def plugged(self, path, name):
         if name == "of_files" and self.http._trust[0] != "/no/such.pem":
             return lambda *names: names
-        return self.dial if path == "net.tcp" else plug_in(path, name)
+        return self.dial if path == "sluice.net.tcp" else plug_in(path, name)
 
     async def dial(self, server, port, context, clock):
         self.dialled.append((server, port, context))

@@ -2,11 +2,11 @@
 
 from doubles import SECTOR, Flash, pattern, raised, run
 
-from ota import log
-from ota.errors import Fail, Gone, Retry
-from ota.image import Image
-from ota.job import File
-from ota.sources.http_range import HTTPRange
+from sluice import log
+from sluice.errors import Fail, Gone, Retry
+from sluice.job import File
+from sluice.transfer.http_range import HTTPRange
+from sluice.transfer.image import Image
 
 HEAP = "4m"
 URL = "http://files/app.bin?X-Amz-Date=%d"
@@ -15,7 +15,7 @@ SIZE = 3 * SPAN + 1_234
 
 
 class Files:
-    """A file server as net.http shows it; `faults` are what the next answers are instead.
+    """A file server as sluice.net.http shows it; `faults` are what the next answers are instead.
 
     A fault is (status, Content-Range, body) or an error that the body ends in; None for no fault.
     """

@@ -5,10 +5,10 @@ import sys
 
 from doubles import Clock, Link, run
 
-from ota import log
-from ota.dialects.aws_jobs import AWSJobs
-from ota.job import Job
-from ota.states.idle import idle
+from sluice import log
+from sluice.agent.states.idle import idle
+from sluice.clouds.aws_jobs import AWSJobs
+from sluice.job import Job
 
 POLL_S = 60
 

@@ -5,8 +5,8 @@ from random import getrandbits, seed
 
 from doubles import ERASED, SECTOR, Flash, pattern, raised
 
-from ota.errors import Fail, Refuse
-from ota.image import HEAD, Image
+from sluice.errors import Fail, Refuse
+from sluice.transfer.image import HEAD, Image
 
 HEAP = "1m"
 

@@ -4,12 +4,12 @@ import json
 
 from doubles import raised
 
-from ota.documents.operation import FILES
-from ota.errors import Refuse
-from ota.fields import field
-from ota.job import Job
-from ota.loading import plug_in
-from ota.plugins import DOCUMENTS
+from sluice.errors import Refuse
+from sluice.fields import field
+from sluice.job import Job
+from sluice.jobs.documents.operation import FILES
+from sluice.loading import plug_in
+from sluice.plugins import DOCUMENTS
 
 RECORDED = """{
   "afr_ota": {

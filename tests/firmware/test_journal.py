@@ -5,9 +5,9 @@ from binascii import hexlify
 
 from doubles import raised, recorded
 
-from ota import journal
-from ota.job import Job
-from ota.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, File, Journal
+from sluice import journal
+from sluice.job import Job
+from sluice.journal import ACTIVATED, DOWNLOADING, IDLE, OWING, File, Journal
 
 DIFFERS = True  # LittleFS
 

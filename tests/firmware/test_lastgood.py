@@ -4,15 +4,11 @@ import gc
 import json
 import os
 
-import lastgood
-import lastlink
-import ways
 from doubles import raised, run
 from medium import Board, PowerCut, fill, read, write
 
-import config
-from ota import log
-from ota.errors import Fail, Retry
+from sluice import config, lastgood, lastlink, log, ways
+from sluice.errors import Fail, Retry
 
 HEAP = "4m"
 FILES = [b"an old CA", b"certificate", b"private key"]

@@ -8,12 +8,12 @@ from time import ticks_add, ticks_diff, ticks_ms
 
 from doubles import Clock, pattern, raised, run
 
-from net import mqtt
-from net.mqtt import Link
-from net.packets import PUBLISH, packet, text
-from ota import log
-from ota.errors import Retry
-from ota.loading import plug_in
+from sluice import log
+from sluice.errors import Retry
+from sluice.loading import plug_in
+from sluice.net import mqtt
+from sluice.net.mqtt import Link
+from sluice.net.packets import PUBLISH, packet, text
 
 DIFFERS = True  # asyncio
 
@@ -126,7 +126,7 @@ async def dial(server, port, context, clock):
 def plugged(path, name):
     """The real thing, but it dials the double."""
     found = plug_in(path, name)
-    if path == "net.dial":
+    if path == "sluice.net.dial":
         sys.modules[path].dial = dial
     return found
 

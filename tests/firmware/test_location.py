@@ -2,9 +2,9 @@
 
 from doubles import raised
 
-from ota.address import judge
-from ota.errors import Refuse
-from ota.job import File, Job
+from sluice.address import judge
+from sluice.errors import Refuse
+from sluice.job import File, Job
 
 URL = "https://bucket.example/app.bin?X-Amz-Expires=60"
 

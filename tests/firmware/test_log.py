@@ -2,8 +2,8 @@
 
 from doubles import raised
 
-from ota import log, traces
-from ota.log import Log
+from sluice import log, traces
+from sluice.log import Log
 
 
 class Unprintable:

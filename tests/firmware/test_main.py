@@ -80,9 +80,10 @@ class Chip:
             reset=self.reset, WDT=self.arm, reset_cause=lambda: self.cause,
             PWRON_RESET=1, HARD_RESET=2, WDT_RESET=3, DEEPSLEEP_RESET=4, SOFT_RESET=5,
         )  # fmt: skip
-        found = {"machine": machine, "time": Module(sleep_ms=self.sleep_ms), "run": run}
+        found = {"machine": machine, "time": Module(sleep_ms=self.sleep_ms)}
+        found["sluice.run"] = run
         found["board"] = Module(reset=self.reset)
-        found["prompt"] = Module()
+        found["sluice.console.prompt"] = Module()
         found["esp32"] = esp32
         return {name: module for name, module in found.items() if module}
 
@@ -106,7 +107,7 @@ def start(chip, outcome=None, run=True):
     path, modules = sys.path[:], sys.modules.copy()
     sys.path.insert(0, "")
     names = ("main",) if chip.esp32 else ("main", "esp32")
-    for name in ("run", "board", "prompt") + names:
+    for name in ("sluice.run", "board", "sluice.console.prompt") + names:
         sys.modules.pop(name, None)
     sys.modules.update(chip.modules(code))
     if not chip.esp32:
@@ -115,7 +116,7 @@ def start(chip, outcome=None, run=True):
         __import__("main")
     except BaseException as error:
         chip.path = sys.path[:]
-        chip.greeted = "main" and sys.modules.get("prompt") is not None
+        chip.greeted = "main" and sys.modules.get("sluice.console.prompt") is not None
         return type(error)
     finally:
         sys.path[:] = path

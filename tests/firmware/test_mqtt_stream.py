@@ -7,12 +7,12 @@ from random import getrandbits, seed
 from doubles import SECTOR, Flash, Link, pattern, raised, run
 from test_cborparser import head
 
-from ota import log
-from ota.cborparser import BlockParser as CBORParser
-from ota.errors import Fail, Gone, Retry
-from ota.image import Image
-from ota.job import File
-from ota.sources.mqtt_stream import MQTTStream
+from sluice import log
+from sluice.errors import Fail, Gone, Retry
+from sluice.job import File
+from sluice.transfer.cbor_block import BlockParser as CBORParser
+from sluice.transfer.image import Image
+from sluice.transfer.stream import MQTTStream
 
 HEAP = "8m"
 THING = "t" * 128

@@ -5,9 +5,9 @@ from struct import pack_into
 
 from doubles import raised
 
-from ota.errors import Fail
-from ota.oneslot import OneSlot
-from ota.stagedimage import name
+from sluice.errors import Fail
+from sluice.slots.w800 import OneSlot
+from sluice.slots.w800_image import name
 
 DIFFERS = True  # LittleFS
 
@@ -83,7 +83,7 @@ class Flash:
 
 
 def stage(slots, data, sectors=None):
-    """Write an image as ota.image does, whole sectors in the order given."""
+    """Write an image as sluice.transfer.image does, whole sectors in the order given."""
     count, target = -(-len(data) // SECTOR), slots.target()
     for sector in sectors or range(count):
         part = data[sector * SECTOR : (sector + 1) * SECTOR]

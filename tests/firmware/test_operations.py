@@ -9,10 +9,10 @@ import vfs
 from doubles import SECTOR, raised, run
 from test_agent import SIZE, Cell, Cut, World, job, names, updated
 
-from ota.documents import operation, steps
-from ota.errors import Fail, Gone, Refuse, Retry
-from ota.job import Job
-from ota.journal import IDLE, Journal
+from sluice.errors import Fail, Gone, Refuse, Retry
+from sluice.job import Job
+from sluice.jobs.documents import operation, steps
+from sluice.journal import IDLE, Journal
 
 HEAP = "2m"
 
@@ -43,7 +43,17 @@ def test_operation_of_no_known_name_is_refused():
 
 
 def test_operation_whose_name_is_a_path_is_refused_without_a_look():
-    for name in ("../boot", "ota.agent", "/boot", "a b", "_x", "1a", "caf\u00e9", "a\n", "a/b"):
+    for name in (
+        "../boot",
+        "sluice.agent.agent",
+        "/boot",
+        "a b",
+        "_x",
+        "1a",
+        "caf\u00e9",
+        "a\n",
+        "a/b",
+    ):
         error = raised(Refuse, operation.read, {"operation": name}, Job("j", 1))
         assert str(error) == "not the name of an operation", name
 
@@ -58,7 +68,7 @@ def test_operation_that_is_read_leaves_no_code_behind():
     one = Job("j", 1, document={"operation": "echo", "text": "hi"})
     one.read()
     assert one.kind == "operation" and one.order["text"] == "hi"
-    assert "ota.operations.echo" not in sys.modules
+    assert "sluice.jobs.operations.echo" not in sys.modules
 
 
 def step(name="Reboot", handler="reboot.sh", type="runHandler", **more):
@@ -94,7 +104,7 @@ def test_steps_of_the_download_template_are_the_download_operation_with_its_word
     except Refuse as error:  # a board without it says so
         assert str(error) == "unknown operation download"
     [file] = one.files
-    assert (file.url, file.path) == ("https://h/f", "/f") and one.paths[0] == "ota.files"
+    assert (file.url, file.path) == ("https://h/f", "/f") and one.paths[0] == "sluice.files.fetch"
     for args in ([], ["https://h/f"], ["a", "b", "c"], "ab"):
         document["steps"][0]["action"]["input"]["args"] = args
         error = raised(Refuse, steps.read, document, Job("j", 1))
@@ -222,7 +232,7 @@ def test_own_operation_never_takes_the_place_of_a_built_in_one():
 
 
 def test_own_operation_is_judged_by_its_own_check_before_the_start():
-    check = "from ota.errors import Refuse\ndef check(job):\n    raise Refuse('not today')\n"
+    check = "from sluice.errors import Refuse\ndef check(job):\n    raise Refuse('not today')\n"
     world = own(check + "async def run(job, device):\n    pass\n")
     assert world.reports == [("j1", "rejected", "not today")]
 
@@ -236,8 +246,8 @@ def test_own_operation_that_exits_when_it_is_judged_is_refused_and_no_loop_of_so
 
 def test_own_operation_that_raises_is_a_verdict():
     cases = (
-        ("from ota.errors import Fail\n", "Fail('lamp', 4)", "lamp 4"),
-        ("from ota.errors import Refuse\n", "Refuse('no lamp')", "no lamp"),
+        ("from sluice.errors import Fail\n", "Fail('lamp', 4)", "lamp 4"),
+        ("from sluice.errors import Refuse\n", "Refuse('no lamp')", "no lamp"),
         ("", "ValueError('lamp')", "internal error: ValueError('lamp',)"),
     )
     for imports, error, reason in cases:
@@ -247,7 +257,9 @@ def test_own_operation_that_raises_is_a_verdict():
 
 def test_own_operation_that_gets_nowhere_has_failed_after_16_attempts():
     silent = (
-        "from ota.errors import Retry\nasync def run(job, device):\n    raise Retry('no answer')\n"
+        "from sluice.errors import Retry\n"
+        "async def run(job, device):\n"
+        "    raise Retry('no answer')\n"
     )
     world = own(silent, times=16)
     assert world.reports == [("j1", "failed", "operation gets nowhere: no answer")]
@@ -255,7 +267,7 @@ def test_own_operation_that_gets_nowhere_has_failed_after_16_attempts():
 
 def test_own_operation_that_loses_the_link_is_run_again():
     world = own(
-        "from ota.errors import Retry\n"
+        "from sluice.errors import Retry\n"
         "async def run(job, device):\n"
         "    device.settings['runs'] = device.settings.get('runs', 0) + 1\n"
         "    if device.settings['runs'] < 3:\n"
@@ -270,14 +282,14 @@ def test_own_operation_that_finds_the_heap_full_is_run_again_and_says_so_in_the_
     """It was not cut off by a reset; and what it had loaded of the agent's does not stay."""
     source = (
         "async def run(job, device):\n"
-        "    import ota.staged\n"
+        "    import sluice.files.staged\n"
         "    device.settings['runs'] = device.settings.get('runs', 0) + 1\n"
         "    if device.settings['runs'] < %d:\n"
         "        raise MemoryError('full')\n"
     )
     world = own(source % 9, times=4)
     assert world.reports == [("j1", "failed", "internal error: MemoryError('full',)")]
-    assert "ota.staged" not in sys.modules
+    assert "sluice.files.staged" not in sys.modules
     world = own(source % 4, times=4)
     assert world.reports == [("j1", "succeeded", "done")]
     assert world.journal["runs"] == 1
@@ -609,7 +621,7 @@ def test_rollback_refuses_a_started_job_with_its_reason():
     device = Device(world)
     one = job("back", document={"operation": "rollback"})
     one.order = {"size": SIZE, "sha256": "0" * 64}
-    from ota.operations import rollback
+    from sluice.jobs.operations import rollback
 
     assert raised(Fail, rollback.run, one, device).reason == "the other slot holds another image"
     assert device.journal.phase == IDLE, "nothing was noted"

@@ -4,8 +4,8 @@ from binascii import a2b_base64
 
 import signer_samples as sample
 
-from ota import p256
-from ota.errors import Fail
+from sluice.errors import Fail
+from sluice.trust import p256
 
 HEAP = "64k"
 

@@ -2,10 +2,10 @@
 
 from doubles import pattern, raised
 
-from net.dial import connect_packet
-from net.packets import PUBLISH, Reader, Whole, packet, text
-from ota import log
-from ota.errors import Retry
+from sluice import log
+from sluice.errors import Retry
+from sluice.net.dial import connect_packet
+from sluice.net.packets import PUBLISH, Reader, Whole, packet, text
 
 TOPIC = b"$aws/things/t/jobs/notify-next"
 

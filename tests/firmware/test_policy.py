@@ -2,10 +2,11 @@
 
 from doubles import raised
 
-from ota import log, policy
-from ota.errors import Fail, Refuse
-from ota.job import File
-from ota.policy import rank
+from sluice import log
+from sluice.errors import Fail, Refuse
+from sluice.job import File
+from sluice.trust import policy
+from sluice.trust.policy import rank
 
 STRICT = {"allow_unsigned": False, "allow_same_version": False, "allow_downgrade": False}
 SIGNERS = {"signers": ["/signer.pem"]}

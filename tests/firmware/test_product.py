@@ -4,9 +4,9 @@ import json
 
 from doubles import Clock, Link, raised, run
 
-from ota import log
-from ota.dialects.product import LATE, Product
-from ota.errors import Fail, Refuse, Retry
+from sluice import log
+from sluice.clouds.product import LATE, Product
+from sluice.errors import Fail, Refuse, Retry
 
 SN = "dock_sn"
 PREFIX = "thing/product/%s/" % SN

@@ -4,10 +4,11 @@ import signer_samples as sample
 from doubles import SECTOR, Flash, run
 from medium import Board, fill, read, write
 
-from ota import log, proofs
-from ota.errors import Fail
-from ota.job import File
-from ota.loading import there
+from sluice import log
+from sluice.errors import Fail
+from sluice.job import File
+from sluice.loading import there
+from sluice.trust import proofs
 
 HEAP = "2m"
 CONTENT = b"sluice"  # what the samples sign
@@ -46,7 +47,7 @@ class Agent:
         return None
 
     async def _prove(self, signature):
-        digest = await __import__("ota.digest", None, None, ("sha256",)).sha256(
+        digest = await __import__("sluice.trust.digest", None, None, ("sha256",)).sha256(
             self.slot, self.size, self.buffer, self.pause
         )
         await proofs.prove(came(signature, self.size), digest, self.slot, self)

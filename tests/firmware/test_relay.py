@@ -5,9 +5,9 @@ from binascii import hexlify
 
 from doubles import Clock, pattern, raised, run
 
-from ota.errors import Fail, Refuse, Retry
-from ota.job import Job
-from ota.relay import check, relay
+from sluice.errors import Fail, Refuse, Retry
+from sluice.job import Job
+from sluice.jobs.relay import check, relay
 
 HEAP = "2m"
 SIZE = 150_001

@@ -1,6 +1,6 @@
 """Topic filters, and the sink that gathers a payload."""
 
-from net.packets import Whole, matches
+from sluice.net.packets import Whole, matches
 
 
 def test_filter_without_wildcards_is_its_topic_alone():

@@ -4,8 +4,8 @@ from binascii import a2b_base64
 
 import signer_samples as sample
 
-from ota import rsa
-from ota.x509 import public_key
+from sluice.trust import rsa
+from sluice.trust.x509 import public_key
 
 HEAP = "64k"
 

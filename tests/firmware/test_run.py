@@ -5,8 +5,8 @@ import sys
 
 from medium import Board, read
 
-from ota import log, traces
-from ota.errors import Fail
+from sluice import log, traces
+from sluice.errors import Fail
 
 HEAP = "1m"
 
@@ -36,13 +36,13 @@ class Fed:
 
 def loaded():
     """The module run, anew, on a board that only counts."""
-    sys.modules.pop("run", None)
+    sys.modules.pop("sluice.run", None)
     board = Module()
     board.rests = []
     board.rest = board.rests.append
     board.watchdog = lambda timeout_ms: timeout_ms
     sys.modules["board"] = board
-    return __import__("run"), board
+    return __import__("sluice.run", None, None, ("run",)), board
 
 
 def ran(noted, seconds, state="IDLE", linked=False):
@@ -146,7 +146,7 @@ def shown(app):
     run, _ = loaded()
     said, printed = [], []
     traces.print = printed.append
-    sys.modules["ota.traces"] = traces
+    sys.modules["sluice.traces"] = traces
     log.to(said.append)
 
     class Agent:
@@ -174,7 +174,7 @@ def test_exception_of_the_application_forges_no_line_and_moves_no_terminal():
         assert printed[0].startswith("Traceback") and printed[-1] == (
             "ValueError: bad\\x0d\\x0aE 1 main forged\\x1b[2J\\xc2\\x9b1m"
         )
-        assert "ota.traces" not in sys.modules
+        assert "sluice.traces" not in sys.modules
         for line in said + printed:
             assert all(32 <= c < 127 for c in line.encode()), line
 

@@ -5,12 +5,12 @@ from binascii import hexlify
 
 from doubles import SECTOR, Flash, pattern, raised, run
 
-from ota import log
-from ota.errors import Fail, Refuse
-from ota.job import File
-from ota.policy import signature as judge
-from ota.seal import find
-from ota.states.verifying import verifying
+from sluice import log
+from sluice.agent.states.verifying import verifying
+from sluice.errors import Fail, Refuse
+from sluice.job import File
+from sluice.trust.policy import signature as judge
+from sluice.trust.seal import find
 
 HEAP = "1m"
 MAGIC = b"sluicesg"

@@ -6,10 +6,9 @@ from binascii import hexlify
 
 from doubles import Link, raised, run
 
-import config
-from ota import log
-from ota.dialects import aws_shadow
-from ota.errors import Retry
+from sluice import config, log
+from sluice.clouds import aws_shadow
+from sluice.errors import Retry
 
 CLASSIC = "$aws/things/t/shadow/"
 DONE = {"seq": 7, "job": "j1", "step": "succeeded", "reason": "accepted v2.0.0"}
@@ -74,7 +73,7 @@ class Board:
         self.cloud, self.file = cloud, scratch()
         self.agent = Agent(cloud, **journal)
         self.rung = 0
-        self.words = [None, name, key, "SIM_ESP32", "config"]
+        self.words = [None, name, key, "SIM_ESP32", "sluice.config"]
         self.lines = []
 
     def adopt(self, settings, found):

@@ -5,9 +5,9 @@ from struct import pack
 
 from doubles import raised
 
-from ota.appimage import version_in
-from ota.errors import Fail
-from ota.slots import Slots
+from sluice.errors import Fail
+from sluice.slots.esp32 import Slots
+from sluice.slots.esp32_image import version_in
 
 LAST = 0x17F  # the slot's last sector: where the head of a download waits
 NEW, PENDING, VALID, INVALID, ABORTED, UNDEFINED = 0, 1, 2, 3, 4, 0xFFFFFFFF

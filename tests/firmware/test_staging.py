@@ -5,11 +5,12 @@ import os
 from doubles import raised, recorded
 from medium import Board, PowerCut, tree, write
 
-from ota import log, staging
-from ota.errors import Fail
-from ota.job import File, Job
-from ota.journal import ACTIVATED, DOWNLOADING, IDLE
-from ota.loading import there
+from sluice import log
+from sluice.errors import Fail
+from sluice.files import staging
+from sluice.job import File, Job
+from sluice.journal import ACTIVATED, DOWNLOADING, IDLE
+from sluice.loading import there
 
 DIFFERS = True  # LittleFS
 
@@ -368,7 +369,15 @@ def test_promise_makes_no_folder_and_taking_back_removes_those_it_made():
 
 
 def test_record_of_places_that_no_job_may_name_is_none_and_moves_nothing():
-    for path in ("/main.py", "/a/../b", "/lib/ota/agent.mpy", "/config.json", "/x//y", "/x/", "/"):
+    for path in (
+        "/main.py",
+        "/a/../b",
+        "/lib/sluice/agent/agent.mpy",
+        "/config.json",
+        "/x//y",
+        "/x/",
+        "/",
+    ):
         with Board(files=OLD):
             staged()
             promise = {"seq": 90, "phase": ACTIVATED, "job": "j", "number": 1, "stamp": 7,

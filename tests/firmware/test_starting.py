@@ -4,14 +4,14 @@ import asyncio
 import os
 import sys
 
-import starting
 from doubles import raised
 from medium import Board, fill, read, write
 
-from ota import journal, log, staging, traces
-from ota.errors import Fail
-from ota.job import File, Job
-from ota.journal import ACTIVATED
+from sluice import journal, log, starting, traces
+from sluice.errors import Fail
+from sluice.files import staging
+from sluice.job import File, Job
+from sluice.journal import ACTIVATED
 
 DIFFERS = True  # imports
 
@@ -50,7 +50,7 @@ def test_application_that_is_broken_forges_no_line_and_moves_no_terminal():
     source = b"raise ValueError('bad\\r\\nE 1 main forged\\x1b[2J')"
     printed = []
     traces.print = printed.append
-    sys.modules["ota.traces"] = traces
+    sys.modules["sluice.traces"] = traces
     _, lines = application(source, False)
     assert printed[0].startswith("Traceback")
     assert printed[-1] == "ValueError: bad\\x0d\\x0aE 1 main forged\\x1b[2J"

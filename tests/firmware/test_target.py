@@ -8,13 +8,13 @@ from doubles import ERASED, SECTOR, Flash, pattern, raised
 from test_oneslot import STAGE
 from test_oneslot import Flash as Staging
 
-from ota import log
-from ota.errors import Fail
-from ota.image import Image
-from ota.journal import Journal
-from ota.oneslot import Area
-from ota.target import Target, hide
-from ota.update import Update
+from sluice import log
+from sluice.errors import Fail
+from sluice.journal import Journal
+from sluice.slots.target import Target, hide
+from sluice.slots.w800 import Area
+from sluice.transfer.image import Image
+from sluice.transfer.update import Update
 
 HEAP = "8m"
 ROOM = (
@@ -263,7 +263,7 @@ def test_proven_image_is_there_whole_or_not_at_all_wherever_the_release_is_cut()
         cut_anywhere(number, begin, release, judge)
 
 
-# -- ota.update and ota.image over it -----------------------------------------------------------
+# -- transfer.update and transfer.image over it --------------------------------------------------
 
 
 class Cell:

@@ -5,8 +5,8 @@ import socket
 
 from doubles import Clock, raised, run
 
-from net import tcp
-from ota.errors import Retry
+from sluice.errors import Retry
+from sluice.net import tcp
 
 HEAP = "1m"
 

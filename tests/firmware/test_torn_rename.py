@@ -14,8 +14,8 @@ from test_main import Chip as Machine
 from test_main import start as started
 from test_staging import OLD, Slots, after, quiet, staged
 
-from ota import staging
-from ota.errors import Fail
+from sluice.errors import Fail
+from sluice.files import staging
 
 DIFFERS = True
 HEAP = "6m"
@@ -119,10 +119,10 @@ class Start(Machine):
         found["board"].slots = Slots
         found["board"].watchdog = lambda timeout_ms: None
         settings = {"log": "E", "watchdog_s": 0, "trial_s": 300}
-        found["lastgood"] = Module(load=lambda trial: settings)
+        found["sluice.lastgood"] = Module(load=lambda trial: settings)
         for name in ("time", "ticks_ms", "ticks_us", "ticks_add", "ticks_diff"):
             setattr(found["time"], name, getattr(time, name))
-        found["wiring"] = Module(build=self.build)
+        found["sluice.wiring"] = Module(build=self.build)
         return found
 
     def build(self, *words):

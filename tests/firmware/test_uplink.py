@@ -4,10 +4,10 @@ from random import seed
 
 from doubles import Clock, raised, run
 
-from net.refusals import Expired, NotYetValid
-from net.uplink import Uplink
-from ota import log
-from ota.errors import Retry
+from sluice import log
+from sluice.errors import Retry
+from sluice.net.refusals import Expired, NotYetValid
+from sluice.net.uplink import Uplink
 
 DIFFERS = True  # asyncio
 

@@ -10,13 +10,13 @@ from binascii import a2b_base64
 
 from doubles import Flash, Link, run
 
-from net.packets import PUBLISH, matches, packet, text
-from ota.dialects import aws_version
-from ota.dialects.aws_jobs import AWSJobs
-from ota.dialects.aws_pending import describe_job, pending_jobs
-from ota.image import Image
-from ota.job import Job
-from ota.sources.mqtt_stream import MQTTStream
+from sluice.clouds import aws_version
+from sluice.clouds.aws_jobs import AWSJobs
+from sluice.clouds.aws_pending import describe_job, pending_jobs
+from sluice.job import Job
+from sluice.net.packets import PUBLISH, matches, packet, text
+from sluice.transfer.image import Image
+from sluice.transfer.stream import MQTTStream
 
 OURS = "sluice-"
 INFO = {"reason": "done", "running": "1.0.0", "received": 0, "total": 1, "free": 1}

@@ -1,10 +1,10 @@
-"""Which signer, which signature: the decision of ota/verify.py, on MicroPython."""
+"""Which signer, which signature: the decision of sluice/trust/verify.py, on MicroPython."""
 
 import signer_samples as sample
 
-from ota import log
-from ota.errors import Fail
-from ota.verify import chosen, genuine, unpack
+from sluice import log
+from sluice.errors import Fail
+from sluice.trust.verify import chosen, genuine, unpack
 
 HEAP = "96k"
 

@@ -4,10 +4,10 @@ import hashlib
 
 from doubles import SECTOR, Flash, pattern, raised, run
 
-from ota import log
-from ota.errors import Fail
-from ota.job import File
-from ota.states import verifying as states
+from sluice import log
+from sluice.agent.states import verifying as states
+from sluice.errors import Fail
+from sluice.job import File
 
 HEAP = "1m"
 
@@ -45,7 +45,7 @@ class Agent:
 
 
 class Hashing:
-    """Stands where ota.digest looks for hashlib, and keeps the digests that it asks for."""
+    """Stands where trust.digest looks for hashlib, and keeps the digests that it asks for."""
 
     def __init__(self):
         self.taken = []
@@ -64,7 +64,7 @@ class Hashing:
 
 def digest(agent):
     """The SHA-256 that a signature would be checked against."""
-    module = __import__("ota.digest", None, None, ("hashlib",))  # let go of by the state
+    module = __import__("sluice.trust.digest", None, None, ("hashlib",))  # let go of by the state
     module.hashlib = hashing = Hashing()
     assert quiet(lambda: run(states.verifying(agent))) == "genuine"
     return hashing.taken[0]

@@ -2,9 +2,9 @@
 
 from doubles import Clock, raised, run
 
-from net.wifi import WiFi
-from ota import log
-from ota.errors import Retry
+from sluice import log
+from sluice.errors import Retry
+from sluice.net.wifi import WiFi
 
 HEAP = "256k"
 IDLE, JOINING, JOINED, ABSENT, WRONG = 1_000, 1_001, 1_010, 201, 202

@@ -11,13 +11,13 @@ class Board:
 
 
 sys.modules["board"] = Board
-import wiring  # noqa: E402
-from ota.errors import Fail  # noqa: E402
-from ota.job import File  # noqa: E402
-from ota.loading import plug_in  # noqa: E402
+from sluice import wiring  # noqa: E402
+from sluice.errors import Fail  # noqa: E402
+from sluice.job import File  # noqa: E402
+from sluice.loading import plug_in  # noqa: E402
 
 _HOUR_S = 3_600
-CODE = ("net.http", "net.head", "ota.address", "ota.plugins")
+CODE = ("sluice.net.http", "sluice.net.head", "sluice.address", "sluice.plugins")
 
 
 class Link:
@@ -77,7 +77,7 @@ def test_application_that_does_not_judge_in_its_time_ends_the_trial():
 def test_connection_that_finds_no_room_leaves_none_of_its_code():
     def full(path, name):
         found = plug_in(path, name)
-        if path == "net.http":
+        if path == "sluice.net.http":
             raise MemoryError
         return found
 
@@ -112,7 +112,9 @@ def _trust(source):
 
     def plugged(path, name):
         return (
-            (lambda *words: given.append(words[-1])) if path == "net.http" else plug_in(path, name)
+            (lambda *words: given.append(words[-1]))
+            if path == "sluice.net.http"
+            else plug_in(path, name)
         )
 
     wiring.plug_in = plugged

@@ -114,7 +114,7 @@ def any_value(chance: Random, depth: int = 0) -> object:
         return (None, True, -1, 0, 2**31, 10**19, "", "x" * chance.choice((1, 65, 300, 1_100)),
                 1.5)[what]  # fmt: skip
     if what == 9:
-        return chance.choice(("a\x1b[2J", "\n", "../x", "ü" * 40, "/lib/ota/x", "\x00", "1" * 70))
+        return chance.choice(("a\x1b[2J", "\n", "../x", "ü" * 40, "/sluice/x", "\x00", "1" * 70))
     if what < 12:
         return [any_value(chance, depth + 1) for _ in range(chance.choice((0, 1, 2, 12)))]
     return {chance.choice(("a", "state", "x" * 30, "")): any_value(chance, depth + 1)}

@@ -200,7 +200,7 @@ def test_wrong_value_of_any_length_is_told_in_short():
 
 
 def test_operations_of_the_standard_are_those_of_the_board():
-    listed = ast.parse((FIRMWARE / "ota/plugins.py").read_text()).body
+    listed = ast.parse((FIRMWARE / "sluice/plugins.py").read_text()).body
     (rows,) = [node.value for node in listed if "OPERATIONS = " in ast.unparse(node)[:20]]
     shape = WHOLE.schema["$defs"]["operation"]
     named = {case["if"]["properties"]["operation"]["const"] for case in shape["allOf"]}
@@ -215,7 +215,7 @@ def test_operations_of_the_standard_are_those_of_the_board():
         (["../x"], '"../x" is not the path of a file on the board'),
         (["a/"], "is not the path"),
         (["/main.py"], "/main.py is the agent's own"),
-        (["./LIB//ota/x.mpy"], "the agent's own"),
+        (["./LIB//sluice/x.mpy"], "the agent's own"),
         (["lib"], "the agent's own"),
         (["/a", "a"], "two files at a"),
         (["/a", "/a/b"], "two files at a"),
@@ -232,6 +232,6 @@ def test_places_that_no_board_would_take_are_refused(places, said):
 
 
 def test_places_that_are_the_agents_own_are_those_of_the_board():
-    listed = ast.parse((FIRMWARE / "ota/paths.py").read_text()).body
+    listed = ast.parse((FIRMWARE / "sluice/files/paths.py").read_text()).body
     (names,) = [node.value for node in listed if "_OURS = " in ast.unparse(node)[:8]]
     assert ast.literal_eval(names).split() == OURS.split()

@@ -192,12 +192,15 @@ def test_modules_of_the_device_share_no_short_name_with_those_they_inherit_from(
                     name,
                     module,
                 )
-    assert {("net/http.py", "net.head"), ("ota/files.py", "ota.image")} <= found
+    assert {
+        ("sluice/net/http.py", "sluice.net.head"),
+        ("sluice/files/fetch.py", "sluice.transfer.image"),
+    } <= found
 
 
 def test_link_shares_no_name_with_the_client_that_it_inherits_from():
     """umqtt.simple is not ours: its names stay."""
-    link = firmware_sources()["net/mqtt.py"]
+    link = firmware_sources()["sluice/net/mqtt.py"]
     assert bases(ast.parse(link.read_text())) == {"umqtt.simple"}
     tree = ast.parse((toolchain.umqtt() / "umqtt/simple.py").read_text())
     theirs = {word for node in ast.walk(tree) for word in words(node)}
@@ -218,7 +221,7 @@ def test_modules_of_the_device_give_no_other_object_an_attribute_that_is_made_sh
 
 
 def test_module_is_compiled_with_the_names_that_it_is_said_to_have(tmp_path):
-    source = firmware_sources()["ota/files.py"]
-    compile_module(source, tmp_path / "files.mpy", "ota/files.py")
+    source = firmware_sources()["sluice/files/fetch.py"]
+    compile_module(source, tmp_path / "files.mpy", "sluice/files/fetch.py")
     code = (tmp_path / "files.mpy").read_bytes()
     assert b"_identity" not in code and renamed(source)["_identity"].encode() in code

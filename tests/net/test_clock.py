@@ -12,8 +12,8 @@ ARCHES = ("i386", "amd64")
 
 CLIENT = """
 import asyncio, sys, time
-from net.clock import Clock
-from ota.errors import Retry
+from sluice.net.clock import Clock
+from sluice.errors import Retry
 
 class Board:
     ticks_ms, ticks_diff, ticks_add = time.ticks_ms, time.ticks_diff, time.ticks_add

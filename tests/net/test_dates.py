@@ -7,10 +7,10 @@ from test_tls import ARCHES, HOST, echo, serving
 
 CLIENT = """
 import asyncio, socket, sys
-from net import tls
-from net.dates import connect
-from net.refusals import named
-from ota.errors import Retry
+from sluice.net import tls
+from sluice.net.dates import connect
+from sluice.net.refusals import named
+from sluice.errors import Retry
 
 port, name = int(sys.argv[1]), sys.argv[2]
 

@@ -24,8 +24,8 @@ HOST = "cloud.test"
 
 CLIENT = """
 import select, socket, sys, time
-from net import tls
-from net.refusals import named
+from sluice.net import tls
+from sluice.net.refusals import named
 
 port, name, deadline_ms = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 
@@ -247,7 +247,7 @@ def test_tls_unusable_file_is_named(rig):
 
 
 DER_ONLY = """
-from net import tls
+from sluice.net import tls
 
 class Builds:  # in place of a MicroPython whose mbedTLS has no PEM parser
     PROTOCOL_TLS_CLIENT, CERT_REQUIRED = 0, 2

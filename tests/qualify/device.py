@@ -17,8 +17,8 @@ TRIGGER, WILL = "qualify/trigger", "qualify/will"
 APP = '''
 from asyncio import sleep_ms
 
-from ota.errors import Retry
-from ota.log import Log
+from sluice.errors import Retry
+from sluice.log import Log
 
 log = Log("app")
 

@@ -16,7 +16,7 @@ GAP_MS = 5_000  # between two turns of the application: whether it lives, not ho
 
 HOLDS = """
 import asyncio
-from ota.log import Log
+from sluice.log import Log
 held_ms = {held_ms}
 async def before_reset():
     Log("app").i("asked")

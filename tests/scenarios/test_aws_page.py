@@ -23,7 +23,7 @@ trap 'kill $(jobs -p) 2>/dev/null; wait' EXIT
 
 def literal(name: str):
     """What the device's config.py assigns to a name."""
-    for node in ast.parse((FIRMWARE / "config.py").read_text()).body:
+    for node in ast.parse((FIRMWARE / "sluice/config.py").read_text()).body:
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == name:
             return ast.literal_eval(node.value)
     raise AssertionError(name)

@@ -141,9 +141,9 @@ SYSTEM = {
 @pytest.mark.parametrize(
     ("lies", "where"),
     [
-        ("/lib/ota/errors.mpy", "in /lib"),
-        ("ota/errors.py", "in the image"),
-        ("/rom/ota/errors.mpy", "in the image"),
+        ("/lib/sluice/errors.mpy", "in /lib"),
+        ("sluice/errors.py", "in the image"),
+        ("/rom/sluice/errors.mpy", "in the image"),
         ("", "none"),
     ],
 )
@@ -153,14 +153,22 @@ def test_doctor_says_where_the_firmware_is(lies, where):
     )
 
 
-def test_doctor_says_that_firmware_is_missing_and_what_to_do():
-    found = {"port": "p", "system": SYSTEM} | {
+@pytest.mark.parametrize(
+    ("earlier", "said"),
+    [
+        (False, "to look at     no firmware, or not all of it: `sluice flash` puts it there"),
+        (True, "to look at     firmware of an earlier layout: `sluice flash` replaces it"),
+    ],
+)
+def test_doctor_says_that_firmware_is_missing_or_old_and_what_to_do(earlier, said):
+    found = {"port": "p", "system": SYSTEM | {"earlier": earlier}} | {
         name: {"failed": "ImportError: no module named 'board'"}
         for name in SHAPES
         if name != "system"
     }
     text = "\n".join(lines(found))
-    assert "to look at     no firmware, or not all of it: `sluice flash`" in text
+    assert said in text
+    assert ("firmware of an earlier layout; last reset" in text) == earlier
 
 
 def test_doctor_dates_failures_by_the_boards_clock_if_that_was_set():

@@ -254,7 +254,7 @@ def test_conversation_is_that_of_the_document_but_for_a_truthful_end(cloud, stag
 
 
 FORBIDDEN = """
-from ota.errors import Retry
+from sluice.errors import Retry
 
 async def main(link):
     deliver = link.deliver

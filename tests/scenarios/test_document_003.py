@@ -20,8 +20,8 @@ VECTORS = Path(__file__).parents[1] / "vectors/003_jobs.json"
 SAID = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}
 CUSTOM = json.loads(SAID["custom"]["payload"])
 OWN = """
-from ota.errors import Refuse
-from ota.log import Log
+from sluice.errors import Refuse
+from sluice.log import Log
 
 log = Log("custom")
 

@@ -131,9 +131,9 @@ PROBE = """
 import hashlib
 from binascii import hexlify
 
-from ota.errors import Fail, Gone
-from ota.log import Log
-from ota.relay import check, relay
+from sluice.errors import Fail, Gone
+from sluice.log import Log
+from sluice.jobs.relay import check, relay
 
 log = Log("probe")
 

@@ -13,7 +13,7 @@ from host_tools.image.modules import device_sources
 
 SMALL = 147_457  # bytes: 36 blocks of 4,096 and one of a single byte
 LAST = 36
-STREAM = "ota/sources/mqtt_stream.py"
+STREAM = "sluice/transfer/stream.py"
 
 # fmt: off
 BLOCKS = {

@@ -24,7 +24,7 @@ FAULTS = {
     "hangs": HANGS,
     "resets": "import machine\nmachine.reset()\n",
 }
-MODULES = ("main.py", "board.py", "ota/loading.py", "ota/otadata.py", "run.py")
+MODULES = ("main.py", "board.py", "sluice/loading.py", "sluice/slots/otadata.py", "sluice/run.py")
 
 
 def quick(text: str) -> str:
@@ -34,9 +34,9 @@ def quick(text: str) -> str:
 
 
 def boot_file() -> bytes:
-    """What ota/bootfile.py writes."""
+    """What sluice/slots/bootfile.py writes."""
     names: dict = {}
-    source = (FIRMWARE / "ota/bootfile.py").read_text()
+    source = (FIRMWARE / "sluice/slots/bootfile.py").read_text()
     exec(source[source.index("TEXT = ") : source.index("log = ")], names)
     return quick(names["TEXT"].decode()).encode()
 

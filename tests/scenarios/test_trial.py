@@ -57,7 +57,7 @@ def test_image_that_cannot_reach_the_cloud_is_rolled_back(cloud, stage):
     scene = stage(cloud, trial_s=20)
     scene.power_on()
     broken = (
-        "import net.mqtt\n\nasync def connect(self):\n    from ota.errors import Retry\n"
+        "import sluice.net.mqtt\n\nasync def connect(self):\n    from sluice.errors import Retry\n"
         "    raise Retry('no network')\n\nnet.mqtt.Link.connect = connect\n"
     )
     verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL, app=broken)))

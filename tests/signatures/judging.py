@@ -11,9 +11,9 @@ from typing import NamedTuple
 SCRIPT = """
 import sys
 from binascii import unhexlify
-from ota import p256, rsa
-from ota.errors import Fail
-from ota.x509 import public_key
+from sluice.trust import p256, rsa
+from sluice.errors import Fail
+from sluice.trust.x509 import public_key
 
 VERIFY = {"ecdsa": p256.verify, "rsa": rsa.verify}
 last = key = None

@@ -53,13 +53,13 @@ class Counted(int):
 
 @pytest.fixture
 def counting_p256(root, monkeypatch):
-    """firmware/ota/p256.py, run on this Python with integers that count."""
-    errors = types.ModuleType("ota.errors")
-    exec((root / "firmware/ota/errors.py").read_text(), errors.__dict__)
+    """firmware/sluice/trust/p256.py, run on this Python with integers that count."""
+    errors = types.ModuleType("sluice.errors")
+    exec((root / "firmware/sluice/errors.py").read_text(), errors.__dict__)
     monkeypatch.setitem(sys.modules, "ota", types.ModuleType("ota"))
-    monkeypatch.setitem(sys.modules, "ota.errors", errors)
+    monkeypatch.setitem(sys.modules, "sluice.errors", errors)
     module = types.ModuleType("p256")
-    exec((root / "firmware/ota/p256.py").read_text(), module.__dict__)
+    exec((root / "firmware/sluice/trust/p256.py").read_text(), module.__dict__)
     module.int = Counted
     return module
 
@@ -85,8 +85,8 @@ def spki(key) -> bytes:
 def test_p256_verification_with_its_script_fits_in_a_heap_of_16_kilobytes(micropython, tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     script = (
-        "from ota.x509 import public_key\n"
-        "from ota.p256 import verify\n"
+        "from sluice.trust.x509 import public_key\n"
+        "from sluice.trust.p256 import verify\n"
         "signature, digest = eval(open('case.txt').read())\n"
         "kind, x, y = public_key(open('key.pem', 'rb').read())\n"
         "print(verify(x, y, digest, signature))\n"

@@ -1,4 +1,4 @@
-"""Which errors of ota.errors a piece of device code can raise, read off its syntax tree.
+"""Which errors of sluice.errors a piece of device code can raise, read off its syntax tree.
 
 Calls are followed by the name of what they are made on (`agent.dialect.report` → every dialect's
 `report`), `except` takes away what it catches, and whoever names an error where he does not catch
@@ -20,13 +20,15 @@ def _package(name: str) -> list[str]:
     return [module for module in TREES if module.startswith(name + ".")]
 
 
+SOURCES = [f"sluice.transfer.{name}" for name in ("blocks", "description", "http_range", "stream")]
 MADE_ON = {  # what a call is made on → the modules that may define it
-    "agent": ["ota.agent", "net.uplink"], "dialect": _package("ota.dialects"),
-    "source": _package("ota.sources"), "journal": ["ota.journal"], "slots": ["ota.slots"],
-    "update": ["ota.update"], "image": ["ota.image"], "job": ["ota.job"], "link": ["net.mqtt"],
-    "policy": ["ota.policy"], "verify": ["ota.verify"], "clock": ["net.clock"],
-    "wifi": ["net.wifi"], "blocks": _package("ota.sources"), "reader": ["net.packets"],
-    "sources": ["ota.sources"], "device": ["ota.agent"], "module": _package("ota.documents"),
+    "agent": ["sluice.agent.agent", "sluice.net.uplink"], "dialect": _package("sluice.clouds"),
+    "source": SOURCES, "journal": ["sluice.journal"], "slots": ["sluice.slots.esp32"],
+    "update": ["sluice.transfer.update"], "image": ["sluice.transfer.image"],
+    "job": ["sluice.job"], "link": ["sluice.net.mqtt"], "policy": ["sluice.trust.policy"],
+    "verify": ["sluice.trust.verify"], "clock": ["sluice.net.clock"],
+    "wifi": ["sluice.net.wifi"], "blocks": SOURCES, "reader": ["sluice.net.packets"],
+    "device": ["sluice.agent.agent"], "module": _package("sluice.jobs.documents"),
 }  # fmt: skip
 
 
@@ -129,9 +131,11 @@ class Raising:
         path, name = node.args[:2]
         if isinstance(path, ast.Constant):
             return set(self.function(path.value, name.value))
-        if module == "ota.job":
-            return set().union(*(self.function(doc, "read") for doc in _package("ota.documents")))
-        if module == "ota.states.operating":
-            known = [*_package("ota.operations"), "ota.files"]
+        if module == "sluice.job":
+            return set().union(
+                *(self.function(doc, "read") for doc in _package("sluice.jobs.documents"))
+            )
+        if module == "sluice.agent.states.operating":
+            known = [*_package("sluice.jobs.operations"), "sluice.files.fetch"]
             return set().union(*(self.function(one, "run") for one in known))
         return set()

@@ -7,7 +7,7 @@ from pathlib import Path
 from host_tools.compile import FIRMWARE, ROOT, firmware_sources
 
 BOARDS = ROOT / "boards"
-PLAIN = {"ota", "net", "main", "run", "config", "wiring", "console"}  # names that are words, too
+PLAIN = {"main"}  # a name that is a word, too
 
 
 def trees() -> dict[str, ast.Module]:
@@ -35,7 +35,7 @@ def where(file: Path, node: ast.AST) -> str:
 def imports(tree: ast.Module, known: set[str]) -> Iterator[str]:
     """The modules that a tree imports anywhere, or plugs in by a constant name.
 
-    known   our modules: `from ota import log` means ota.log, not ota
+    known   our modules: `from ota import log` means sluice.log, not ota
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):

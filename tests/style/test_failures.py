@@ -12,7 +12,7 @@ from host_tools.compile import FIRMWARE, ROOT
 PAGE = (ROOT / "docs/failures.md").read_text()
 WIRE = next(  # the AWS dialect's steps: what a board says itself
     ast.literal_eval(node.value)
-    for node in ast.parse((FIRMWARE / "ota/dialects/aws_updates.py").read_text()).body
+    for node in ast.parse((FIRMWARE / "sluice/clouds/aws_updates.py").read_text()).body
     if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "WIRE"
 )
 FINAL = ("Refuse", "Fail")  # what a job ends with; ConfigError and Retry it never hears of
@@ -79,7 +79,7 @@ def test_statuses_that_the_cloud_ends_with_are_on_the_page():
 def test_results_of_orders_are_on_the_page():
     sent = set()
     for name in ("product_words.py", "product_orders.py"):
-        tree = ast.parse((FIRMWARE / "ota/dialects" / name).read_text())
+        tree = ast.parse((FIRMWARE / "sluice/clouds" / name).read_text())
         numbers = (getattr(node, "value", None) for node in ast.walk(tree))
         sent |= {str(number) for number in numbers if number in range(312_000, 313_000)}
     assert {text for cells in rows("result") for text in quoted(cells[0])} == sent

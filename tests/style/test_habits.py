@@ -6,7 +6,7 @@ import pytest
 from sources import device_files, parsed, where
 
 FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in device_files()]
-PRINTERS = {"main.py", "log.py", "traces.py", "console.py", "console_net.py"}
+PRINTERS = {"main.py", "log.py", "traces.py", "verbs.py", "network.py"}
 TRACERS = {"main.py", "log.py", "traces.py"}  # an exception may say what is anybody's
 WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
 SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}

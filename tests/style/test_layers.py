@@ -1,4 +1,4 @@
-"""Arrows point down only: main → wiring → net, agent → states → plug-ins → nouns → leaves."""
+"""Arrows point down only: main → run → wiring → agent → clouds → jobs → files → … → the ground."""
 
 import ast
 from collections.abc import Iterator
@@ -7,73 +7,89 @@ import pytest
 from sources import BOARDS, device_files, imports, parsed, trees, where
 
 # From the bottom up; a module may import what stands in its own row or below. Ends in ".": all
-# modules of that package and the package itself.
+# modules of that room. The rows of a room stand together.
 LAYERS = (
-    ("ota.errors", "ota.log", "ota.loading", "ota.traces", "ota.failures"),
+    # the ground: what every room speaks of
     (
-        "ota.plugins",
-        "ota.blockparser",
-        "ota.cbor",
-        "ota.cborparser",
-        "ota.p256",
-        "ota.rsa",
-        "ota.x509",
-        "ota.fields",
-        "ota.address",
-        "ota.digest",
-        "ota.seal",
+        "sluice.errors",
+        "sluice.log",
+        "sluice.loading",
+        "sluice.traces",
+        "sluice.failures",
     ),
-    ("ota.appimage", "ota.otadata", "ota.stagedimage", "ota.target"),
+    ("sluice.plugins", "sluice.fields", "sluice.address"),
+    ("sluice.job", "sluice.journal", "sluice.records"),
+    # the rooms of what a job brings
     (
-        "ota.job",
-        "ota.journal",
-        "ota.records",
-        "ota.image",
-        "ota.slots",
-        "ota.oneslot",
-        "ota.verify",
-        "ota.proofs",
-        "ota.policy",
-        "ota.update",
+        "sluice.trust.p256",
+        "sluice.trust.rsa",
+        "sluice.trust.x509",
+        "sluice.trust.digest",
+        "sluice.trust.seal",
     ),
-    ("ota.staged", "ota.bootfile", "ota.paths", "ota.staging", "ota.files"),
-    ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.relay"),
-    ("ota.table", "ota.states."),
-    ("ota.agent",),
+    ("sluice.trust.verify", "sluice.trust.proofs", "sluice.trust.policy"),
+    ("sluice.slots.esp32_image", "sluice.slots.w800_image", "sluice.slots.otadata"),
+    ("sluice.slots.target", "sluice.slots.bootfile"),
+    ("sluice.slots.esp32", "sluice.slots.w800"),
+    ("sluice.transfer.json_block", "sluice.transfer.cbor", "sluice.transfer.cbor_block"),
+    ("sluice.transfer.image", "sluice.transfer.blocks", "sluice.transfer.description"),
+    ("sluice.transfer.update", "sluice.transfer.stream", "sluice.transfer.http_range"),
+    ("sluice.files.staged", "sluice.files.paths"),
+    ("sluice.files.staging", "sluice.files.fetch"),
+    ("sluice.jobs.documents.", "sluice.jobs.operations.", "sluice.jobs.relay"),
+    ("sluice.clouds.",),
+    ("sluice.agent.table", "sluice.agent.states."),
+    ("sluice.agent.agent",),
+    # the room of sockets and of time
     (
-        "net.packets",
-        "net.tls",
-        "net.refusals",
-        "net.ntp",
-        "net.floor",
-        "net.tcp",
-        "net.dial",
-        "net.head",
-        "net.redirect",
-        "net.dates",
-        "net.holding",
+        "sluice.net.packets",
+        "sluice.net.tls",
+        "sluice.net.refusals",
+        "sluice.net.ntp",
+        "sluice.net.floor",
+        "sluice.net.tcp",
+        "sluice.net.dial",
+        "sluice.net.head",
+        "sluice.net.redirect",
+        "sluice.net.dates",
+        "sluice.net.holding",
     ),
-    ("net.mqtt", "net.clock", "net.wifi", "net.http", "net.uplink"),
-    ("config", "hardware"),
-    ("lastlink",),
-    ("lastgood", "ways"),
-    ("wiring", "console_net", "starting"),
-    ("console",),
-    ("prompt",),
-    ("run",),
+    (
+        "sluice.net.mqtt",
+        "sluice.net.clock",
+        "sluice.net.wifi",
+        "sluice.net.http",
+        "sluice.net.uplink",
+    ),
+    # what puts them together
+    ("sluice.config", "sluice.hardware"),
+    ("sluice.lastlink",),
+    ("sluice.lastgood", "sluice.ways"),
+    ("sluice.wiring", "sluice.starting"),
+    ("sluice.console.network",),
+    ("sluice.console.verbs",),
+    ("sluice.console.prompt",),
+    ("sluice.run",),
     ("main",),
 )
-PLUGGED = ("ota.documents.", "ota.sources.", "ota.dialects.", "ota.operations.", "ota.states.")
-LISTS = "ota.plugins"  # names every plug-in and imports none
+PLUGGED = (
+    "sluice.jobs.documents.",
+    "sluice.jobs.operations.",
+    "sluice.transfer.",
+    "sluice.clouds.",
+    "sluice.agent.states.",
+)
+LISTS = "sluice.plugins"  # names every plug-in and imports none
 
 # module of the port or of PyPI → the only modules of ours that may import it
+NET = "sluice.net."
+CONSOLE = ("sluice.console.verbs", "sluice.console.network")
 ONLY = {
-    "machine": ("hardware", "main"), "network": ("hardware",), "esp32": ("main",),
+    "machine": ("sluice.hardware", "main"), "network": ("sluice.hardware",), "esp32": ("main",),
     "w800": (), "ntptime": (),
-    "socket": ("net.",), "tls": ("net.",), "ssl": ("net.",), "select": ("net.",),
-    "umqtt.simple": ("net.",),
-    "asyncio": ("net.", "run", "wiring", "console", "console_net", "prompt"),
-    "board": ("main", "run", "wiring", "console", "console_net"), "app": ("starting",),
+    "socket": (NET,), "tls": (NET,), "ssl": (NET,), "select": (NET,), "umqtt.simple": (NET,),
+    "asyncio": (NET, "sluice.run", "sluice.wiring", *CONSOLE, "sluice.console.prompt"),
+    "board": ("main", "sluice.run", "sluice.wiring", *CONSOLE), "app": ("sluice.starting",),
 }  # fmt: skip
 TREES = trees()
 KNOWN = set(TREES)
@@ -129,11 +145,31 @@ def test_list_of_plug_ins_imports_nothing_of_ours():
     assert not statements(LISTS) & KNOWN
 
 
-def test_ota_knows_nothing_of_the_net_the_board_and_the_wiring():
-    for name in KNOWN:
-        if name.startswith("ota"):
-            above = {found.split(".")[0] for found in ours(name)} - {"ota"}
-            assert not above, f"{name} imports {above}"
+def test_rooms_of_the_agent_know_nothing_of_the_net_the_board_and_the_wiring():
+    net = layer("sluice.net.packets")
+    below = [name for name in KNOWN if layer(name) < net]
+    assert len(below) > len(KNOWN) / 2
+    for name in below:
+        above = {found for found in ours(name) if layer(found) >= net}
+        assert not above, f"{name} imports {above}"
+
+
+def room(name: str) -> str:
+    """The first folder below the package; "" for what lies beside the rooms."""
+    return name.split(".")[1] if name.count(".") > 1 else ""
+
+
+def test_rows_of_a_room_stand_together_so_no_arrow_between_rooms_runs_back_up():
+    rows = {}
+    for number, row in enumerate(LAYERS):
+        for entry in row:
+            rows.setdefault(room(entry), set()).add(number)
+    assert len(rows) == 10
+    for name, numbers in rows.items():
+        if name:
+            between = set(range(min(numbers), max(numbers) + 1))
+            others = set().union(*(rows[other] for other in rows if other != name))
+            assert not between & others, f"other rows stand among those of {name}"
 
 
 def test_modules_that_import_each_other_in_a_circle_there_are_none():
@@ -156,9 +192,13 @@ def test_boards_alone_import_the_hardware_and_none_of_the_nets():
             file, parsed(file)
         )
         if file.parent.parent != BOARDS:
-            assert "hardware" not in tops, f"{file.name}: hardware is for board.py"
+            assert "sluice.hardware" not in imports(parsed(file), KNOWN), (
+                f"{file.name}: hardware is for board.py"
+            )
         if file.name == "board.py":
             assert not tops & {"socket", "tls", "ssl", "umqtt", "app", "main"}, file
+            below = {"sluice.slots.esp32", "sluice.slots.w800", "sluice.hardware"}
+            assert len(below & set(imports(parsed(file), KNOWN))) == 2, file
 
 
 def test_layers_name_no_module_twice():
@@ -193,19 +233,21 @@ def members(module: str) -> Iterator[str]:
 
 
 def test_agent_and_its_states_know_no_word_of_a_cloud_or_a_document():
-    wire = ast.literal_eval(literal("ota.dialects.aws_updates", "WIRE"))
-    words = ("ota.dialects.product_words", "STATUS"), ("ota.dialects.product_words", "WORST")
+    wire = ast.literal_eval(literal("sluice.clouds.aws_updates", "WIRE"))
+    words = ("sluice.clouds.product_words", "STATUS"), ("sluice.clouds.product_words", "WORST")
     theirs = {word for status, details in wire.values() for word in (status, *details)}
     theirs = theirs.union(*(texts(literal(*place)) for place in (*words, (LISTS, "DOCUMENTS"))))
-    theirs |= {text for text in texts(TREES["ota.dialects.product"]) if "_" in text}
+    theirs |= {text for text in texts(TREES["sluice.clouds.product"]) if "_" in text}
     for name in KNOWN:
-        if name.startswith(("ota.documents.", "ota.dialects.")):
+        if name.startswith(("sluice.jobs.documents.", "sluice.clouds.")):
             theirs |= set(members(name))
-    ours = set(wire) | texts(literal("ota.table", "TRANSITIONS"))  # steps and events
+    ours = set(wire) | texts(literal("sluice.agent.table", "TRANSITIONS"))  # steps and events
     ours |= {"job", "number", "version", "step", "files"}  # members of the journal
     ours |= {"reason", "running"}  # and of what `Agent.info` tells
     assert {"self_test", "SUCCEEDED", "step_key", "timeout", "rollback"} <= theirs - ours
     for name in KNOWN:
-        if name in ("ota.agent", "ota.table") or name.startswith("ota.states."):
+        if name in ("sluice.agent.agent", "sluice.agent.table") or name.startswith(
+            "sluice.agent.states."
+        ):
             known = texts(TREES[name]) & (theirs - ours)
             assert not known, f"{name} knows {known}"

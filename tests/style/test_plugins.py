@@ -8,15 +8,29 @@ from sources import device_files, imports, parsed, trees
 from host_tools.compile import FIRMWARE, firmware_sources
 
 TREES = trees()
-LISTED_IN = "ota.plugins"
+LISTED_IN = "sluice.plugins"
 REGISTRIES = {  # name of the list → the package it lists, what each plug-in of it defines
     "DIALECTS": (
-        "ota.dialects",
+        "sluice.clouds",
         {"start", "next_job", "pending", "accept", "report", "progress", "still"},
     ),
-    "SOURCES": ("ota.sources", {"fetch", "close"}),
-    "DOCUMENTS": ("ota.documents", {"read"}),
-    "OPERATIONS": ("ota.operations", set()),  # as its row says: `run`, or `check` and no `run`
+    "SOURCES": ("sluice.transfer", {"fetch", "close"}),
+    "DOCUMENTS": ("sluice.jobs.documents", {"read"}),
+    "OPERATIONS": (
+        "sluice.jobs.operations",
+        set(),
+    ),  # as its row says: `run`, or `check` and no `run`
+}
+
+
+ROOMS = {  # where there are no plug-ins, or such as their row in agent.table names
+    f"sluice.{room}"
+    for room in ("agent", "agent.states", "console", "files", "jobs", "net", "slots", "trust")
+}
+UNLISTED = {  # in the room of the sources, and none: what every source fills, and small messages
+    "sluice.transfer.cbor",
+    "sluice.transfer.image",
+    "sluice.transfer.update",
 }
 
 
@@ -43,17 +57,16 @@ def defined(module: str) -> set[str]:
 def test_lists_are_those_we_know_and_of_the_folders_there_are():
     assert set(literals()) <= set(REGISTRIES)
     listed = {REGISTRIES[name][0] for name in literals()}
-    folders = {
-        "ota." + file.parent.name for file in FIRMWARE.glob("ota/*/*.py") if file.parent.name
-    }
-    assert folders - {"ota.states"} == listed
+    folders = {file.parent.relative_to(FIRMWARE) for file in FIRMWARE.glob("sluice/*/**/*.py")}
+    rooms = {str(folder).replace("/", ".") for folder in folders}
+    assert rooms - ROOMS == listed
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
 def test_list_names_each_file_of_its_folder_and_no_other(name):
     package = REGISTRIES[name][0] + "."
     listed = {module for row in rows(name) for module in row[1:] if module.startswith(package)}
-    assert listed == {module for module in TREES if module.startswith(package)}
+    assert listed == {module for module in TREES if module.startswith(package)} - UNLISTED
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
@@ -73,7 +86,7 @@ def test_plug_in_is_written_as_its_list_says(name):
 def test_operations_run_or_only_check_and_bring_files():
     for what, module, *_ in rows("OPERATIONS"):
         assert what == ("run" if "run" in defined(module) else "check"), module
-    assert "run" in defined("ota.files")
+    assert "run" in defined("sluice.files.fetch")
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
@@ -94,7 +107,7 @@ def test_sources_are_made_of_the_same_words():
 
 
 def test_states_are_modules_with_a_coroutine_of_their_name():
-    states = [name for name in TREES if name.startswith("ota.states.")]
+    states = [name for name in TREES if name.startswith("sluice.agent.states.")]
     assert states
     for module in states:
         assert module.rsplit(".", 1)[1] in defined(module)
@@ -103,12 +116,12 @@ def test_states_are_modules_with_a_coroutine_of_their_name():
 def test_jobs_cannot_replace_a_module_of_the_firmware():
     kept = next(
         ast.literal_eval(node.value)
-        for node in TREES["ota.paths"].body
+        for node in TREES["sluice.files.paths"].body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_OURS"
     )
     kept = set(kept.split())
     own = {path.split("/")[0].removesuffix(".py") for path in firmware_sources()} | {"board"}
-    assert own <= kept
+    assert own == {"board", "main", "sluice"} and own <= kept
     imported = {
         name.split(".")[0] for file in device_files() for name in imports(parsed(file), set(TREES))
     }

@@ -196,15 +196,15 @@ def test_configuration_is_documented_key_by_key():
         )
         for row in rows("config.json")
     ]
-    optional = literal(FIRMWARE / "config.py", "OPTIONAL")
+    optional = literal(FIRMWARE / "sluice/config.py", "OPTIONAL")
     assert stated == [(key, *row) for key, row in optional.items()]
-    for key in literal(FIRMWARE / "config.py", "REQUIRED"):
+    for key in literal(FIRMWARE / "sluice/config.py", "REQUIRED"):
         assert f"`{key}`" in MANUAL.split("\n## config.json\n")[1].split("\n|")[0]
 
 
 def wire() -> dict[str, tuple[str, dict]]:
     """The AWS dialect's words for each step."""
-    found = [literal(file, "WIRE") for file in (FIRMWARE / "ota/dialects").glob("*.py")]
+    found = [literal(file, "WIRE") for file in (FIRMWARE / "sluice/clouds").glob("*.py")]
     (words,) = [words for words in found if words]
     return words
 
@@ -215,7 +215,7 @@ ANSWERED = "accepted"  # the step that a dialect tells by itself: as it takes th
 def told() -> set[str]:
     """The steps that the device's code reports or owes anywhere, where it names them."""
     steps = set()
-    for file in (FIRMWARE / "ota").rglob("*.py"):
+    for file in (FIRMWARE / "sluice").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             place = {"report": 1, "owe": 0}.get(getattr(getattr(node, "func", None), "attr", ""))
             if place is not None:
@@ -227,7 +227,7 @@ def told() -> set[str]:
 
 def test_jobs_that_the_board_knows_are_documented():
     documents = " ".join(row[0] for row in rows("What a job may ask"))
-    plugins = FIRMWARE / "ota/plugins.py"
+    plugins = FIRMWARE / "sluice/plugins.py"
     for key, *_ in literal(plugins, "DOCUMENTS"):
         assert f'"{key}": ' in documents, key
     for name in literal(plugins, "OPERATIONS"):
@@ -235,7 +235,7 @@ def test_jobs_that_the_board_knows_are_documented():
 
 
 def test_orders_are_documented_step_by_step():
-    words = literal(FIRMWARE / "ota/dialects/product_words.py", "STATUS")
+    words = literal(FIRMWARE / "sluice/clouds/product_words.py", "STATUS")
     stated = {row[0]: row[1:] for row in rows("Orders by thing/product")}
     assert stated.keys() == words.keys() == told() | {ANSWERED}
     for step, (status, share, upgrading) in words.items():
@@ -355,7 +355,7 @@ def test_policy_is_json_with_statements(file):
 def test_design_shows_the_table_of_states_as_it_is():
     text = (FIRMWARE / "DESIGN.md").read_text()
     assert diagram.placed(text) == text, "run: python -m host_tools.diagram --write"
-    table = diagram.names(ast.parse((FIRMWARE / "ota/table.py").read_text()))
+    table = diagram.names(ast.parse((FIRMWARE / "sluice/agent/table.py").read_text()))
     events = {event for row in table["TRANSITIONS"].values() for event in row}
     assert events | set(table["TRANSITIONS"]) <= set(re.findall(r"\w+", diagram.block()))
 
@@ -364,7 +364,7 @@ def test_design_shows_the_table_of_states_as_it_is():
 
 
 def test_verbs_of_the_prompt_are_those_of_the_console():
-    tree = ast.parse((FIRMWARE / "console.py").read_text())
+    tree = ast.parse((FIRMWARE / "sluice/console/verbs.py").read_text())
     (given,) = [
         ast.literal_eval(node.value)
         for node in tree.body

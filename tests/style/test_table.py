@@ -11,7 +11,7 @@ from host_tools.compile import FIRMWARE
 NEVER = {  # (state, event) that the tree allows and the code does not, and why
     ("CONNECTING", "lost"): "without a deadline, reach tries for ever",
 }
-STARVED = {"VERIFYING"}  # "lost" there is a full heap, tried again: ota.table.meaning
+STARVED = {"VERIFYING"}  # "lost" there is a full heap, tried again: sluice.agent.table.meaning
 RAISING = Raising()
 
 
@@ -19,18 +19,18 @@ RAISING = Raising()
 def table():
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(FIRMWARE))
-        yield importlib.import_module("ota.table")
+        yield importlib.import_module("sluice.agent.table")
 
 
 def states() -> list[str]:
     return sorted(
-        name.rsplit(".", 1)[1].upper() for name in TREES if name.startswith("ota.states.")
+        name.rsplit(".", 1)[1].upper() for name in TREES if name.startswith("sluice.agent.states.")
     )
 
 
 def coroutine(state: str) -> ast.AsyncFunctionDef:
     """The coroutine of the state's name in its module."""
-    for node in TREES[f"ota.states.{state.lower()}"].body:
+    for node in TREES[f"sluice.agent.states.{state.lower()}"].body:
         if isinstance(node, ast.AsyncFunctionDef) and node.name == state.lower():
             return node
     pytest.fail(f"{state} has no coroutine of its name")
@@ -59,7 +59,7 @@ def values(node: ast.AST | None, state: str, table) -> set[str]:
     if isinstance(node, ast.IfExp):
         return values(node.body, state, table) | values(node.orelse, state, table)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        for function in TREES[f"ota.states.{state.lower()}"].body:
+        for function in TREES[f"sluice.agent.states.{state.lower()}"].body:
             if getattr(function, "name", None) == node.func.id:
                 found = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
                 return set().union(*(values(value, state, table) for value in found))
@@ -75,7 +75,7 @@ def kinds() -> set[str]:
     return {
         node.value.value
         for name in TREES
-        if name.startswith("ota.documents.")
+        if name.startswith("sluice.jobs.documents.")
         for node in ast.walk(TREES[name])
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "kind"
     }
@@ -83,7 +83,7 @@ def kinds() -> set[str]:
 
 def raised(state: str, table) -> set[str]:
     """The events that errors in the state's code become."""
-    errors = RAISING.function(f"ota.states.{state.lower()}", state.lower())
+    errors = RAISING.function(f"sluice.agent.states.{state.lower()}", state.lower())
     return {event for kind, event in table.ERRORS if kind.__name__ in errors}
 
 
@@ -155,7 +155,7 @@ def test_errors_each_have_one_event(table):
 
 
 def test_boot_rows_can_each_be_the_first_that_matches(table):
-    journal = importlib.import_module("ota.journal")
+    journal = importlib.import_module("sluice.journal")
     first = set()
     for phase in journal.PHASES:
         for slot in (table.TRIAL, table.NEW, table.OLD):

@@ -14,7 +14,7 @@ ECHO = {"operation": "echo", "text": "still here"}
 
 
 def signature(data):
-    """What the double of ota.p256 takes for the signer's."""
+    """What the double of sluice.trust.p256 takes for the signer's."""
     return b2a_base64(sha256(sha256(data).digest() + b"signed").digest())[:-1].decode()
 
 

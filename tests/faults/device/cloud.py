@@ -16,7 +16,7 @@ Of the file server's answers, by number of the GET: see HTTP.
 import json
 from binascii import b2a_base64
 
-from net.packets import matches, packet, text
+from sluice.net.packets import matches, packet, text
 
 THING = "pump"
 JOBS = "$aws/things/pump/jobs/"
@@ -269,7 +269,7 @@ class Cloud:
 
 
 def _cbor():
-    from ota.cborparser import BlockParser
+    from sluice.transfer.cbor_block import BlockParser
 
     return BlockParser
 

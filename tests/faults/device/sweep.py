@@ -20,7 +20,7 @@ BLOCK = 4096
 
 
 def _retry():
-    from ota.errors import Retry
+    from sluice.errors import Retry
 
     return Retry("a fault")
 

@@ -19,17 +19,15 @@ import medium
 import signer_samples
 
 # packages and modules that a reset forgets
-FIRMWARE = (
-    "main", "run", "config", "lastgood", "lastlink", "starting", "ways", "wiring", "hardware",
-    "prompt", "app", "console", "net", "ota", "umqtt",
-)  # fmt: skip
+FIRMWARE = ("main", "sluice", "app", "umqtt")
+_PROMPT = "sluice.console.prompt"
 BOOTS = 16  # after so many the board is in a loop
 HOURS_MS = 8 * 3_600_000  # after so long without a verdict the board stands
 AWAITS = 60_000  # in one start; after so many it runs in a circle
 TENDING_MS = 1_000  # what looks after the watchdog waits so long; its awaits are not the agent's
 EPOCH_S = 1_790_000_000
 
-current = None  # the world that runs; net.tcp's double asks for it
+current = None  # the world that runs; sluice.net.tcp's double asks for it
 
 
 class Reset(BaseException):
@@ -162,7 +160,7 @@ class Board:
         self.set_time = lambda unix_s: None
 
     def slots(self):
-        from ota.slots import Slots
+        from sluice.slots.esp32 import Slots
 
         return Slots(chips.partition_class(self._world.chip))
 
@@ -326,8 +324,8 @@ class World:
         asyncio.core.cur_task = None
         sys.modules["board"], sys.modules["machine"] = Board(self), Machine(self)
         sys.modules["esp32"] = ESP32(self.chip)
-        sys.modules["prompt"] = self
-        log = __import__("ota.log", None, None, ("to",))
+        sys.modules[_PROMPT] = self
+        log = __import__("sluice.log", None, None, ("to",))
         log.to(self.say)
         gc.collect()
         __import__("main")
@@ -336,7 +334,7 @@ class World:
         self.ballast = []
         for name in ("board", "machine", "esp32"):
             sys.modules.pop(name, None)
-        sys.modules.pop("prompt", None)
+        sys.modules.pop(_PROMPT, None)
 
     halted = False  # reset, and what still runs is not to be
     ending = None  # why

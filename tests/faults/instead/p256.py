@@ -1,4 +1,4 @@
-"""In the place of ota.p256: as many slices, and a signature that takes no time to check."""
+"""In the place of trust.p256: as many slices, and a signature that takes no time to check."""
 
 from hashlib import sha256
 

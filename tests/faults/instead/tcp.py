@@ -1,4 +1,4 @@
-"""In the place of net.tcp: a connection is to the world's broker or file server."""
+"""In the place of sluice.net.tcp: a connection is to the world's broker or file server."""
 
 import world
 

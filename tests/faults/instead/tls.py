@@ -1,6 +1,6 @@
-"""In the place of net.tls: nothing is encrypted where nobody listens."""
+"""In the place of sluice.net.tls: nothing is encrypted where nobody listens."""
 
-from ota.errors import Fail
+from sluice.errors import Fail
 
 
 class BadCredentials(Fail):

@@ -9,7 +9,7 @@ import gc
 import sys
 import time
 
-from ota import loading, log
+from sluice import loading, log
 
 _ROOM = 900_000  # bytes that are free before an input
 

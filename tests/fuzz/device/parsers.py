@@ -10,8 +10,8 @@ import os
 from binascii import crc32, hexlify
 from hashlib import sha256
 
-from ota.errors import Fail, Gone, OTAError, Refuse, Retry
-from ota.job import Job
+from sluice.errors import Fail, Gone, OTAError, Refuse, Retry
+from sluice.job import Job
 
 NONE = ()
 PIECES = (1, 7, 64)  # bytes that a message comes in
@@ -29,11 +29,11 @@ def _alike(judge):
 
 
 def block_json():
-    return _blocks("ota.blockparser", b'AA""', b'"AAAA')
+    return _blocks("sluice.transfer.json_block", b'AA""', b'"AAAA')
 
 
 def block_cbor():
-    return _blocks("ota.cborparser", b"\xff" * 4, b"\xff\x00")
+    return _blocks("sluice.transfer.cbor_block", b"\xff" * 4, b"\xff\x00")
 
 
 class _Receiver:
@@ -67,7 +67,7 @@ def _blocks(module, before, after):
 
 
 def cbor():
-    from ota.cbor import loads
+    from sluice.transfer.cbor import loads
 
     return (lambda data: repr(_plain(loads(data))).replace(" ", "")), (ValueError,)
 
@@ -80,7 +80,7 @@ def _plain(value):
 
 
 def packets():
-    from net.packets import Reader, Whole
+    from sluice.net.packets import Reader, Whole
 
     def judge(data, piece=512):
         words = []
@@ -151,9 +151,9 @@ def _run(coroutine):
 
 
 def http():
-    import net.http
+    import sluice.net.http
 
-    words = (["http://files"], ("ca",)) if _there("ota.address") else (None, "")
+    words = (["http://files"], ("ca",)) if _there("sluice.address") else (None, "")
 
     def judge(data, piece=512):
         server = _Server(data, piece)
@@ -161,10 +161,12 @@ def http():
         async def dial(*_):
             return server
 
-        real = net.http.plug_in
-        net.http.plug_in = lambda path, name: dial if path == "net.tcp" else _plug_in(path, name)
+        real = sluice.net.http.plug_in
+        sluice.net.http.plug_in = lambda path, name: (
+            dial if path == "sluice.net.tcp" else _plug_in(path, name)
+        )
         try:
-            client = net.http.HTTP(server, server, *words)
+            client = sluice.net.http.HTTP(server, server, *words)
             status = _run(client.get("http://files/a"))
             assert status >= 200
             body, crc = 0, 0
@@ -178,7 +180,7 @@ def http():
         except OTAError as error:
             return "refused " + error.reason
         finally:
-            net.http.plug_in = real
+            sluice.net.http.plug_in = real
 
     return judge, NONE, _alike(judge)
 
@@ -196,31 +198,31 @@ def _plug_in(path, name):
 
 
 def sntp():
-    from net.ntp import read_answer
+    from sluice.net.ntp import read_answer
 
     return (lambda data: str(read_answer(bytes(data), b"NONCE678"))), NONE
 
 
 def signer():
-    from ota.x509 import public_key
+    from sluice.trust.x509 import public_key
 
     return (lambda data: "%s %x %x" % public_key(data)), (Fail,)
 
 
 def signature():
-    from ota.verify import unpack
+    from sluice.trust.verify import unpack
 
     return (lambda data: hexlify(unpack(bytes(data))).decode()), (Fail,)
 
 
 def ecdsa():
-    from ota.p256 import _parse
+    from sluice.trust.p256 import _parse
 
     return (lambda data: "%x %x" % _parse(bytes(data))), NONE
 
 
 def rsa():
-    from ota.rsa import verify
+    from sluice.trust.rsa import verify
 
     n = int.from_bytes(b"\xc5" + bytes(range(255)), "big") | 1
 
@@ -283,7 +285,7 @@ def _silent():
 
 
 def jobs():
-    from ota.dialects import aws_jobs
+    from sluice.clouds import aws_jobs
 
     def judge(data):
         dialect = aws_jobs.AWSJobs(_silent(), "thing")
@@ -305,8 +307,8 @@ def jobs():
 
 
 def updates():
-    from ota.dialects import aws_updates
-    from ota.dialects.aws_jobs import _object
+    from sluice.clouds import aws_updates
+    from sluice.clouds.aws_jobs import _object
 
     class Jobs:
         timer = 0
@@ -334,9 +336,9 @@ def updates():
 
 
 def stream():
-    from ota.job import File
-    from ota.sources import description
-    from ota.sources.mqtt_stream import MQTTStream
+    from sluice.job import File
+    from sluice.transfer import description
+    from sluice.transfer.stream import MQTTStream
 
     file = File(4096, "mqtt_stream")
     file.stream = "s"
@@ -381,8 +383,8 @@ class _Cell:
 
 
 def shadow():
-    import config
-    from ota.dialects.aws_shadow import _wanted
+    from sluice import config
+    from sluice.clouds.aws_shadow import _wanted
 
     settings = config.others({}, {}, None)
     config._kept, config.os = lambda path: {}, _NoFiles()
@@ -410,8 +412,8 @@ class _NoFiles:
 
 
 def order():
-    from ota.dialects import product_orders, product_words
-    from ota.dialects.product import Product
+    from sluice.clouds import product_orders, product_words
+    from sluice.clouds.product import Product
 
     class Clock:
         def now_s(self):
@@ -456,8 +458,8 @@ def order():
 
 def kept_order():
     """What a file of an order holds after whatever was done to it."""
-    from ota.dialects import product_orders
-    from ota.dialects.product import Product
+    from sluice.clouds import product_orders
+    from sluice.clouds.product import Product
 
     class Clock:
         def now_s(self):
@@ -479,7 +481,7 @@ def kept_order():
 
 
 def settings():
-    import config
+    from sluice import config
 
     def judge(data):
         with open("settings.json", "wb") as file:
@@ -497,7 +499,7 @@ def settings():
 
 
 def configuration():
-    import config
+    from sluice import config
 
     def judge(data):
         with open("config.json", "wb") as file:
@@ -518,9 +520,9 @@ def configuration():
 
 
 def journal():
-    from ota.dialects.aws_shadow import _describe
-    from ota.journal import PHASES, Journal
-    from ota.states.booting import first
+    from sluice.agent.states.booting import first
+    from sluice.clouds.aws_shadow import _describe
+    from sluice.journal import PHASES, Journal
 
     class Slots:
         running = "ota_0"
@@ -559,7 +561,7 @@ def staged():
 
     from medium import Board, write
 
-    from ota import staged, staging
+    from sluice.files import staged, staging
 
     board = Board(48)
     board.__enter__()
@@ -595,7 +597,7 @@ def staged():
 
 
 def floor():
-    from net.floor import load
+    from sluice.net.floor import load
 
     def judge(data):
         with open("floor", "wb") as file:
@@ -608,7 +610,7 @@ def floor():
 
 
 def appimage():
-    from ota.appimage import check, version_in
+    from sluice.slots.esp32_image import check, version_in
 
     def judge(data):
         head = memoryview(bytes(data[:80]) + bytes(80 - min(80, len(data))))
@@ -619,7 +621,7 @@ def appimage():
 
 
 def stagedimage():
-    from ota.stagedimage import check, name, version_in
+    from sluice.slots.w800_image import check, name, version_in
 
     def judge(data):
         head = bytes(data[:80]) + bytes(80 - min(80, len(data)))
@@ -631,7 +633,7 @@ def stagedimage():
 
 
 def otadata():
-    from ota.otadata import _active
+    from sluice.slots.otadata import _active
 
     class Table:
         def readblocks(self, sector, buf, offset):
@@ -648,7 +650,7 @@ def otadata():
 
 
 def seal():
-    from ota.seal import find
+    from sluice.trust.seal import find
 
     buffer = bytearray(4096)
 
@@ -667,7 +669,7 @@ def seal():
 
 
 def version():
-    from ota.policy import rank, version
+    from sluice.trust.policy import rank, version
 
     settings = {"allow_same_version": False, "allow_downgrade": False}
 
@@ -680,10 +682,7 @@ def version():
 
 
 def address():
-    try:
-        from ota.address import split
-    except ImportError:
-        from net.address import split
+    from sluice.address import split
 
     def judge(data):
         text = bytes(data).decode()
@@ -697,15 +696,9 @@ def address():
 
 def redirect():
     hosts = ["files.example.com", "*.example.org:*"]
-    try:
-        from net.redirect import target
+    from sluice.net.redirect import target
 
-        follow = lambda data: target(bytes(data), "https://files.example.com/a/b?c", hosts)[0]  # noqa: E731
-    except ImportError:
-        from net.address import target
-
-        origin = "https", "files.example.com", 443, "files.example.com"
-        follow = lambda data: target(bytes(data), origin)  # noqa: E731
+    follow = lambda data: target(bytes(data), "https://files.example.com/a/b?c", hosts)[0]  # noqa: E731
 
     def judge(data):
         url = follow(data)
@@ -720,7 +713,7 @@ def redirect():
 
 def pending():
     """What the console is told of the jobs that wait."""
-    from ota.dialects.aws_pending import pending_jobs
+    from sluice.clouds.aws_pending import pending_jobs
 
     class Link:
         def __init__(self, data):
@@ -755,7 +748,7 @@ class _Sizes:
 
 
 def proof():
-    from ota import proofs
+    from sluice.trust import proofs
 
     proofs.os = _Sizes("proof")
     proofs.open = lambda path, mode: open("proof", mode)
@@ -774,9 +767,7 @@ def proof():
 
 def linked():
     """The file of the way that linked last, whose digest is right."""
-    import lastlink
-
-    from ota import log
+    from sluice import lastlink, log
 
     lastlink.PATH = "linked"
     log.to(lambda line: None)
@@ -795,10 +786,7 @@ def linked():
 
 def rest():
     """What was noted of a configuration besides the linking part."""
-    import lastgood
-    import lastlink
-
-    import config
+    from sluice import config, lastgood, lastlink
 
     whole = config.others({}, {}, None)
 

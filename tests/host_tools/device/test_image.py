@@ -17,7 +17,7 @@ from host_tools.image.appimage import verify
 from host_tools.image.modules import SELF_TESTS
 
 SLOT = 1_572_864
-MODULES = {"main.py": "import agent\n", "agent.py": "print('hello')\n", "ota/job.py": "x = 1\n"}
+MODULES = {"main.py": "import agent\n", "agent.py": "print('hello')\n", "sluice/job.py": "x = 1\n"}
 GOOD = make_image("1.2.3", 20_000, modules=MODULES)
 
 
@@ -33,7 +33,7 @@ def test_image_of_any_size_has_it_exactly_and_is_whole(size: int, chip: str):
     seen = read_image(image)
     assert (seen.chip, seen.version, seen.size) == (chip, "2.0.0-rc1", size)
     assert size - 16 < seen.image_size <= size
-    assert sorted(seen.modules) == ["agent.mpy", "main.mpy", "ota/job.mpy"]
+    assert sorted(seen.modules) == ["agent.mpy", "main.mpy", "sluice/job.mpy"]
 
 
 def test_image_of_no_size_is_as_small_as_it_gets():
@@ -146,8 +146,8 @@ def test_archive_with_a_path_outside_is_refused(path: str):
 
 
 def test_archive_cut_short_is_refused():
-    packed = archive.pack({"main.mpy": b"abc", "ota/job.mpy": b"defg"})
-    assert archive.unpack(packed) == {"main.mpy": b"abc", "ota/job.mpy": b"defg"}
+    packed = archive.pack({"main.mpy": b"abc", "sluice/job.mpy": b"defg"})
+    assert archive.unpack(packed) == {"main.mpy": b"abc", "sluice/job.mpy": b"defg"}
     for size in range(len(archive.MAGIC), len(packed)):
         with pytest.raises(SluiceError, match="cut short"):
             archive.unpack(packed[:size])
@@ -176,7 +176,7 @@ def test_show_as_json_tells_all(tmp_path: Path, capsys: pytest.CaptureFixture):
     assert (seen["chip"], seen["version"], seen["size"]) == ("esp32", "1.2.3", 20_000)
     assert seen["hash"] == "ok"
     assert len(seen["segments"]) == 2
-    assert set(seen["modules"]) == {"main.mpy", "agent.mpy", "ota/job.mpy"}
+    assert set(seen["modules"]) == {"main.mpy", "agent.mpy", "sluice/job.mpy"}
 
 
 def test_show_of_a_wrong_file_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture):

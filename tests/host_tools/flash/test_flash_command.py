@@ -100,7 +100,7 @@ def test_dry_run_says_what_and_copies_nothing(flash: Flash, rested: Board):
     code, said, _ = flash("--dry-run")
     assert code == 0
     assert "would copy /config.json" in said or ", /config.json" in said
-    assert "/main.py" in said and "/lib/ota/agent.mpy" in said
+    assert "/main.py" in said and "/lib/sluice/agent/agent.mpy" in said
     with opened(rested) as port:
         assert port.value("digests(['/config.json', '/main.py'])") == ["", ""]
 
@@ -267,6 +267,35 @@ def test_image_that_brings_its_firmware_gets_the_clock_and_the_things_files_alon
     assert "copied 1 files" in said
     assert clock == [LATER]
     assert json.loads(board.read_file("/config.json"))["endpoint"] == "cloud.invalid"
+
+
+def test_firmware_of_an_earlier_layout_is_told_and_replaced(flash: Flash, rested: Board):
+    old = ["/lib/ota/errors.mpy", "/lib/ota/journal.mpy", "/lib/wiring.mpy", "/main.py"]
+    with opened(rested) as port:
+        port.run("make_folders(['/lib', '/lib/ota'])")
+        for path in old:
+            port.put(path, b"")
+    code, said, complaint = flash("--wait", "0")
+    assert code == 0, complaint
+    assert "of an earlier layout, without the package sluice: it is replaced" in said
+    assert ", 3 removed" in said and "is kept as /main.py.old" in said
+    with opened(rested) as port:
+        assert port.value("present(%r)" % ["/lib/ota", *old[:3]]) == []
+    assert "earlier layout" not in flash("--wait", "0")[1]
+
+
+def test_image_that_brings_an_earlier_layout_is_told(
+    state: Path, tmp_path: Path, capsys: pytest.CaptureFixture
+):
+    old = make_image("1.0.0", modules={"ota/errors.py": "", "ota/journal.py": ""})
+    assert cli.main(["thing", "create", "old", "--state", str(state)]) == 0
+    with Board(state, "old", link=tmp_path / "port", factory=old) as board:
+        board.wait_for("simulated ESP32")
+        line = ["flash", "--port", board.link, "--thing", "old", "--state", state, "--dry-run"]
+        assert cli.main([str(word) for word in line]) == 0
+        said = capsys.readouterr().out
+    assert "brings its own firmware, of an earlier layout: only its files are written" in said
+    assert "sluice/" not in said.partition("would copy")[2]
 
 
 def test_micropython_and_then_the_thing_are_written_by_one_line(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -9,10 +10,11 @@ from host_tools.board_port import BoardPort
 from host_tools.errors import SluiceError
 from host_tools.flash import writing
 from host_tools.flash.contents import START
-from host_tools.flash.writing import KEPT, NOTES, carry_out, plan
+from host_tools.flash.earlier import leftovers
+from host_tools.flash.writing import KEPT, NOTES, carry_out, plan, present
 
 OLD = {"/lib/a.mpy": b"a1", "/lib/b.mpy": b"b1" * 300, START: b"s1", "/config.json": b"c1"}
-NEW = {"/lib/a.mpy": b"a2", "/lib/ota/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}
+NEW = {"/lib/a.mpy": b"a2", "/lib/deep/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}
 PATHS = sorted({*OLD, *NEW})
 
 
@@ -141,7 +143,7 @@ def test_what_a_run_left_that_was_cut_off_takes_the_place_of_nothing(session: Bo
     flash(session, third)
     assert contents(session) == third
     assert listed(session) == {"main.py", "config.json"}
-    assert "c.mpy.new" not in session.value("os.listdir('/lib/ota')")
+    assert "deep" not in session.value("os.listdir('/lib')")
 
 
 def test_what_we_wrote_is_known_as_ours_after_a_run_that_was_cut_off(session: BoardPort):
@@ -218,3 +220,124 @@ def test_what_was_copied_before_an_interruption_is_not_copied_again(again: Calla
     with again() as port:
         assert "/lib/a.mpy" not in flash(port, OLD).to_copy
         assert contents(port) == OLD
+
+
+# -- the layout of before the package `sluice` ----------------------------------------------------
+
+EARLY = {
+    f"{place}{name}": name.encode()
+    for place, kind in (("/lib/", "mpy"), ("/", "py"))
+    for name in (f"ota/errors.{kind}", f"ota/journal.{kind}", f"net/mqtt.{kind}", f"run.{kind}",
+                 f"ota/states/idle.{kind}", f"ota/operations/echo.{kind}")
+}  # fmt: skip
+MINE = {"/lib/ota/operations/mine.py": b"1", "/lib/tools.py": b"2", "/app.py": b"3"}
+FIRMWARE = {"/lib/sluice/run.mpy": b"run", "/lib/board.mpy": b"board", START: b"start"}
+
+
+def lay(port: BoardPort, files: dict[str, bytes]) -> None:
+    port.run(f"make_folders({writing._folders(files)!r})")
+    for path, content in files.items():
+        port.put(path, content)
+
+
+def early(port: BoardPort) -> list[str]:
+    return leftovers(lambda paths: present(port, paths))
+
+
+def tree(port: BoardPort) -> set[str]:
+    """Every file and folder, but what MicroPython has mounted and the notes."""
+    return set(
+        port.value(
+            "(lambda walk: walk(walk, ''))(lambda walk, at: "
+            "sum([[at + '/' + row[0]] + (walk(walk, at + '/' + row[0]) if row[1] == 0x4000 "
+            "and at + '/' + row[0] not in ('/rom', '/shims') else []) "
+            "for row in os.ilistdir(at or '/')], []))"
+        )
+    ) - {NOTES, "/rom", "/shims", "/lib"}
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_nothing_of_an_earlier_layout_stays_and_all_that_is_the_users(session: BoardPort, cut):
+    lay(session, EARLY | MINE)
+    assert set(early(session)) == set(EARLY)
+    before = tree(session) - {folder for path in EARLY for folder in parents(path)} - set(EARLY)
+    if cut:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+            patch.setattr(writing, "_note", note_or_stop(2))
+            carry_out(session, plan(session, FIRMWARE, nothing_kept, early(session)), quiet)
+        assert "/ota" not in session.value("os.listdir('/')")
+    planned = plan(session, FIRMWARE, nothing_kept, early(session))
+    carry_out(session, planned, quiet)
+    assert plan(session, FIRMWARE, nothing_kept, early(session)).done
+    kept = {"/lib/ota", "/lib/ota/operations"} | set(MINE)
+    assert tree(session) == before | kept | {"/lib/sluice"} | set(FIRMWARE)
+
+
+def parents(path: str) -> set[str]:
+    return set(writing._folders([path]))
+
+
+def quiet(path: str, size: int) -> None:
+    pass
+
+
+def note_or_stop(at: int) -> Callable:
+    """As _note, but the cable is pulled at its call of that number."""
+    real, calls = writing._note, []
+
+    def note(board: BoardPort, notes: dict[str, str]) -> None:
+        calls.append(notes)
+        if len(calls) == at:
+            raise Interrupted
+        real(board, notes)
+
+    return note
+
+
+def test_package_of_another_that_is_called_ota_is_not_ours(session: BoardPort):
+    theirs = {"/lib/ota/update.py": b"1", "/lib/ota/errors.py": b"2", "/net/wifi.py": b"3",
+              "/lib/config.py": b"4"}  # fmt: skip
+    lay(session, theirs)
+    assert early(session) == []
+    flash(session, FIRMWARE)
+    assert {path: session.get(path) for path in theirs} == theirs
+
+
+def test_sources_that_would_be_imported_in_the_place_of_ours_go_or_step_aside(session: BoardPort):
+    """As `mpremote mip` left them: MicroPython takes a .py before the .mpy beside it."""
+    lay(session, {"/lib/sluice/run.py": b"1", "/lib/board.py": b"2", "/lib/tools.py": b"3"})
+    flash(session, FIRMWARE | {"/lib/tools.mpy": b"x"})
+    assert plan(session, FIRMWARE | {"/lib/tools.mpy": b"x"}, nothing_kept).done
+    left = tree(session)
+    assert {"/lib/board.py.old", "/lib/tools.py"} <= left
+    assert not {"/lib/sluice/run.py", "/lib/board.py"} & left
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_where_there_is_no_room_for_both_what_goes_does_so_first(
+    session: BoardPort, cut, monkeypatch: pytest.MonkeyPatch
+):
+    flash(session, {f"/lib/old{n}.mpy": bytes(3_000) for n in range(3)} | {START: b"s1"})
+    planned = plan(session, FIRMWARE, nothing_kept)
+    assert planned.gain(4_096) == 3 * 4_096
+    planned, seen = replace(planned, first=True), []
+
+    def look(path: str, content: bytes, *more: object) -> None:
+        if path.endswith("/sluice/run.mpy.new"):
+            seen.append(tree(session))
+            if cut:
+                raise Interrupted
+        BoardPort.put(session, path, content, *more)
+
+    monkeypatch.setattr(session, "put", look)
+    if cut:
+        with pytest.raises(Interrupted):
+            carry_out(session, planned, quiet)
+        monkeypatch.undo()
+        assert START not in tree(session)
+        flash(session, FIRMWARE)
+    else:
+        carry_out(session, planned, quiet)
+    assert not any("old" in path or path == START for path in seen[0])
+    assert plan(session, FIRMWARE, nothing_kept).done
+    assert session.get(START) == FIRMWARE[START]

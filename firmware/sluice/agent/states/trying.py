@@ -1,0 +1,61 @@
+"""The trial of a new image: connect, tell, ask the application, confirm; before one deadline.
+
+On a board that cannot go back there is no deadline, and what fails is told, not undone.
+"""
+
+from sluice.errors import Gone, OTAError, Retry
+from sluice.journal import ACTIVATED, DOWNLOADING
+from sluice.loading import let_go, plug_in, there
+from sluice.log import Log
+
+log = Log("agent")
+
+
+async def trying(agent):
+    """It is confirmed; or "sick": left unconfirmed, so that the boot loader goes back.
+    "settled" where it cannot."""
+    journal = agent.journal
+    if journal.phase == DOWNLOADING and journal["next"] == agent.slots.running:
+        journal.write(phase=ACTIVATED)  # power failed before that was noted
+    try:
+        await _reach(agent)
+        if not await agent.healthy():
+            return _sick(agent, "self-test failed")
+    except Exception as error:  # whatever it is, this image is not to stay
+        return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
+    agent.slots.confirm()
+    if there("/staged/promised"):
+        plug_in("sluice.files.staging", "confirm")()
+        let_go("sluice.files.staging", "sluice.files.staged")
+    if journal.phase == ACTIVATED:
+        agent.succeed()
+    return "healthy"
+
+
+async def _reach(agent):
+    """Be linked, and have the cloud know of the trial. Raises Retry at the deadline."""
+    clock, ends = agent.clock, agent.slots.trial
+    end = clock.ticks_add(clock.ticks_ms(), agent.settings["trial_s"] * 1000)
+    while True:
+        left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
+        try:
+            await agent.reach(agent.dialect.start, left_ms if ends else None)
+            if agent.journal.phase == ACTIVATED:
+                await agent.dialect.report(agent.owed(), "trying", agent.info())
+            return None
+        except Gone as error:  # the job is; the image may be good all the same
+            return log.w("gone", error)
+        except Retry:
+            if ends and not left_ms:
+                raise
+
+
+def _sick(agent, reason):
+    journal = agent.journal
+    log.e("sick", reason)
+    if agent.slots.trial is None:
+        journal.owe("failed", reason + "; it stays, as this board cannot go back")
+        return "settled"
+    if journal.phase == ACTIVATED:
+        journal.write(reason="rolled back: " + reason)
+    return "sick"

@@ -1,0 +1,74 @@
+"""What happens next, all of it: what runs at boot, what follows what, and what an error means.
+
+The agent only walks this; the work of each state is in states/. Order matters in BOOT. The
+diagram in firmware/DESIGN.md is made from it by `python -m host_tools.diagram`.
+"""
+
+from sluice.errors import Fail, Gone, Refuse, Retry
+from sluice.journal import ACTIVATED, REBOOTING
+
+# fmt: off
+ANY, TRIAL, NEW, OLD = "any", "trial", "new", "old"
+
+BOOT = (  # first match wins: phase of the journal, slot that runs → event
+    (ANY,        TRIAL,  "trial"),        # first boot of a new image
+    (ACTIVATED,  NEW,    "confirmed"),    # power failed between confirming and noting it
+    (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back, or never took it
+    (REBOOTING,  ANY,    "rebooted"),     # as a job asked for
+    (ANY,        ANY,    "settled"),
+)
+
+BOOTING, CONNECTING, IDLE, ACCEPTING = "BOOTING", "CONNECTING", "IDLE", "ACCEPTING"
+DOWNLOADING, VERIFYING, ACTIVATING = "DOWNLOADING", "VERIFYING", "ACTIVATING"
+OPERATING, TRYING, REPORTING, RESETTING = "OPERATING", "TRYING", "REPORTING", "RESETTING"
+
+TRANSITIONS = {
+    BOOTING:      {"trial": TRYING, "confirmed": CONNECTING,
+                   "rolled_back": CONNECTING, "rebooted": CONNECTING, "settled": CONNECTING},
+    CONNECTING:   {"linked": IDLE, "owes": REPORTING},
+    IDLE:         {"job": ACCEPTING, "lost": CONNECTING, "starved": RESETTING},
+    ACCEPTING:    {"image": DOWNLOADING, "operation": OPERATING, "known": REPORTING,
+                   "refused": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
+    OPERATING:    {"done": REPORTING, "genuine": ACTIVATING, "reboot": RESETTING,
+                   "failed": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
+    DOWNLOADING:  {"complete": VERIFYING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
+    VERIFYING:    {"genuine": ACTIVATING, "failed": REPORTING, "lost": CONNECTING,
+                   "starved": RESETTING},
+    ACTIVATING:   {"ready": RESETTING, "failed": REPORTING, "gone": IDLE, "lost": CONNECTING,
+                   "starved": RESETTING},
+    TRYING:       {"healthy": REPORTING, "settled": REPORTING,
+                   "sick": RESETTING},  # unconfirmed: rolls back
+    REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING, "starved": RESETTING},
+    RESETTING:    {"reset": None},
+}
+
+ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))
+# fmt: on
+
+
+def follow(state, event):
+    """The next state; None after the last. An event without a row is a bug: KeyError."""
+    return TRANSITIONS[state][event]
+
+
+def meaning(state, fault, starved=0, worn=False):
+    """The event that an error is in this state; None for one that the state has no row for.
+
+    What is none of ours fails the job, where there is a job to fail. A heap that is full is a
+    hiccup at first, where the state has a row for one. The second time in a job a reset gives a
+    new heap, if what the agent did since the last one has worn this: so the resets are counted by
+    jobs and checkpoints. The fourth time the job fails; without a job to fail, it is the reset.
+    """
+    rows = TRANSITIONS[state]
+    if isinstance(fault, MemoryError) and "lost" in rows:
+        if worn and starved > 1 or starved > 3 and "failed" not in rows:
+            return "starved"
+        if starved < 4:
+            return "lost"
+    for kind, event in ERRORS:
+        if isinstance(fault, kind) and event in rows:
+            return event
+    return "failed" if "failed" in rows else None

@@ -1,0 +1,53 @@
+"""What went wrong on this board, for whoever comes to look: the last few of it, in a file.
+
+A line each: the board's clock in its own seconds, and words. `sluice doctor` shows them. They
+outlast the reset that a failure may bring, and the jobs that went well since.
+"""
+
+import time
+
+from micropython import const
+
+from sluice.errors import Fail
+from sluice.log import Log, plain, show
+
+_FILE = "/failures"
+_LINES = const(4)
+_LINE = const(160)  # bytes of one, so that reading all of them takes little heap
+_CLOCK = const(12)  # bytes of the time in front of it
+
+log = Log("main")
+
+
+def stopped(error):
+    """The agent has, and the board with it: said, and kept."""
+    words = ("cannot start:", error) if isinstance(error, Fail) else ("stopped", repr(error))
+    log.e(*words)
+    if not isinstance(error, Fail):
+        show(error)
+    note(*words)
+
+
+def note(*words):
+    """Keep it, unless it is what was kept last: what fails in a loop must not wear out the flash.
+    Where the file system takes no more it is not kept.
+    """
+    text = " ".join([str(word) for word in words]).replace("\n", " ")
+    text = plain(text).encode()[:_LINE]
+    lines = _load()
+    if not (lines and lines[-1].partition(b" ")[2] == text):
+        lines = lines[1 - _LINES :] + [b"%d " % time.time() + text]
+        try:
+            with open(_FILE, "wb") as file:
+                file.write(b"\n".join(lines))
+        except OSError as error:
+            log.w("failure not kept", error)
+
+
+def _load():
+    try:
+        with open(_FILE, "rb") as file:
+            lines = file.read(_LINES * (_LINE + _CLOCK)).split(b"\n")
+    except OSError:  # there was none yet
+        return []
+    return [line[: _LINE + _CLOCK] for line in lines]  # whoever wrote them

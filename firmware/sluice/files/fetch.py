@@ -1,0 +1,253 @@
+"""Files that a job brings, other than an image: fetched into /staged, proved by reading back.
+
+A file is taken as an image is, by an Image: `Staged` stands where that expects a slot.
+But in order only: for a block that comes late LittleFS copies all that stands behind it, in one
+call. The record of sluice.files.staging says how far it has come.
+
+memory   that of an Image, which works in the agent's sector buffer, and of one open file
+"""
+
+import gc
+import hashlib
+import os
+from binascii import hexlify
+
+from micropython import const
+
+from sluice.errors import Fail, Gone
+from sluice.files.staged import name, record, tight
+from sluice.journal import ACTIVATED, IDLE, REBOOTING
+from sluice.loading import let_go, plug_in
+from sluice.log import Log
+from sluice.transfer.image import Image
+
+_SECTOR = const(4096)  # bytes
+_CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
+_FILE_MAX = const(24 * 1024 * 1024)  # bytes, as of a stream's
+
+log = Log("files")
+
+
+class Staged:
+    """A file of `size` bytes as a block device of sectors, as esp32.Partition is one.
+
+    fresh    begin with an empty file
+    """
+
+    def __init__(self, path, size, fresh):
+        self._size = size
+        self._file = open(path, "w+b" if fresh else "r+b")
+
+    def readblocks(self, sector, buf, offset=0):
+        self._file.seek(sector * _SECTOR + offset)
+        self._file.readinto(buf)
+
+    def writeblocks(self, sector, buf, offset=0):
+        at = sector * _SECTOR + offset
+        self._file.seek(at)
+        self._file.write(memoryview(buf)[: self._size - at])  # a file is not padded
+
+    def ioctl(self, operation, sector):
+        """Nothing to erase."""
+        return 0
+
+    def flush(self):
+        """Have it on the medium. Raises Fail when the file system is full or broken."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise Fail("file system", *error.args[:1])
+
+    def close(self):
+        self._file.close()
+
+
+class InOrder(Image):
+    """An image that takes no block before all that stand in front of it count."""
+
+    def open(self, offset, length):
+        """False when the block is behind the first byte that is missing."""
+        return offset <= self.missing() and Image.open(self, offset, length)
+
+    def there(self, sector):
+        """A file is not compared: it ends where it has come to."""
+        return False
+
+
+def brought(job):
+    """The files of a job but its image, which is the first where there is one."""
+    return [file for file in job.files if file.path]
+
+
+async def fetch(agent):
+    """Have every file of the job at hand in /staged, wherever an earlier attempt left off.
+
+    raises   Retry, Fail or Gone; what has come stays, but after Gone
+    """
+    job = agent.job
+    files, identity = brought(job), _identity(job)
+    noted = record()
+    if not noted.about(job) or noted["image"] != identity or noted.phase == IDLE:
+        noted = plug_in("sluice.files.staging", "begin")(job, identity)
+        let_go("sluice.files.staging")
+    try:
+        for number in range(noted["file"], len(files)):
+            await _fetch(agent, files[number], number, noted)
+    except Gone:
+        plug_in("sluice.files.staging", "drop")()
+        raise
+    finally:
+        let_go(*plug_in("sluice.plugins", "SOURCES")[files[0].source][1:], "sluice.plugins")
+
+
+async def _fetch(agent, file, number, noted):
+    """One file, from the first byte that is missing."""
+    source = agent.source(file, agent.settings["block"])
+    staged = None
+    try:
+        if file.size is None:
+            file.size = await source.measure()
+            if not 0 < file.size <= _FILE_MAX:
+                raise Fail("size of the file", file.size)
+        if noted["size"] != file.size:
+            short = tight(file.size)  # of a size that may not have been known before
+            if short:
+                raise Fail(short)
+            noted.write(size=file.size, written=b"")
+        staged = _opened(name(number), file.size, not noted["written"])
+        gc.collect()
+        block = agent.settings["block"]
+        check = _no_image(agent.slots, file) if file.data else None
+        image = InOrder(staged, file.size, block, check, noted.written, agent.buffer)
+        log.i("open", file.path, file.size, "has", image.received)
+        await source.fetch(image, _watch(agent, image, staged, noted))
+        staged.flush()
+    finally:
+        try:
+            if staged:
+                staged.close()
+        finally:
+            await source.close()
+    noted.write(file=number + 1, size=None, written=b"")
+
+
+def _no_image(slots, file):
+    """What judges the first bytes of a file that must not be an image. Raises Fail for one."""
+
+    def check(head):
+        try:
+            slots.check(head, file.size)
+        except Fail:  # it is no image for this board: so it is a file
+            return
+        raise Fail("an app image must be of fileType 0", file.path)
+
+    return check
+
+
+def _opened(path, size, fresh):
+    try:
+        return Staged(path, size, fresh)
+    except OSError as error:
+        raise Fail("file system", *error.args[:1])
+
+
+def _watch(agent, image, staged, noted):
+    """What is awaited between blocks: note, tell, and see whether the job is still ours."""
+    clock, block = agent.clock, agent.settings["block"]
+    told, kept = clock.ticks_ms(), image.received
+    had = kept
+
+    async def watch():
+        nonlocal told, kept
+        if image.received > had:
+            agent.vain = 0
+        if image.received - kept >= _CHECKPOINT:
+            kept = image.received
+            staged.flush()  # first the medium, then the record
+            noted.write(written=image.sectors())
+            if agent.journal["runs"]:
+                agent.journal.write(runs=0)  # what gets on is not in a loop
+        if clock.ticks_diff(clock.ticks_ms(), told) >= agent.settings["report_s"] * 1000:
+            told = clock.ticks_ms()
+            info = agent.info()
+            info["received"], info["total"] = -(-image.received // block), -(-image.size // block)
+            agent.dialect.progress(agent.job, info)
+        await agent.dialect.still(agent.job)
+
+    return watch
+
+
+async def check(agent):
+    """Every file is what its job says: its checksum, its signature, of what can be read back.
+
+    raises   Fail with the reason
+    """
+    for number, file in enumerate(brought(agent.job)):
+        path = name(number)
+        file.size = os.stat(path)[6]  # as the job said, or the server
+        staged = _opened(path, file.size, False)
+        try:
+            await plug_in("sluice.trust.verify", "check")(file, staged, agent, file.size)
+        finally:
+            staged.close()
+    let_go("sluice.trust.verify")
+
+
+async def run(job, agent):
+    """The operation of a job that brings files and nothing else: have them in place, and say so
+    in words; or leave that to a reset, which is their trial: see sluice.files.staging.
+
+    raises   Retry, Fail or Gone, with nothing changed
+    """
+    noted = record()
+    if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
+        return _put(job, noted)
+    placed = plug_in("sluice.files.staging", "placed")(job)
+    let_go("sluice.files.staging")  # a download has no room for it
+    if not placed:
+        await fetch(agent)
+        await check(agent)
+        if job.restart:
+            await _ours(agent.dialect.report(job, "rebooting", agent.info()))
+            await agent.hold()
+            await _ours(agent.dialect.still(job))
+            plug_in("sluice.files.staging", "activate")(job, None, True)
+            agent.journal.take(job, phase=REBOOTING, files=1)
+            return None
+        await _ours(agent.dialect.still(job))
+        plug_in("sluice.files.staging", "activate")(job)
+        return _put(job, record())
+    return _done(job)
+
+
+def _put(job, noted):
+    """Have the files in place. What they replace is removed later where that does not work now:
+    the promise stands, so a start does it, or the next job that brings files."""
+    plug_in("sluice.files.staging", "put")(noted)
+    try:
+        plug_in("sluice.files.staging", "confirm")(noted)
+    except (OSError, MemoryError) as error:
+        log.w("old files not removed", error)
+    return _done(job)
+
+
+def _done(job):
+    return "files in place: %d" % len(brought(job))
+
+
+async def _ours(asking):
+    """Leave nothing when the answer is that the job was withdrawn."""
+    try:
+        await asking
+    except Gone:
+        plug_in("sluice.files.staging", "drop")()
+        raise
+
+
+def _identity(job):
+    """What makes two deliveries of a job the same, its addresses' queries left out."""
+    sha = hashlib.sha256()
+    for file in brought(job):
+        name = file.signature or file.sha256 or (file.url or file.stream).partition("?")[0]
+        sha.update(("%s %s %s\n" % (file.size, file.path, name)).encode())
+    return hexlify(sha.digest()[:16]).decode()

@@ -1,0 +1,66 @@
+"""Where files of a job stand until all of them are proved: /staged/0, /staged/1, …; and whether
+the file system has room for them. What is done with them then is in staging.py, which a download
+has no room for.
+"""
+
+import os
+
+from micropython import const
+
+from sluice.errors import Refuse
+from sluice.journal import IDLE, File, Journal
+from sluice.loading import let_go, plug_in
+
+FOLDER = "/staged"
+_RESERVE = const(6)  # blocks that stay free, for the journals
+_BLOCK = const(4096)  # bytes
+
+
+def record():
+    """The record of sluice.files.staging, as the medium has it. Raises MemoryError."""
+    return Journal(cells(), "files", _confined)
+
+
+def cells():
+    """Where the medium has it."""
+    return File(FOLDER + "/journal.0"), File(FOLDER + "/journal.1")
+
+
+def _confined(record):
+    """True when all places of the record are such as a job may name: files are renamed there."""
+    if record["phase"] == IDLE or not record.get("paths"):
+        return True
+    try:
+        confined = plug_in("sluice.files.paths", "confined")
+        return all(confined(path) == path for path in record["paths"])
+    except Refuse:
+        return False
+    finally:
+        let_go("sluice.files.paths")
+
+
+def name(number):
+    """The path that a file of a job has until it is put in place."""
+    return "%s/%d" % (FOLDER, number)
+
+
+def lacking(needed, more=0):
+    """None, or what to say when the file system has no room for so many blocks.
+
+    more     blocks that will be free, beside those that are
+    """
+    stat = os.statvfs("/")
+    free = stat[3] * stat[0] // _BLOCK + more
+    if needed + _RESERVE <= free:
+        return None
+    return "file system too small: %d blocks of 4096 needed, %d free" % (needed + _RESERVE, free)
+
+
+def tight(size):
+    """None, or what to say when a file of that size does not fit."""
+    return lacking(blocks(size))
+
+
+def blocks(size):
+    """Blocks that a file takes: LittleFS keeps pointers in them, and an entry."""
+    return -(-size // (_BLOCK - 32)) + 1

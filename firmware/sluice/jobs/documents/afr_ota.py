@@ -1,0 +1,61 @@
+"""The document that AWS's CreateOTAUpdate makes: `{"afr_ota": {"protocols", "files", …}}`.
+
+A file of type 0 is the app image, at most one; others go to `filepath` on the file system. Types
+200 to 203 have a meaning in versions to come, so they are refused by number. A job that only
+brings files must not bring the image as one of them: stored as a file it would not run, and the
+job would have SUCCEEDED. Where both protocols are offered, MQTT is taken; config.json's `protocol`
+may prefer HTTP.
+
+source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
+"""
+
+from sluice.errors import Refuse
+from sluice.fields import address, field, signed
+from sluice.job import File
+from sluice.loading import let_go, plug_in
+
+_IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file
+_FILES_MAX = 10
+_PATH_MAX = 256  # characters
+_RESERVED = (200, 201, 202, 203)  # an application, an agent, a delta, a compressed image
+
+
+def read(document, job):
+    """Fill in `job.kind`, `job.rollback` and `job.files`. Raises Refuse."""
+    order = field(document, "afr_ota", dict)
+    protocols = field(order, "protocols", list, 1, 8)
+    entries = field(order, "files", list, 1, _FILES_MAX)
+    if "MQTT" not in protocols and "HTTP" not in protocols:
+        raise Refuse("no protocol of ours")
+    files = [_file(entry, order, protocols) for entry in entries]
+    images = [file for file in files if not file.path]
+    if len(images) > 1:
+        raise Refuse("more than one image")
+    job.kind = "image"
+    job.rollback = bool(images and document.get("rollback"))
+    job.files = images + [file for file in files if file.path]
+    let_go("sluice.files.paths")
+    if not images:  # nothing to boot
+        job.kind, job.paths = "operation", plug_in("sluice.jobs.documents.operation", "FILES")
+        for file in files:
+            file.data = True
+
+
+def _file(entry, order, protocols):
+    if not isinstance(entry, dict):
+        raise Refuse("job document lacks or misstates", "files")
+    file = File(field(entry, "filesize", int, 1, _IMAGE_MAX), "http_range")
+    kind = field(entry, "fileType", int, 0, 255, default=0)
+    if kind in _RESERVED:
+        raise Refuse("file type is not known to this version", kind)
+    if kind:
+        path = field(entry, "filepath", str, 1, _PATH_MAX)
+        file.path = plug_in("sluice.files.paths", "confined")(path)
+    if "MQTT" not in protocols or "HTTP" in protocols and entry.get("update_data_url"):
+        file.url = address(entry, "update_data_url")
+    if "MQTT" in protocols:
+        file.source = "mqtt_stream"
+        file.stream = field(order, "streamname", str, 1, 128)
+    file.id = field(entry, "fileid", int, 0, 255)
+    signed(entry, file)
+    return file

@@ -1,0 +1,63 @@
+"""Goes back to the other slot's image without a download.
+
+    {"operation": "rollback", "size": 1468006, "sha256": "9f86d081884c7d65…"}
+
+The image is told by its hash, so that an order which comes twice cannot go back and forth: after
+the first, the other slot holds another image. Only the image that ran before the one that runs is
+taken: one that was downloaded and failed its proof or its trial is not made to run this way. And
+it is proved again, by what flash holds: its digest, and its signature, which the order may bring
+and else was kept when the image came. An image that was flashed by hand has no signature, and is
+taken by its digest. Its version is older, as a rule: `allow_rollback`, and not `allow_downgrade`,
+says whether it may run. What follows is a trial like any other; one that fails comes back to where
+it was, and says so.
+"""
+
+from binascii import hexlify
+
+from micropython import const
+
+from sluice.errors import Fail
+from sluice.fields import field, signed
+from sluice.job import File
+from sluice.journal import DOWNLOADING
+from sluice.loading import let_go, plug_in
+
+_IMAGE_MAX = const(24 * 1024 * 1024)  # bytes
+_HEX = const(64)  # characters of a SHA-256
+_SECTOR = const(4096)  # bytes
+_BLOCKS = const(4)  # ioctl of MicroPython's block devices: how many there are
+
+
+def check(job):
+    """Raises Refuse for an order that lacks what the image is told by."""
+    _file(job.order)
+    field(job.order, "sha256", str, _HEX, _HEX)
+    job.rollback = True  # so it is refused where the boot loader takes nothing back
+
+
+async def run(job, device):
+    """The other slot holds that image; its trial is left to the agent.
+
+    raises   Fail with the reason, when it does not
+    """
+    journal, slots, file = device.journal, device.slots, _file(job.order)
+    if journal["home"] != slots.running:
+        raise Fail("the other slot does not hold what ran before")
+    slot = slots.plain  # as it lies there: what ran has its head in its place
+    if file.size > slot.ioctl(_BLOCKS, 0) * _SECTOR:
+        raise Fail("image larger than the slot", file.size)
+    sha256 = plug_in("sluice.trust.digest", "sha256")
+    digest = await sha256(slot, file.size, device.buffer, device.pause)
+    let_go("sluice.trust.digest")
+    if hexlify(digest).decode() != job.order["sha256"].lower():
+        raise Fail("the other slot holds another image")
+    await plug_in("sluice.trust.proofs", "prove")(file, digest, slot, device)
+    let_go("sluice.trust.proofs")
+    journal.take(job, phase=DOWNLOADING, slot=slots.inactive, version=slots.version)
+
+
+def _file(order):
+    """The image that the order tells of. Raises Refuse."""
+    file = File(field(order, "size", int, 1, _IMAGE_MAX), None)
+    signed(order, file)
+    return file

@@ -1,0 +1,75 @@
+"""Every plug-in by name, loaded when it is needed and let go of afterwards.
+
+To add one: its file, and its row here. On a board that has its modules frozen, letting go costs
+and saves next to nothing; on one that loads them from its file system, their code does not stay
+in the heap.
+
+A dialect, how a cloud gives orders and hears back, has
+    async start()                  after every connect: be heard, and ask what is pending
+    async next_job(poll_ms, other) → Job, as soon as there is one; None as soon as other() is true;
+                                   without `other` it is never None
+    pending(job)                   → the Job that `start` found pending, if it is this one
+    async accept(job)              → Job: the cloud counts it as started; may be another one
+    async report(job, step, info)  tell an outcome or a step, and wait until it was accepted
+    progress(job, info)            tell how far it is, without waiting
+    async still(job)               returns while the job is ours to do; raises Gone
+Its steps: accepted, downloading, applying, trying, rebooting, succeeded, failed, rejected.
+
+A source, how a file's bytes arrive, is made of (tools, file, block): the tools are link, clock,
+settings, a list of two that the sources keep between downloads, and a function that gives an HTTP
+connection. It has
+    async fetch(image, watch)      fills the image and awaits `watch()` now and then
+    async close()                  leaves nothing behind on the link
+
+A document, how a job is written down, has
+    read(document, job)            fills in the job; raises Refuse
+
+An operation, what a job asks other than an image, has
+    check(job)                     may be missing; raises Refuse for what it will not do; fills
+                                   in `job.files`, where it brings files
+    async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again;
+                                   missing in one that only brings files: sluice.files.fetch has it
+`job.order` is the document. `device` is the agent.agent.Agent: its slots, journal, dialect, clock,
+settings, load, pause, link, buffer and source; files.fetch brings and places what is in job.files.
+An operation that is cut off, by a reset or its link, is run again; one that has ended is not.
+Besides those listed here, a module of the name in the folder /operations of the board is one.
+sluice/jobs/operations/echo.py is the one to copy.
+"""
+
+# fmt: off
+DIALECTS = {  # config "dialect" → its class, its module, what that needs
+    "aws_jobs": ("AWSJobs", "sluice.clouds.aws_jobs", "sluice.clouds.aws_updates",
+                 "sluice.clouds.aws_shadow", "sluice.clouds.aws_version",
+                 "sluice.clouds.aws_pending"),
+    "product": ("Product", "sluice.clouds.product", "sluice.clouds.product_orders",
+                "sluice.clouds.product_kept", "sluice.clouds.product_words"),
+}
+
+SOURCES = {  # name that a document gives a file → its class, its module, what that needs
+    "mqtt_stream": ("MQTTStream", "sluice.transfer.stream", "sluice.transfer.blocks",
+                    "sluice.transfer.description", "sluice.transfer.json_block",
+                    "sluice.transfer.cbor_block"),
+    "http_range": ("HTTPRange", "sluice.transfer.http_range"),
+}
+
+DOCUMENTS = (  # a key that only this shape has → its function, its module, what that needs
+    ("afr_ota", "read", "sluice.jobs.documents.afr_ota", "sluice.jobs.documents.operation",
+     "sluice.fields"),
+    ("location", "read", "sluice.jobs.documents.location", "sluice.fields"),
+    ("operation", "read", "sluice.jobs.documents.operation", "sluice.fields"),
+    ("steps", "read", "sluice.jobs.documents.steps", "sluice.jobs.documents.operation",
+     "sluice.fields"),
+    ("devices", "read", "sluice.jobs.documents.devices", "sluice.jobs.documents.operation",
+     "sluice.fields"),
+)
+
+OPERATIONS = {  # name that a document gives it → its function, its module, what that needs
+    "download": ("check", "sluice.jobs.operations.download", "sluice.files.paths",
+                 "sluice.fields", "sluice.files.staged"),
+    "echo": ("run", "sluice.jobs.operations.echo", "sluice.fields"),
+    "install": ("check", "sluice.jobs.operations.install", "sluice.files.paths",
+                "sluice.fields", "sluice.files.staged"),
+    "reboot": ("run", "sluice.jobs.operations.reboot"),
+    "rollback": ("run", "sluice.jobs.operations.rollback", "sluice.fields", "sluice.trust.proofs"),
+}
+# fmt: on

@@ -1,0 +1,139 @@
+"""Runs the agent and the application side by side, for ever. main.py guards it.
+
+The application is a module `app`, if there is one: `async def main(link)` runs beside the agent
+on its TLS session; `async def healthy()` is asked for the verdict on a new image, before it is
+confirmed, and has 60 s for it; `async def before_reset()` returns when the board may reset because
+of a job, and has `hold_s` for it. What `main` does before its first await comes before the link is
+opened: `link.set_last_will(topic, text, qos=1)`, for one.
+"""
+
+import asyncio
+import gc
+
+from micropython import const
+
+import board
+from sluice import log as logging
+from sluice.errors import OTAError
+from sluice.loading import let_go, plug_in
+from sluice.log import Log
+
+_THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
+_SMOOTH_S = const(60)  # a start that runs so long has not come to nothing
+_DOUBTED = const(6)  # starts in a row that came to nothing: the journal may be why
+_REST_MS = const(3_600_000)  # of the watchdog, at the prompt
+_EARLY = ("BOOTING", "CONNECTING", "TRYING", "REPORTING", "RESETTING")  # states before IDLE
+
+log = Log("main")
+watchdog = None
+waited = False  # the agent has waited for jobs since the start
+
+
+async def _tend(agent, link, counts, note):
+    """Once a second: feed the watchdog, and see whether this start came to something."""
+    global waited
+    second = 0
+    while True:
+        if watchdog:
+            watchdog.feed()
+        second += 1
+        waited = waited or agent.state not in _EARLY
+        smooth = link.linked or second > _SMOOTH_S
+        try:
+            if waited and counts[1] or smooth and counts[0]:
+                note(0, 0 if waited else counts[1])
+                log.i("starts no longer counted", counts[1])
+        except MemoryError:  # the next second will do
+            pass
+        await asyncio.sleep_ms(1_000)
+
+
+async def _run_application(app, link):
+    """The application may end or fail; the agent goes on."""
+    try:
+        await app.main(link)
+        log.i("application ended")
+    except Exception as error:
+        log.e("application failed", repr(error))
+        logging.show(error)
+
+
+def _stray(loop, context):
+    """A task ended by an exception that nobody awaits. asyncio would print its text as it is."""
+    error = context["exception"]
+    try:
+        log.e("task failed", repr(error))
+    except MemoryError:  # of a task that filled the heap, say: it must not end the others
+        pass
+    logging.show(error)
+
+
+def _forgets(reset, link, counts, note):
+    """`reset`, which a job orders: it forgets the starts that are counted, where the board is
+    linked. A small update may come to it before `_tend` has its next turn."""
+
+    def forgets():
+        if link.linked and max(counts):
+            note(0, 0 if waited else counts[1])
+        reset()
+
+    return forgets
+
+
+async def start(agent, link, app, counts, note):
+    """Run for ever."""
+    agent.reset = _forgets(agent.reset, link, counts, note)
+    asyncio.get_event_loop().set_exception_handler(_stray)
+    asyncio.create_task(_tend(agent, link, counts, note))
+    if hasattr(app, "main"):
+        asyncio.create_task(_run_application(app, link))
+        await asyncio.sleep_ms(0)  # before the first CONNECT: it may want a last will
+    await agent.run()
+
+
+def run(buffer, counts, note):
+    """Ends by what it raises. What it holds is let go of by then.
+
+    buffer   of a sector and four bytes, for images
+    counts   starts in a row that came to nothing, and how many of them ended by an exception
+             before the agent waited for jobs; `note` keeps others
+    """
+    global watchdog
+    gc.threshold(_THRESHOLD)
+    slots = board.slots()
+    settings = plug_in("sluice.lastgood", "load")(slots.trial)
+    let_go("sluice.lastgood", "sluice.lastlink", "sluice.config", "sluice.plugins")
+    logging.level(settings["log"])
+    if max(counts) > _DOUBTED and not slots.trial:
+        plug_in("sluice.starting", "set_aside")(board)
+        note(min(counts[0], _DOUBTED), 0)
+    trial = plug_in("sluice.starting", "settle")(slots, board)
+    watchdog = board.watchdog(_timeout_s(settings, trial) * 1_000)
+    app = plug_in("sluice.starting", "application")(trial, counts[0])
+    let_go("sluice.starting")
+    agent, link = plug_in("sluice.wiring", "build")(settings, slots, app, buffer)
+    let_go("sluice.wiring")
+    asyncio.run(start(agent, link, app, counts, note))
+
+
+def _timeout_s(settings, trial):
+    """Of the watchdog. A new image always has one, no longer than its trial: what hangs must not
+    stay so."""
+    timeout_s, trial_s = settings["watchdog_s"], settings["trial_s"]
+    return timeout_s if trial is False else min(timeout_s or trial_s, trial_s)
+
+
+def failed(error, counts, note):
+    """Say what ended `run`, keep it for `doctor`, and count it."""
+    if isinstance(error, OTAError):  # it says what is lacking: no reason to doubt the journal
+        note(min(counts[0], _DOUBTED - 1), counts[1])
+    elif not waited:
+        note(counts[0], counts[1] + 1)
+    asyncio.new_event_loop()  # the one before holds the agent
+    plug_in("sluice.failures", "stopped")(error)
+
+
+def rest():
+    """Someone is at the prompt: the watchdog waits long, and a timer feeds it. A soft reset ends
+    the timer but not the watchdog, and `mpremote` begins with one."""
+    board.rest(board.watchdog(_REST_MS))

@@ -1,0 +1,105 @@
+"""What run.py does once, before there is an agent: files of a job, and the application.
+
+After three starts in a row that came to nothing the application is left out, and the agent alone
+tells of it. Such a start hung, or reset the board. Of a good image a first start is the longest,
+as it waits for the cloud: so one or two are no reason.
+"""
+
+from micropython import const
+
+from sluice.errors import Fail
+from sluice.loading import let_go, plug_in, there
+from sluice.log import Log, show
+
+_STARTS = const(3)
+_ASIDE = "/journal.aside"
+_KEPT = const(1_024)  # bytes of a cell of the journal, at most
+
+log = Log("main")
+
+
+def settle(slots, board):
+    """Put files of a job in place, or take them back; what is on trial at this start.
+
+    returns  True for files, or an image, that are taken back without a verdict; None for a new
+             image that has no verdict and that nothing takes back; else False
+    raises   Fail, or OSError, when files that came with an image on trial cannot be put in place
+    """
+    trial = slots.trial
+    if there("/staged/promised"):
+        try:
+            trial = plug_in("sluice.files.staging", "settle")(slots) or trial
+        except Exception as error:  # a full file system, say: who can be reached can be helped
+            if trial:
+                raise
+            log.e("files not settled", error)
+        finally:
+            let_go("sluice.files.staging", "sluice.files.staged")
+    return None if trial is None and _first(slots, board) else bool(trial)
+
+
+def _first(slots, board):
+    """Whether a new image runs that has no verdict yet, and that nothing takes back."""
+    cells = plug_in("sluice.journal", "cells")(board)
+    journal = plug_in("sluice.journal", "Journal")(cells)
+    first = plug_in("sluice.agent.states.booting", "first")(journal, slots)
+    let_go("sluice.agent.states.booting", "sluice.agent.table")
+    return first
+
+
+def set_aside(board):
+    """Begin with an empty journal, and keep what it held in /journal.aside, for `doctor`.
+
+    The record of files that a job brings is emptied, too.
+    """
+    log.e("journal set aside, as the agent did not start with it")
+    cells = list(plug_in("sluice.journal", "cells")(board))
+    if there("/staged"):
+        cells += plug_in("sluice.files.staged", "cells")()
+    try:
+        with open(_ASIDE, "wb") as file:
+            for cell in cells:
+                file.write(cell.load()[:_KEPT] + b"\n")
+    except (OSError, MemoryError) as error:
+        log.w("journal not kept", error)
+    for cell in cells:
+        try:
+            cell.save(b"")
+        except OSError as error:
+            log.w("journal not emptied", error)
+    let_go("sluice.files.staged")
+
+
+class _Unfit:
+    """Stands for an application that does not run: asked for its verdict, it says why."""
+
+    def __init__(self, fault):
+        self.fault = fault
+
+    async def healthy(self):
+        raise self.fault
+
+
+def application(trial, starts):
+    """The module `app`; None when there is none. A broken one ends a trial, and is passed over
+    otherwise: a board that cannot be reached could not be given a better one.
+
+    trial    as `settle` returned it
+    starts   in a row that came to nothing
+    """
+    if starts > _STARTS:
+        log.e("application left out, as it did not start")
+        plug_in("sluice.failures", "note")("application left out: did not start, times", _STARTS)
+        let_go("sluice.failures")
+        return _Unfit(Fail("did not start, times", _STARTS))
+    try:
+        import app
+    except (Exception, SystemExit) as error:
+        if str(error) == "no module named 'app'":
+            return None
+        if trial:
+            raise
+        log.e("application cannot be loaded", repr(error))
+        show(error)
+        return _Unfit(Fail("application failed:", repr(error)))
+    return app
