@@ -42,7 +42,8 @@ THING, STREAM, TOKEN = "bench", "AFR_OTA-bench", "sluice-00000000"
 
 DEVICE = """
 import sluice.transfer.stream as mqtt_stream
-from sluice.net.packets import Reader, Whole
+from sluice.net.packets import Whole
+from sluice.net.reader import Reader
 from sluice.transfer.image import Image
 from sluice.job import File
 

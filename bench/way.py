@@ -36,7 +36,7 @@ import sluice.transfer.update
 import sluice.transfer.stream as mqtt_stream
 from sluice.transfer.image import Image
 from sluice.errors import Retry
-from ota.job import File
+from sluice.job import File
 from sluice.transfer.update import Update
 
 mqtt_stream.getrandbits = lambda bits: 0

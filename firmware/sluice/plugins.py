@@ -48,7 +48,9 @@ DIALECTS = {  # config "dialect" → its class, its module, what that needs
 SOURCES = {  # name that a document gives a file → its class, its module, what that needs
     "mqtt_stream": ("MQTTStream", "sluice.transfer.stream", "sluice.transfer.blocks",
                     "sluice.transfer.description", "sluice.transfer.json_block",
-                    "sluice.transfer.cbor_block"),
+                    "sluice.transfer.base64", "sluice.transfer.json_escapes",
+                    "sluice.transfer.json_learned", "sluice.transfer.cbor_block",
+                    "sluice.transfer.cbor_items", "sluice.transfer.cbor_learned"),
     "http_range": ("HTTPRange", "sluice.transfer.http_range"),
 }
 

@@ -31,7 +31,13 @@ LAYERS = (
     ("sluice.slots.esp32_image", "sluice.slots.w800_image", "sluice.slots.otadata"),
     ("sluice.slots.target", "sluice.slots.bootfile"),
     ("sluice.slots.esp32", "sluice.slots.w800"),
-    ("sluice.transfer.json_block", "sluice.transfer.cbor", "sluice.transfer.cbor_block"),
+    ("sluice.transfer.base64", "sluice.transfer.cbor", "sluice.transfer.cbor_items"),
+    (
+        "sluice.transfer.json_escapes",
+        "sluice.transfer.json_learned",
+        "sluice.transfer.cbor_learned",
+    ),
+    ("sluice.transfer.json_block", "sluice.transfer.cbor_block"),
     ("sluice.transfer.image", "sluice.transfer.blocks", "sluice.transfer.description"),
     ("sluice.transfer.update", "sluice.transfer.stream", "sluice.transfer.http_range"),
     ("sluice.files.staged", "sluice.files.paths"),
@@ -54,6 +60,7 @@ LAYERS = (
         "sluice.net.dates",
         "sluice.net.holding",
     ),
+    ("sluice.net.lines", "sluice.net.reader"),
     (
         "sluice.net.mqtt",
         "sluice.net.clock",

@@ -5,16 +5,15 @@
     await http.read()                       → the next bytes of the body, lent; empty at its end
     http.close()
 
-One connection is kept while the server keeps it and its answers are read to the end. While it
-waits, the MQTT link is turned: it stays alive, and what it brings is heard. What the server says
-is not trusted: heads are bounded, redirects lead only where `download_hosts` allows it, every wait
-ends. Of an address only the host is logged, for a presigned one is a key.
+One connection is kept while the server keeps it and its answers are read to the end. What the
+server says is not trusted: redirects lead only where `download_hosts` allows it. Of an address
+only the host is logged, for a presigned one is a key.
 
 Our certificate is for the host that the job names, and only where it is configured; whoever a
 redirect leads to is shown none. Where an address was redirected to is remembered until that is
 refused: a server of releases would otherwise cost two handshakes for each range.
 
-memory   512 B of buffer for both ways; a line of a head, 2 KiB at most; an address redirected to
+memory   that of net.lines; an address redirected to
 source   RFC 9110, RFC 9112
 """
 
@@ -25,39 +24,29 @@ from sluice.errors import Fail, OTAError, Retry
 from sluice.loading import let_go, plug_in
 from sluice.log import Log
 from sluice.net.head import Head
+from sluice.net.lines import LINE, Lines
 
 _REDIRECT = "sluice.net.redirect"  # loaded when one comes
-_BUFFER = const(512)  # bytes taken from the socket at a time
-_HEAD = const(8_192)  # bytes of a head, at most
-_LINE = const(2_200)  # bytes of a line that are looked at
 _REDIRECTS = const(3)
-_PATIENCE_MS = const(15_000)  # without a byte, and for a whole head
-_NAP_MAX_MS = const(32)
-_TURN = const(4_096)  # bytes that are read before the others get their turn
 
 log = Log("http")
 
 
-class HTTP(Head):
+class HTTP(Head, Lines):
     """Gets one thing after the other.
 
-    link        `turn()` is called while waiting; what it raises ends the transfer
-    clock       ticks_ms, ticks_diff, sleep_ms
+    link, clock as net.lines.Lines has them
     hosts       `download_hosts` of config.json
     trust       paths of the CA of the file servers and, for a server that is to be shown them, of
                 our certificate and its key
     """
 
     def __init__(self, link, clock, hosts, trust):
-        self._link = link
-        self._clock = clock
+        Lines.__init__(self, link, clock)
         self._hosts = hosts
         self._trust = trust
         self._contexts = [None, None]  # of TLS: for the job's host, for another
-        self._sock = self._origin = self._moved = self._asked = None  # the last: an address apart
-        self._buffer = bytearray(_BUFFER)
-        self._view = memoryview(self._buffer)
-        self._at = self._end = self._turned = 0
+        self._origin = self._moved = self._asked = None  # the last: an address apart
         self._left = 0  # bytes of the body, or of its chunk, still to come; None: until the end
         self.chunked = False
         self.status = 0
@@ -112,7 +101,7 @@ class HTTP(Head):
 
     async def read(self):
         """The next bytes of the body, a view good until the next call; empty at its end."""
-        return self._view[: await self.readinto(self._view)]
+        return self.view[: await self.readinto(self.view)]
 
     async def readinto(self, room):
         """Put the next bytes of the body to the front of a view; how many, 0 at its end."""
@@ -126,14 +115,9 @@ class HTTP(Head):
 
     def close(self):
         """Drop the connection, if there is one."""
-        sock, self._sock = self._sock, None
-        self._at = self._end = self._left = 0
+        self._left = 0
         self.chunked = False
-        if sock:
-            try:
-                sock.close()
-            except OSError as error:
-                log.d("close", error)
+        self.shut()
 
     def _broken(self, error):
         """The transport failed. Raises the error of ours for it."""
@@ -146,18 +130,17 @@ class HTTP(Head):
         words = ["GET ", path, " HTTP/1.1\r\nHost: ", origin[3], "\r\nAccept-Encoding: identity"]
         words += ["\r\nRange: ", span, "\r\n\r\n"] if span else ["\r\n\r\n"]
         read = self._left == 0 and not self.chunked  # the last answer, to its end
-        fresh = self._sock is None or origin != self._origin or not read
+        fresh = self.sock is None or origin != self._origin or not read
         while True:
             if fresh:
                 await self._connect(origin)
             self.status = 0
             try:
-                await self._send(words)
-                self._begin = self._clock.ticks_ms()
+                await self.send(words)
                 await self._head()
                 return
             except (OSError, Retry) as error:
-                if fresh or self.status or self._end:
+                if fresh or self.status or self.end:
                     raise
                 log.d("again", error)
                 fresh = True
@@ -168,7 +151,7 @@ class HTTP(Head):
         try:
             context = self._trusting(origin[4]) if origin[0] == "https" else None
             dial = plug_in("sluice.net.tcp", "dial")
-            self._sock = await dial(origin[1], origin[2], context, self._clock)
+            self.sock = await dial(origin[1], origin[2], context, self.clock)
         finally:
             let_go("sluice.net.tcp", "sluice.net.tls")
 
@@ -181,66 +164,22 @@ class HTTP(Head):
             self._contexts[away] = plug_in("sluice.net.tls", "of_files")(*names)
         return self._contexts[away]
 
-    async def _send(self, words):
-        """Write the parts of a request, gathered in the buffer."""
-        self._at = self._end = at = 0
-        for data in words:
-            data = memoryview(data)
-            while data:
-                size = min(len(data), _BUFFER - at)
-                self._view[at : at + size] = data[:size]
-                data, at = data[size:], at + size
-                if at == _BUFFER:
-                    await self._flush(self._view)
-                    at = 0
-        await self._flush(self._view[:at])
-
-    async def _flush(self, data):
-        """TLS wants an unfinished write repeated as it was."""
-        begin, nap_ms = self._clock.ticks_ms(), 0
-        while data:
-            size = self._sock.write(data)
-            if not size:
-                nap_ms = await self._nap(begin, nap_ms)
-            data = data[size or 0 :]
-
     async def _head(self):
         """Read status and fields; 1xx are passed over."""
-        self._budget = _HEAD
+        self.budget()
         while self.status < 200:
-            self.open(await self._line())
-            field = await self._line()
+            self.open(await self.line())
+            field = await self.line()
             while field:
-                line = await self._line()
+                line = await self.line()
                 while line[:1] in (b" ", b"\t"):  # a field that goes on in the next line
-                    field += line if len(field) < _LINE else b""
-                    line = await self._line()
+                    field += line if len(field) < LINE else b""
+                    line = await self.line()
                 self.take(field)
                 field = line
         if self.chunked:
             self.size = None  # whatever else was said
         self._left = 0 if self.chunked or self.status in (204, 304) else self.size
-
-    async def _line(self):
-        """A line without its end, of which 2,200 bytes are kept."""
-        line = b""
-        while True:
-            if self._at == self._end and not await self._more():
-                raise Retry("file server closed the connection")
-            begin, at = self._at, self._buffer.find(b"\n", self._at, self._end)
-            if at < 0:
-                at = self._end
-            self._budget -= at + 1 - begin
-            if self._budget < 0:
-                raise Fail("head of the file server is too long")
-            if len(line) < _LINE:
-                line += self._view[begin:at]
-            self._at = at + 1
-            if at < self._end:
-                return line.rstrip(b"\r")
-            self._at = at
-            if self._clock.ticks_diff(self._clock.ticks_ms(), self._begin) > _PATIENCE_MS:
-                raise Retry("file server is slow")
 
     async def _body(self, room):
         if self.chunked and self._left <= 0:
@@ -250,14 +189,14 @@ class HTTP(Head):
         left = self._left
         if left is not None and left < len(room):
             room = room[:left]
-        size = self._end - self._at
+        size = self.end - self.at
         if size:  # it came with the head; `room` may be the front of the same buffer
             size = min(size, len(room))
-            room[:size] = self._view[self._at : self._at + size]
-            self._at += size
+            room[:size] = self.view[self.at : self.at + size]
+            self.at += size
         else:
-            size = await self._more(room)
-            self._end = 0
+            size = await self.more(room)
+            self.end = 0
             if not size:
                 if left is not None:
                     raise Retry("cut off")
@@ -271,46 +210,20 @@ class HTTP(Head):
 
     async def _chunk(self):
         """The size of the next chunk; after the last one, pass over what trails it."""
-        self._budget, self._begin = _HEAD, self._clock.ticks_ms()
-        if self._left and await self._line():
+        self.budget()
+        if self._left and await self.line():
             raise Retry("bad chunk")
-        size = (await self._line()).partition(b";")[0].strip()
+        size = (await self.line()).partition(b";")[0].strip()
         if not 0 < len(size) <= 16 or not all(c in b"0123456789abcdefABCDEF" for c in size):
             raise Retry("bad chunk")
         self._left = int(size, 16)
         if not self._left:
             self.chunked = False
-            while await self._line():
+            while await self.line():
                 pass
 
     def _finish(self):
         """The answer was read to its end; bytes that nobody asked for end the connection."""
-        if self._at != self._end or not self.keep:
+        if self.at != self.end or not self.keep:
             self.close()
         return 0
-
-    async def _more(self, room=None):
-        """Have bytes in the buffer, all of which were used, or in that room instead; 0 when the
-        server closed."""
-        begin, nap_ms = self._clock.ticks_ms(), 0
-        room = room or self._view
-        if self._turned + len(room) > _TURN:
-            self._turned = 0
-            self._link.turn()
-            await self._clock.sleep_ms(0)
-        size = self._sock.readinto(room)
-        while size is None:
-            nap_ms = await self._nap(begin, nap_ms)
-            size = self._sock.readinto(room)
-        self._turned += size
-        self._at, self._end = 0, size
-        return size
-
-    async def _nap(self, begin, nap_ms):
-        """Let the others run; the next nap is a little longer. Raises Retry after 15 s."""
-        clock = self._clock
-        self._link.turn()
-        if clock.ticks_diff(clock.ticks_ms(), begin) > _PATIENCE_MS:
-            raise Retry("file server is silent")
-        await clock.sleep_ms(nap_ms)
-        return min(nap_ms + 1, _NAP_MAX_MS)

@@ -2,7 +2,7 @@
 
 A subclass of umqtt.simple's client. The transport never blocks: bytes are taken in any pieces,
 into one small buffer or where the taker of a payload wants them; a stall keeps its place. Whoever
-waits turns the crank: `wait` and `until` read, answer, keep alive and send. Several may wait.
+waits turns the crank: `wait` reads, answers, keeps alive and sends. Several may wait.
 
     of umqtt.simple    here
     connect            awaited; resubscribes; every refusal has its name
@@ -20,7 +20,8 @@ from umqtt.simple import MQTTClient
 from sluice.errors import Retry
 from sluice.loading import let_go, plug_in
 from sluice.log import Log
-from sluice.net.packets import PUBLISH, Reader, Whole, matches, packet, text
+from sluice.net.packets import PUBLISH, Whole, closest, packet, text
+from sluice.net.reader import Reader
 
 let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
 _OLD = ("connect", "publish", "subscribe", "wait_msg", "check_msg", "_recv_len", "_send_str")
@@ -126,8 +127,7 @@ class Link(MQTTClient):
         """Have messages of a topic filter handled, or in one packet of 8: {filter: handler}.
 
         handler   called with (topic, payload), bytes and bytearray, None when it was longer than
-                  `limit`; or a sink, as net.packets.Reader has it: an object with
-                  begin(topic, size) → wanted, feed(buf, at, end), end()
+                  `limit`; or a sink, as net.reader.Reader has it
         raises    Retry when the broker, which is awaited, refused one, or did not answer
         """
         handlers = {topic: handler} if handler else topic
@@ -146,6 +146,8 @@ class Link(MQTTClient):
         whole = packet(0x82, number.to_bytes(2, "big"), *[text(t) + bytes((qos,)) for t in topics])
         self.send(whole)
         codes = await self._answer(number, lambda: self.send(whole), "no SUBACK")
+        if len(codes) != len(topics):
+            raise Retry("malformed packet", 0x90)
         return [topic for topic, code in zip(topics, codes) if code & 0x80]
 
     def unsubscribe(self, topic):
@@ -169,20 +171,16 @@ class Link(MQTTClient):
         awaited[number] = None
         try:
             ready = lambda: awaited[number] is not None or session != self._session  # noqa: E731
-            for left in range(_SAID - 1, -1, -1):
-                if await self.wait(ready, _ANSWER_MS // _SAID) or not left:
+            for said in range(_SAID):
+                if said:
+                    again()
+                if await self.wait(ready, _ANSWER_MS // _SAID):
                     break
-                again()
             if session == self._session and awaited[number] is not None:
                 return awaited[number]
         finally:
             awaited.pop(number)
         raise Retry(reason)
-
-    async def until(self, ready, deadline_ms, reason="timeout"):
-        """Turn the crank until `ready()`. Raises Retry(reason) after `deadline_ms`."""
-        if not await self.wait(ready, deadline_ms):
-            raise Retry(reason)
 
     async def wait(self, ready, deadline_ms):
         """Turn the crank until `ready()`; False when that took more than `deadline_ms`."""
@@ -230,26 +228,22 @@ class Link(MQTTClient):
         for turn in range(_TURNS):
             if not self.sock:  # a handler's own sending met a broken connection
                 raise Retry("not linked")
-            if turn and (reader.dear or self._packets >= _PACKETS or self._late()):
+            if turn and (reader.dear or self._enough(0)):
                 break
-            size = 0
-            if not reader.rest:
-                size = self.sock.readinto(reader.room())
-                if size is None:
-                    return turn > 0
-                if not size:
-                    raise Retry("the broker closed the connection")
-                self._heard = clock.ticks_ms()
+            size = 0 if reader.rest else self.sock.readinto(reader.room())
+            if size is None:
+                return turn > 0
+            if not size and not reader.rest:
+                raise Retry("the broker closed the connection")
+            self._heard = clock.ticks_ms()
             reader.take(size)
         return True
 
-    def _enough(self):
+    def _enough(self, packets=1):
         """What is dear, as many small packets are, is not to keep the others waiting."""
-        self._packets += 1
-        return self._packets >= _PACKETS or self._late()
-
-    def _late(self):
-        return self._clock.ticks_diff(self._clock.ticks_ms(), self._begun) >= _TURN_MS
+        self._packets += packets
+        now = self._clock.ticks_ms()
+        return self._packets >= _PACKETS or self._clock.ticks_diff(now, self._begun) >= _TURN_MS
 
     def _keep_alive(self):
         """A ping after half the keep-alive time of silence either way; its answer in 15 s."""
@@ -297,15 +291,9 @@ class Link(MQTTClient):
         elif kind == 0xD0:
             self.pinged = None
         elif number in self._awaited:
-            self._awaited[number] = bytes(head[2:10]) if kind == 0x90 else b""
+            self._awaited[number] = head[2:]
 
     def _route(self, topic):
-        """The sink for a message of this topic; None when nobody asked for it.
-
-        The longest filter wins: an application's "#" does not take what is for the agent.
-        """
-        best = ""
-        for pattern in self._routes:
-            if len(pattern) > len(best) and matches(pattern, topic):
-                best = pattern
+        """The sink for a message of this topic; None when nobody asked for it."""
+        best = closest(self._routes, topic)
         return self._routes[best][0] if best else None

@@ -24,8 +24,8 @@ class Blocks:
         self._token = token.encode()
         self._clock = clock
         self._ticks_ms = clock.ticks_ms
-        # What the parser hands the payload to, as it comes: see sluice.transfer.image. What these raise goes
-        # through the parser, and ends here.
+        # What the parser hands the payload to, as it comes: see sluice.transfer.image. What these
+        # raise goes through the parser, and ends here.
         self.take, self.lend, self.lent = image.write, image.room, image.took
         self._writes = 0  # of the image, when it was looked at
         self.parser = None  # set before the first block

@@ -89,34 +89,30 @@ class Image:
                     for place in range(at >> 3, at + count >> 3):
                         pieces[place] = 0xFF
 
-    def _count(self, piece):
-        if not self._has(piece):
-            self._map[piece >> 3] |= 1 << (piece & 7)
-            self.received += min(self._piece, self.size - piece * self._piece)
+    def _count(self, begin, end):
+        for piece in range(begin // self._piece, -(-end // self._piece)):
+            if not self._has(piece):
+                self._map[piece >> 3] |= 1 << (piece & 7)
+                self.received += min(self._piece, self.size - piece * self._piece)
 
     def _has(self, piece):
         return self._map[piece >> 3] >> (piece & 7) & 1
 
     def has(self, offset, length):
         """True when every byte of offset … offset + length counts."""
-        pieces, piece = self._map, offset // self._piece
         stop = -(-(offset + length) // self._piece)
-        while piece < stop:
-            if not pieces[piece >> 3] >> (piece & 7) & 1:
-                return False
-            piece += 1
-        return True
+        return self._next(offset // self._piece, stop) == stop
 
     def missing(self, offset=0):
         """The first offset at or after `offset` that does not count yet; -1 when all do."""
-        self._first = self._next(self._first)  # what counts is not looked at again
+        self._first = self._next(self._first, self._pieces)  # what counts is not looked at again
         piece = offset // self._piece
-        piece = self._next(piece) if piece > self._first else self._first
+        piece = self._next(piece, self._pieces) if piece > self._first else self._first
         return max(piece * self._piece, offset) if piece < self._pieces else -1
 
-    def _next(self, piece):
-        """The first piece from this one on that does not count."""
-        pieces, stop = self._map, self._pieces
+    def _next(self, piece, stop):
+        """The first piece from this one on that does not count; `stop` when all before that do."""
+        pieces = self._map
         while piece < stop:
             byte = pieces[piece >> 3]
             if byte == 0xFF:
@@ -168,10 +164,7 @@ class Image:
         stop = place + size
         if stop <= SECTOR:
             self._view[place:stop] = data
-            if stop < SECTOR:
-                self._at = at + size
-            else:
-                self.took(size)
+            self.took(size)
             return True
         data = memoryview(data)
         while data:
@@ -220,10 +213,9 @@ class Image:
         if end - begin < SECTOR > self._piece:
             self._gather(begin, end)
         else:
-            self._pad(end)
+            self._pad(end % SECTOR, SECTOR)
             self._write_sector((end - 1) // SECTOR)
-            for piece in range(begin // self._piece, -(-end // self._piece)):
-                self._count(piece)
+            self._count(begin, end)
             for sector in range(begin // SECTOR, -(-end // SECTOR)):
                 self._sectors[sector >> 3] |= 1 << (sector & 7)
         self._end = begin
@@ -239,8 +231,7 @@ class Image:
                 if self._has(piece):
                     self._fresh = False
         self._upto = end
-        for piece in range(begin // self._piece, -(-end // self._piece)):
-            self._count(piece)
+        self._count(begin, end)
         if not end % SECTOR or end == self.size or not self._fresh and self._full(sector):
             self._settle()
 
@@ -252,25 +243,24 @@ class Image:
         begin, end = self._from, self._upto
         sector = begin // SECTOR
         if not begin % SECTOR and (not end % SECTOR or end == self.size):
-            self._pad(end)
+            self._pad(end % SECTOR, SECTOR)
             self._write_sector(sector)
         else:
             if self._fresh:
                 self._flash(self._slot.ioctl, _ERASE, sector)
             begin %= SECTOR
-            stop = begin + end - self._from
-            while stop % _LINE:  # the image's last bytes: what follows is programmed no more
-                self._view[stop] = 0xFF
-                stop += 1
+            stop = self._pad(begin + end - self._from, _LINE)
             self._flash(self._slot.writeblocks, sector, self._view[begin:stop], begin)
         self._from = self._upto
         if self._full(sector):
             self._sectors[sector >> 3] |= 1 << (sector & 7)
 
-    def _pad(self, end):
-        """The image's last sector is padded."""
-        for at in range(end % SECTOR or SECTOR, SECTOR):
+    def _pad(self, at, unit):
+        """Fill up what ends with the image: nothing is programmed behind it. Where it ends now."""
+        while at % unit:
             self._view[at] = 0xFF
+            at += 1
+        return at
 
     def _look(self):
         """Judge the head before its sector is written; final once its block is known good."""
@@ -289,17 +279,14 @@ class Image:
         """Whether flash holds these bytes. Never said of the first sector: the head is in it."""
         if not sector:
             return False
-        size = _LINE  # most that differ do so in their first bytes
-        while size:
-            piece = bytearray(size)
-            for at in range(0, size if size == _LINE else SECTOR, size):
-                try:
-                    self._slot.readblocks(sector, piece, at)
-                except OSError as error:
-                    raise Fail("flash", *error.args[:1])
-                if self._view[at : at + size] != piece:
+        page = bytearray(_PAGE)
+        try:
+            for at in range(0, SECTOR, _PAGE):
+                self._slot.readblocks(sector, page, at)
+                if self._view[at : at + _PAGE] != page:
                     return False
-            size = _PAGE if size == _LINE else 0
+        except OSError as error:
+            raise Fail("flash", *error.args[:1])
         return True
 
     def _flash(self, operation, *words):

@@ -9,32 +9,28 @@ raises on bad bytes: `whole` stays False.
 What a good message had around its payload is learned. The next one is compared with that, byte by
 byte but for the digits of the index. Where they differ, json judges it as it did the first.
 
-memory   280 B, what was learned, and 1.5 KiB of decoded bytes at a time, less where the heap has
-         no such piece
-source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"; RFC 4648
+memory   280 B, and what was learned
+source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"; RFC 8259
 """
 
 import json
-from binascii import a2b_base64, unhexlify
 
 from micropython import const
 
+from sluice.loading import plug_in
+from sluice.transfer.base64 import Base64
+
 _TEXT = const(254)  # bytes of a message beside its payload: a token of 64, and much white space
-_SLICE = const(2_052)  # characters decoded at a time, at most: as many as the link reads, and some
-_SLICE_MIN = const(257)  # what a heap that has no larger piece is asked for
 _DIGITS = const(9)  # of an index that is read here: a small int
-_TRIES = const(4)  # numbers of a message, at most, that are tried for its index
 
 _QUOTE = const(0x22)
 _COLON = const(0x3A)
-_EQUALS = const(0x3D)
-_ESCAPE = const(0x5C)
 _KEYS = (b'"p"', b'"\\u0070"')  # the payload's, in the two spellings that JSON has for it
 
 _HEAD, _PAYLOAD, _TAIL, _BAD = range(4)  # what the next byte is part of
 
 
-class BlockParser:
+class BlockParser(Base64):
     """Parses one message at a time for a receiver.
 
     receiver   has `wanted(parser) -> bool`, called when the payload begins, with the fields seen
@@ -48,12 +44,9 @@ class BlockParser:
     lends = False
 
     def __init__(self, receiver):
+        super().__init__(receiver.take)
         self._receiver = receiver
         self._text = bytearray(_TEXT + 2)
-        self._quartet = bytearray(4)  # a group of four characters that the pieces cut in two
-        view = memoryview(self._quartet)
-        self._kept = [view[:size] for size in range(4)]
-        self._slice = _SLICE
         self._front = None  # learned: the text before the index's digits, that behind them,
         self._back = self._rear = b""  # and that behind the payload; then token, file and length
         self._known = ()
@@ -61,15 +54,13 @@ class BlockParser:
 
     def reset(self):
         """Get ready for the next message."""
+        super().reset()
         self._state = _HEAD
         self._size = 0  # of the text gathered
         self._opened_at = 0  # size of the text before the payload, and its quotes
         self._escape = b""  # begun, in the payload
-        self._held = 0  # characters in the quartet
-        self._left = 0  # characters to come of a payload that is as long as it says
-        self._padded = self._wanted = self._alike = False
+        self._wanted = self._alike = False
         self.dear = False  # an escape was in it
-        self.decoded = 0
         self.token = self.file = self.index = self.length = None
 
     def feed(self, buf, at, end):
@@ -80,8 +71,8 @@ class BlockParser:
         if not self._size and self._front and at < end:
             at = self._same(buf, at, end)
         while at < end:
-            if self._left:
-                at = self._plainly(buf, at, end)
+            if self.left:
+                at = self.plainly(buf, at, end)
             elif self._state == _PAYLOAD:
                 at = self._payload(buf, at, end)
             elif self._state == _HEAD:
@@ -113,26 +104,14 @@ class BlockParser:
     # -- what messages have in common --------------------------------------------------------
 
     def _learn(self):
-        """Find the digits of the index: those that, when they are others, change it alone."""
-        text, opened, known = self._text, self._opened_at, (self.token, self.file, self.length)
-        index, self._front = self.index, None
-        digits, tries = b"%d" % index, _TRIES
-        at = text.find(digits, 0, opened)
-        while at >= 0 and tries:
-            stop = at + len(digits)
-            if text[at - 1] in b": \t\r\n" and text[stop] in b",} \t\r\n":
-                tries -= 1
-                other = text[:at] + b"%d" % (index + 1) + text[stop : self._size]
-                self._tell(_object(other))
-                moved = self.index
-                same = known == (self.token, self.file, self.length)
-                self.token, self.file, self.length = known
-                self.index = index
-                if same and moved == index + 1:
-                    self._front, self._back = bytes(text[:at]), bytes(text[stop : opened - 1])
-                    self._rear, self._known = bytes(text[opened : self._size]), known
-                    return
-            at = text.find(digits, at + 1, opened)
+        self._front = None
+        learned = plug_in("sluice.transfer.json_learned", "around")
+        found = learned(
+            self._text, self._opened_at, self._size, lambda text: members(parsed(text))
+        )
+        if found:
+            self._front, self._back, self._rear = found
+            self._known = self.token, self.file, self.length
 
     def _same(self, buf, at, end):
         """Where the payload begins of a message like the one before; `at` for any other."""
@@ -163,7 +142,7 @@ class BlockParser:
     def _begin(self):
         """The payload begins: ask whether it is wanted."""
         self._wanted = self._receiver.wanted(self)
-        self._left = ((self.length or 0) + 2) // 3 * 4 if self._wanted else 0
+        self.left = ((self.length or 0) + 2) // 3 * 4 if self._wanted else 0
         self._state = _PAYLOAD
 
     # -- all but the payload -----------------------------------------------------------------
@@ -229,56 +208,12 @@ class BlockParser:
         return 0
 
     def _fields(self, size):
-        return _object(memoryview(self._text)[:size])
+        return parsed(memoryview(self._text)[:size])
 
     def _tell(self, fields):
-        token = fields.get("c")
-        self.token = token.encode() if isinstance(token, str) else None
-        self.file, self.index, self.length = (_number(fields.get(key)) for key in "fil")
+        self.token, self.file, self.index, self.length = members(fields)
 
     # -- the payload -------------------------------------------------------------------------
-
-    def _plainly(self, buf, at, end):
-        """Take what is there of a payload that says its length, where it has no escapes; returns
-        where the rest begins. What is not plain base64 is left to `_payload`.
-
-        Up to three characters wait for the next piece, which has room for them in front of it.
-        """
-        stop, held = at + self._left, self._held
-        if stop > end:
-            stop = end
-        self._held = 0
-        if held > at:  # no room
-            self._left = 0
-            self._payload(self._quartet[:held] + buf[at:end], 0, held + end - at)
-            return end
-        if held:
-            first = at - held
-            buf[first:at] = self._kept[held]
-        else:
-            first = at
-        last = stop - (stop - first & 3)
-        if last > first:
-            view, size = memoryview(buf), last - first
-            try:
-                data = a2b_base64(view[first:last]) if size <= self._slice else b""
-            except (ValueError, MemoryError):
-                data = b""
-            size = size * 3 >> 2
-            if buf[last - 1] == _EQUALS:
-                self._padded = True
-                size -= 2 if buf[last - 2] == _EQUALS else 1
-            if len(data) != size or self._padded and stop - at < self._left:
-                self._padded = False
-                self._left = 0
-                return first
-            self.decoded += size
-            self._receiver.take(data)
-        self._left -= stop - at
-        if last < stop:
-            self._held = stop - last
-            self._kept[self._held][:] = memoryview(buf)[last:stop]
-        return stop
 
     def _payload(self, buf, at, end):
         """Take what is there of it. An escaped quote ends it, too: base64 has none."""
@@ -287,115 +222,35 @@ class BlockParser:
         if self._wanted:
             if self._escape or buf.find(b"\\", at, stop) >= 0:
                 self.dear = True
-                text = self._plain(self._escape + bytes(memoryview(buf)[at:stop]))
-                self._decode(text, 0, len(text))
+                text = self._escape + bytes(memoryview(buf)[at:stop])
+                text, self._escape = plug_in("sluice.transfer.json_escapes", "plain")(text)
+                if text is None:
+                    self._state = _BAD
+                else:
+                    self.decode(text, 0, len(text))
             else:
-                self._decode(buf, at, stop)
-        if quote >= 0 and self._state != _BAD:
-            self._state = _BAD if self._escape or self._held else _TAIL
+                self.decode(buf, at, stop)
+        if self.spoiled:
+            self._state = _BAD
+        elif quote >= 0 and self._state != _BAD:
+            self._state = _BAD if self._escape or self.held else _TAIL
         return end if quote < 0 else quote + 1
 
-    def _plain(self, text):
-        """The piece without its escapes. Base64 needs none, but some write \\/ for every slash.
 
-        An escape that the end cuts in two waits for the next piece. A piece may be nothing but
-        escapes: little is allocated for each, and their digits are read all at once.
-        """
-        last = text.rfind(b"\\")
-        size = 6 if text[last + 1 : last + 2] == b"u" else 2
-        self._escape = text[last:] if last >= 0 and len(text) - last < size else b""
-        text = text[: len(text) - len(self._escape)].replace(b"\\/", b"/")
-        count = text.count(b"\\u00")
-        if text.count(b"\\") != count:
-            self._state = _BAD
-            return b""
-        plain, digits = bytearray(text), bytearray(2 * count)
-        at = size = 0  # of the text; of what is plain
-        for number in range(0, 2 * count, 2):
-            mark = text.find(b"\\", at)
-            if not 0 <= mark <= len(text) - 6:  # one escape begins within another
-                self._state = _BAD
-                return b""
-            if mark > at:
-                plain[size : size + mark - at] = text[at:mark]
-                size += mark - at
-            digits[number] = text[mark + 4]
-            digits[number + 1] = text[mark + 5]
-            plain[size] = _ESCAPE  # a place kept
-            size += 1
-            at = mark + 6
-        plain[size:] = text[at:]
-        try:
-            found = unhexlify(digits)
-        except ValueError:
-            self._state = _BAD
-            return b""
-        at = -1
-        for byte in found:
-            at = plain.find(b"\\", at + 1)
-            plain[at] = byte
-        return plain
-
-    def _decode(self, buf, at, stop):
-        """Decode whole groups of four; up to three characters wait for the next piece."""
-        while self._held and at < stop:
-            self._put(buf[at])
-            at += 1
-        view = memoryview(buf)
-        while stop - at >= 4:
-            size = min(stop - at & ~3, self._slice)
-            text = view[at : at + size]
-            try:
-                data = a2b_base64(text)
-            except ValueError:
-                data = b""
-            except MemoryError:
-                if self._slice <= _SLICE_MIN:
-                    raise
-                self._slice >>= 1
-                continue
-            self._hand_on(text, data)
-            at += size
-        while at < stop:
-            self._put(buf[at])
-            at += 1
-
-    def _put(self, byte):
-        self._quartet[self._held] = byte
-        self._held += 1
-        if self._held == 4:
-            self._held = 0
-            try:
-                data = a2b_base64(self._quartet)
-            except ValueError:
-                data = b""
-            self._hand_on(self._quartet, data)
-
-    def _hand_on(self, text, data):
-        """Whole groups of four, decoded. a2b_base64 skips what is not base64, so count the result:
-
-        one character that is not of the alphabet, or padding before the end, makes it shorter
-        than the padding explains.
-        """
-        size = len(text) // 4 * 3
-        padded = text[-1] == _EQUALS
-        if padded:
-            size -= 2 if text[-2] == _EQUALS else 1
-        if self._padded or len(data) != size:
-            self._state = _BAD
-        elif self._state != _BAD:
-            self._padded = padded
-            self.decoded += size
-            self._receiver.take(data)
-
-
-def _object(text):
+def parsed(text):
     """The object that the text makes; {} when it makes none."""
     try:
         fields = json.loads(text)
     except (ValueError, UnicodeError):
         fields = None
     return fields if isinstance(fields, dict) else {}
+
+
+def members(fields):
+    """(token, file, index, length) of a message; None for what it has not."""
+    token = fields.get("c")
+    token = token.encode() if isinstance(token, str) else None
+    return token, _number(fields.get("f")), _number(fields.get("i")), _number(fields.get("l"))
 
 
 def _number(value):

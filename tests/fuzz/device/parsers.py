@@ -80,7 +80,8 @@ def _plain(value):
 
 
 def packets():
-    from sluice.net.packets import Reader, Whole
+    from sluice.net.packets import Whole
+    from sluice.net.reader import Reader
 
     def judge(data, piece=512):
         words = []
