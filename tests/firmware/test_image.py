@@ -284,3 +284,127 @@ def test_image_works_in_the_buffer_it_is_lent():
     give(image, data, 0, SECTOR)
     assert buffer == data
     assert_holds(flash, data)
+
+
+# -- what is not written -------------------------------------------------------------------------
+
+
+def test_image_that_is_there_already_costs_one_erase_that_of_its_head():
+    for block in (256, 1_024, 4_096, 16_384):
+        data = pattern(9 * SECTOR)
+        flash = Flash(9)
+        flash.data[:] = data
+        image = Image(flash, len(data), block)
+        for index in range(-(-len(data) // block)):
+            assert give(image, data, index, block)
+        assert_holds(flash, data)
+        assert flash.erases == [1] + [0] * 8 and flash.programs == 1, (block, flash.erases)
+        assert image.sectors() == b"\xff\x01" and image.missing() == -1
+
+
+def test_image_sector_that_differs_in_one_byte_is_written_wherever_that_lies():
+    data = pattern(3 * SECTOR)
+    for place in (SECTOR, SECTOR + 17, SECTOR + 256, 2 * SECTOR - 1):
+        flash = Flash(3)
+        flash.data[:] = data
+        flash.data[place] ^= 1
+        image = Image(flash, len(data), SECTOR)
+        for index in range(3):
+            assert give(image, data, index, SECTOR)
+        assert_holds(flash, data)
+        assert flash.erases == [1, 1, 0], (place, flash.erases)
+
+
+def test_image_last_sector_that_is_there_with_other_bytes_behind_it_is_written():
+    data = pattern(SECTOR + 100)
+    flash = Flash(2)
+    flash.data[: len(data)] = data
+    image = Image(flash, len(data), SECTOR)
+    assert give(image, data, 0, SECTOR) and give(image, data, 1, SECTOR)
+    assert flash.erases == [1, 1] and bytes(flash.data[len(data) :]) == b"\xff" * (SECTOR - 100)
+
+
+def test_image_slot_that_cannot_be_read_fails_by_name():
+    flash = Flash(2)
+
+    def broken(sector, buf, offset=0):
+        raise OSError(5)
+
+    flash.readblocks = broken
+    image = Image(flash, 2 * SECTOR, SECTOR)
+    assert give(image, pattern(2 * SECTOR), 0, SECTOR)
+    error = raised(Fail, give, image, pattern(2 * SECTOR), 1, SECTOR)
+    assert str(error) == "flash 5"
+
+
+def test_image_small_blocks_in_order_cost_one_program_a_sector():
+    for block in (256, 512, 1_024, 2_048):
+        for size in (6 * SECTOR, 6 * SECTOR - 300):
+            image, flash, data = filled(size, block)
+            assert_holds(flash, data)
+            assert flash.programs == 6 and flash.erases == [1] * 6, (block, size)
+
+
+def test_image_small_blocks_that_gather_count_in_the_map_of_sectors_once_flash_has_them():
+    data, flash = pattern(2 * SECTOR), Flash(2)
+    image = Image(flash, len(data), 1_024)
+    for index in range(3):
+        assert give(image, data, index, 1_024)
+    assert image.received == 3 * 1_024 and image.sectors() == b"\x00" and not flash.programs
+    assert give(image, data, 3, 1_024)
+    assert image.sectors() == b"\x01" and flash.programs == 1
+
+
+def test_image_whose_buffer_had_other_uses_asks_again_for_what_gathered():
+    data, flash, buffer = pattern(3 * SECTOR), Flash(3), bytearray(SECTOR + 4)
+    image = Image(flash, len(data), 512, buffer=buffer)
+    for index in range(8 + 3):
+        assert give(image, data, index, 512)
+    for at in range(len(buffer)):
+        buffer[at] = 0x5A
+    image.forget()
+    assert image.received == SECTOR == image.missing()
+    for index in range(8, 24):
+        assert give(image, data, index, 512)
+    assert_holds(flash, data)
+    assert max(flash.erases) == 1 and image.missing() == -1
+
+
+# -- room that is lent ---------------------------------------------------------------------------
+
+
+def lent(image, data, index, block, read):
+    """Bring one block into the room that the image lends, so many bytes a read."""
+    begin = index * block
+    end = min(begin + block, len(data))
+    image.open(begin, end - begin)
+    while begin < end:
+        room = image.room(end - begin)
+        size = min(len(room), read, end - begin)
+        room[:size] = data[begin : begin + size]
+        image.took(size)
+        begin += size
+    return image.close(True)
+
+
+def test_image_read_into_its_own_room_is_the_image_that_is_written():
+    for block in (256, 1_024, 4_096, 12_288):
+        for size in (1, 4_097, 5 * SECTOR, 5 * SECTOR + 60):
+            for read in (1_448, 4_100):
+                data, flash = pattern(size), Flash(sectors_of(size))
+                image = Image(flash, size, block)
+                for index in range(-(-size // block)):
+                    assert lent(image, data, index, block, read)
+                assert_holds(flash, data)
+                assert max(flash.erases) == 1 and image.received == size
+
+
+def test_image_lends_no_room_beyond_the_block_and_the_rest_of_its_message():
+    image = Image(Flash(3), 3 * SECTOR, 2 * SECTOR)
+    image.open(0, 2 * SECTOR)
+    assert len(image.room(2 * SECTOR)) == SECTOR  # the next sector's bytes have other room
+    image.took(1_000)
+    assert len(image.room(2 * SECTOR - 1_000)) == SECTOR - 1_000
+    image.took(SECTOR - 1_000)
+    assert len(image.room(SECTOR)) == SECTOR + 4  # all of it, and what follows it
+    assert image.room(SECTOR + 1) is None and image.room(0) is None
