@@ -93,13 +93,16 @@ class Sock:
 
     def write(self, data):
         if data[0] == 0x82:
-            at = 2 if data[1] < 0x80 else 3
-            self._granted.append(b"\\x90\\x03" + data[at : at + 2] + b"\\0")
+            at, topics = 2 if data[1] < 0x80 else 3, 0
+            number = data[at : at + 2]
+            at += 2
+            while at < len(data):
+                at += 3 + (data[at] << 8 | data[at + 1])
+                topics += 1
+            self._granted.append(bytes((0x90, 2 + topics)) + number + bytes(topics))
             self.readinto = self._answer
         elif b"/describe/" in data:
             self.readinto = self._described
-        elif b"/get/" in data:
-            self.readinto = self._blocks.readinto
         return len(data)
 
     def _answer(self, buf):
@@ -110,7 +113,10 @@ class Sock:
         return len(answer)
 
     def _described(self, buf):
-        return self._about.readinto(buf) or None
+        size = self._about.readinto(buf)
+        if not size:  # the first block was asked for before
+            self.readinto = self._blocks.readinto
+        return size or None
 
     def close(self):
         pass
