@@ -63,6 +63,15 @@ class Socket(io.IOBase):
         self.closed = True
 
 
+def asked(body):
+    """How many topic filters a SUBSCRIBE names."""
+    at, count = 2, 0
+    while at < len(body):
+        at += 3 + (body[at] << 8 | body[at + 1])
+        count += 1
+    return count
+
+
 class Broker:
     """Answers packets; `answers` holds what to say to each kind of packet, or None for nothing."""
 
@@ -70,7 +79,7 @@ class Broker:
         self.packets = []  # (kind, body) of all sessions
         self.answers = {
             0x10: lambda body: packet(0x20, b"\x00\x00"),
-            0x80: lambda body: packet(0x90, body[:2], b"\x01"),
+            0x80: lambda body: packet(0x90, body[:2], b"\x01" * asked(body)),
             0xA0: lambda body: packet(0xB0, body[:2]),
             0x30: self.puback,
             0xC0: lambda body: packet(0xD0),

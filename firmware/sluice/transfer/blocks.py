@@ -32,9 +32,11 @@ class Blocks:
         self.room = None  # of the message, for the link: asked where its next piece belongs
         self._index = None  # of the block that is being taken
         self._late_index = False
+        self._headless = True  # the image: it may be
         self._heard = self._before = clock.ticks_ms()  # of what counts; before this message
         self._ours = self._spare = False  # the message: it may be ours; it is of no use, but right
         self._arrived = 0  # blocks since the last `take_stock`
+        self.low = self.high = 0  # of their indexes, the least and the greatest
         self._bad = 0  # in this round
         self._refused = self._foreign = 0  # since the download began
         self.expected = None  # index of the only block that is out
@@ -46,7 +48,9 @@ class Blocks:
     def one_at_a_time(self):
         """Until the first block, which tells whether the image is for us, and then only where
         messages do not tell their index in time."""
-        return self._late_index or self.expects(0)
+        if self._headless:
+            self._headless = self.expects(0)
+        return self._late_index or self._headless
 
     def expects(self, index):
         """True when there is such a block and it does not count yet."""
@@ -144,6 +148,10 @@ class Blocks:
         good = right and parser.index == index and parser.length == self._length(index)
         try:
             if index is not None and self._image.close(good):
+                if not self._arrived or index < self.low:
+                    self.low = index
+                if not self._arrived or index > self.high:
+                    self.high = index
                 self._arrived += 1
             elif not self._spare and not (right and self._counts(parser.index)):
                 self._refuse(index)
@@ -182,8 +190,11 @@ class Blocks:
             index = self.expected
             self._spare = index is None
             return not self._spare and self._open(index)
-        self._spare = self._counts(index)
-        return index >= 0 and self.expects(index) and self._open(index)
+        offset = index * self._block
+        if not 0 <= offset < self._image.size:
+            return False
+        self._spare = self._image.has(offset, self._length(index))
+        return not self._spare and self._open(index)
 
     def _open(self, index):
         """Have the image take it, where it will."""

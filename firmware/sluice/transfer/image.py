@@ -164,7 +164,10 @@ class Image:
         stop = place + size
         if stop <= SECTOR:
             self._view[place:stop] = data
-            self.took(size)
+            if stop < SECTOR:
+                self._at = at + size
+            else:
+                self.took(size)
             return True
         data = memoryview(data)
         while data:

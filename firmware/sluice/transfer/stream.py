@@ -86,7 +86,7 @@ class MQTTStream:
             self.ask(_RUNS)
             if await self._link.wait(blocks.stirred, self._patience_ms):
                 blocks.take_stock()
-                self._settle_runs()
+                self._advance_runs()
                 fruitless = spoilt = 0
             elif blocks.silent_ms() >= self._patience_ms:
                 bad = blocks.end_round()
@@ -215,7 +215,7 @@ class MQTTStream:
             stop += 1
         return first, stop - first
 
-    def _settle_runs(self):
+    def _advance_runs(self):
         """Go by what came: take times, forget the requests that were answered in full.
 
         The window grows with each of these.
@@ -223,16 +223,20 @@ class MQTTStream:
         if self._quiet is not None:  # what comes after a loss may only have been late
             self._measure(self._since(self._quiet))
             self._quiet = None
+        low, high = self._blocks.low, self._blocks.high  # other runs are as they were
         for run in self._runs[:]:
-            first = run[0]
-            while run[0] < run[1] and not self._blocks.expects(run[0]):
-                run[0] += 1
-            if run[0] > first and run[2] is not None:
-                self._measure(self._since(run[2]))
-                run[2] = None
-            if run[0] == run[1]:
-                self._runs.remove(run)
-                self._window = min(self._window + 1 + (self._window >> 4), self._most)
+            if high < run[0] or run[1] <= low:
+                continue
+            missing = self._image.missing(run[0] * self._block)
+            first = run[1] if missing < 0 else min(missing // self._block, run[1])
+            if first > run[0]:
+                run[0] = first
+                if run[2] is not None:
+                    self._measure(self._since(run[2]))
+                    run[2] = None
+                if first == run[1]:
+                    self._runs.remove(run)
+                    self._window = min(self._window + 1 + (self._window >> 4), self._most)
 
     def _lost(self):
         """Nothing came for a while: what is out counts as lost."""
