@@ -31,7 +31,6 @@ from host_tools.image import make_image
 from host_tools.image.modules import EXAMPLE, SELF_TESTS
 
 THING = "demo-board"
-HEAP = "112k"  # of the board's MicroPython; its code is frozen into its image, as on a real board
 SIZE = 1_468_006  # bytes, 1.4 MiB
 BLOCK = 4_096  # bytes, as `thing create` configures the board
 READY_S = 180  # for cloud and board to come up
@@ -96,7 +95,7 @@ def _demo(state: Path) -> int:
         if not (state / "things" / THING).exists():
             _sluice("thing", "create", THING, "--state", state)
         factory = make_image(FACTORY_VERSION, app=EXAMPLE)
-        made = {"heap": HEAP, "frozen": True, "factory": factory, "on_line": story.hear}
+        made = {"frozen": True, "factory": factory, "on_line": story.hear}
         with Board(state, THING, **made) as board:
             story.tell("board", f"a simulated ESP32 with MicroPython {board.micropython}")
             board.wait_for("agent idle", READY_S)

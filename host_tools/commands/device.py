@@ -12,7 +12,7 @@ from pathlib import Path
 from host_tools import boards
 from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.meter import PARTS
-from host_tools.device.supervisor import Board
+from host_tools.device.supervisor import CHIP_HEAP, Board
 from host_tools.errors import SluiceError
 from host_tools.image import make_image, w800
 
@@ -24,7 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("name", metavar="NAME", help="a thing that `sluice thing create` made")
     row.add_argument("--state", type=Path, required=True, metavar="DIR")
     row.add_argument("--board", default="SIM_ESP32", help="a folder of boards/")
-    row.add_argument("--heap", default="112k", help="MicroPython's heap (default 112k)")
+    row.add_argument(
+        "--heap", default=CHIP_HEAP, help=f"MicroPython's heap (default {CHIP_HEAP}, in two areas)"
+    )
     row.add_argument("--cut-at", type=int, metavar="N", help="cut power at flash operation N")
     row.add_argument("--cut-part", choices=PARTS, default="nothing", help="of operation N")
     row.add_argument(

@@ -49,10 +49,15 @@ ENDS = {0: "main returned", 1: "main raised"}
 # fmt: on
 
 
+CHIP_HEAP = "112k"  # an ESP32's heap: 56 KiB, which doubles once
+_SECOND_AREA = 56 * 1024  # bytes of that
+
+
 class Board(Hardware):
     """One simulated board; see Hardware for the arguments that are not here.
 
-    heap     MicroPython's heap, as -X heapsize takes it
+    heap     MicroPython's heap, as -X heapsize takes it. That of CHIP_HEAP is in two areas, as an
+             ESP32's is once it has grown: nothing lies across its 56 KiB
     cut_at   cut the power at that flash operation, counted from start(); cut_part says how far
              the operation gets: nothing, front, back (its halves), whole
     cuts     more of these, (operation, part): one for each power-on after that, counted from it;
@@ -73,7 +78,7 @@ class Board(Hardware):
         state: Path,
         name: str,
         board: str = "SIM_ESP32",
-        heap: str = "112k",
+        heap: str = CHIP_HEAP,
         cut_at: int | None = None,
         cut_part: str = "nothing",
         factory: bytes | None = None,
@@ -92,7 +97,7 @@ class Board(Hardware):
             raise SluiceError("a board in its ROM loader needs a serial port")
         self._held = download
         if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", heap):
-            raise SluiceError(f"not a heap size: {heap!r}; for example 112k")
+            raise SluiceError(f"not a heap size: {heap!r}; for example {CHIP_HEAP}")
         if cut_at is not None and cut_at < 1:
             raise SluiceError("flash operations are counted from 1")
         self._frozen, self._clock = frozen, clock
@@ -281,7 +286,7 @@ class Board(Hardware):
         native = self._family.native
         ahead_s = 0 if self._clock is None else self._clock - int(time.time())
         arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode, native]
-        arguments.append(ahead_s)
+        arguments += [ahead_s, _SECOND_AREA if self.heap == CHIP_HEAP else 0]
         start = [str(self._program), "-X", f"heapsize={self.heap}", "-m", "sim_start"]
         return [*start, " ".join(str(argument) for argument in arguments)]
 

@@ -2,7 +2,8 @@
 
 sys.argv[1] is what the supervisor passes, in words: the slot that runs ("ota_0"), the reset cause
 (a number of `machine`), the supervisor's process id, the device's name, the chip id, a mode, the
-module that is the chip's own ("esp32"), and how many seconds its clock is ahead. The modes:
+module that is the chip's own ("esp32"), how many seconds its clock is ahead, and where the heap is
+divided, in bytes before its end, or 0; see sim_start. The modes:
 
     pipe   no terminal
     main   a terminal; the REPL after main

@@ -4,6 +4,7 @@ They lie in shims.rom, mapped outside the heap and run in place, where MicroPyth
 (1.25); in 1.24 they are files and take heap.
 """
 
+import gc
 import os
 import sys
 
@@ -26,10 +27,37 @@ def mapped(file):
     return memoryview(uctypes.bytearray_at(address, size))
 
 
+def divide(behind):
+    """Have nothing lie across a place of the heap, `behind` bytes before its end.
+
+    The heap of an ESP32 is two areas once it has grown, and the one of this port is one. A dead
+    block stands between them; the heap ends behind the largest piece that is to be had.
+
+    returns   the block, which whoever calls keeps
+    """
+    gc.collect()
+    size, front = gc.mem_free(), None
+    while front is None:
+        try:
+            front = bytearray(size)
+        except MemoryError:
+            size -= 32
+    front = None
+    gc.collect()
+    front = bytearray(size - behind)
+    return bytearray(1)
+
+
 if __name__ == "__main__":
+    behind = int(sys.argv[1].split()[-1])
+    dead = divide(behind) if behind else None
     if hasattr(vfs, "VfsRom"):
         vfs.mount(vfs.VfsRom(mapped("shims.rom")), "/shims")
     else:
         vfs.mount(vfs.VfsPosix(os.getcwd() + "/shims"), "/shims", readonly=True)
     sys.path[:] = ["/shims"]
-    __import__("sim_chip").start()
+    chip = __import__("sim_chip")
+    chip.dead = dead  # this module is forgotten, and the chip is not
+    del dead
+    gc.collect()
+    chip.start()

@@ -79,5 +79,6 @@ def test_window_in_blocks_of_an_old_thing_is_said(tmp_path: Path, capsys):
 
 
 def test_least_window_is_the_boards():
-    least = re.search(r'"window": +\(\d+_\d+, (\d+), ', (FIRMWARE / "sluice/config.py").read_text())
+    config = (FIRMWARE / "sluice/config.py").read_text()
+    least = re.search(r'"window": +\(\d+_\d+, (\d+), ', config)
     assert int(least[1]) == provision.WINDOW

@@ -354,6 +354,39 @@ def test_modules_frozen_take_less_heap_and_do_the_same(new_board):
     assert free[1] > free[0] + 2000
 
 
+# The largest pieces first: each is kept, so the next is of the other area.
+PIECES = """import gc
+gc.collect()
+print("free", gc.mem_free())
+kept = []
+for _ in range(2):
+    size = gc.mem_free()
+    while True:
+        try:
+            kept.append(bytearray(size))
+            break
+        except MemoryError:
+            size -= 32
+    print("piece", size)
+"""
+
+
+def test_heap_of_a_chip_is_in_two_areas(new_board):
+    board = new_board(PIECES)
+    board.start().join()
+    free = int(board.wait_for(r"free (\d+)")[1])
+    pieces = [int(line.split()[1]) for line in board.lines if line[:5] == "piece"]
+    assert 100_000 < free < 112 * 1024 and sum(pieces) > free - 8_000
+    assert all(40_000 < size <= 56 * 1024 for size in pieces), pieces
+
+
+def test_heap_of_another_size_is_in_one(new_board):
+    board = new_board(PIECES, heap="113k")
+    board.start().join()
+    pieces = [int(line.split()[1]) for line in board.lines if line[:5] == "piece"]
+    assert pieces[0] > 90_000
+
+
 def test_heap_is_limited(new_board):
     board = new_board("bytearray(112 * 1024)\n")  # all there is
     assert board.start().join() == 1
