@@ -439,3 +439,46 @@ def test_block_like_the_one_before_is_told_from_one_that_is_not():
                 if wanted:
                     assert told(parser) == wanted, (index, raw, told(parser))
                     assert bytes(receiver.data) == bytes(data)
+
+
+def test_parser_learns_a_few_times_a_download_and_not_at_every_message():
+    from sluice.transfer import json_block
+
+    loaded, plug_in = [], json_block.plug_in
+
+    def counted(path, name):
+        loaded.append(path)
+        return plug_in(path, name)
+
+    json_block.plug_in = counted
+    try:
+        receiver = Receiver()
+        parser = BlockParser(receiver)
+        for number in range(40):
+            gap = b" " * (number % 7 + 1)  # another text around the payload each time
+            text = b'{"c":"t","f":0,' + gap + b'"i":%d,"l":3,"p":"QUJD"}' % number
+            parser.reset()
+            feed(parser, text, 1_024)
+            assert parser.whole and parser.index == number and parser.decoded == 3
+        assert loaded.count("sluice.transfer.json_learned") == 4
+    finally:
+        json_block.plug_in = plug_in
+
+
+def test_parser_that_has_no_room_to_learn_reads_every_message_in_full():
+    from sluice.transfer import json_block
+
+    plug_in = json_block.plug_in
+
+    def full(path, name):
+        raise MemoryError
+
+    json_block.plug_in = full
+    try:
+        parser = BlockParser(Receiver())
+        for number in range(5):
+            parser.reset()
+            feed(parser, b'{"c":"t","f":0,"i":%d,"l":3,"p":"QUJD"}' % number, 1_024)
+            assert parser.whole and parser.index == number
+    finally:
+        json_block.plug_in = plug_in

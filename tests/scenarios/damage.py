@@ -20,6 +20,7 @@ from host_tools.image.w800 import GAP, HEADER
 
 NONE, DAMAGED = "none", "running image damaged"
 SPOILT = 5_000  # offset of the byte that is another in a damaged image
+_BEFORE_END = 100  # bytes: in a module, and in no length of one
 _MULTIPLE = bytes.fromhex("410671db01")  # CRC-32's polynomial: adding it changes no checksum
 
 
@@ -98,15 +99,16 @@ def losses(board: Board, proven: list[bytes]) -> list[str]:
 def forged(genuine: bytes) -> bytes:
     """An image with the same first sector and other bytes behind it, its checksums made right."""
     about, other = read_image(genuine), bytearray(genuine)
+    place = about.image_size - _BEFORE_END
     if about.chip == "w800":
-        for at, byte in enumerate(_MULTIPLE, SPOILT):
+        for at, byte in enumerate(_MULTIPLE, place):
             other[at] ^= byte
         assert zlib.crc32(other[HEADER : about.image_size]) == zlib.crc32(
             genuine[HEADER : about.image_size]
         )
     else:
-        other[SPOILT] ^= 0x5A  # twice, so that their sum is the same
-        other[SPOILT + 1] ^= 0x5A
+        other[place] ^= 0x5A  # twice, so that their sum is the same
+        other[place + 1] ^= 0x5A
         end = about.image_size - DIGEST
         other[end : end + DIGEST] = hashlib.sha256(other[:end]).digest()
     assert other[:SECTOR] == genuine[:SECTOR] and other != genuine

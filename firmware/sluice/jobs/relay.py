@@ -9,7 +9,7 @@
 operation that is cut off begins anew, and so does the file. Its MD5 is known to be right when the
 last byte was passed on, and says nothing about who made the file: that is for the device to prove.
 
-memory   that of the HTTP connection
+memory   that of the HTTP connection, and the sector buffer, which is lent
 """
 
 import hashlib
@@ -35,7 +35,7 @@ async def relay(job, device, write):
     raises   Retry when the server is silent, Fail when the file is another or the order is late
     """
     file = file_of(job.order)
-    pipe = _Pipe(file.size, write)
+    pipe = _Pipe(file.size, write, device.buffer)
     source = device.source(file, device.settings["block"])
     clock = device.clock
     told = clock.ticks_ms()
@@ -69,9 +69,12 @@ def _let_go():
 class _Pipe:
     """What a source fills instead of an Image: bytes go through, from first to last."""
 
-    def __init__(self, size, write):
+    writes = 0  # to flash
+
+    def __init__(self, size, write, buffer):
         self.size = size
         self.received = 0
+        self._view = memoryview(buffer)
         self.md5 = hashlib.md5()
         self._write = write
 
@@ -92,6 +95,14 @@ class _Pipe:
         self.md5.update(data)
         self._write(data)
         self.received += len(data)
+
+    def room(self, size):
+        """Where the next bytes are read to; they are passed on from there."""
+        return self._view
+
+    def took(self, size):
+        """So many stand there."""
+        self.write(self._view[:size])
 
     def close(self, good):
         """Count what came: all of it, in order."""

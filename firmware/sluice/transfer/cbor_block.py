@@ -19,6 +19,8 @@ from sluice.loading import let_go, plug_in
 from sluice.transfer.cbor_items import BAD, GATHERING, ITEM, NUMBER, PASSING, PAYLOAD, WHOLE, Items
 
 _TEXT = const(64)  # bytes of a token, the service's limit; longer texts are not looked at
+_LEARNED = "sluice.transfer.cbor_learned"
+_LESSONS = const(8)  # of a download: each costs the time of a module and two collections
 _EDGE = const(128)  # bytes in front of a payload that are learned, at most
 
 _BYTES = const(2)  # major types
@@ -40,6 +42,7 @@ class BlockParser(Items):
         self._text = bytearray(_TEXT)
         self._front = self._back = None  # learned: what stands around the index's bytes
         self._known = self._wide = ()  # what we were behind it; the index's first byte and size
+        self._lessons = _LESSONS
         self.reset()
 
     def reset(self):
@@ -86,7 +89,7 @@ class BlockParser(Items):
                     self.begin()
             elif self.state < WHOLE:
                 if begin >= 0 and self.state == PAYLOAD:
-                    if self._wanted and self.depth == 1 and at - begin <= _EDGE:
+                    if self._wanted and self.depth == 1 and at - begin <= _EDGE and self._lessons:
                         self._learn(bytes(memoryview(buf)[begin:at]))
                     begin = -1
                 at = self._string(buf, at, min(end, at + self.left))
@@ -102,9 +105,17 @@ class BlockParser(Items):
     # -- what messages have in common --------------------------------------------------------
 
     def _learn(self, head):
-        """Remember what is in front of a payload, if only the index in it will be another."""
-        self._front = None
-        found = plug_in("sluice.transfer.cbor_learned", "around")(head, self)
+        """Remember what is in front of a payload, if only the index in it will be another.
+
+        Without it every message is read as the first one was: so where the heap has no room.
+        """
+        self._front, self._lessons, found = None, self._lessons - 1, None
+        try:
+            around = plug_in(_LEARNED, "around")
+            found = around(head, self)
+        except MemoryError:
+            self._lessons = 0
+        around = let_go(_LEARNED)
         if found:
             self._front, self._back, self._wide = found
             self._known = self.so_far()

@@ -18,8 +18,7 @@ wants it; the last one is padded.
 A sector that holds the right bytes already is left alone, but never the first: whatever lies
 there is erased, because a forged image may begin like the genuine one that lay there before.
 
-memory   4,100 B of buffer: a sector, and room for what follows a block in its message; one bit a
-         piece: 48 B for 1.5 MiB of sectors, 768 B at blocks of 256 B and 48 more for the journal
+memory   4,100 B of buffer; one bit a piece: 48 B for 1.5 MiB of sectors, 768 B at blocks of 256 B
 """
 
 from micropython import const

@@ -17,10 +17,13 @@ import json
 
 from micropython import const
 
-from sluice.loading import plug_in
+from sluice.loading import let_go, plug_in
 from sluice.transfer.base64 import Base64
 
 _TEXT = const(254)  # bytes of a message beside its payload: a token of 64, and much white space
+_PIECE = const(512)  # characters with escapes that are read at a time
+_LEARNED = "sluice.transfer.json_learned"
+_LESSONS = const(4)  # of a download: each costs the time of a module and two collections
 _DIGITS = const(9)  # of an index that is read here: a small int
 
 _QUOTE = const(0x22)
@@ -50,6 +53,7 @@ class BlockParser(Base64):
         self._front = None  # learned: the text before the index's digits, that behind them,
         self._back = self._rear = b""  # and that behind the payload; then token, file and length
         self._known = ()
+        self._lessons = _LESSONS
         self.reset()
 
     def reset(self):
@@ -97,18 +101,23 @@ class BlockParser(Base64):
         closed = bytes(self._text[: self._size]).rstrip().endswith(b"}")
         if not closed or fields.get("p") != "" or self.decoded != self.length:
             return False
-        if told == (self.token, self.file, self.length, self.index) and None not in told:
+        same = told == (self.token, self.file, self.length, self.index) and None not in told
+        if same and self._lessons:
             self._learn()
         return True
 
     # -- what messages have in common --------------------------------------------------------
 
     def _learn(self):
-        self._front = None
-        learned = plug_in("sluice.transfer.json_learned", "around")
-        found = learned(
-            self._text, self._opened_at, self._size, lambda text: members(parsed(text))
-        )
+        """Without it every message is read as the first one was: so where the heap has no room."""
+        self._front, self._lessons, found = None, self._lessons - 1, None
+        try:
+            around = plug_in(_LEARNED, "around")
+            read = lambda text: members(parsed(text))  # noqa: E731
+            found = around(self._text, self._opened_at, self._size, read)
+        except MemoryError:
+            self._lessons = 0
+        around = let_go(_LEARNED)
         if found:
             self._front, self._back, self._rear = found
             self._known = self.token, self.file, self.length
@@ -222,12 +231,7 @@ class BlockParser(Base64):
         if self._wanted:
             if self._escape or buf.find(b"\\", at, stop) >= 0:
                 self.dear = True
-                text = self._escape + bytes(memoryview(buf)[at:stop])
-                text, self._escape = plug_in("sluice.transfer.json_escapes", "plain")(text)
-                if text is None:
-                    self._state = _BAD
-                else:
-                    self.decode(text, 0, len(text))
+                self._escaped(buf, at, stop)
             else:
                 self.decode(buf, at, stop)
         if self.spoiled:
@@ -235,6 +239,18 @@ class BlockParser(Base64):
         elif quote >= 0 and self._state != _BAD:
             self._state = _BAD if self._escape or self.held else _TAIL
         return end if quote < 0 else quote + 1
+
+    def _escaped(self, buf, at, stop):
+        """Decode what has escapes, little at a time: it is copied four times."""
+        plain = plug_in("sluice.transfer.json_escapes", "plain")
+        while at < stop and self._state != _BAD:
+            end = min(at + _PIECE, stop)
+            text, self._escape = plain(self._escape + bytes(memoryview(buf)[at:end]))
+            if text is None:
+                self._state = _BAD
+            else:
+                self.decode(text, 0, len(text))
+            at = end
 
 
 def parsed(text):
