@@ -10,7 +10,7 @@ waits turns the crank: `wait` reads, answers, keeps alive and sends. Several may
     subscribe          awaited; a handler for each topic filter; any length of topic
     wait_msg check_msg `turn`; no blocking, no assert, no packet in memory; pings are answered
 
-memory   2 KiB to receive, 280 B for a packet's head; a payload whole where its handler wants it
+memory   1 KiB to receive, 280 B for a packet's head; a payload whole where its handler wants it
 wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 """
 

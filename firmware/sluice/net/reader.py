@@ -10,7 +10,7 @@ from sluice.log import Log
 from sluice.net.packets import PUBLISH
 
 _ANSWERS = b"\x20\x40\x90\xb0\xd0"  # CONNACK, PUBACK, SUBACK, UNSUBACK, PINGRESP
-_BUFFER = const(2_048)  # bytes taken from the socket at a time
+_BUFFER = const(1_024)  # bytes taken from the socket at a time
 _LEAD = const(4)  # bytes in front of them, where a sink may put what it kept of the last piece
 _HEAD = const(280)  # bytes of a packet before its payload: topic of 256, two lengths, packet id
 _TOPIC = const(256)  # bytes, AWS's limit
