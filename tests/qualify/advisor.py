@@ -229,7 +229,7 @@ def publish_qos1(rig: Rig) -> str:
     packets, _, _ = rig.happy()
     [one] = only(packets, PUBLISH, "qualify/qos1")
     assert one.qos == 1 and int.from_bytes(one.id, "big") and not one.flags & 8
-    return "published once, as its PUBACK came"
+    return "published once, because its PUBACK came"
 
 
 @case("MQTT", "MQTT_Publish_Retained_Messages", "Publish Retained Messages")
