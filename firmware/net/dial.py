@@ -23,7 +23,8 @@ async def open_session(link, context, clock, clean_session):
     """
     link.sock = await dial(link.server, link.port, context, clock)
     link.send(connect_packet(link, clean_session))
-    await link.until(lambda: link.connack is not None, _CONNECT_MS, "no CONNACK")
+    if not await link.wait(lambda: link.connack is not None, _CONNECT_MS):
+        raise Retry("no CONNACK")
     if link.connack:
         raise Retry("refused: %s" % _REFUSALS.get(link.connack, link.connack))
     link.linked = True

@@ -2,7 +2,7 @@
 
 A subclass of umqtt.simple's client. The transport never blocks: bytes are taken in any pieces,
 into one small buffer, and given to the handler of their topic; a stall keeps its place. Whoever
-waits turns the crank: `wait` and `until` read, answer, keep alive and send. Several may wait.
+waits turns the crank: `wait` reads, answers, keeps alive and sends. Several may wait.
 
     of umqtt.simple    here
     connect            awaited; resubscribes; every refusal has its name
@@ -142,6 +142,8 @@ class Link(MQTTClient):
         whole = packet(0x82, number.to_bytes(2, "big"), *[text(t) + bytes((qos,)) for t in topics])
         self.send(whole)
         codes = await self._answer(number, lambda: self.send(whole), "no SUBACK")
+        if len(codes) != len(topics):
+            raise Retry("malformed packet", 0x90)
         return [topic for topic, code in zip(topics, codes) if code & 0x80]
 
     def unsubscribe(self, topic):
@@ -172,11 +174,6 @@ class Link(MQTTClient):
         finally:
             awaited.pop(number)
         raise Retry(reason)
-
-    async def until(self, ready, deadline_ms, reason="timeout"):
-        """Turn the crank until `ready()`. Raises Retry(reason) after `deadline_ms`."""
-        if not await self.wait(ready, deadline_ms):
-            raise Retry(reason)
 
     async def wait(self, ready, deadline_ms):
         """Turn the crank until `ready()`; False when that took more than `deadline_ms`."""
@@ -286,7 +283,7 @@ class Link(MQTTClient):
         elif kind == 0xD0:
             self.pinged = None
         elif number in self._awaited:
-            self._awaited[number] = bytes(head[2:10]) if kind == 0x90 else b""
+            self._awaited[number] = head[2:]
 
     def _route(self, topic):
         """The sink for a message of this topic; None when nobody asked for it.

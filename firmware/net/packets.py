@@ -39,7 +39,7 @@ class Reader:
     """Reads packets out of pieces of any size.
 
     on_packet   called with (kind, head, packet id) for everything but a PUBLISH at QoS 0; the
-                head is a view, lent; for a PUBLISH it is called after its payload, to be answered
+                head is bytes; for a PUBLISH it is called after its payload, to be answered
     route       topic, bytes → sink, or None to pass over the payload
     enough      asked behind each packet: True to have the rest wait for the next `take`
     """
@@ -156,7 +156,8 @@ class Reader:
         else:
             if self._wanted < 2 and kind != 0xD0 or kind == 0x90 and self._wanted < 3:
                 raise Retry("malformed packet", self._kind)
-            self._on_packet(kind, head, head[0] << 8 | head[1])
+            answer = bytes(head[: self._wanted])
+            self._on_packet(kind, answer, head[0] << 8 | head[1])
 
     def _guard(self, handler, *words):
         """A fault of one handler must not end the session that others share."""

@@ -52,6 +52,15 @@ class Packet:
         return self.body[at : at + 2] if self.qos else b""
 
     @property
+    def granted(self) -> bytes:
+        """The return codes for a SUBSCRIBE: QoS 1 at most, for each of its filters."""
+        codes, at = [], 2
+        while at < len(self.body):
+            at += 3 + int.from_bytes(self.body[at : at + 2], "big")
+            codes.append(self.body[at - 1] & 1)
+        return bytes(codes)
+
+    @property
     def payload(self) -> bytes:
         """Of a PUBLISH."""
         return self.body[2 + len(self.topic.encode()) + len(self.id) :]
@@ -109,7 +118,7 @@ class Endpoint:
         self.greets: Callable[[Session], bool] = lambda session: True
         self.answers: dict[int, Callable[[Session, Packet], bytes | None]] = {
             CONNECT: lambda session, one: packet(CONNACK, b"\0\0"),
-            SUBSCRIBE: lambda session, one: packet(SUBACK, one.id, bytes((one.body[-1] & 1,))),
+            SUBSCRIBE: lambda session, one: packet(SUBACK, one.id, one.granted),
             UNSUBSCRIBE: lambda session, one: packet(UNSUBACK, one.id),
             PINGREQ: lambda session, one: packet(PINGRESP),
             PUBLISH: lambda session, one: packet(PUBACK, one.id) if one.qos else None,
