@@ -24,7 +24,7 @@ member, by sluice.records. Its keys:
 import json
 from binascii import crc32, hexlify, unhexlify
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 
 IDLE = "idle"
 DOWNLOADING = "downloading"
@@ -54,8 +54,12 @@ class Journal:
         self._cells = cells
         self._record = _EMPTY
         self._strange = False  # there is something, and none of it is a record
+        with Scope():  # of files that a job brings, a download begins with it
+            self._read(kind, right)
+
+    def _read(self, kind, right):
         judged = plug_in(_JUDGE, "judged")
-        for cell in cells:
+        for cell in self._cells:
             try:
                 data = cell.load()
                 record = judged(data, kind)
@@ -67,7 +71,6 @@ class Journal:
             if record and right(record) and self._older(record["seq"]):
                 self._record = record
         self._strange = self._strange and self._record is _EMPTY
-        let_go(_JUDGE)
 
     def _older(self, seq):
         """True when the record in force comes before one of that number."""

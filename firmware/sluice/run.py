@@ -9,13 +9,14 @@ opened: `link.set_last_will(topic, text, qos=1)`, for one.
 
 import asyncio
 import gc
+import sys
 
 from micropython import const
 
 import board
 from sluice import log as logging
 from sluice.errors import OTAError
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, forget, plug_in
 from sluice.log import Log
 
 _THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
@@ -100,19 +101,19 @@ def run(buffer, counts, note):
     """
     global watchdog
     gc.threshold(_THRESHOLD)
-    slots = board.slots()
-    settings = plug_in("sluice.lastgood", "load")(slots.trial)
-    let_go("sluice.lastgood", "sluice.lastlink", "sluice.config", "sluice.plugins")
+    with Scope():  # what follows is to lie low in the heap
+        slots = board.slots()
+        settings = plug_in("sluice.lastgood", "load")(slots.trial)
     logging.level(settings["log"])
-    if max(counts) > _DOUBTED and not slots.trial:
-        plug_in("sluice.starting", "set_aside")(board)
-        note(min(counts[0], _DOUBTED), 0)
-    trial = plug_in("sluice.starting", "settle")(slots, board)
-    watchdog = board.watchdog(_timeout_s(settings, trial) * 1_000)
-    app = plug_in("sluice.starting", "application")(trial, counts[0])
-    let_go("sluice.starting")
+    with Scope():  # the same
+        if max(counts) > _DOUBTED and not slots.trial:
+            plug_in("sluice.starting", "set_aside")(board)
+            note(min(counts[0], _DOUBTED), 0)
+        trial = plug_in("sluice.starting", "settle")(slots, board)
+        watchdog = board.watchdog(_timeout_s(settings, trial) * 1_000)
+        app = plug_in("sluice.starting", "application")(trial, counts[0])
     agent, link = plug_in("sluice.wiring", "build")(settings, slots, app, buffer)
-    let_go("sluice.wiring")
+    forget([path for path in sys.modules if path != "sluice.wiring"])
     asyncio.run(start(agent, link, app, counts, note))
 
 

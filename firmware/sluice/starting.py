@@ -8,7 +8,7 @@ as it waits for the cloud: so one or two are no reason.
 from micropython import const
 
 from sluice.errors import Fail
-from sluice.loading import let_go, plug_in, there
+from sluice.loading import plug_in, there
 from sluice.log import Log, show
 
 _STARTS = const(3)
@@ -33,8 +33,6 @@ def settle(slots, board):
             if trial:
                 raise
             log.e("files not settled", error)
-        finally:
-            let_go("sluice.files.staging", "sluice.files.staged")
     return None if trial is None and _first(slots, board) else bool(trial)
 
 
@@ -42,9 +40,7 @@ def _first(slots, board):
     """Whether a new image runs that has no verdict yet, and that nothing takes back."""
     cells = plug_in("sluice.journal", "cells")(board)
     journal = plug_in("sluice.journal", "Journal")(cells)
-    first = plug_in("sluice.agent.states.booting", "first")(journal, slots)
-    let_go("sluice.agent.states.booting", "sluice.agent.table")
-    return first
+    return plug_in("sluice.agent.states.booting", "first")(journal, slots)
 
 
 def set_aside(board):
@@ -67,7 +63,6 @@ def set_aside(board):
             cell.save(b"")
         except OSError as error:
             log.w("journal not emptied", error)
-    let_go("sluice.files.staged")
 
 
 class _Unfit:
@@ -90,7 +85,6 @@ def application(trial, starts):
     if starts > _STARTS:
         log.e("application left out, as it did not start")
         plug_in("sluice.failures", "note")("application left out: did not start, times", _STARTS)
-        let_go("sluice.failures")
         return _Unfit(Fail("did not start, times", _STARTS))
     try:
         import app

@@ -10,7 +10,7 @@ import asyncio
 import board
 from sluice.errors import Fail, Retry
 from sluice.journal import Journal, cells
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice import job  # noqa: F401
 from sluice.agent.agent import Agent
 from sluice.net import packets  # noqa: F401
@@ -29,7 +29,8 @@ def build(settings, slots, app, buffer):
     """
     clock, thing, ways = Clock(board, "/clock"), settings["thing"], settings.pop("ways")
     link = Link(thing, "", 0, None, settings["keepalive_s"], clock)
-    _take(link, ways)
+    with Scope():  # what is loaded when the agent begins stays
+        plug_in("sluice.ways", "take")(link, ways)
     agent = Agent(
         slots,
         Journal(cells(board)),
@@ -56,13 +57,6 @@ def build(settings, slots, app, buffer):
     return agent, link
 
 
-def _take(link, ways):
-    try:
-        plug_in("sluice.ways", "take")(link, ways)
-    finally:
-        let_go("sluice.ways", "sluice.lastlink", "sluice.net.tls")
-
-
 def _reach(ways, trial_ms, slots, link, clock):
     history = [0, None, False]
     joined = None if ways["due"] else ways["turns"][0]["wifi"]  # else by whom nobody knows
@@ -70,7 +64,7 @@ def _reach(ways, trial_ms, slots, link, clock):
     async def attempt(start, deadline_ms):
         nonlocal joined
         if not link.context:
-            _take(link, ways)
+            plug_in("sluice.ways", "take")(link, ways)
         way = ways["turns"][0]
         wifi = board.wifi(way["wifi"], clock)
         if wifi and joined != way["wifi"]:
@@ -78,10 +72,7 @@ def _reach(ways, trial_ms, slots, link, clock):
             joined = way["wifi"]
         words = wifi, clock, link, way["ntp"], history, link.context
         uplink = plug_in("sluice.net.uplink", "Uplink")(*words)
-        try:
-            await uplink.reach(start, deadline_ms)
-        finally:
-            wifi = uplink = let_go("sluice.net.uplink", "sluice.net.wifi")
+        await uplink.reach(start, deadline_ms)
 
     async def reach(start, deadline_ms):
         while True:
@@ -109,7 +100,6 @@ def _linked(link, ways, slots, clock, again):
     if again and ways["turns"][1:] and not ways["again"]:
         ways["again"] = True
         asyncio.create_task(plug_in("sluice.ways", "again")(link, ways, clock))
-    let_go("sluice.ways", "sluice.lastlink", "sluice.net.tls")
 
 
 def _shadow(agent, name, key):
@@ -124,11 +114,9 @@ def _shadow(agent, name, key):
         agent.seen = None
 
     async def tell():
-        path = "sluice.clouds.aws_" + ("shadow" if name else "version")
-        try:
+        path = "sluice.clouds.aws_shadow" if name else "sluice.clouds.aws_version"
+        with Scope():  # the application has the room while the agent waits for a job
             await plug_in(path, "report")(agent, words, ring)
-        finally:
-            let_go(path)
 
     async def start_told():
         nonlocal lost
@@ -152,13 +140,7 @@ def _source(settings, link, clock, turns):
     def http():
         files = turns[0]["files"]
         trust = [ca or files[0]] + (files[1:] if shown else [])
-        try:
-            return plug_in("sluice.net.http", "HTTP")(
-                link, clock, settings["download_hosts"], trust
-            )
-        finally:
-            # Their code stays for as long as what was made.
-            let_go("sluice.net.http", "sluice.net.head", "sluice.address")
+        return plug_in("sluice.net.http", "HTTP")(link, clock, settings["download_hosts"], trust)
 
     tools = link, clock, settings, ["", 0], http
 
@@ -182,14 +164,13 @@ def _healthy(app):
 def _hold(before_reset, link, clock, deadline_ms):
     async def hold():
         await plug_in("sluice.net.holding", "hold")(before_reset, link, clock, deadline_ms)
-        let_go("sluice.net.holding")
 
     return hold
 
 
 def _built(table, name, *words):
-    row = plug_in("sluice.plugins", table)[name]
-    let_go("sluice.plugins")
+    with Scope():  # the list is not to stay while a file comes
+        row = plug_in("sluice.plugins", table)[name]
     return plug_in(row[1], row[0])(*words)
 
 

@@ -242,7 +242,7 @@ def test_start_counts_by_what_led_to_it():
             chip = Chip(cause)
             start(chip)
             assert counted() == count, cause
-            assert chip.held == (4096, [int(chr(digit)) for digit in count or b"00"])
+            assert chip.held == (4100, [int(chr(digit)) for digit in count or b"00"])
 
 
 def test_counts_end_at_nine_and_what_is_no_count_is_none():

@@ -64,7 +64,7 @@ class Hashing:
 
 def digest(agent):
     """The SHA-256 that a signature would be checked against."""
-    module = __import__("sluice.trust.digest", None, None, ("hashlib",))  # let go of by the state
+    module = __import__("sluice.trust.digest", None, None, ("hashlib",))
     module.hashlib = hashing = Hashing()
     assert quiet(lambda: run(states.verifying(agent))) == "genuine"
     return hashing.taken[0]

@@ -3,7 +3,7 @@
 import asyncio
 import sys
 
-from doubles import raised, run
+from doubles import run
 
 
 class Board:
@@ -17,7 +17,6 @@ from sluice.job import File  # noqa: E402
 from sluice.loading import plug_in  # noqa: E402
 
 _HOUR_S = 3_600
-CODE = ("sluice.net.http", "sluice.net.head", "sluice.address", "sluice.plugins")
 
 
 class Link:
@@ -72,25 +71,6 @@ def test_application_that_does_not_judge_in_its_time_ends_the_trial():
     finally:
         wiring._HEALTHY_S = before
     raise AssertionError("it was waited for")
-
-
-def test_connection_that_finds_no_room_leaves_none_of_its_code():
-    def full(path, name):
-        found = plug_in(path, name)
-        if path == "sluice.net.http":
-            raise MemoryError
-        return found
-
-    settings = {"download_hosts": [], "http_ca": "", "http_client_certificate": False}
-    source = wiring._source(settings, None, None, [{"files": ["/ca", "/c", "/k"]}])
-    wiring.plug_in = full
-    try:
-        raised(MemoryError, source, File(1, "http_range"), 4_096)
-    finally:
-        wiring.plug_in = plug_in
-    assert not [path for path in CODE if path in sys.modules]
-    source(File(1, "http_range"), 4_096)
-    assert not [path for path in CODE if path in sys.modules]
 
 
 def test_file_servers_are_trusted_by_the_ca_of_the_way_that_is_gone():

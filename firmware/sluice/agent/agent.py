@@ -1,8 +1,9 @@
 """Walks sluice.agent.table: the state's coroutine does its work and returns an event.
 
-Each state is a module of states/, loaded when it is entered and let go of when it is left, so
-that a board which loads its code into the heap holds one state's at a time. The agent is what
-they share. It knows nothing of any cloud, transport or board; it is handed them.
+Each state is a module of states/, loaded when it is entered. When it is left, all that was loaded
+meanwhile is forgotten, so that a board which loads its code into the heap holds one state's at a
+time. The agent is what they share. It knows nothing of any cloud, transport or board; it is
+handed them.
 """
 
 import gc
@@ -10,7 +11,7 @@ import sys
 
 from sluice.errors import Fail, OTAError
 from sluice.job import Job
-from sluice.loading import let_go, plug_in, unused
+from sluice.loading import forget, plug_in
 from sluice.log import Log, show
 
 log = Log("agent")
@@ -77,21 +78,27 @@ class Agent:
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""
         self.used = tuple(sys.modules)
         while self.state:
-            event = await self.step()
-            log.i(self.state, event)
-            self.state = plug_in("sluice.agent.table", "follow")(self.state, event)
-            let_go("sluice.agent.table")
+            await self.step()
 
     async def step(self):
-        """Do the work of the state; returns the event. Errors are events."""
-        path = "sluice.agent.states." + self.state.lower()
+        """Do the work of the state, turn to the next one, and forget what only this one needed."""
         try:
-            return await plug_in(path, self.state.lower())(self)
+            event = await self._event()
+            log.i(self.state, event)
+            self.state = plug_in("sluice.agent.table", "follow")(self.state, event)
+        finally:
+            forget(self.used)
+
+    async def _event(self):
+        """What the work of the state comes to. Errors are events."""
+        name = self.state.lower()
+        try:
+            return await plug_in("sluice.agent.states." + name, name)(self)
         except Exception as error:
             if isinstance(error, MemoryError):
                 self.starved += 1
                 self.update = None  # first of all: to go on takes room
-                unused(self.used)
+                forget(self.used)
             event = plug_in("sluice.agent.table", "meaning")(
                 self.state, error, self.starved, self.worn
             )
@@ -111,13 +118,10 @@ class Agent:
             if event == "failed":
                 self.journal.owe("failed", str(fault), self.job)
             return event
-        finally:
-            let_go(path)
 
     def drop(self):
-        """Let go of the update, and of the code it needed."""
+        """Let go of the update, and of its image in memory."""
         self.update = None
-        let_go("sluice.transfer.update", "sluice.transfer.image", "sluice.slots.target")
 
     def owed(self):
         """The job that the journal is about."""

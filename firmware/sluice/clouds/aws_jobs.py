@@ -15,7 +15,7 @@ from micropython import const
 
 from sluice.errors import Gone, Retry
 from sluice.job import Job
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
 _ANSWER_MS = const(15_000)  # the service answers within 1 s (document 002: 0.6 s); links do not
@@ -109,10 +109,8 @@ class AWSJobs:
 
         raises   Gone when the execution is over for other reasons, Retry when nobody answers
         """
-        try:
+        with Scope():  # a download begins with a report, and has no room for this code later
             await plug_in(_UPDATES, "report")(self, job, step, info)
-        finally:
-            let_go(_UPDATES)
 
     def forget(self, job):
         """The execution is over: what was heard of it is stale."""

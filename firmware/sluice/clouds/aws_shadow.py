@@ -17,7 +17,7 @@ from binascii import crc32
 
 from micropython import const
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _ANSWER_MS = const(15_000)  # as for the answers of the Jobs service
@@ -94,7 +94,6 @@ def _adopt(agent, path, answer):
     except Exception as error:
         log.w("passed over:", repr(error))
         refused, found = ["it cannot be read"], adopt(settings, {})[1]
-    let_go(path, "sluice.plugins")
     if settings["block"] != block:
         agent.drop()  # an image in memory counts in blocks of the old size; the journal does not
     for text in refused:

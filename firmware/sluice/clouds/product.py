@@ -19,7 +19,7 @@ from random import getrandbits
 
 from sluice.errors import Fail
 from sluice.journal import File
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
 LATE = "not finished in time"  # the reason that is told as a status of its own
@@ -165,10 +165,8 @@ class Product:
     # -- on demand, and by the link ----------------------------------------------------------
 
     async def _do(self, path, name, *words):
-        try:
+        with Scope():  # a download begins with a report, and has no room for this code later
             return await plug_in(path, name)(self, *words)
-        finally:
-            let_go(path, _ORDERS, _WORDS, "sluice.fields")
 
     def _on_services(self, topic, payload):
         """Only kept: this runs inside the link. One that is not read in time is said again."""

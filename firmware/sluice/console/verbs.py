@@ -14,7 +14,7 @@ from sluice import log as logging
 from sluice.console.network import NTP, Verbs, WiFi, configured, done, remember
 from sluice.errors import Fail
 from sluice.journal import DOWNLOADING, IDLE, Journal, cells
-from sluice.loading import let_go, plug_in
+from sluice.loading import forget, plug_in
 
 _KEPT = (
     "sluice.errors",
@@ -229,8 +229,8 @@ def greet():
 
 
 def _forget():
-    ours = [name for name in sys.modules if name.split(".")[0] in ("sluice", "umqtt")]
-    let_go(*[name for name in ours if name not in _KEPT and name[:15] != "sluice.console."])
+    console = [name for name in sys.modules if name[:14] == "sluice.console"]
+    forget(_KEPT + tuple(console))
 
 
 def _warn():

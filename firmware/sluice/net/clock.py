@@ -18,7 +18,7 @@ import time
 
 from micropython import const
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
 # 2026-09-01. Each release moves it on, to a day before it: no clock that is right shows less.
@@ -48,8 +48,9 @@ class Clock:
         self.ticks_ms = source.ticks_ms
         self.ticks_diff = source.ticks_diff
         self.ticks_add = source.ticks_add
-        self._floor_s = plug_in("sluice.net.floor", "load")(path, _WRITTEN_S, _WRITTEN_S + _SPAN_S)
-        let_go("sluice.net.floor")
+        with Scope():  # what is loaded when the agent begins stays
+            load = plug_in("sluice.net.floor", "load")
+            self._floor_s = load(path, _WRITTEN_S, _WRITTEN_S + _SPAN_S)
         self.guessed = False  # the time is the floor, or little better: a server is to be asked
 
     async def sleep_ms(self, wait_ms):
@@ -76,7 +77,6 @@ class Clock:
         raises   Retry("no time") after deadline_ms, or when every server has refused to answer
         """
         self._advance(await plug_in("sluice.net.ntp", "query")(self, servers, deadline_ms), back)
-        let_go("sluice.net.ntp")
 
     def _advance(self, unix_s, back=False):
         ahead_s = self.now_s() - unix_s
@@ -120,5 +120,5 @@ class Clock:
         """Have the floor there, also over power cuts; what `told` says is written once a day."""
         self._floor_s = unix_s
         if self._path:
-            plug_in("sluice.net.floor", "save")(self._path, unix_s)
-            let_go("sluice.net.floor")
+            with Scope():  # the cloud may say it in mid-download
+                plug_in("sluice.net.floor", "save")(self._path, unix_s)

@@ -10,7 +10,7 @@ from random import getrandbits
 from micropython import const
 
 from sluice.errors import Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _FIRST_MS = const(1_000)
@@ -90,12 +90,10 @@ class Uplink:
 
     async def _connect(self, learn):
         """Open the session; `learn` the time by it where no time server has helped."""
-        if not learn:
-            return await self._link.connect()
-        try:
+        if learn:
             await plug_in("sluice.net.dates", "connect")(self._link, self._context, self._clock)
-        finally:
-            let_go("sluice.net.dates")
+        else:
+            await self._link.connect()
 
     async def _back_off(self, deadline_ms):
         ceiling = min(_LONGEST_MS - _FIRST_MS, _FIRST_MS << min(self._history[0], 16))

@@ -15,7 +15,7 @@ source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in dev
 
 from micropython import const
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.transfer.cbor_items import BAD, GATHERING, ITEM, NUMBER, PASSING, PAYLOAD, WHOLE, Items
 
 _TEXT = const(64)  # bytes of a token, the service's limit; longer texts are not looked at
@@ -240,10 +240,8 @@ class BlockParser(Items):
     @staticmethod
     def loads(payload):
         """What a description or a refusal says. Raises ValueError."""
-        try:
+        with Scope():  # blocks are on their way
             return plug_in("sluice.transfer.cbor", "loads")(payload)
-        finally:
-            let_go("sluice.transfer.cbor")
 
 
 def _head(kind, number):

@@ -21,7 +21,7 @@ from random import getrandbits
 from micropython import const
 
 from sluice.errors import Fail, Gone, Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.transfer.blocks import Blocks
 
@@ -106,7 +106,6 @@ class MQTTStream:
         if self._blocks:
             self._blocks.error = self._blocks.error or Gone("closed")
             self._blocks.parser = None  # a heap that was full has room for topics without it
-            let_go(_DESCRIPTION, _BLOCKS, _CBOR)
         for what in ("data", "description", "rejected"):
             self._link.unsubscribe(self.topic(what))
 
@@ -118,11 +117,9 @@ class MQTTStream:
         path = _BLOCKS if self._form == "json" else _CBOR
         blocks.parser = plug_in(path, "BlockParser")(blocks)
         topics = {self.topic("rejected"): self._on_rejected, self.topic("data"): blocks}
-        try:
-            describe = plug_in(_DESCRIPTION, "describe")
-            self._version = await describe(self, self._link, self._file, self._history, topics)
-        finally:
-            describe = let_go(_DESCRIPTION)
+        words = self._link, self._file, self._history, topics
+        with Scope():  # blocks are on their way
+            self._version = await plug_in(_DESCRIPTION, "describe")(self, *words)
 
     def described(self, answered):
         """The wait for the description is over. Raises what a handler met."""

@@ -4,7 +4,7 @@ from micropython import const
 
 from sluice.errors import OTAError, Refuse
 from sluice.journal import IDLE, OWING
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _STARVED = const(3)  # times that the heap may be full in a job; see sluice.agent.table.meaning
@@ -60,7 +60,6 @@ def _judge(agent, job):
         agent.update.judge(job.files[0])
     if job.files and job.files[-1].path:
         plug_in("sluice.files.paths", "judge")(job.files, agent.settings)
-        let_go("sluice.files.paths", "sluice.files.staged", "sluice.trust.policy")
 
 
 def _look(agent, job):
@@ -69,4 +68,3 @@ def _look(agent, job):
     job.fetched = ()
     if files:
         plug_in("sluice.address", "judge")(files, agent.settings)
-        let_go("sluice.address")

@@ -3,7 +3,7 @@
 from micropython import const
 
 from sluice.errors import Fail, Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 
 _VAIN = const(16)  # attempts in a row that bring nothing, though the cloud is in reach
 
@@ -34,8 +34,6 @@ async def _bring(agent):
 async def _fetch(agent, image):
     update, file = agent.update, agent.job.files[0]
     source = agent.source(file, agent.settings["block"])
-    code = plug_in("sluice.plugins", "SOURCES")[file.source][1:]  # now: later there may be no room
-    let_go("sluice.plugins")
     reported, had = agent.clock.ticks_ms(), image.received
 
     async def watch():
@@ -54,20 +52,14 @@ async def _fetch(agent, image):
     try:
         await source.fetch(image, watch)
     finally:
-        try:
-            await source.close()
-        finally:
-            source = None
-            let_go(*code)
+        await source.close()
 
 
 async def _fetch_files(agent):
-    """What comes with the image comes first; the code for one makes room for that of the other."""
+    """What comes with the image comes first."""
     agent.drop()
-    try:
+    with Scope():  # the code for one makes room for that of the other
         await plug_in("sluice.files.fetch", "fetch")(agent)
-    finally:
-        let_go("sluice.files.fetch", "sluice.files.staged", "sluice.transfer.image")
     from sluice.transfer.update import Update
 
     agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)

@@ -2,7 +2,6 @@
 
 import gc
 
-from sluice.loading import unused
 from sluice.log import Log
 
 log = Log("agent")
@@ -11,7 +10,6 @@ log = Log("agent")
 async def idle(agent):
     """There is a job. What else is to be done is done between jobs."""
     agent.job = None
-    unused(agent.used)
     log.i("idle", "free", gc.mem_free())
     due = lambda: agent.seen != agent.journal["seq"]  # noqa: E731
     words = (due,) if agent.chore else ()

@@ -4,7 +4,7 @@ from micropython import const
 
 from sluice.errors import Fail, Refuse, Retry
 from sluice.journal import DOWNLOADING, OPERATING, REBOOTING
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
 _VAIN = const(16)  # attempts in a row that get nowhere, though the cloud is in reach
 _RUNS = const(3)  # cut off by a reset so often, an operation has failed
@@ -20,7 +20,7 @@ async def operating(agent):
         journal.take(job, phase=OPERATING, runs=runs + 1)
         agent.begun = True
     try:
-        reason = await plug_in(job.paths[0], "run")(job, agent)
+        reason = await plug_in(job.path, "run")(job, agent)
     except Refuse as error:  # too late for that: the job is started
         raise Fail(str(error))
     except Retry as error:
@@ -30,8 +30,6 @@ async def operating(agent):
         if agent.vain >= _VAIN:
             raise Fail("operation gets nowhere:", error)
         raise
-    finally:
-        let_go(*job.paths)
     if journal.phase == REBOOTING:
         return "reboot"
     if journal.phase == DOWNLOADING:

@@ -4,7 +4,7 @@ from micropython import const
 
 from sluice.errors import Gone
 from sluice.journal import OWING
-from sluice.loading import let_go, plug_in, there
+from sluice.loading import plug_in, there
 from sluice.log import Log
 
 _ENDED = "but the cloud had ended the job:"
@@ -42,7 +42,6 @@ def _drop(agent):
         plug_in("sluice.files.staging", "drop")(agent.owed(), succeeded)
     except OSError as error:
         log.w("staged files not removed", error)
-    let_go("sluice.files.staging", "sluice.files.staged")
 
 
 def _ended(agent, error):
@@ -66,4 +65,3 @@ def _note(journal):
         plug_in("sluice.failures", "note")(*words)
     except MemoryError:
         pass
-    let_go("sluice.failures")

@@ -5,7 +5,7 @@ On a board that cannot go back there is no deadline, and what fails is told, not
 
 from sluice.errors import Gone, OTAError, Retry
 from sluice.journal import ACTIVATED, DOWNLOADING
-from sluice.loading import let_go, plug_in, there
+from sluice.loading import plug_in, there
 from sluice.log import Log
 
 log = Log("agent")
@@ -26,7 +26,6 @@ async def trying(agent):
     agent.slots.confirm()
     if there("/staged/promised"):
         plug_in("sluice.files.staging", "confirm")()
-        let_go("sluice.files.staging", "sluice.files.staged")
     if journal.phase == ACTIVATED:
         agent.succeed()
     return "healthy"
