@@ -119,7 +119,8 @@ async def _fetch(agent, file, number, noted):
         check = _no_image(agent.slots, file) if file.data else None
         image = InOrder(staged, file.size, block, check, noted.written, agent.buffer)
         log.i("open", file.path, file.size, "has", image.received)
-        await source.fetch(image, _watch(agent, image, staged, noted))
+        with Scope():  # to close takes room, which a heap that was full has without this code
+            await source.fetch(image, _watch(agent, image, staged, noted))
         staged.flush()
     finally:
         try:

@@ -17,6 +17,7 @@ from binascii import hexlify
 
 from sluice.errors import Fail
 from sluice.jobs.documents.devices import file_of
+from sluice.loading import Scope
 
 
 def check(job):
@@ -47,7 +48,8 @@ async def relay(job, device, write):
             device.dialect.progress(job, info)
 
     try:
-        await source.fetch(pipe, watch)
+        with Scope():  # to close takes room, which a heap that was full has without this code
+            await source.fetch(pipe, watch)
     finally:
         await source.close()
     if hexlify(pipe.md5.digest()).decode() != file.md5:

@@ -50,7 +50,8 @@ async def _fetch(agent, image):
         await agent.dialect.still(agent.job)
 
     try:
-        await source.fetch(image, watch)
+        with Scope():  # to close takes room, which a heap that was full has without this code
+            await source.fetch(image, watch)
     finally:
         await source.close()
 
