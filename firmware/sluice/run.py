@@ -25,6 +25,8 @@ _DOUBTED = const(6)  # starts in a row that came to nothing: the journal may be 
 _REST_MS = const(3_600_000)  # of the watchdog, at the prompt
 _EARLY = ("BOOTING", "CONNECTING", "TRYING", "REPORTING", "RESETTING")  # states before IDLE
 
+_BUILDERS = ("sluice.starting", "sluice.wiring")  # forgotten once there is an agent
+
 log = Log("main")
 watchdog = None
 waited = False  # the agent has waited for jobs since the start
@@ -111,9 +113,9 @@ def run(buffer, counts, note):
             note(min(counts[0], _DOUBTED), 0)
         trial = plug_in("sluice.starting", "settle")(slots, board)
         watchdog = board.watchdog(_timeout_s(settings, trial) * 1_000)
-        app = plug_in("sluice.starting", "application")(trial, counts[0])
+    app = plug_in("sluice.starting", "application")(trial, counts[0])
     agent, link = plug_in("sluice.wiring", "build")(settings, slots, app, buffer)
-    forget([path for path in sys.modules if path != "sluice.wiring"])
+    forget([path for path in sys.modules if path not in _BUILDERS])
     asyncio.run(start(agent, link, app, counts, note))
 
 

@@ -8,7 +8,7 @@ as it waits for the cloud: so one or two are no reason.
 from micropython import const
 
 from sluice.errors import Fail
-from sluice.loading import plug_in, there
+from sluice.loading import Scope, plug_in, there
 from sluice.log import Log, show
 
 _STARTS = const(3)
@@ -84,7 +84,9 @@ def application(trial, starts):
     """
     if starts > _STARTS:
         log.e("application left out, as it did not start")
-        plug_in("sluice.failures", "note")("application left out: did not start, times", _STARTS)
+        with Scope():  # what is loaded when the agent begins stays
+            words = "application left out: did not start, times", _STARTS
+            plug_in("sluice.failures", "note")(*words)
         return _Unfit(Fail("did not start, times", _STARTS))
     try:
         import app

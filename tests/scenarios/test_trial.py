@@ -58,7 +58,7 @@ def test_image_that_cannot_reach_the_cloud_is_rolled_back(cloud, stage):
     scene.power_on()
     broken = (
         "import sluice.net.mqtt\n\nasync def connect(self):\n    from sluice.errors import Retry\n"
-        "    raise Retry('no network')\n\nnet.mqtt.Link.connect = connect\n"
+        "    raise Retry('no network')\n\nsluice.net.mqtt.Link.connect = connect\n"
     )
     verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL, app=broken)))
     assert (verdict.status, verdict.reason) == ("FAILED", "rolled back: no network")
