@@ -40,18 +40,15 @@ def build(settings, slots, app, buffer):
         clock,
         settings,
         load,
-        _healthy(app),
+        Application(app, link, clock, settings["hold_s"] * 1_000),
         board.reset,
         buffer,
         link,
     )
     ways["idle"] = lambda: agent.state == "IDLE"
-    hold_s = settings.pop("hold_s")
-    if hold_s and hasattr(app, "before_reset"):
-        agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
     _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
     # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("_reach", "_shadow", "_source", "_healthy", "_hold"):
+    for name in ("_reach", "_shadow", "_source"):
         globals().pop(name)
     globals().pop("build")
     return agent, link
@@ -150,22 +147,33 @@ def _source(settings, link, clock, turns):
     return source
 
 
-def _healthy(app):
-    async def healthy():
-        verdict = getattr(app, "healthy", None)
+class Application:
+    """The application's say.
+
+    app      its module, or None
+    hold_ms  that it may let an ordered reset wait; 0: none
+    """
+
+    def __init__(self, app, link, clock, hold_ms):
+        self._app = app
+        self._link = link
+        self._clock = clock
+        self._hold_ms = hold_ms
+
+    async def healthy(self):
+        """The verdict on a new image."""
+        verdict = getattr(self._app, "healthy", None)
         try:
             return bool(await asyncio.wait_for(verdict(), _HEALTHY_S)) if verdict else True
         except asyncio.CancelledError:  # of a task of its own; no Exception, and not the agent's
             raise Fail("self-test cancelled")
 
-    return healthy
-
-
-def _hold(before_reset, link, clock, deadline_ms):
-    async def hold():
-        await plug_in("sluice.net.holding", "hold")(before_reset, link, clock, deadline_ms)
-
-    return hold
+    async def hold(self):
+        """Returns when a reset that was ordered may be."""
+        before_reset = getattr(self._app, "before_reset", None)
+        if before_reset and self._hold_ms:
+            words = before_reset, self._link, self._clock, self._hold_ms
+            await plug_in("sluice.net.holding", "hold")(*words)
 
 
 def _built(table, name, *words):

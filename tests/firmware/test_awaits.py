@@ -239,7 +239,7 @@ class Device:
     def __init__(self, brought, source, clock, block=SECTOR):
         self.job = Job("j", 1, stamp=7)
         self.job.files = brought
-        self.source, self.clock, self.dialect, self.vain = source, clock, self, 0
+        self.source, self.clock, self.dialect, self.work = source, clock, self, self
         self.settings = {"block": block, "report_s": 5, "signers": [], "own": []}
         self.buffer = bytearray(SECTOR)
         cells = journals.File("/journal.0"), journals.File("/journal.1")

@@ -1,7 +1,6 @@
 """Between jobs: what else there is to be done comes first, and again when there is a reason."""
 
 import json
-import sys
 
 from doubles import Clock, Link, run
 
@@ -20,9 +19,7 @@ class Agent:
         self.dialect = dialect
         self.journal = {"seq": 1}
         self.settings = {"poll_s": POLL_S}
-        self.job = self.seen = self.counted = None
-        self.starved = self.vain = 0
-        self.used = tuple(sys.modules)
+        self.job = self.work = self.seen = None
         self.chores = list(chores)
         self.done = 0
         self.chore = self._chore if chores else None
@@ -32,6 +29,9 @@ class Agent:
         self.done += 1
         if self.chores:
             self.chores.pop(0)()
+
+    def take(self, job):
+        self.job = job
 
     def rest(self):
         log.to(lambda line: None)

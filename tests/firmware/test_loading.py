@@ -20,6 +20,8 @@ class Stays:
     def __init__(self, *faults):
         self.faults = list(faults)
 
+    healthy = hold = None
+
     def __getitem__(self, key):
         return None
 
@@ -37,7 +39,7 @@ def agent(*faults):
     """An agent that loads a module while it connects."""
     world = Stays(*faults)
     made = Agent(
-        world, world, world, world.reach, None, None, {}, None, None, None, bytearray(1)
+        world, world, world, world.reach, None, None, {}, None, world, None, bytearray(1)
     )  # fmt: skip
     made.used = tuple(sys.modules)
     return made

@@ -22,7 +22,7 @@ class Agent:
         self.flash.data[:size] = self.data
         self.buffer = bytearray(SECTOR)
         self.settings = {"signers": ["/signer.pem"]}
-        self.update = self.job = self
+        self.work = self.update = self.job = self
         file = File(size, "mqtt_stream")
         file.signature, file.algorithm = signature, "ecdsa"
         self.files = [file]

@@ -34,13 +34,17 @@ class App:
         return self.verdict
 
 
+def said(app):
+    return wiring.Application(app, None, None, 0).healthy
+
+
 def test_application_without_a_say_is_healthy():
-    assert run(wiring._healthy(None)()) is True
+    assert run(said(None)()) is True
 
 
 def test_application_is_taken_at_its_word():
     for verdict, judged in ((True, True), (1, True), (False, False), (None, False)):
-        assert asyncio.run(wiring._healthy(App(verdict))()) is judged
+        assert asyncio.run(said(App(verdict))()) is judged
 
 
 def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_agent():
@@ -54,7 +58,7 @@ def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_age
 
     async def asked():
         try:
-            await wiring._healthy(Cancelled(True))()
+            await said(Cancelled(True))()
         except Fail as error:
             return str(error)
 
@@ -65,7 +69,7 @@ def test_application_that_does_not_judge_in_its_time_ends_the_trial():
     """With an error: of any, the state `trying` makes a sick image; see test_agent."""
     before, wiring._HEALTHY_S = wiring._HEALTHY_S, 0
     try:
-        asyncio.run(wiring._healthy(App(True, _HOUR_S))())
+        asyncio.run(said(App(True, _HOUR_S))())
     except asyncio.TimeoutError:
         return
     finally:

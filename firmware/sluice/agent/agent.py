@@ -9,12 +9,31 @@ handed them.
 import gc
 import sys
 
+from sluice.agent.heap import Heap
 from sluice.errors import Fail, OTAError
 from sluice.job import Job
 from sluice.loading import forget, plug_in
 from sluice.log import Log, show
 
 log = Log("agent")
+
+
+class Work:
+    """What the agent knows of one execution, however often that is handed out; made anew for each.
+
+    job          the sluice.job.Job at hand; None between jobs
+    execution    its id, number and stamp
+    update       sluice.transfer.update.Update, while the job brings an image
+    fruitless    attempts at it in a row that brought nothing
+    begun        since the reset its operation was begun, and noted as such
+    """
+
+    def __init__(self, job):
+        self.job = job
+        self.execution = job.id, job.number, job.stamp
+        self.update = None
+        self.fruitless = 0
+        self.begun = False
 
 
 class Agent:
@@ -29,7 +48,8 @@ class Agent:
     clock     ticks_ms, ticks_diff, ticks_add, sleep_ms
     settings  block, poll_s, trial_s, report_s, signers and the allow_… of config.json
     load      path → bytes, for the signers' certificates
-    healthy   `await healthy()`: the application's verdict on a new image
+    application  `await healthy()`: its verdict on a new image; `await hold()` returns when it
+              lets a reset be that was ordered
     reset     resets the board; does not return
     buffer    bytearray, a sector and four bytes, that images are gathered in
     link      the session, for operations that publish
@@ -45,7 +65,7 @@ class Agent:
         clock,
         settings,
         load,
-        healthy,
+        application,
         reset,
         buffer,
         link=None,
@@ -58,19 +78,14 @@ class Agent:
         self.clock = clock
         self.settings = settings
         self.load = load
-        self.healthy = healthy
+        self.healthy, self.hold = application.healthy, application.hold
         self.reset = reset
         self.buffer = buffer
         self.link = link
-        self.job = None  # the job at hand
-        self.update = None  # sluice.transfer.update.Update, while the job brings an image
         self.state = "BOOTING"
-        self.counted = None  # the execution that these two counts are of: id, number, stamp
-        self.starved = 0  # times the heap was full in this job
-        self.worn = False  # the heap is, by an earlier job or checkpoint since the reset
-        self.vain = 0  # attempts at it in a row that brought nothing
+        self.heap = Heap()
+        self.work = None  # of the last job that was at hand
         self.used = ()  # names of the modules that stay
-        self.begun = False  # since the reset an operation was begun, and noted as such
         self.chore = None  # awaited between jobs, when `seen` is not the journal's last record
         self.seen = None
 
@@ -96,12 +111,9 @@ class Agent:
             return await plug_in("sluice.agent.states." + name, name)(self)
         except Exception as error:
             if isinstance(error, MemoryError):
-                self.starved += 1
-                self.update = None  # first of all: to go on takes room
+                self.drop()  # first of all: to go on takes room
                 forget(self.used)
-            event = plug_in("sluice.agent.table", "meaning")(
-                self.state, error, self.starved, self.worn
-            )
+            event = plug_in("sluice.agent.table", "meaning")(self.state, error, self.heap)
             if event is None:
                 raise
             log.w(self.state, type(error).__name__, error)
@@ -112,28 +124,49 @@ class Agent:
             if event in ("failed", "gone"):
                 self.drop()
             if event == "gone":
-                self.starved = self.vain = 0  # the next job begins anew
+                self.forgive()
             if event == "starved":
                 await self.hold()
             if event == "failed":
                 self.journal.owe("failed", str(fault), self.job)
             return event
 
+    @property
+    def job(self):
+        """The job at hand; None between jobs."""
+        return self.work.job if self.work else None
+
+    def take(self, job):
+        """A job is at hand. What went wrong between jobs, or in another, does not count for it."""
+        if self.work and self.work.execution == (job.id, job.number, job.stamp):
+            self.work.job = job
+        else:
+            self.work = Work(job)
+            self.heap.begin_job()
+
     def drop(self):
         """Let go of the update, and of its image in memory."""
-        self.update = None
+        if self.work:
+            self.work.update = None
+
+    def forgive(self):
+        """The job is over: what went wrong in it does not count for the next."""
+        self.heap.begin_job()
+        if self.work:
+            self.work.fruitless = 0
 
     def owed(self):
         """The job that the journal is about."""
         journal = self.journal
         job = Job(journal["job"], journal["number"], stamp=journal["stamp"])
         if not self.job or not self.job.same(job):
-            self.job = self.dialect.pending(job)
+            self.work = Work(self.dialect.pending(job))
         return self.job
 
     def info(self):
         """What a dialect may tell of, whatever its words for it are."""
-        received, total = self.update.blocks() if self.update else (0, 0)
+        update = self.work and self.work.update
+        received, total = update.blocks() if update else (0, 0)
         return {
             "reason": self.journal["reason"] or "",
             "running": self.journal["version"] or self.slots.version,
@@ -149,5 +182,3 @@ class Agent:
     async def pause(self):
         """Let the others run."""
         await self.clock.sleep_ms(0)
-
-    hold = pause  # before a reset that was ordered, until the application lets it be

@@ -160,7 +160,7 @@ def _watch(agent, image, staged, noted):
     async def watch():
         nonlocal told, kept
         if image.received > had:
-            agent.vain = 0
+            agent.work.fruitless = 0
         if image.received - kept >= _CHECKPOINT:
             kept = image.received
             staged.flush()  # first the medium, then the record

@@ -27,11 +27,11 @@ async def reporting(agent):
         except Gone as error:
             _ended(agent, error)
             raise
-        agent.worn = journal.settle() or agent.worn
+        agent.heap.worn = journal.settle() or agent.heap.worn
     if there("/staged/0") or there("/staged/promised"):  # of a job that failed
         _drop(agent)
     agent.drop()
-    agent.starved = agent.vain = 0
+    agent.forgive()
     return "reported"
 
 

@@ -8,7 +8,7 @@ async def verifying(agent):
     file, target, buffer = agent.job.files[0], agent.slots.target(), agent.buffer
     head = memoryview(buffer)[:80]
     target.readblocks(0, head, 0)
-    agent.update.check(head)
+    agent.work.update.check(head)
     agent.drop()
     size, file.url = file.size, None  # long, where it is presigned, and of no use any more
     if file.md5 or file.sealed:
