@@ -117,6 +117,11 @@ class Server:
     async def sleep_ms(self, ms):
         pass
 
+class Sources:
+    link, name, times = None, "", 0
+    def __init__(self, http):
+        self.history, self.http = self, lambda: http
+
 async def nothing():
     pass
 
@@ -146,8 +151,7 @@ def taken(http, size):
     from sluice.transfer.http_range import HTTPRange
     file, image = File(size, "http_range"), Image(Slot(), size)
     file.url = URL
-    tools = None, None, None, ["", 0], lambda: http
-    finished(HTTPRange(tools, file, 4096).fetch(image, nothing))
+    finished(HTTPRange(Sources(http), file, 4096).fetch(image, nothing))
 
 {before}
 for n in range({times}):

@@ -3,9 +3,10 @@
 To add one: its file, and its row here.
 
 A dialect, how a cloud gives orders and hears back, has
-    async start()                  after every connect: be heard, and ask what is pending
-    async next_job(poll_ms, other) → Job, as soon as there is one; None as soon as other() is true;
-                                   without `other` it is never None
+    async linked(agent)            after every connect: be heard, and ask what is pending
+    async between_jobs()           what else there is to do while no job is at hand
+    async next_job(poll_ms)        → Job, as soon as there is one; None as soon as there is
+                                   something to do between jobs
     pending(job)                   → the Job that `start` found pending, if it is this one
     async accept(job)              → Job: the cloud counts it as started; may be another one
     async report(job, step, info)  tell an outcome or a step, and wait until it was accepted
@@ -13,9 +14,9 @@ A dialect, how a cloud gives orders and hears back, has
     async still(job)               returns while the job is ours to do; raises Gone
 Its steps: accepted, downloading, applying, trying, rebooting, succeeded, failed, rejected.
 
-A source, how a file's bytes arrive, is made of (tools, file, block): the tools are link, clock,
-settings, a list of two that the sources keep between downloads, and a function that gives an HTTP
-connection. It has
+A source, how a file's bytes arrive, is made of (sources, file, block). `sources` has link, clock,
+settings, `history`, which stays between downloads, and `http()`, which gives an HTTP connection:
+see sluice.handed. It has
     async fetch(image, watch)      fills the image and awaits `watch()` now and then
     async close()                  leaves nothing behind on the link
 

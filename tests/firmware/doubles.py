@@ -158,3 +158,20 @@ class Link:
                 return False
             self.bring(*self.inbox.pop(0))
         return True
+
+
+class History:
+    """What sources keep between downloads."""
+
+    def __init__(self, name="", times=0):
+        self.name, self.times = name, times
+
+
+class Sources:
+    """What the sources of files share; `connection` is what `http()` gives."""
+
+    def __init__(self, link=None, settings=None, history=None, connection=None):
+        self.link, self.settings = link, settings
+        self.clock = link and link.clock
+        self.history = history or History()
+        self.http = lambda: connection

@@ -164,7 +164,10 @@ class World:
 
     # -- as the dialect
 
-    async def start(self):
+    async def linked(self, agent):
+        pass
+
+    async def between_jobs(self):
         pass
 
     async def next_job(self, poll_ms):

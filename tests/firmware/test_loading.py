@@ -25,7 +25,7 @@ class Stays:
     def __getitem__(self, key):
         return None
 
-    async def start(self):
+    async def linked(self, agent):
         """Nothing to subscribe to."""
 
     async def reach(self, start, deadline_ms):

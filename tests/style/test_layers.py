@@ -72,6 +72,7 @@ LAYERS = (
     ("sluice.config", "sluice.hardware"),
     ("sluice.lastlink",),
     ("sluice.lastgood", "sluice.ways"),
+    ("sluice.handed",),
     ("sluice.wiring", "sluice.starting"),
     ("sluice.console.network",),
     ("sluice.console.verbs",),
@@ -95,8 +96,9 @@ ONLY = {
     "machine": ("sluice.hardware", "main"), "network": ("sluice.hardware",), "esp32": ("main",),
     "w800": (), "ntptime": (),
     "socket": (NET,), "tls": (NET,), "ssl": (NET,), "select": (NET,), "umqtt.simple": (NET,),
-    "asyncio": (NET, "sluice.run", "sluice.wiring", *CONSOLE, "sluice.console.prompt"),
-    "board": ("main", "sluice.run", "sluice.wiring", *CONSOLE), "app": ("sluice.starting",),
+    "asyncio": (NET, "sluice.run", "sluice.handed", *CONSOLE, "sluice.console.prompt"),
+    "board": ("main", "sluice.run", "sluice.handed", "sluice.wiring", *CONSOLE),
+    "app": ("sluice.starting",),
 }  # fmt: skip
 TREES = trees()
 KNOWN = set(TREES)

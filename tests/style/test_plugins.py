@@ -12,7 +12,10 @@ LISTED_IN = "sluice.plugins"
 REGISTRIES = {  # name of the list → the package it lists, what each plug-in of it defines
     "DIALECTS": (
         "sluice.clouds",
-        {"start", "next_job", "pending", "accept", "report", "progress", "still"},
+        {
+            *("linked", "between_jobs", "next_job", "pending", "accept", "report", "progress"),
+            "still",
+        },
     ),
     "SOURCES": ("sluice.transfer", {"fetch", "close"}),
     "DOCUMENTS": ("sluice.jobs.documents", {"read"}),
@@ -104,7 +107,7 @@ def test_sources_are_made_of_the_same_words():
     for kind, module, *_ in literals()["SOURCES"].values():
         (found,) = [n for n in TREES[module].body if getattr(n, "name", "") == kind]
         (made,) = [n for n in found.body if getattr(n, "name", "") == "__init__"]
-        assert ast.unparse(made.args) == "self, tools, file, block", module
+        assert ast.unparse(made.args) == "self, sources, file, block", module
 
 
 def test_states_are_modules_with_a_coroutine_of_their_name():

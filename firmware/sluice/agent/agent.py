@@ -86,8 +86,6 @@ class Agent:
         self.heap = Heap()
         self.work = None  # of the last job that was at hand
         self.used = ()  # names of the modules that stay
-        self.chore = None  # awaited between jobs, when `seen` is not the journal's last record
-        self.seen = None
 
     async def run(self):
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""
@@ -154,6 +152,10 @@ class Agent:
         self.heap.begin_job()
         if self.work:
             self.work.fruitless = 0
+
+    async def linked(self):
+        """After every connect: what the dialect has to do."""
+        await self.dialect.linked(self)
 
     def owed(self):
         """The job that the journal is about."""

@@ -87,7 +87,7 @@ async def _asked(settings, here, look, words):
     agent, link = plug_in("sluice.wiring", "build")(settings, here, None, bytearray(0))
     dialect = agent.dialect
     try:
-        await agent.reach(lambda: type(dialect).start(dialect), _ANSWER_MS)
+        await agent.reach(dialect.start, _ANSWER_MS)
         await look(dialect, link, settings["thing"], *words)
     finally:
         link.close()

@@ -9,7 +9,7 @@
 operation that is cut off begins anew, and so does the file. Its MD5 is known to be right when the
 last byte was passed on, and says nothing about who made the file: that is for the device to prove.
 
-memory   that of the HTTP connection
+memory   that of the HTTP connection, and 512 B
 """
 
 import hashlib
@@ -18,6 +18,8 @@ from binascii import hexlify
 from sluice.errors import Fail
 from sluice.jobs.documents.devices import file_of
 from sluice.loading import Scope
+
+_ROOM = 512  # bytes that are passed on at a time
 
 
 def check(job):
@@ -65,6 +67,7 @@ class _Pipe:
         self.received = 0
         self.md5 = hashlib.md5()
         self._write = write
+        self._view = memoryview(bytearray(_ROOM))
 
     def missing(self, offset=0):
         """The first byte that did not come yet; -1 at the end."""
@@ -78,11 +81,16 @@ class _Pipe:
         """The source asks for what is missing, and nothing else."""
         return True
 
-    def write(self, data):
-        """Pass it on."""
+    def room(self, size):
+        """Where the next bytes belong until they are passed on."""
+        return self._view[:size]
+
+    def took(self, size):
+        """Pass on what stands there."""
+        data = self._view[:size]
         self.md5.update(data)
         self._write(data)
-        self.received += len(data)
+        self.received += size
 
     def close(self, good):
         """Count what came: all of it, in order."""

@@ -26,17 +26,17 @@ async def describe(stream, link, file, history, topics):
     """Subscribe, and ask for the description and the first blocks at once; the version's members.
 
     stream   the MQTTStream
-    history  list of two, kept between downloads: name of the stream that was described last, and
-             how often in a row the link was lost over it
+    history  sluice.handed.History: the stream that was described last, and how often in a row the
+             link was lost over it
     topics   {topic: handler} to subscribe to
     returns  {"s": n}; {} when it is not known
     raises   Fail when the stream has not our file, of the size the job says
     """
-    lost = history[1] if history[0] == file.stream else 0
+    lost = history.times if history.name == file.stream else 0
     if lost == _LOST:
         await link.subscribe(topics)
         return {}
-    history[0], history[1] = file.stream, lost + 1
+    history.name, history.times = file.stream, lost + 1
     version, held = {}, Gone("not described")
 
     def on_description(topic, payload):
@@ -54,7 +54,7 @@ async def describe(stream, link, file, history, topics):
     stream.publish("describe", {})
     stream.ask(1)
     answered = await link.wait(lambda: stream.error is not held, _ANSWER_MS)
-    history[1] = 0
+    history.times = 0
     link.unsubscribe(stream.topic("description"))
     if not answered:
         log.w("not described")

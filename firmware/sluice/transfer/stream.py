@@ -46,15 +46,16 @@ log = Log("stream")
 class MQTTStream:
     """One file of one stream.
 
-    tools    link: publish, subscribe, unsubscribe, wait; clock: ticks_ms, ticks_diff; settings:
-             thing, window (bytes asked for at once, at most, or one block), stream_format ("json"
-             or "cbor"); history: list of two, kept between downloads, for the description
+    sources  sluice.handed.Sources: link; clock: ticks_ms, ticks_diff; history; settings: thing,
+             window (bytes asked for at once, at most, or one block), stream_format ("json" or
+             "cbor")
     file     sluice.job.File
     block    bytes of a block: 256, 512, 1,024, 2,048 or a multiple of 4,096
     """
 
-    def __init__(self, tools, file, block):
-        self._link, self._clock, settings, self._history, _ = tools
+    def __init__(self, sources, file, block):
+        self._link, self._clock, settings = sources.link, sources.clock, sources.settings
+        self._history = sources.history
         self._prefix = "$aws/things/%s/streams/%s/" % (settings["thing"], file.stream)
         self._form = settings["stream_format"]
         if len(self._prefix) + len("description/json") > _TOPIC:

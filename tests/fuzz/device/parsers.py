@@ -263,6 +263,15 @@ def afr_ota():
 operation = location = steps = devices = afr_ota
 
 
+class _Sources:
+    """What a source of files works with."""
+
+    clock, name, times = None, "", 0
+
+    def __init__(self, link, settings):
+        self.link, self.settings, self.history = link, settings, self
+
+
 def _silent():
     class Link:
         clock = _Server(b"", 1)
@@ -346,7 +355,7 @@ def stream():
 
     def made(form):
         settings = {"thing": "t", "window": 262_144, "stream_format": form}
-        made = MQTTStream((_silent(), None, settings, ["", 0], None), file, 4096)
+        made = MQTTStream(_Sources(_silent(), settings), file, 4096)
         made._token = "sluice-1"
         made._blocks = _Receiver()
         return made

@@ -1,4 +1,4 @@
-"""What wiring.py makes of the application's `healthy`; how a source comes by its connection."""
+"""What handed.py makes of the application's `healthy`; how a source comes by its connection."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ class Board:
 
 
 sys.modules["board"] = Board
-from sluice import wiring  # noqa: E402
+from sluice import handed  # noqa: E402
 from sluice.errors import Fail  # noqa: E402
 from sluice.job import File  # noqa: E402
 from sluice.loading import plug_in  # noqa: E402
@@ -35,7 +35,7 @@ class App:
 
 
 def said(app):
-    return wiring.Application(app, None, None, 0).healthy
+    return handed.Application(app, None, None, 0).healthy
 
 
 def test_application_without_a_say_is_healthy():
@@ -67,13 +67,13 @@ def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_age
 
 def test_application_that_does_not_judge_in_its_time_ends_the_trial():
     """With an error: of any, the state `trying` makes a sick image; see test_agent."""
-    before, wiring._HEALTHY_S = wiring._HEALTHY_S, 0
+    before, handed._HEALTHY_S = handed._HEALTHY_S, 0
     try:
         asyncio.run(said(App(True, _HOUR_S))())
     except asyncio.TimeoutError:
         return
     finally:
-        wiring._HEALTHY_S = before
+        handed._HEALTHY_S = before
     raise AssertionError("it was waited for")
 
 
@@ -84,7 +84,7 @@ def test_file_servers_are_trusted_by_the_ca_of_the_way_that_is_gone():
     ):  # fmt: skip
         settings = {"download_hosts": [], "http_ca": ca, "http_client_certificate": shown}
         turns = [{"files": ["/ca", "/c", "/k"]}, {"files": [kept]}]
-        source = wiring._source(settings, None, None, turns)
+        source = handed.Sources(None, None, settings, turns).source
         assert _trust(source) == trust
         turns.pop(0)
         assert _trust(source) == [ca or kept]
@@ -101,9 +101,9 @@ def _trust(source):
             else plug_in(path, name)
         )
 
-    wiring.plug_in = plugged
+    handed.plug_in = plugged
     try:
         source(File(1, "http_range"), 4_096)
     finally:
-        wiring.plug_in = plug_in
+        handed.plug_in = plug_in
     return given[0]
