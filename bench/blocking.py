@@ -120,7 +120,7 @@ class Server:
 class Sources:
     link, name, times = None, "", 0
     def __init__(self, http):
-        self.history, self.http = self, lambda: http
+        self.http = lambda: http
 
 async def nothing():
     pass

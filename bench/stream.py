@@ -105,7 +105,7 @@ class Sources:
 
     def __init__(self, link, settings):
         self.link, self.settings = link, settings
-        self.clock, self.history = Clock(), self
+        self.clock = Clock()
 
 
 async def pause():

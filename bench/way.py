@@ -127,7 +127,6 @@ class Sources:
 
     def __init__(self, link, clock, settings):
         self.link, self.clock, self.settings = link, clock, settings
-        self.history = self
 
 
 class Judged(Update):

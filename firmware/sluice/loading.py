@@ -13,6 +13,8 @@ import gc
 import os
 import sys
 
+_resident = ()  # names of the modules that stay
+
 
 def plug_in(path, name):
     """The attribute of that name of the module at `path`, loaded now if it was not yet.
@@ -24,27 +26,40 @@ def plug_in(path, name):
     return getattr(__import__(path, None, None, (name,)), name)
 
 
-def forget(used):
-    """Forget all modules of ours but those of these names, half imported ones among them. Their
-    memory comes back once nothing else refers to them."""
-    for path in [path for path in sys.modules if path not in used and _ours(path)]:
-        sys.modules.pop(path)
-        package, _, name = path.rpartition(".")
-        if package in sys.modules and hasattr(sys.modules[package], name):
-            delattr(sys.modules[package], name)
+def keep(names):
+    """From now on these modules stay, whoever forgets."""
+    global _resident
+    _resident = tuple(names)
+
+
+def forget(used=()):
+    """Forget all modules of ours but those that stay and these, half imported ones among them.
+    Their memory comes back once nothing else refers to them."""
+    for path in _passing():
+        if path not in used:
+            sys.modules.pop(path)
+            package, _, name = path.rpartition(".")
+            if package in sys.modules and hasattr(sys.modules[package], name):
+                delattr(sys.modules[package], name)
     gc.collect()
 
 
-def _ours(path):
-    """The agent's, the client that it is made of, or an operation in the board's own folder."""
-    return path[:7] == "sluice." or path.split(".")[0] in ("umqtt", "operations")
+def _passing():
+    """Those of ours that do not stay: the agent's, the client that it is made of, an operation in
+    the board's own folder."""
+    return [
+        path
+        for path in sys.modules
+        if path not in _resident
+        and (path[:7] == "sluice." or path.split(".")[0] in ("umqtt", "operations"))
+    ]
 
 
 class Scope:
     """`with Scope(): …`: what is loaded within is forgotten at its end."""
 
     def __enter__(self):
-        self._used = tuple(sys.modules)
+        self._used = tuple(_passing())
 
     def __exit__(self, *fault):
         forget(self._used)

@@ -3,7 +3,7 @@
 To add one: its file, and its row here.
 
 A dialect, how a cloud gives orders and hears back, has
-    async linked(agent)            after every connect: be heard, and ask what is pending
+    async linked()                 after every connect: be heard, and ask what is pending
     async between_jobs()           what else there is to do while no job is at hand
     async next_job(poll_ms)        → Job, as soon as there is one; None as soon as there is
                                    something to do between jobs
@@ -14,9 +14,8 @@ A dialect, how a cloud gives orders and hears back, has
     async still(job)               returns while the job is ours to do; raises Gone
 Its steps: accepted, downloading, applying, trying, rebooting, succeeded, failed, rejected.
 
-A source, how a file's bytes arrive, is made of (sources, file, block). `sources` has link, clock,
-settings, `history`, which stays between downloads, and `http()`, which gives an HTTP connection:
-see sluice.handed. It has
+A source, how a file's bytes arrive, is made of (sources, file, block). `sources` stays between
+downloads: see sluice.handed. A source has
     async fetch(image, watch)      fills the image and awaits `watch()` now and then
     async close()                  leaves nothing behind on the link
 

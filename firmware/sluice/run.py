@@ -16,7 +16,7 @@ from micropython import const
 import board
 from sluice import log as logging
 from sluice.errors import OTAError
-from sluice.loading import Scope, forget, plug_in
+from sluice.loading import forget, keep, plug_in
 from sluice.log import Log
 
 _THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
@@ -103,27 +103,14 @@ def run(buffer, counts, note):
     """
     global watchdog
     gc.threshold(_THRESHOLD)
-    with Scope():  # what follows is to lie low in the heap
-        slots = board.slots()
-        settings = plug_in("sluice.lastgood", "load")(slots.trial)
-    logging.level(settings["log"])
-    with Scope():  # the same
-        if max(counts) > _DOUBTED and not slots.trial:
-            plug_in("sluice.starting", "set_aside")(board)
-            note(min(counts[0], _DOUBTED), 0)
-        trial = plug_in("sluice.starting", "settle")(slots, board)
-        watchdog = board.watchdog(_timeout_s(settings, trial) * 1_000)
-    app = plug_in("sluice.starting", "application")(trial, counts[0])
-    agent, link = plug_in("sluice.wiring", "build")(settings, slots, app, buffer)
-    forget([path for path in sys.modules if path not in _BUILDERS])
+    begun = plug_in("sluice.starting", "Start")(board, counts, note)
+    watchdog = board.watchdog(begun.timeout_ms)
+    app = plug_in("sluice.starting", "application")(begun.taken_back, counts[0])
+    agent, link = plug_in("sluice.wiring", "build")(begun.settings, begun.slots, app, buffer)
+    begun = None
+    keep([path for path in sys.modules if path not in _BUILDERS])
+    forget()
     asyncio.run(start(agent, link, app, counts, note))
-
-
-def _timeout_s(settings, trial):
-    """Of the watchdog. A new image always has one, no longer than its trial: what hangs must not
-    stay so."""
-    timeout_s, trial_s = settings["watchdog_s"], settings["trial_s"]
-    return timeout_s if trial is False else min(timeout_s or trial_s, trial_s)
 
 
 def failed(error, counts, note):

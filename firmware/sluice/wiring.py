@@ -26,7 +26,8 @@ def build(settings, slots, app, buffer):
     link = Link(thing, "", 0, None, settings["keepalive_s"], clock)
     with Scope():  # what is loaded when the agent begins stays
         plug_in("sluice.ways", "take")(link, ways)
-    words = link, thing, clock, slots.version, settings, _shadow(settings)
+    shadow = _shadow(settings)
+    words = link, thing, clock, slots.version, settings, shadow
     agent = Agent(
         slots,
         Journal(cells(board)),
@@ -41,7 +42,9 @@ def build(settings, slots, app, buffer):
         buffer,
         link,
     )
-    ways["idle"] = lambda: agent.state == "IDLE"
+    if shadow:
+        shadow.agent = agent
+    ways["idle"] = agent.idle
     return agent, link
 
 
@@ -51,4 +54,5 @@ def _shadow(settings):
     if not (name or key):
         return None
     words = name, key or "version", board.NAME, "sluice.config"
-    return plug_in("sluice.clouds.shadow", "Shadow")(*words)
+    with Scope():  # its code stays as long as it does
+        return plug_in("sluice.clouds.shadow", "Shadow")(*words)

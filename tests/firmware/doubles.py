@@ -160,18 +160,12 @@ class Link:
         return True
 
 
-class History:
-    """What sources keep between downloads."""
-
-    def __init__(self, name="", times=0):
-        self.name, self.times = name, times
-
-
 class Sources:
-    """What the sources of files share; `connection` is what `http()` gives."""
+    """What the sources of files share, and what is kept between downloads; `connection` is what
+    `http()` gives."""
 
-    def __init__(self, link=None, settings=None, history=None, connection=None):
+    def __init__(self, link=None, settings=None, connection=None, name="", times=0):
         self.link, self.settings = link, settings
         self.clock = link and link.clock
-        self.history = history or History()
         self.http = lambda: connection
+        self.name, self.times = name, times

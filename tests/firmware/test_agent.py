@@ -164,7 +164,7 @@ class World:
 
     # -- as the dialect
 
-    async def linked(self, agent):
+    async def linked(self):
         pass
 
     async def between_jobs(self):

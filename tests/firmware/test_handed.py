@@ -15,6 +15,7 @@ from sluice import handed  # noqa: E402
 from sluice.errors import Fail  # noqa: E402
 from sluice.job import File  # noqa: E402
 from sluice.loading import plug_in  # noqa: E402
+from sluice.net import holding  # noqa: E402
 
 _HOUR_S = 3_600
 
@@ -67,13 +68,13 @@ def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_age
 
 def test_application_that_does_not_judge_in_its_time_ends_the_trial():
     """With an error: of any, the state `trying` makes a sick image; see test_agent."""
-    before, handed._HEALTHY_S = handed._HEALTHY_S, 0
+    before, holding._HEALTHY_S = holding._HEALTHY_S, 0
     try:
         asyncio.run(said(App(True, _HOUR_S))())
     except asyncio.TimeoutError:
         return
     finally:
-        handed._HEALTHY_S = before
+        holding._HEALTHY_S = before
     raise AssertionError("it was waited for")
 
 

@@ -1,6 +1,6 @@
 """The HTTP source: only what is missing is asked for, and only what was asked for is taken."""
 
-from doubles import SECTOR, Flash, History, Sources, pattern, raised, run
+from doubles import SECTOR, Flash, Sources, pattern, raised, run
 
 from sluice import log
 from sluice.errors import Fail, Gone, Retry
@@ -72,7 +72,9 @@ def made(files, size=SIZE, check=None, written=None, refused=None, block=SECTOR)
     file.url = URL % 1
     flash = Flash(-(-size // SECTOR))
     image = Image(flash, size, block, check, written)
-    return HTTPRange(Sources(history=refused, connection=files), file, block), image, flash
+    sources = refused or Sources()
+    sources.http = lambda: files
+    return HTTPRange(sources, file, block), image, flash
 
 
 def fetch(files, **words):
@@ -185,7 +187,7 @@ def refused_answer(*fault):
 
 def passing(*fault, said):
     """An answer that may be a captive portal's: asked for again four times, and then final."""
-    refused = History()
+    refused = Sources()
     for kind in (Retry, Retry, Retry, Retry, Fail):
         text, image, flash = failure(kind, Files(pattern(SIZE), fault), refused=refused)
         assert text == said and not max(flash.erases) and not image.received, text
@@ -247,7 +249,7 @@ def test_page_of_no_length_may_pass_where_an_image_is_wanted():
         raise Fail("not an app image")
 
     for repeats, why in ((1_000, "cut off"), (12_000, "not an app image")):
-        refused = History()
+        refused = Sources()
         for kind in (Retry, Retry, Retry, Retry, Fail):
             files = Files(pattern(SIZE), (200, None, b"<html>" * repeats), says_size=False)
             files.page = True
@@ -336,7 +338,7 @@ def test_download_cut_off_goes_on_where_it_was():
 
 
 def test_address_that_is_over_is_asked_for_again_four_times():
-    refused = History()
+    refused = Sources()
     for status in (403, 400, 401, 403):
         said, _, _ = failure(Retry, Files(pattern(SIZE), (status, None, b"")), refused=refused)
         assert said == "address of the file refused: http %d" % status
@@ -346,7 +348,7 @@ def test_address_that_is_over_is_asked_for_again_four_times():
 
 
 def test_refusals_are_counted_anew_after_a_span_that_came():
-    refused, data = History(), pattern(SIZE)
+    refused, data = Sources(), pattern(SIZE)
     for last in (part(data), Retry("cut off")):
         for _ in range(12):
             failure(Retry, Files(data, (403, None, b"")), refused=refused)
@@ -356,6 +358,6 @@ def test_refusals_are_counted_anew_after_a_span_that_came():
 
 
 def test_refusals_are_those_of_one_file_whatever_its_query():
-    refused = History("http://files/other.bin", 4)
+    refused = Sources(name="http://files/other.bin", times=4)
     failure(Retry, Files(pattern(SIZE), (403, None, b"")), refused=refused)
     assert (refused.name, refused.times) == ("http://files/app.bin", 1)

@@ -88,7 +88,7 @@ class Telling(Shadow):
         if self.lost:
             self.lost -= 1
             raise Retry("the broker closed the connection")
-        self.looked = self._agent.journal["seq"]
+        self.looked = self.agent.journal["seq"]
 
 
 def jobs(shadow):
@@ -101,23 +101,24 @@ def jobs(shadow):
         return [(topic + "/accepted", json.dumps(answer).encode())]
 
     made = AWSJobs(Link(cloud, Clock()), "t", shadow=shadow)
-    return made, Agent(made)
+    shadow.agent = Agent(made)
+    return made, shadow.agent
 
 
 def test_shadow_is_told_before_the_jobs_are_asked_for_at_every_connect():
     shadow = Telling()
     dialect, agent = jobs(shadow)
     for times in (1, 2, 3):
-        run(dialect.linked(agent))
+        run(dialect.linked())
         assert shadow.told == times and dialect.shadow is shadow
 
 
 def test_version_without_a_shadow_is_told_once_and_nothing_of_it_stays():
     shadow = Telling("")
     dialect, agent = jobs(shadow)
-    run(dialect.linked(agent))
+    run(dialect.linked())
     assert shadow.told == 1 and dialect.shadow is None
-    run(dialect.linked(agent))
+    run(dialect.linked())
     assert shadow.told == 1
     run(dialect.between_jobs())
 
@@ -126,16 +127,16 @@ def test_shadow_that_loses_the_session_twice_is_passed_over_until_it_was_told():
     shadow = Telling("", lost=2)
     dialect, agent = jobs(shadow)
     for _ in range(2):
-        raised(Retry, dialect.linked, agent)
+        raised(Retry, dialect.linked)
         assert dialect.shadow is shadow
-    run(dialect.linked(agent))
+    run(dialect.linked())
     assert shadow.told == 2 and dialect.shadow is None
 
 
 def test_shadow_is_told_between_jobs_when_a_job_ended_or_a_notice_came():
     shadow = Telling()
     dialect, agent = jobs(shadow)
-    run(dialect.linked(agent))
+    run(dialect.linked())
     run(dialect.between_jobs())
     assert shadow.told == 1
     for times, act in (
@@ -153,7 +154,7 @@ def test_shadow_is_told_between_jobs_when_a_job_ended_or_a_notice_came():
 def test_job_is_handed_out_though_there_is_other_work():
     shadow = Telling()
     dialect, agent = jobs(shadow)
-    run(dialect.linked(agent))
+    run(dialect.linked())
     notice = {"execution": {"jobId": "j1", "status": "QUEUED", "versionNumber": 1}}
     notice["execution"]["executionNumber"] = 1
     dialect._link.bring("$aws/things/t/jobs/notify-next", json.dumps(notice).encode())

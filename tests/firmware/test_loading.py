@@ -7,7 +7,7 @@ from doubles import raised, run
 from sluice import log
 from sluice.agent.agent import Agent
 from sluice.errors import Retry
-from sluice.loading import Scope, forget, plug_in
+from sluice.loading import Scope, forget, keep, plug_in
 
 DIGEST, RSA = "sluice.trust.digest", "sluice.trust.rsa"
 
@@ -25,7 +25,7 @@ class Stays:
     def __getitem__(self, key):
         return None
 
-    async def linked(self, agent):
+    async def linked(self):
         """Nothing to subscribe to."""
 
     async def reach(self, start, deadline_ms):
@@ -41,7 +41,8 @@ def agent(*faults):
     made = Agent(
         world, world, world, world.reach, None, None, {}, None, world, None, bytearray(1)
     )  # fmt: skip
-    made.used = tuple(sys.modules)
+    made.before = tuple(sys.modules)
+    keep(sys.modules)
     return made
 
 
@@ -62,14 +63,14 @@ def test_state_that_is_left_leaves_none_of_its_code():
     for state, following in (("BOOTING", "CONNECTING"), ("CONNECTING", "IDLE")):
         one.state = state
         quietly(lambda: run(one.step()))
-        assert one.state == following and not loaded(one.used)
+        assert one.state == following and not loaded(one.before)
 
 
 def test_state_that_ends_by_an_error_leaves_none_of_its_code():
     one = agent(KeyboardInterrupt())
     one.state = "CONNECTING"
     raised(KeyboardInterrupt, lambda: quietly(lambda: run(one.step())))
-    assert not loaded(one.used)
+    assert not loaded(one.before)
 
 
 def test_code_is_forgotten_before_a_full_heap_is_judged():
@@ -81,10 +82,11 @@ def test_code_is_forgotten_before_a_full_heap_is_judged():
         raised(MemoryError, lambda: run(one.step()))
     finally:
         log.to(print)
-    assert not any(seen) and not loaded(one.used)
+    assert not any(seen) and not loaded(one.before)
 
 
 def test_scope_forgets_what_was_loaded_within_and_nothing_else():
+    keep(())
     plug_in(DIGEST, "sha256")
     before = set(sys.modules)
     with Scope():

@@ -4,7 +4,7 @@ import json
 from binascii import b2a_base64
 from random import getrandbits, seed
 
-from doubles import SECTOR, Flash, History, Link, Sources, pattern, raised, run
+from doubles import SECTOR, Flash, Link, Sources, pattern, raised, run
 from test_cborparser import head
 
 from sluice import log
@@ -124,7 +124,9 @@ def made(
     image = Image(flash, size, block, check, written)
     link = Link(server)
     settings = {"thing": THING, "window": window, "stream_format": server.form}
-    stream = MQTTStream(Sources(link, settings, history), file, block)
+    sources = history or Sources()
+    sources.link, sources.clock, sources.settings = link, link.clock, settings
+    stream = MQTTStream(sources, file, block)
     return stream, image, flash, link
 
 
@@ -345,7 +347,7 @@ def test_stream_whose_description_loses_the_link_twice_is_not_described_again():
     def forbidden():
         raise Retry("the broker closed the connection")
 
-    history = History()
+    history = Sources()
     for _ in range(2):
         server = Server(pattern(3 * SECTOR))
         server.describe = forbidden

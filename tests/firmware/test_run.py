@@ -5,7 +5,7 @@ import sys
 
 from medium import Board, read
 
-from sluice import log, traces
+from sluice import log, starting, traces
 from sluice.errors import Fail
 
 HEAP = "1m"
@@ -204,13 +204,12 @@ def test_exception_before_the_agent_waited_is_counted_and_a_reason_that_is_known
 
 
 def test_watchdog_of_a_new_image_is_no_longer_than_its_trial():
-    run, _ = loaded()
     for watchdog_s, trial_s, off, on in (
         (120, 300, 120, 120), (120, 10, 120, 10), (0, 300, 0, 300), (600, 300, 600, 300),
     ):  # fmt: skip
         settings = {"watchdog_s": watchdog_s, "trial_s": trial_s}
-        assert run._timeout_s(settings, False) == off
-        assert run._timeout_s(settings, True) == run._timeout_s(settings, None) == on
+        assert starting.timeout_s(settings, False) == off
+        assert starting.timeout_s(settings, True) == on
 
 
 def test_watchdog_at_the_prompt_waits_an_hour_and_is_fed():

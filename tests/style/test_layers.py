@@ -72,6 +72,7 @@ LAYERS = (
     ("sluice.config", "sluice.hardware"),
     ("sluice.lastlink",),
     ("sluice.lastgood", "sluice.ways"),
+    ("sluice.linking",),
     ("sluice.handed",),
     ("sluice.wiring", "sluice.starting"),
     ("sluice.console.network",),
@@ -96,8 +97,8 @@ ONLY = {
     "machine": ("sluice.hardware", "main"), "network": ("sluice.hardware",), "esp32": ("main",),
     "w800": (), "ntptime": (),
     "socket": (NET,), "tls": (NET,), "ssl": (NET,), "select": (NET,), "umqtt.simple": (NET,),
-    "asyncio": (NET, "sluice.run", "sluice.handed", *CONSOLE, "sluice.console.prompt"),
-    "board": ("main", "sluice.run", "sluice.handed", "sluice.wiring", *CONSOLE),
+    "asyncio": (NET, "sluice.run", "sluice.linking", *CONSOLE, "sluice.console.prompt"),
+    "board": ("main", "sluice.run", "sluice.linking", "sluice.wiring", *CONSOLE),
     "app": ("sluice.starting",),
 }  # fmt: skip
 TREES = trees()

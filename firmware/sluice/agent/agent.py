@@ -12,7 +12,7 @@ import sys
 from sluice.agent.heap import Heap
 from sluice.errors import Fail, OTAError
 from sluice.job import Job
-from sluice.loading import forget, plug_in
+from sluice.loading import forget, keep, plug_in
 from sluice.log import Log, show
 
 log = Log("agent")
@@ -85,11 +85,10 @@ class Agent:
         self.state = "BOOTING"
         self.heap = Heap()
         self.work = None  # of the last job that was at hand
-        self.used = ()  # names of the modules that stay
 
     async def run(self):
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""
-        self.used = tuple(sys.modules)
+        keep(sys.modules)
         while self.state:
             await self.step()
 
@@ -100,7 +99,7 @@ class Agent:
             log.i(self.state, event)
             self.state = plug_in("sluice.agent.table", "follow")(self.state, event)
         finally:
-            forget(self.used)
+            forget()
 
     async def _event(self):
         """What the work of the state comes to. Errors are events."""
@@ -110,7 +109,7 @@ class Agent:
         except Exception as error:
             if isinstance(error, MemoryError):
                 self.drop()  # first of all: to go on takes room
-                forget(self.used)
+                forget()
             event = plug_in("sluice.agent.table", "meaning")(self.state, error, self.heap)
             if event is None:
                 raise
@@ -153,9 +152,9 @@ class Agent:
         if self.work:
             self.work.fruitless = 0
 
-    async def linked(self):
-        """After every connect: what the dialect has to do."""
-        await self.dialect.linked(self)
+    def idle(self):
+        """Whether a job is waited for."""
+        return self.state == "IDLE"
 
     def owed(self):
         """The job that the journal is about."""

@@ -59,10 +59,10 @@ class AWSJobs:
 
     # -- what the agent asks -----------------------------------------------------------------
 
-    async def linked(self, agent):
+    async def linked(self):
         """After every connect: have the shadow told, then start."""
         if self.shadow:
-            self.shadow = await self.shadow.linked(agent)
+            self.shadow = await self.shadow.linked()
         await self.start()
 
     async def between_jobs(self):

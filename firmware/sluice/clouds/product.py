@@ -60,10 +60,10 @@ class Product:
 
     # -- what the agent asks -----------------------------------------------------------------
 
-    async def linked(self, agent):
+    async def linked(self):
         """After every connect: have the shadow told, then start."""
         if self.shadow:
-            self.shadow = await self.shadow.linked(agent)
+            self.shadow = await self.shadow.linked()
         await self.start()
 
     async def between_jobs(self):

@@ -18,6 +18,7 @@ class Shadow:
     key       of the version in it
     board     name of the board
     adopts    module whose `adopt(settings, wanted)` puts settings in force
+    agent     sluice.agent.agent.Agent, which it tells of
     reported  hash of what was reported; 1: it is to be reported again; None: nothing was
     looked    number of the journal's record when it was told last; None: there was a notice
     """
@@ -28,15 +29,14 @@ class Shadow:
         self.board = board
         self.adopts = adopts
         self.reported = self.looked = None
-        self._agent = None
+        self.agent = None
         self._lost = 0  # times in a row that the session ended over it, as a policy may forbid it
 
-    async def linked(self, agent):
+    async def linked(self):
         """Tell it, before anything else; what is to be asked the next time: itself, or None.
 
         raises   Retry when the session is lost
         """
-        self._agent = agent
         self.reported = self.reported and 1
         if self._lost < _LOST:
             self._lost += 1
@@ -46,7 +46,7 @@ class Shadow:
 
     def due(self):
         """Whether there is a reason: a job has ended, or a notice came."""
-        return self.looked != self._agent.journal["seq"]
+        return self.looked != self.agent.journal["seq"]
 
     def ring(self, topic, payload):
         """A notice: nothing of it is kept but that it came."""
@@ -56,4 +56,4 @@ class Shadow:
         """Take what is desired and report what is. Raises Retry when the session is lost."""
         path = "sluice.clouds.aws_shadow" if self.name else "sluice.clouds.aws_version"
         with Scope():  # the application has the room while the agent waits for a job
-            await plug_in(path, "report")(self._agent, self)
+            await plug_in(path, "report")(self.agent, self)

@@ -14,7 +14,7 @@ from sluice import log as logging
 from sluice.console.network import NTP, Verbs, WiFi, configured, done, remember
 from sluice.errors import Fail
 from sluice.journal import DOWNLOADING, IDLE, Journal, cells
-from sluice.loading import forget, plug_in
+from sluice.loading import forget, keep, plug_in
 
 _KEPT = (
     "sluice.errors",
@@ -229,8 +229,8 @@ def greet():
 
 
 def _forget():
-    console = [name for name in sys.modules if name[:14] == "sluice.console"]
-    forget(_KEPT + tuple(console))
+    keep([name for name in sys.modules if name in _KEPT or name[:14] == "sluice.console"])
+    forget()
 
 
 def _warn():

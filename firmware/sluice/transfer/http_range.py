@@ -31,14 +31,14 @@ log = Log("http")
 class HTTPRange:
     """One file at one address.
 
-    sources  sluice.handed.Sources: link; history: the file that was refused last, and how often
-             in a row; http(): a connection, see sluice.net.http
+    sources  sluice.handed.Sources: link; the file that was refused last, and how often in a row;
+             http(): a connection, see sluice.net.http
     file     sluice.job.File; `block` is for other sources
     """
 
     def __init__(self, sources, file, block):
         self._link = sources.link
-        self._refused = sources.history
+        self._refused = sources
         self._http = sources.http()
         self._file = file
         self._spare = 0  # bytes at the end of the answer that are not taken

@@ -46,7 +46,7 @@ log = Log("stream")
 class MQTTStream:
     """One file of one stream.
 
-    sources  sluice.handed.Sources: link; clock: ticks_ms, ticks_diff; history; settings: thing,
+    sources  sluice.handed.Sources: link; clock: ticks_ms, ticks_diff; settings: thing,
              window (bytes asked for at once, at most, or one block), stream_format ("json" or
              "cbor")
     file     sluice.job.File
@@ -55,7 +55,7 @@ class MQTTStream:
 
     def __init__(self, sources, file, block):
         self._link, self._clock, settings = sources.link, sources.clock, sources.settings
-        self._history = sources.history
+        self._sources = sources
         self._prefix = "$aws/things/%s/streams/%s/" % (settings["thing"], file.stream)
         self._form = settings["stream_format"]
         if len(self._prefix) + len("description/json") > _TOPIC:
@@ -118,7 +118,7 @@ class MQTTStream:
         path = _BLOCKS if self._form == "json" else _CBOR
         blocks.parser = plug_in(path, "BlockParser")(blocks)
         topics = {self.topic("rejected"): self._on_rejected, self.topic("data"): blocks}
-        words = self._link, self._file, self._history, topics
+        words = self._link, self._file, self._sources, topics
         with Scope():  # blocks are on their way
             self._version = await plug_in(_DESCRIPTION, "describe")(self, *words)
 

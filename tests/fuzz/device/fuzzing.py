@@ -14,7 +14,7 @@ from sluice import loading, log
 _ROOM = 900_000  # bytes that are free before an input
 
 
-def stay(used):
+def stay(used=()):
     """In place of `forget`: what is loaded stays, as 100,000 inputs would load it anew."""
 
 

@@ -269,7 +269,7 @@ class _Sources:
     clock, name, times = None, "", 0
 
     def __init__(self, link, settings):
-        self.link, self.settings, self.history = link, settings, self
+        self.link, self.settings = link, settings
 
 
 def _silent():

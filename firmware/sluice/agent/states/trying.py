@@ -38,7 +38,7 @@ async def _reach(agent):
     while True:
         left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
         try:
-            await agent.reach(agent.linked, left_ms if ends else None)
+            await agent.reach(agent.dialect.linked, left_ms if ends else None)
             if agent.journal.phase == ACTIVATED:
                 await agent.dialect.report(agent.owed(), "trying", agent.info())
             return None
