@@ -129,9 +129,9 @@ class Journal:
         if record["phase"] == ACTIVATED and step == "succeeded":
             record["home"] = record.get("slot")
         reason = reason and reason[:_REASON]
-        self._told(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
+        self._in_force(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
 
-    def _told(self, record, changes):
+    def _in_force(self, record, changes):
         """In force even where the file system is full: what is told does not wait for that. After
         a reset the record before it is in force, which has it found out or told again."""
         seq = record["seq"]
@@ -151,14 +151,14 @@ class Journal:
         record.update({"job": job.id, "number": job.number, "stamp": job.stamp})
         return record
 
-    def settle(self, reason=None):
+    def mark_reported(self, reason=None):
         """The cloud knows. The record stays, so that the same execution is not run twice. True
         when that was saved.
 
         reason   in the place of the one that was owed
         """
         reason = (reason or self["reason"] or "")[:_REASON]
-        return self._told(dict(self._record), {"phase": IDLE, "reason": reason or None})
+        return self._in_force(dict(self._record), {"phase": IDLE, "reason": reason or None})
 
 
 def cells(board):

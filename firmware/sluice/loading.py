@@ -65,7 +65,7 @@ class Scope:
         forget(self._used)
 
 
-def there(path):
+def exists(path):
     """True when the board has such a file or folder."""
     try:
         os.stat(path)

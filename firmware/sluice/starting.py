@@ -9,7 +9,7 @@ from micropython import const
 
 from sluice import log as logging
 from sluice.errors import Fail
-from sluice.loading import Scope, plug_in, there
+from sluice.loading import Scope, exists, plug_in
 from sluice.log import Log, show
 
 _STARTS = const(3)
@@ -56,9 +56,9 @@ def taken_back(slots):
     raises   Fail, or OSError, when files that came with an image on trial cannot be put in place
     """
     trial = slots.trial
-    if there("/staged/promised"):
+    if exists("/staged/promised"):
         try:
-            trial = plug_in("sluice.files.staging", "settle")(slots) or trial
+            trial = plug_in("sluice.files.staging", "at_start")(slots) or trial
         except Exception as error:  # a full file system, say: who can be reached can be helped
             if trial:
                 raise
@@ -82,7 +82,7 @@ def set_aside(board):
     """
     log.e("journal set aside, as the agent did not start with it")
     cells = list(plug_in("sluice.journal", "cells")(board))
-    if there("/staged"):
+    if exists("/staged"):
         cells += plug_in("sluice.files.staged", "cells")()
     try:
         with open(_ASIDE, "wb") as file:

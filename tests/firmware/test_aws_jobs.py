@@ -849,7 +849,7 @@ class Told:
     def __init__(self):
         self.times = []
 
-    def told(self, unix_s):
+    def cloud_says(self, unix_s):
         self.times.append(unix_s)
 
 

@@ -35,7 +35,7 @@ class AWSJobs:
 
     link      publish, subscribe, wait
     thing     its name, which is also the MQTT client id
-    clock     told the cloud's time by `told`, if it has that
+    clock     told the cloud's time by `cloud_says`, if it has that
     version   is what other dialects need
     settings  step_timeout_min
     shadow    sluice.clouds.shadow.Shadow; None for none that is to be told
@@ -53,7 +53,7 @@ class AWSJobs:
         self._answer = None  # (accepted, dict), when it came
         self._serial = getrandbits(24) << 8
         self._subscribed = False
-        self._tell_time = getattr(clock, "told", None)
+        self._tell_time = getattr(clock, "cloud_says", None)
         self.timer = settings["step_timeout_min"] if settings else 0  # minutes
         self.shadow = shadow
 

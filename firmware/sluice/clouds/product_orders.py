@@ -36,7 +36,7 @@ async def next_job(product):
     """The next job, or None: of the order that is open, else of the one that was heard."""
     order = product.order
     if product.job and not order["status"]:  # dropped, with the link in place: Gone
-        await _words("settle")(product, product.job.number - 1, "canceled", "stopped")
+        await _words("end_device")(product, product.job.number - 1, "canceled", "stopped")
     elif order and order["status"] and not order["told"]:
         await _words("tell")(product)
     if product.heard:
@@ -126,7 +126,7 @@ async def _next(product):
         at = order["judged"] if judging else order["ends"].index(None)
         verdict = _foreseen(product, devices, at)
         if verdict:
-            await _words("settle")(product, at, *verdict)
+            await _words("end_device")(product, at, *verdict)
         elif not judging:
             _words("begin")(product, at)
             return _job(product, devices[at], at, False)

@@ -2,7 +2,7 @@
 
 Time reaches the agent as an object of this class. Who may move the clock, and how far:
 
-    the cloud          its answers carry its time, over TLS: the clock is set to it (`told`)
+    the cloud          its answers carry its time, over TLS: the clock is set to it (`cloud_says`)
     our CA             a certificate that it signed is of the past: forwards (`vouched`)
     a time server      nobody signs what it says: forwards, to between the floor and twenty years
                        later; back to the floor only where the broker's certificate has expired
@@ -106,7 +106,7 @@ class Clock:
         self._prove(unix_s)
         return True
 
-    def told(self, unix_s):
+    def cloud_says(self, unix_s):
         """The cloud says that it is so late, in an answer to a request of ours, over TLS."""
         if type(unix_s) is not int or not _WRITTEN_S <= unix_s < _WRITTEN_S + _SPAN_S:
             return
@@ -117,7 +117,7 @@ class Clock:
             self._prove(unix_s)
 
     def _prove(self, unix_s):
-        """Have the floor there, also over power cuts; what `told` says is written once a day."""
+        """Have the floor there, also over power cuts; what `cloud_says` is written once a day."""
         self._floor_s = unix_s
         if self._path:
             with Scope():  # the cloud may say it in mid-download

@@ -85,8 +85,8 @@ class MQTTStream:
         fruitless = spoilt = 0
         while image.missing() >= 0:
             self.ask(_RUNS)
-            if await self._link.wait(blocks.stirred, self._patience_ms):
-                blocks.take_stock()
+            if await self._link.wait(blocks.has_news, self._patience_ms):
+                blocks.count_anew()
                 self._advance_runs()
                 fruitless = spoilt = 0
             elif blocks.silent_ms() >= self._patience_ms:

@@ -558,7 +558,7 @@ def journal():
         assert noted["number"] is None or isinstance(noted["number"], int)
         assert noted["runs"] is None or noted["runs"] >= 0
         noted.owe("failed", "why")
-        noted.settle()
+        noted.mark_reported()
         noted.begin(job, "image", "ota_1", "1.0.0")
         assert Journal(cells).about(job), "the next record is not in force"
         return phase
@@ -589,7 +589,7 @@ def staged():
         write(staged.FOLDER + "/journal.1", data)
         noted = staged.record()
         assert isinstance(noted.phase, str)
-        on_trial = staging.settle(Slots)
+        on_trial = staging.at_start(Slots)
         staging.rebooted() if on_trial else staging.confirm()
         staging.placed(Job("job-1", 1))
         staging.drop()

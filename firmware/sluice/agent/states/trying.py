@@ -5,7 +5,7 @@ On a board that cannot go back there is no deadline, and what fails is told, not
 
 from sluice.errors import Gone, OTAError, Retry
 from sluice.journal import ACTIVATED, DOWNLOADING
-from sluice.loading import plug_in, there
+from sluice.loading import exists, plug_in
 from sluice.log import Log
 
 log = Log("agent")
@@ -24,7 +24,7 @@ async def trying(agent):
     except Exception as error:  # whatever it is, this image is not to stay
         return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
-    if there("/staged/promised"):
+    if exists("/staged/promised"):
         plug_in("sluice.files.staging", "confirm")()
     if journal.phase == ACTIVATED:
         agent.succeed()
