@@ -94,39 +94,39 @@ class Agent:
 
     async def step(self):
         """Do the work of the state, turn to the next one, and forget what only this one needed."""
+        name = self.state.lower()
         try:
-            event = await self._event()
+            try:
+                event = await plug_in("sluice.agent.states." + name, name)(self)
+            except Exception as error:
+                event = await self._meaning(error)
             log.i(self.state, event)
             self.state = plug_in("sluice.agent.table", "follow")(self.state, event)
         finally:
             forget()
 
-    async def _event(self):
-        """What the work of the state comes to. Errors are events."""
-        name = self.state.lower()
-        try:
-            return await plug_in("sluice.agent.states." + name, name)(self)
-        except Exception as error:
-            if isinstance(error, MemoryError):
-                self.drop()  # first of all: to go on takes room
-                forget()
-            event = plug_in("sluice.agent.table", "meaning")(self.state, error, self.heap)
-            if event is None:
-                raise
-            log.w(self.state, type(error).__name__, error)
-            fault = error
-            if not isinstance(error, OTAError):
-                show(error)
-                fault = Fail("internal error: " + repr(error))
-            if event in ("failed", "gone"):
-                self.drop()
-            if event == "gone":
-                self.forgive()
-            if event == "starved":
-                await self.hold()
-            if event == "failed":
-                self.journal.owe("failed", str(fault), self.job)
-            return event
+    async def _meaning(self, error):
+        """The event that an error is, and what it entails. Raises an error that is none."""
+        if isinstance(error, MemoryError):
+            self.drop()  # first of all: to go on takes room
+            forget()
+        event = plug_in("sluice.agent.table", "meaning")(self.state, error, self.heap)
+        if event is None:
+            raise error
+        log.w(self.state, type(error).__name__, error)
+        fault = error
+        if not isinstance(error, OTAError):
+            show(error)
+            fault = Fail("internal error: " + repr(error))
+        if event in ("failed", "gone"):
+            self.drop()
+        if event == "gone":
+            self.forgive()
+        if event == "starved":
+            await self.hold()
+        if event == "failed":
+            self.journal.owe("failed", str(fault), self.job)
+        return event
 
     @property
     def job(self):
