@@ -100,6 +100,14 @@ class Link:
         return True
 
 
+class Sources:
+    name, times = "", 0
+
+    def __init__(self, link, settings):
+        self.link, self.settings = link, settings
+        self.clock = Clock()
+
+
 async def pause():
     pass
 
@@ -110,8 +118,7 @@ def run(packets, size, block, form):
     image = Image(Slot(), size, block)
     with open(packets, "rb") as file:
         settings = {"thing": "THING", "window": 262_144, "stream_format": form}
-        tools = Link(file), Clock(), settings, ["", 0], None
-        stream = mqtt_stream.MQTTStream(tools, what, block)
+        stream = mqtt_stream.MQTTStream(Sources(Link(file), settings), what, block)
         try:
             stream.fetch(image, pause).send(None)
         except StopIteration:

@@ -122,6 +122,13 @@ class Sock:
         pass
 
 
+class Sources:
+    name, times = "", 0
+
+    def __init__(self, link, clock, settings):
+        self.link, self.clock, self.settings = link, clock, settings
+
+
 class Judged(Update):
     def check(self, head):
         pass
@@ -142,7 +149,7 @@ async def download(packets, size, block, form, update):
         sluice.net.mqtt.plug_in = lambda path, name: opened
         await link.connect()
         settings = {"thing": "THING", "window": 1 << 17, "stream_format": form}
-        source = mqtt_stream.MQTTStream((link, clock, settings, ["", 0], None), what, block)
+        source = mqtt_stream.MQTTStream(Sources(link, clock, settings), what, block)
 
         async def watch():
             update.checkpoint()

@@ -15,7 +15,7 @@ from micropython import const
 
 from sluice import log as logging
 from sluice.errors import Fail
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import LEVELS, Log
 from sluice.plugins import DIALECTS
 
@@ -273,7 +273,6 @@ def _judge_block(found, *_):
 def _judge_places(found, *keys):
     """Host names, and ports that exist. Raises ConfigError."""
     place, entry = plug_in("sluice.address", "place"), plug_in("sluice.address", "entry")
-    let_go("sluice.address")
     for key in keys:
         for text in [found[key]] if key == "endpoint" else found[key]:
             try:

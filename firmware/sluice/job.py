@@ -5,7 +5,7 @@ Nothing of a document is trusted: types and bounds are checked where they are re
 """
 
 from sluice.errors import Refuse
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
 
 class Job:
@@ -21,7 +21,7 @@ class Job:
     kind      "image" or "operation", once read
     rollback  True where it is only for boards that go back by themselves, once read
     files     list of File; of an image the first, which has no path
-    paths     the modules of the operation, `run` in the first; `order` is what it is asked, a dict
+    path      the module of the operation, with its `run`; `order` is what it is asked, a dict
     fetched   list of File that the operation fetches itself, until their addresses are judged
     restart   True where a restart is to start what its files hold, and is their trial
     """
@@ -37,8 +37,8 @@ class Job:
         self.document = document
         self.trial = trial
         self.kind = None
-        self.files = self.paths = self.fetched = ()
-        self.order = None
+        self.files = self.fetched = ()
+        self.path = self.order = None
 
     def same(self, other):
         """True when the other job is the same execution."""
@@ -51,11 +51,9 @@ class Job:
             raise Refuse("job document is missing or too large")
         if not isinstance(document, dict):
             raise Refuse("job document is not an object")
-        for key, name, *paths in plug_in("sluice.plugins", "DOCUMENTS"):
+        for key, name, path in plug_in("sluice.plugins", "DOCUMENTS"):
             if key in document:
-                plug_in(paths[0], name)(document, self)
-                return let_go("sluice.plugins", *paths)
-        let_go("sluice.plugins")
+                return plug_in(path, name)(document, self)
         raise Refuse("unknown job document")
 
 

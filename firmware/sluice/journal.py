@@ -24,7 +24,7 @@ member, by sluice.records. Its keys:
 import json
 from binascii import crc32, hexlify, unhexlify
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 
 IDLE = "idle"
 DOWNLOADING = "downloading"
@@ -54,8 +54,12 @@ class Journal:
         self._cells = cells
         self._record = _EMPTY
         self._strange = False  # there is something, and none of it is a record
+        with Scope():  # of files that a job brings, a download begins with it
+            self._read(kind, right)
+
+    def _read(self, kind, right):
         judged = plug_in(_JUDGE, "judged")
-        for cell in cells:
+        for cell in self._cells:
             try:
                 data = cell.load()
                 record = judged(data, kind)
@@ -67,7 +71,6 @@ class Journal:
             if record and right(record) and self._older(record["seq"]):
                 self._record = record
         self._strange = self._strange and self._record is _EMPTY
-        let_go(_JUDGE)
 
     def _older(self, seq):
         """True when the record in force comes before one of that number."""
@@ -126,9 +129,9 @@ class Journal:
         if record["phase"] == ACTIVATED and step == "succeeded":
             record["home"] = record.get("slot")
         reason = reason and reason[:_REASON]
-        self._told(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
+        self._in_force(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
 
-    def _told(self, record, changes):
+    def _in_force(self, record, changes):
         """In force even where the file system is full: what is told does not wait for that. After
         a reset the record before it is in force, which has it found out or told again."""
         seq = record["seq"]
@@ -148,14 +151,14 @@ class Journal:
         record.update({"job": job.id, "number": job.number, "stamp": job.stamp})
         return record
 
-    def settle(self, reason=None):
+    def mark_reported(self, reason=None):
         """The cloud knows. The record stays, so that the same execution is not run twice. True
         when that was saved.
 
         reason   in the place of the one that was owed
         """
         reason = (reason or self["reason"] or "")[:_REASON]
-        return self._told(dict(self._record), {"phase": IDLE, "reason": reason or None})
+        return self._in_force(dict(self._record), {"phase": IDLE, "reason": reason or None})
 
 
 def cells(board):

@@ -1,12 +1,19 @@
-"""Modules that are loaded when they are needed and let go of afterwards. Imports nothing of ours.
+"""Modules that are loaded when they are needed, and forgotten in one place. Imports none of ours.
 
-On a board that has them frozen, letting go costs and saves next to nothing; on one that loads them
-from its file system, their code does not stay in the heap.
+Who needs a module imports it, or plugs it in by its name. Nobody lets go of it: when the agent
+leaves a state, it forgets all that it did not have when it began. Where that would come too late,
+because a heap was measured to be fuller within the state, what a part of the state loads is put
+into a `Scope`, with the reason beside it.
+
+On a board that has its modules frozen, forgetting costs and saves next to nothing. On one that
+loads them from its file system, their code does not stay in the heap.
 """
 
 import gc
 import os
 import sys
+
+_resident = ()  # names of the modules that stay
 
 
 def plug_in(path, name):
@@ -19,23 +26,46 @@ def plug_in(path, name):
     return getattr(__import__(path, None, None, (name,)), name)
 
 
-def let_go(*paths):
-    """Forget these modules; their memory comes back once nothing else refers to them."""
-    for path in paths:
-        if sys.modules.pop(path, None):
+def keep(names):
+    """From now on these modules stay, whoever forgets."""
+    global _resident
+    _resident = tuple(names)
+
+
+def forget(used=()):
+    """Forget all modules of ours but those that stay and these, half imported ones among them.
+    Their memory comes back once nothing else refers to them."""
+    for path in _passing():
+        if path not in used:
+            sys.modules.pop(path)
             package, _, name = path.rpartition(".")
             if package in sys.modules and hasattr(sys.modules[package], name):
                 delattr(sys.modules[package], name)
     gc.collect()
 
 
-def unused(used):
-    """Let go of all modules of the agent's but those of these names: whatever a full heap kept
-    from being let go of, half imported ones among them."""
-    let_go(*[path for path in sys.modules if path[:7] == "sluice." and path not in used])
+def _passing():
+    """Those of ours that do not stay: the agent's, the client that it is made of, an operation in
+    the board's own folder."""
+    return [
+        path
+        for path in sys.modules
+        if path not in _resident
+        and (path[:7] == "sluice." or path.split(".")[0] in ("umqtt", "operations"))
+    ]
 
 
-def there(path):
+class Scope:
+    """`with Scope(): …`: what is loaded within is forgotten at its end."""
+
+    def __enter__(self):
+        self._used = tuple(_passing())
+
+    def __exit__(self, *fault):
+        forget(self._used)
+
+
+def exists(path):
     """True when the board has such a file or folder."""
     try:
         os.stat(path)

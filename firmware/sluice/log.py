@@ -11,7 +11,7 @@ ASCII is escaped, or such a text could forge a line of the log, or order the ter
 import sys
 from time import ticks_ms
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
 LEVELS = "EWID"  # in order of detail
 
@@ -52,10 +52,7 @@ def show(error):
         if isinstance(error, MemoryError):
             sys.print_exception(error)
             return
-        try:
-            plug_in("sluice.traces", "show")(error)
-        finally:
-            let_go("sluice.traces")
+        plug_in("sluice.traces", "show")(error)
     except MemoryError:
         pass
 

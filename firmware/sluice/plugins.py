@@ -1,13 +1,12 @@
-"""Every plug-in by name, loaded when it is needed and let go of afterwards.
+"""Every plug-in by name, loaded when it is needed: see sluice.loading.
 
-To add one: its file, and its row here. On a board that has its modules frozen, letting go costs
-and saves next to nothing; on one that loads them from its file system, their code does not stay
-in the heap.
+To add one: its file, and its row here.
 
 A dialect, how a cloud gives orders and hears back, has
-    async start()                  after every connect: be heard, and ask what is pending
-    async next_job(poll_ms, other) → Job, as soon as there is one; None as soon as other() is true;
-                                   without `other` it is never None
+    async linked()                 after every connect: be heard, and ask what is pending
+    async between_jobs()           what else there is to do while no job is at hand
+    async next_job(poll_ms)        → Job, as soon as there is one; None as soon as there is
+                                   something to do between jobs
     pending(job)                   → the Job that `start` found pending, if it is this one
     async accept(job)              → Job: the cloud counts it as started; may be another one
     async report(job, step, info)  tell an outcome or a step, and wait until it was accepted
@@ -15,9 +14,8 @@ A dialect, how a cloud gives orders and hears back, has
     async still(job)               returns while the job is ours to do; raises Gone
 Its steps: accepted, downloading, applying, trying, rebooting, succeeded, failed, rejected.
 
-A source, how a file's bytes arrive, is made of (tools, file, block): the tools are link, clock,
-settings, a list of two that the sources keep between downloads, and a function that gives an HTTP
-connection. It has
+A source, how a file's bytes arrive, is made of (sources, file, block). `sources` stays between
+downloads: see sluice.handed. A source has
     async fetch(image, watch)      fills the image and awaits `watch()` now and then
     async close()                  leaves nothing behind on the link
 
@@ -37,41 +35,29 @@ sluice/jobs/operations/echo.py is the one to copy.
 """
 
 # fmt: off
-DIALECTS = {  # config "dialect" → its class, its module, what that needs
-    "aws_jobs": ("AWSJobs", "sluice.clouds.aws_jobs", "sluice.clouds.aws_updates",
-                 "sluice.clouds.aws_shadow", "sluice.clouds.aws_version",
-                 "sluice.clouds.aws_pending"),
-    "product": ("Product", "sluice.clouds.product", "sluice.clouds.product_orders",
-                "sluice.clouds.product_kept", "sluice.clouds.product_words"),
+DIALECTS = {  # config "dialect" → its class, its module
+    "aws_jobs": ("AWSJobs", "sluice.clouds.aws_jobs"),
+    "product": ("Product", "sluice.clouds.product"),
 }
 
-SOURCES = {  # name that a document gives a file → its class, its module, what that needs
-    "mqtt_stream": ("MQTTStream", "sluice.transfer.stream", "sluice.transfer.blocks",
-                    "sluice.transfer.description", "sluice.transfer.json_block",
-                    "sluice.transfer.base64", "sluice.transfer.json_escapes",
-                    "sluice.transfer.json_learned", "sluice.transfer.cbor_block",
-                    "sluice.transfer.cbor_items", "sluice.transfer.cbor_learned"),
+SOURCES = {  # name that a document gives a file → its class, its module
+    "mqtt_stream": ("MQTTStream", "sluice.transfer.stream"),
     "http_range": ("HTTPRange", "sluice.transfer.http_range"),
 }
 
-DOCUMENTS = (  # a key that only this shape has → its function, its module, what that needs
-    ("afr_ota", "read", "sluice.jobs.documents.afr_ota", "sluice.jobs.documents.operation",
-     "sluice.fields"),
-    ("location", "read", "sluice.jobs.documents.location", "sluice.fields"),
-    ("operation", "read", "sluice.jobs.documents.operation", "sluice.fields"),
-    ("steps", "read", "sluice.jobs.documents.steps", "sluice.jobs.documents.operation",
-     "sluice.fields"),
-    ("devices", "read", "sluice.jobs.documents.devices", "sluice.jobs.documents.operation",
-     "sluice.fields"),
+DOCUMENTS = (  # a key that only this shape has → its function, its module
+    ("afr_ota", "read", "sluice.jobs.documents.afr_ota"),
+    ("location", "read", "sluice.jobs.documents.location"),
+    ("operation", "read", "sluice.jobs.documents.operation"),
+    ("steps", "read", "sluice.jobs.documents.steps"),
+    ("devices", "read", "sluice.jobs.documents.devices"),
 )
 
-OPERATIONS = {  # name that a document gives it → its function, its module, what that needs
-    "download": ("check", "sluice.jobs.operations.download", "sluice.files.paths",
-                 "sluice.fields", "sluice.files.staged"),
-    "echo": ("run", "sluice.jobs.operations.echo", "sluice.fields"),
-    "install": ("check", "sluice.jobs.operations.install", "sluice.files.paths",
-                "sluice.fields", "sluice.files.staged"),
+OPERATIONS = {  # name that a document gives it → its function, its module
+    "download": ("check", "sluice.jobs.operations.download"),
+    "echo": ("run", "sluice.jobs.operations.echo"),
+    "install": ("check", "sluice.jobs.operations.install"),
     "reboot": ("run", "sluice.jobs.operations.reboot"),
-    "rollback": ("run", "sluice.jobs.operations.rollback", "sluice.fields", "sluice.trust.proofs"),
+    "rollback": ("run", "sluice.jobs.operations.rollback"),
 }
 # fmt: on

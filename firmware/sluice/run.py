@@ -9,13 +9,14 @@ opened: `link.set_last_will(topic, text, qos=1)`, for one.
 
 import asyncio
 import gc
+import sys
 
 from micropython import const
 
 import board
 from sluice import log as logging
 from sluice.errors import OTAError
-from sluice.loading import let_go, plug_in
+from sluice.loading import forget, keep, plug_in
 from sluice.log import Log
 
 _THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
@@ -23,6 +24,8 @@ _SMOOTH_S = const(60)  # a start that runs so long has not come to nothing
 _DOUBTED = const(6)  # starts in a row that came to nothing: the journal may be why
 _REST_MS = const(3_600_000)  # of the watchdog, at the prompt
 _EARLY = ("BOOTING", "CONNECTING", "TRYING", "REPORTING", "RESETTING")  # states before IDLE
+
+_BUILDERS = ("sluice.starting", "sluice.wiring")  # forgotten once there is an agent
 
 log = Log("main")
 watchdog = None
@@ -100,27 +103,14 @@ def run(buffer, counts, note):
     """
     global watchdog
     gc.threshold(_THRESHOLD)
-    slots = board.slots()
-    settings = plug_in("sluice.lastgood", "load")(slots.trial)
-    let_go("sluice.lastgood", "sluice.lastlink", "sluice.config", "sluice.plugins")
-    logging.level(settings["log"])
-    if max(counts) > _DOUBTED and not slots.trial:
-        plug_in("sluice.starting", "set_aside")(board)
-        note(min(counts[0], _DOUBTED), 0)
-    trial = plug_in("sluice.starting", "settle")(slots, board)
-    watchdog = board.watchdog(_timeout_s(settings, trial) * 1_000)
-    app = plug_in("sluice.starting", "application")(trial, counts[0])
-    let_go("sluice.starting")
-    agent, link = plug_in("sluice.wiring", "build")(settings, slots, app, buffer)
-    let_go("sluice.wiring")
+    begun = plug_in("sluice.starting", "Start")(board, counts, note)
+    watchdog = board.watchdog(begun.timeout_ms)
+    app = plug_in("sluice.starting", "application")(begun.taken_back, counts[0])
+    agent, link = plug_in("sluice.wiring", "build")(begun.settings, begun.slots, app, buffer)
+    begun = None
+    keep([path for path in sys.modules if path not in _BUILDERS])
+    forget()
     asyncio.run(start(agent, link, app, counts, note))
-
-
-def _timeout_s(settings, trial):
-    """Of the watchdog. A new image always has one, no longer than its trial: what hangs must not
-    stay so."""
-    timeout_s, trial_s = settings["watchdog_s"], settings["trial_s"]
-    return timeout_s if trial is False else min(timeout_s or trial_s, trial_s)
 
 
 def failed(error, counts, note):

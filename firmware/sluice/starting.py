@@ -7,44 +7,72 @@ as it waits for the cloud: so one or two are no reason.
 
 from micropython import const
 
+from sluice import log as logging
 from sluice.errors import Fail
-from sluice.loading import let_go, plug_in, there
+from sluice.loading import Scope, exists, plug_in
 from sluice.log import Log, show
 
 _STARTS = const(3)
+_DOUBTED = const(6)  # starts in a row that came to nothing: the journal may be why
 _ASIDE = "/journal.aside"
 _KEPT = const(1_024)  # bytes of a cell of the journal, at most
 
 log = Log("main")
 
 
-def settle(slots, board):
-    """Put files of a job in place, or take them back; what is on trial at this start.
+class Start:
+    """What this start begins with.
 
-    returns  True for files, or an image, that are taken back without a verdict; None for a new
-             image that has no verdict and that nothing takes back; else False
+    slots       of the board; `settings` as lastgood has them
+    taken_back  True where files of a job, or an image, are taken back without a verdict
+    timeout_ms  of the watchdog; 0: none
+    """
+
+    def __init__(self, board, counts, note):
+        with Scope():  # what follows is to lie low in the heap
+            self.slots = board.slots()
+            self.settings = plug_in("sluice.lastgood", "load")(self.slots.trial)
+        logging.level(self.settings["log"])
+        with Scope():  # the same
+            if max(counts) > _DOUBTED and not self.slots.trial:
+                set_aside(board)
+                note(min(counts[0], _DOUBTED), 0)
+            self.taken_back = taken_back(self.slots)
+            unproven = self.taken_back or _first(self.slots, board)
+        self.timeout_ms = timeout_s(self.settings, unproven) * 1_000
+
+
+def timeout_s(settings, unproven):
+    """Of the watchdog. A new image always has one, no longer than its trial: what hangs must not
+    stay so."""
+    timeout_s, trial_s = settings["watchdog_s"], settings["trial_s"]
+    return min(timeout_s or trial_s, trial_s) if unproven else timeout_s
+
+
+def taken_back(slots):
+    """Put files of a job in place, or take them back; whether files, or an image, are taken back
+    that get no verdict at this start.
+
     raises   Fail, or OSError, when files that came with an image on trial cannot be put in place
     """
     trial = slots.trial
-    if there("/staged/promised"):
+    if exists("/staged/promised"):
         try:
-            trial = plug_in("sluice.files.staging", "settle")(slots) or trial
+            trial = plug_in("sluice.files.staging", "at_start")(slots) or trial
         except Exception as error:  # a full file system, say: who can be reached can be helped
             if trial:
                 raise
             log.e("files not settled", error)
-        finally:
-            let_go("sluice.files.staging", "sluice.files.staged")
-    return None if trial is None and _first(slots, board) else bool(trial)
+    return bool(trial)
 
 
 def _first(slots, board):
     """Whether a new image runs that has no verdict yet, and that nothing takes back."""
+    if slots.trial is not None:
+        return False
     cells = plug_in("sluice.journal", "cells")(board)
     journal = plug_in("sluice.journal", "Journal")(cells)
-    first = plug_in("sluice.agent.states.booting", "first")(journal, slots)
-    let_go("sluice.agent.states.booting", "sluice.agent.table")
-    return first
+    return plug_in("sluice.agent.states.booting", "first")(journal, slots)
 
 
 def set_aside(board):
@@ -54,7 +82,7 @@ def set_aside(board):
     """
     log.e("journal set aside, as the agent did not start with it")
     cells = list(plug_in("sluice.journal", "cells")(board))
-    if there("/staged"):
+    if exists("/staged"):
         cells += plug_in("sluice.files.staged", "cells")()
     try:
         with open(_ASIDE, "wb") as file:
@@ -67,7 +95,6 @@ def set_aside(board):
             cell.save(b"")
         except OSError as error:
             log.w("journal not emptied", error)
-    let_go("sluice.files.staged")
 
 
 class _Unfit:
@@ -84,13 +111,14 @@ def application(trial, starts):
     """The module `app`; None when there is none. A broken one ends a trial, and is passed over
     otherwise: a board that cannot be reached could not be given a better one.
 
-    trial    as `settle` returned it
+    trial    True where what has started is taken back without a verdict
     starts   in a row that came to nothing
     """
     if starts > _STARTS:
         log.e("application left out, as it did not start")
-        plug_in("sluice.failures", "note")("application left out: did not start, times", _STARTS)
-        let_go("sluice.failures")
+        with Scope():  # what is loaded when the agent begins stays
+            words = "application left out: did not start, times", _STARTS
+            plug_in("sluice.failures", "note")(*words)
         return _Unfit(Fail("did not start, times", _STARTS))
     try:
         import app

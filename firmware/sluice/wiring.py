@@ -1,24 +1,19 @@
 """Builds the objects from the configuration: the only file that knows concrete classes.
 
-Needed once, and let go of: main.py loads it, takes what it built, and forgets it.
+Needed once, and forgotten then: run.py loads it and takes what it built.
 """
 
 # Leaves first: an import within an import takes C stack, and ESP32's task has 16 KiB of it.
 # ruff: noqa: I001
-import asyncio
-
 import board
-from sluice.errors import Fail, Retry
 from sluice.journal import Journal, cells
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice import job  # noqa: F401
 from sluice.agent.agent import Agent
 from sluice.net import packets  # noqa: F401
 from sluice.net.clock import Clock
 from sluice.net.mqtt import Link
-
-_HEALTHY_S = 60  # for the application's verdict
-_LOST = 2  # sessions that telling the shadow may cost, before the agent goes on without
+from sluice.handed import Application, Reach, Sources, built, load
 
 
 def build(settings, slots, app, buffer):
@@ -27,173 +22,37 @@ def build(settings, slots, app, buffer):
     raises   Fail, naming the file, for credentials that are missing or unusable, those of the way
              that linked last among them
     """
-    clock, thing, ways = Clock(board, "/clock"), settings["thing"], settings.pop("ways")
+    clock, thing, ways = Clock(board, "/clock"), settings["thing"], settings["ways"]
     link = Link(thing, "", 0, None, settings["keepalive_s"], clock)
-    _take(link, ways)
+    with Scope():  # what is loaded when the agent begins stays
+        plug_in("sluice.ways", "take")(link, ways)
+    shadow = _shadow(settings)
+    words = link, thing, clock, slots.version, settings, shadow
     agent = Agent(
         slots,
         Journal(cells(board)),
-        _built("DIALECTS", settings["dialect"], link, thing, clock, slots.version, settings),
-        _reach(ways, settings["trial_s"] * 1_000, slots, link, clock),
-        _source(settings, link, clock, ways["turns"]),
+        built("DIALECTS", settings["dialect"], *words),
+        Reach(ways, settings["trial_s"] * 1_000, slots, link, clock).reach,
+        Sources(link, clock, settings, ways["turns"]).source,
         clock,
         settings,
         load,
-        _healthy(app),
+        Application(app, link, clock, settings["hold_s"] * 1_000),
         board.reset,
         buffer,
         link,
     )
-    ways["idle"] = lambda: agent.state == "IDLE"
-    hold_s = settings.pop("hold_s")
-    if hold_s and hasattr(app, "before_reset"):
-        agent.hold = _hold(app.before_reset, link, clock, hold_s * 1_000)
-    _shadow(agent, settings.pop("shadow"), settings.pop("report_version"))
-    # What was made here keeps this module's names alive; those that only made it can go.
-    for name in ("_reach", "_shadow", "_source", "_healthy", "_hold"):
-        globals().pop(name)
-    globals().pop("build")
+    if shadow:
+        shadow.agent = agent
+    ways["idle"] = agent.idle
     return agent, link
 
 
-def _take(link, ways):
-    try:
-        plug_in("sluice.ways", "take")(link, ways)
-    finally:
-        let_go("sluice.ways", "sluice.lastlink", "sluice.net.tls")
-
-
-def _reach(ways, trial_ms, slots, link, clock):
-    history = [0, None, False]
-    joined = None if ways["due"] else ways["turns"][0]["wifi"]  # else by whom nobody knows
-
-    async def attempt(start, deadline_ms):
-        nonlocal joined
-        if not link.context:
-            _take(link, ways)
-        way = ways["turns"][0]
-        wifi = board.wifi(way["wifi"], clock)
-        if wifi and joined != way["wifi"]:
-            await plug_in("sluice.ways", "leave")(wifi.station, clock)
-            joined = way["wifi"]
-        words = wifi, clock, link, way["ntp"], history, link.context
-        uplink = plug_in("sluice.net.uplink", "Uplink")(*words)
-        try:
-            await uplink.reach(start, deadline_ms)
-        finally:
-            wifi = uplink = let_go("sluice.net.uplink", "sluice.net.wifi")
-
-    async def reach(start, deadline_ms):
-        while True:
-            limit_ms = deadline_ms
-            if deadline_ms is None and ways["turns"][1:]:
-                limit_ms = plug_in("sluice.ways", "limit_ms")(ways, trial_ms)
-            try:
-                await attempt(start, limit_ms)
-                break
-            except Retry:
-                if limit_ms == deadline_ms:
-                    raise
-            if ways["turns"][1:]:  # else the other one was struck off meanwhile
-                plug_in("sluice.ways", "turn")(link, ways)
-            history[:] = [0, None, False]
-        _linked(link, ways, slots, clock, deadline_ms is None)
-
-    return reach
-
-
-def _linked(link, ways, slots, clock, again):
-    """The way is kept; on the kept way the newer one is tried again, later."""
-    if ways["due"] and not slots.trial:
-        plug_in("sluice.ways", "linked")(ways)
-    if again and ways["turns"][1:] and not ways["again"]:
-        ways["again"] = True
-        asyncio.create_task(plug_in("sluice.ways", "again")(link, ways, clock))
-    let_go("sluice.ways", "sluice.lastlink", "sluice.net.tls")
-
-
-def _shadow(agent, name, key):
-    """The shadow is told before anything else: the version, once, at boot; or where a shadow is
-    configured, what the board is, at every connect. See aws_version and aws_shadow."""
+def _shadow(settings):
+    """What the dialect has told: the shadow, or the version alone; None for neither."""
+    name, key = settings["shadow"], settings["report_version"]
     if not (name or key):
-        return
-    start, words = agent.dialect.start, [None, name, key or "version", board.NAME, "sluice.config"]
-    lost = 0  # times in a row that the session ended over it, as where a policy forbids it
-
-    def ring(topic, payload):
-        agent.seen = None
-
-    async def tell():
-        path = "sluice.clouds.aws_" + ("shadow" if name else "version")
-        try:
-            await plug_in(path, "report")(agent, words, ring)
-        finally:
-            let_go(path)
-
-    async def start_told():
-        nonlocal lost
-        words[0] = words[0] and 1
-        if lost < _LOST:
-            lost += 1
-            await tell()
-            lost = 0
-        if not name:
-            agent.dialect.start = start
-        await start()
-
-    agent.dialect.start = start_told
-    if name:
-        agent.chore = tell
-
-
-def _source(settings, link, clock, turns):
-    ca, shown = settings.pop("http_ca"), settings.pop("http_client_certificate")
-
-    def http():
-        files = turns[0]["files"]
-        trust = [ca or files[0]] + (files[1:] if shown else [])
-        try:
-            return plug_in("sluice.net.http", "HTTP")(
-                link, clock, settings["download_hosts"], trust
-            )
-        finally:
-            # Their code stays for as long as what was made.
-            let_go("sluice.net.http", "sluice.net.head", "sluice.address")
-
-    tools = link, clock, settings, ["", 0], http
-
-    def source(file, block):
-        return _built("SOURCES", file.source, tools, file, block)
-
-    return source
-
-
-def _healthy(app):
-    async def healthy():
-        verdict = getattr(app, "healthy", None)
-        try:
-            return bool(await asyncio.wait_for(verdict(), _HEALTHY_S)) if verdict else True
-        except asyncio.CancelledError:  # of a task of its own; no Exception, and not the agent's
-            raise Fail("self-test cancelled")
-
-    return healthy
-
-
-def _hold(before_reset, link, clock, deadline_ms):
-    async def hold():
-        await plug_in("sluice.net.holding", "hold")(before_reset, link, clock, deadline_ms)
-        let_go("sluice.net.holding")
-
-    return hold
-
-
-def _built(table, name, *words):
-    row = plug_in("sluice.plugins", table)[name]
-    let_go("sluice.plugins")
-    return plug_in(row[1], row[0])(*words)
-
-
-def load(path):
-    """A file's bytes."""
-    with open(path, "rb") as file:
-        return file.read()
+        return None
+    words = name, key or "version", board.NAME, "sluice.config"
+    with Scope():  # its code stays as long as it does
+        return plug_in("sluice.clouds.shadow", "Shadow")(*words)

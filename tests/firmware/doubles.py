@@ -158,3 +158,14 @@ class Link:
                 return False
             self.bring(*self.inbox.pop(0))
         return True
+
+
+class Sources:
+    """What the sources of files share, and what is kept between downloads; `connection` is what
+    `http()` gives."""
+
+    def __init__(self, link=None, settings=None, connection=None, name="", times=0):
+        self.link, self.settings = link, settings
+        self.clock = link and link.clock
+        self.http = lambda: connection
+        self.name, self.times = name, times

@@ -4,7 +4,8 @@ from doubles import SECTOR, Clock, Flash, pattern, raised, recorded, run
 
 from sluice import log
 from sluice.agent.agent import Agent
-from sluice.agent.table import BOOT, TRANSITIONS
+from sluice.agent.heap import Heap
+from sluice.agent.table import BOOT, TRANSITIONS, meaning
 from sluice.errors import Fail, Gone, Refuse, Retry
 from sluice.job import File, Job
 from sluice.journal import (
@@ -163,7 +164,10 @@ class World:
 
     # -- as the dialect
 
-    async def start(self):
+    async def linked(self):
+        pass
+
+    async def between_jobs(self):
         pass
 
     async def next_job(self, poll_ms):
@@ -247,9 +251,8 @@ class World:
         self.journal = Journal(self.cells)
         self.agent = agent = Agent(
             self.slots, self.journal, self, self.reach, self.source, self.clock, self.settings,
-            self.load, self.healthy, self.reset, self.buffer,
+            self.load, self, self.reset, self.buffer,
         )  # fmt: skip
-        agent.hold = self.hold
         log.to(self.lines.append)
         try:
             run(agent.run())
@@ -1159,7 +1162,7 @@ def test_attempts_at_a_job_that_was_withdrawn_are_not_the_next_ones():
     world.silences = [silence] * 15 + [Gone("CANCELED")] + [silence] * 16
     assert world.boot() == "Waits"
     assert world.reports == [("j2", "failed", "download gets nowhere: untrusted server")]
-    assert not world.silences and world.agent.vain == 0
+    assert not world.silences and world.agent.work.fruitless == 0
 
 
 def test_download_that_gets_on_now_and_then_is_tried_for_ever():
@@ -1171,28 +1174,44 @@ def test_download_that_gets_on_now_and_then_is_tried_for_ever():
     assert world.fetched == list(range(24))
 
 
-def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
-    from sluice.agent.table import meaning
+def verdicts(state, times, worn=False):
+    """What a heap comes to that is full so often in that state."""
+    heap = Heap()
+    heap.worn = worn
+    return [meaning(state, MemoryError(), heap) for _ in range(times)]
 
-    for starved in (1, 2, 3):
-        assert meaning("DOWNLOADING", MemoryError(), starved) == "lost"
-    assert meaning("DOWNLOADING", MemoryError(), 4) == "failed"
-    assert meaning("VERIFYING", MemoryError(), 1) == "lost"
-    assert meaning("VERIFYING", MemoryError(), 4) == "failed"
-    assert meaning("BOOTING", MemoryError(), 1) is None
+
+def test_heap_full_in_a_download_is_tried_again_and_fails_the_fourth_time():
+    for state in ("DOWNLOADING", "VERIFYING"):
+        assert verdicts(state, 4) == ["lost"] * 3 + ["failed"]
+    assert verdicts("BOOTING", 1) == [None]
 
 
 def test_heap_full_again_is_a_reset_where_the_heap_is_worn_or_no_job_can_fail():
-    from sluice.agent.table import TRANSITIONS, meaning
-
     for state, rows in TRANSITIONS.items():
         assert ("starved" in rows) == ("lost" in rows), state
         if "starved" in rows:
-            assert meaning(state, MemoryError(), 1, True) == "lost"
-            assert meaning(state, MemoryError(), 2, True) == "starved"
-            assert meaning(state, MemoryError(), 3, False) == "lost"
+            assert verdicts(state, 2, True) == ["lost", "starved"]
             end = "failed" if "failed" in rows else "starved"
-            assert meaning(state, MemoryError(), 4, False) == end
+            assert verdicts(state, 4) == ["lost"] * 3 + [end]
+
+
+def test_heap_that_was_full_counts_anew_for_the_next_job_and_stays_worn():
+    heap = Heap()
+    heap.worn = True
+    assert [heap.verdict(TRANSITIONS["DOWNLOADING"]) for _ in range(2)] == ["lost", "starved"]
+    heap.begin_job()
+    assert [heap.verdict(TRANSITIONS["DOWNLOADING"]) for _ in range(2)] == ["lost", "starved"]
+
+
+def test_heap_is_hopeless_where_the_next_time_is_the_last_and_no_reset_helps():
+    heap = Heap()
+    for times in range(3):
+        assert not heap.hopeless(), times
+        heap.verdict(TRANSITIONS["ACCEPTING"])
+    assert heap.hopeless()
+    heap.worn = True
+    assert not heap.hopeless()
 
 
 def starving(world, times):
@@ -1389,7 +1408,7 @@ def test_heap_that_was_full_while_idle_does_not_count_for_the_job_that_comes():
     world.faults["succeeded"] = [MemoryError()]
     assert world.boot() == "Waits"
     assert world.reports[-1] == ("j1", "succeeded", "echo")
-    assert world.agent.starved == 0
+    assert verdicts("IDLE", 1)[0] == world.agent.heap.verdict(TRANSITIONS["IDLE"]) == "lost"
     worn = World(*([MemoryError()] * 2 + [job("j9", document={"operation": "echo"})] * 1))
     worn.jobs.insert(0, job("j0", document={"operation": "echo"}))  # its verdict wears the heap
     worn.faults["succeeded"] = [None, MemoryError()]

@@ -4,7 +4,7 @@ Counted are operations of flash and bytes of the link, not time. What the proces
 instructions, bench/blocking.py measures; firmware/DESIGN.md states both.
 """
 
-from doubles import SECTOR, Flash, pattern, run
+from doubles import SECTOR, Flash, Sources, pattern, run
 from medium import Board, write
 from test_http import URL, Socket, World, answer
 from test_link import THING, Waiting, linked, publish, quiet
@@ -77,10 +77,12 @@ def delivering(data, fault=None, kind=Server):
     return link, taken
 
 
-def tools_of(link, window, form="json"):
+def sources_of(link, window, form="json"):
     """What a source of streams works with."""
     settings = {"thing": THING, "window": window, "stream_format": form}
-    return link, link._clock, settings, ["", 0], None
+    sources = Sources(None, settings)
+    sources.link, sources.clock = link, link._clock
+    return sources
 
 
 def streamed(size):
@@ -95,7 +97,7 @@ def downloaded(block, window, size=SIZE, kind=Server):
     data, slot = pattern(size), Flash(size // SECTOR + 1)
     link, taken = delivering(data, kind=kind)
     image = Image(slot, size, block)
-    tools = tools_of(link, window, kind.form)
+    sources = sources_of(link, window, kind.form)
     counted = Counted(
         erases=lambda: sum(slot.erases), programs=lambda: slot.programs, bytes=lambda: taken[0]
     )
@@ -103,7 +105,7 @@ def downloaded(block, window, size=SIZE, kind=Server):
     async def watch():
         pass
 
-    source = MQTTStream(tools, streamed(size), block)
+    source = MQTTStream(sources, streamed(size), block)
     quiet(lambda: counted.drive(source.fetch(image, watch)))
     assert image.missing() < 0 and bytes(slot.data[:size]) == bytes(data)
     return counted
@@ -171,7 +173,7 @@ class Files(World):
         return Ready(self.answers.pop(0), self.piece, False)
 
     def source(self, file, block):
-        return HTTPRange((None, None, None, ["", 0], lambda: self.http), file, block)
+        return HTTPRange(Sources(connection=self.http), file, block)
 
 
 def test_download_by_http_writes_one_sector_at_most_between_awaits():
@@ -239,7 +241,7 @@ class Device:
     def __init__(self, brought, source, clock, block=SECTOR):
         self.job = Job("j", 1, stamp=7)
         self.job.files = brought
-        self.source, self.clock, self.dialect, self.vain = source, clock, self, 0
+        self.source, self.clock, self.dialect, self.work = source, clock, self, self
         self.settings = {"block": block, "report_s": 5, "signers": [], "own": []}
         self.buffer = bytearray(SECTOR)
         cells = journals.File("/journal.0"), journals.File("/journal.1")
@@ -284,7 +286,7 @@ def by_stream(size, block=SECTOR, fault=None):
     link, _ = delivering(data, fault)
 
     def source(file, block):
-        return MQTTStream(tools_of(link, WINDOW), file, block)
+        return MQTTStream(sources_of(link, WINDOW), file, block)
 
     return taken_in([streamed(size)], source, link._clock, data, block)
 

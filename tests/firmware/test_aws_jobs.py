@@ -745,7 +745,7 @@ def test_step_timer_goes_with_every_report_that_keeps_the_job_going():
     for minutes, wanted in ((30, [30, 30, None]), (-1, [-1, -1, None]), (0, [None] * 3)):
         cloud = Cloud(*[("j1/update", True, {})] * 3)
         link = Link(cloud)
-        jobs = AWSJobs(link, THING, {"step_timeout_min": minutes})
+        jobs = AWSJobs(link, THING, settings={"step_timeout_min": minutes})
         run(link.subscribe(PREFIX + "+/update/+", jobs._on_answer))
         for step in ("downloading", "applying", "succeeded"):
             run(jobs.report(started(), step, INFO))
@@ -757,7 +757,7 @@ def test_step_timer_begins_with_the_start_where_it_sets_a_limit():
     for minutes, wanted in ((30, 30), (-1, None), (0, None)):
         cloud = Cloud(("start-next", True, execution("j1", "IN_PROGRESS", 2)))
         link = Link(cloud)
-        jobs = AWSJobs(link, THING, {"step_timeout_min": minutes})
+        jobs = AWSJobs(link, THING, settings={"step_timeout_min": minutes})
         run(link.subscribe(PREFIX + "start-next/+", jobs._on_answer))
         run(jobs.accept(Job("j1", 1)))
         ((_, request),) = cloud.requests
@@ -849,7 +849,7 @@ class Told:
     def __init__(self):
         self.times = []
 
-    def told(self, unix_s):
+    def cloud_says(self, unix_s):
         self.times.append(unix_s)
 
 

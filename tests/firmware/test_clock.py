@@ -100,13 +100,13 @@ def test_clock_that_is_absurd_may_go_back():
 def test_clock_floor_is_raised_by_the_cloud_survives_and_is_written_once_a_day():
     try:
         board, clock = clock_at(WRITTEN_S + 10 * DAY_S, path=PATH)
-        clock.told(WRITTEN_S + 10 * DAY_S)
+        clock.cloud_says(WRITTEN_S + 10 * DAY_S)
         assert open(PATH).read() == "proven %d" % (WRITTEN_S + 10 * DAY_S)
         os.remove(PATH)  # a second write would bring it back
-        quietly(clock.told, WRITTEN_S + 11 * DAY_S - 1)
-        quietly(clock.told, WRITTEN_S + 10 * DAY_S - 299)
+        quietly(clock.cloud_says, WRITTEN_S + 11 * DAY_S - 1)
+        quietly(clock.cloud_says, WRITTEN_S + 10 * DAY_S - 299)
         assert Clock(board, PATH)._floor_s == WRITTEN_S
-        quietly(clock.told, WRITTEN_S + 11 * DAY_S)
+        quietly(clock.cloud_says, WRITTEN_S + 11 * DAY_S)
         assert Clock(board, PATH)._floor_s == WRITTEN_S + 11 * DAY_S
         assert not clock_at(WRITTEN_S + 11 * DAY_S - 1, path=PATH)[1].plausible()
         assert clock_at(WRITTEN_S + 11 * DAY_S, path=PATH)[1].plausible()
@@ -126,19 +126,19 @@ def test_clock_floor_is_not_raised_by_a_time_server():
 def test_clock_is_set_by_the_cloud_where_they_differ_by_more_than_minutes():
     for off_s in (-300, -1, 0, 1, 300):
         board, clock = clock_at(WRITTEN_S + DAY_S + off_s)
-        clock.told(WRITTEN_S + DAY_S)
+        clock.cloud_says(WRITTEN_S + DAY_S)
         assert not board.times_set, off_s
     for off_s in (-DAY_S, -301, 301, 300 * DAY_S, 30 * YEAR_S):
         board, clock = clock_at(WRITTEN_S + DAY_S + off_s)
-        quietly(clock.told, WRITTEN_S + DAY_S)
+        quietly(clock.cloud_says, WRITTEN_S + DAY_S)
         assert board.unix_s == WRITTEN_S + DAY_S, off_s
 
 
 def test_clock_floor_comes_down_by_word_of_the_cloud():
     try:
         board, clock = clock_at(WRITTEN_S + 300 * DAY_S, path=PATH)
-        clock.told(WRITTEN_S + 300 * DAY_S)  # of a cloud whose own clock was wrong
-        quietly(clock.told, WRITTEN_S + 2 * DAY_S)
+        clock.cloud_says(WRITTEN_S + 300 * DAY_S)  # of a cloud whose own clock was wrong
+        quietly(clock.cloud_says, WRITTEN_S + 2 * DAY_S)
         assert board.unix_s == WRITTEN_S + 2 * DAY_S
         assert Clock(board, PATH)._floor_s == WRITTEN_S + 2 * DAY_S
     finally:
@@ -149,7 +149,7 @@ def test_clock_believes_no_nonsense_of_the_cloud():
     late_s = WRITTEN_S + 21 * YEAR_S
     for unix_s in (None, "1800000000", 1.8e9, True, [], 0, -1, WRITTEN_S - 1, late_s):
         board, clock = clock_at(WRITTEN_S + 5)
-        clock.told(unix_s)
+        clock.cloud_says(unix_s)
         assert not board.times_set and clock._floor_s == WRITTEN_S, unix_s
 
 
@@ -176,7 +176,7 @@ def test_clock_guesses_the_floor_and_no_less_and_knows_that_it_did():
         quietly(clock._advance, WRITTEN_S + 9)  # an honest server, at last
         assert board.unix_s == WRITTEN_S + 9 and not clock.guessed
         clock.guess()
-        clock.told(WRITTEN_S + 9)
+        clock.cloud_says(WRITTEN_S + 9)
         assert not clock.guessed
 
 
@@ -199,7 +199,7 @@ def test_clock_floor_file_that_is_broken_absurd_or_of_an_earlier_release_is_igno
 
 def test_clock_floor_that_cannot_be_written_is_only_a_warning():
     board, clock = clock_at(WRITTEN_S + 10 * DAY_S, path="/no/such/folder/floor")
-    quietly(clock.told, WRITTEN_S + 10 * DAY_S)
+    quietly(clock.cloud_says, WRITTEN_S + 10 * DAY_S)
     assert clock._floor_s == WRITTEN_S + 10 * DAY_S
 
 

@@ -15,7 +15,7 @@ from sluice.files import paths, staging
 from sluice.files.fetch import InOrder, Staged
 from sluice.job import File, Job
 from sluice.journal import ACTIVATED, IDLE, Journal
-from sluice.loading import there
+from sluice.loading import exists
 from sluice.log import Log
 
 DIFFERS = True  # LittleFS
@@ -103,8 +103,8 @@ class Shop(World):
         self.slots.boot()
         log.to(self.lines.append)
         try:
-            promised = there("/staged/promised")
-            self.on_trial = staging.settle(self.slots) if promised else False
+            promised = exists("/staged/promised")
+            self.on_trial = staging.at_start(self.slots) if promised else False
         finally:
             log.to(print)
         self.slots.boot = lambda: None
@@ -424,7 +424,7 @@ def test_install_whose_application_does_not_start_is_taken_back_and_says_so():
     board, world = shop(order(autoStart="true"))
     with board:
         assert world.boot() == "Reset"
-        assert quiet(staging.settle, world.slots) is True  # main.py, whose application raises
+        assert quiet(staging.at_start, world.slots) is True  # main.py, whose application raises
         assert content(tree()) == AFTER
         assert world.boot() == "Waits"
         assert not world.on_trial and tree() == BEFORE

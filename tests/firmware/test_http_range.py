@@ -1,6 +1,6 @@
 """The HTTP source: only what is missing is asked for, and only what was asked for is taken."""
 
-from doubles import SECTOR, Flash, pattern, raised, run
+from doubles import SECTOR, Flash, Sources, pattern, raised, run
 
 from sluice import log
 from sluice.errors import Fail, Gone, Retry
@@ -72,8 +72,9 @@ def made(files, size=SIZE, check=None, written=None, refused=None, block=SECTOR)
     file.url = URL % 1
     flash = Flash(-(-size // SECTOR))
     image = Image(flash, size, block, check, written)
-    tools = (None, None, None, ["", 0] if refused is None else refused, lambda: files)
-    return HTTPRange(tools, file, block), image, flash
+    sources = refused or Sources()
+    sources.http = lambda: files
+    return HTTPRange(sources, file, block), image, flash
 
 
 def fetch(files, **words):
@@ -186,15 +187,15 @@ def refused_answer(*fault):
 
 def passing(*fault, said):
     """An answer that may be a captive portal's: asked for again four times, and then final."""
-    refused = ["", 0]
+    refused = Sources()
     for kind in (Retry, Retry, Retry, Retry, Fail):
         text, image, flash = failure(kind, Files(pattern(SIZE), fault), refused=refused)
         assert text == said and not max(flash.erases) and not image.received, text
-    assert refused[1] == 0
+    assert refused.times == 0
     for _ in range(3):  # one that ends leaves nothing behind
         failure(Retry, Files(pattern(SIZE), fault), refused=refused)
     fetch(Files(pattern(SIZE)), refused=refused)
-    assert refused[1] == 0
+    assert refused.times == 0
 
 
 def test_range_that_was_not_asked_for_is_refused():
@@ -248,7 +249,7 @@ def test_page_of_no_length_may_pass_where_an_image_is_wanted():
         raise Fail("not an app image")
 
     for repeats, why in ((1_000, "cut off"), (12_000, "not an app image")):
-        refused = ["", 0]
+        refused = Sources()
         for kind in (Retry, Retry, Retry, Retry, Fail):
             files = Files(pattern(SIZE), (200, None, b"<html>" * repeats), says_size=False)
             files.page = True
@@ -337,26 +338,26 @@ def test_download_cut_off_goes_on_where_it_was():
 
 
 def test_address_that_is_over_is_asked_for_again_four_times():
-    refused = ["", 0]
+    refused = Sources()
     for status in (403, 400, 401, 403):
         said, _, _ = failure(Retry, Files(pattern(SIZE), (status, None, b"")), refused=refused)
         assert said == "address of the file refused: http %d" % status
     said, _, _ = failure(Fail, Files(pattern(SIZE), (403, None, b"")), refused=refused)
     assert said == "address of the file refused: http 403"
-    assert refused[1] == 0
+    assert refused.times == 0
 
 
 def test_refusals_are_counted_anew_after_a_span_that_came():
-    refused, data = ["", 0], pattern(SIZE)
+    refused, data = Sources(), pattern(SIZE)
     for last in (part(data), Retry("cut off")):
         for _ in range(12):
             failure(Retry, Files(data, (403, None, b"")), refused=refused)
-            if refused[1] == 4:
+            if refused.times == 4:
                 failure(Retry, Files(data, last, (403, None, b"")), refused=refused)
-                assert refused[1] == isinstance(last, tuple)
+                assert refused.times == isinstance(last, tuple)
 
 
 def test_refusals_are_those_of_one_file_whatever_its_query():
-    refused = ["http://files/other.bin", 4]
+    refused = Sources(name="http://files/other.bin", times=4)
     failure(Retry, Files(pattern(SIZE), (403, None, b"")), refused=refused)
-    assert refused == ["http://files/app.bin", 1]
+    assert (refused.name, refused.times) == ("http://files/app.bin", 1)

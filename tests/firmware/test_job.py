@@ -7,7 +7,6 @@ from doubles import raised
 from sluice.errors import Refuse
 from sluice.fields import field
 from sluice.job import Job
-from sluice.jobs.documents.operation import FILES
 from sluice.loading import plug_in
 from sluice.plugins import DOCUMENTS
 
@@ -103,7 +102,7 @@ def test_afr_ota_file_of_another_type_goes_to_its_path_and_needs_no_image():
     job = read(
         several({"fileType": 1, "filepath": "data/a.bin"}, {"fileType": 9, "filepath": "/b"})
     )
-    assert job.kind == "operation" and job.paths == FILES
+    assert job.kind == "operation" and job.path == "sluice.files.fetch"
     assert [(file.path, file.id) for file in job.files] == [("/data/a.bin", 0), ("/b", 1)]
 
 
@@ -185,7 +184,7 @@ def test_job_is_the_same_only_as_one_execution():
 
 
 def test_job_shapes_each_have_a_module_that_reads():
-    for key, name, path, *_ in DOCUMENTS:
+    for key, name, path in DOCUMENTS:
         assert callable(plug_in(path, name)), key
 
 

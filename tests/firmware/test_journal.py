@@ -223,7 +223,7 @@ def test_journal_strange_in_one_cell_keeps_the_other():
     pair = Cell(strange), Cell(recorded(SOUND))
     journal = Journal(pair)
     assert journal.phase == OWING
-    journal.settle()
+    journal.mark_reported()
     assert again(pair).phase == IDLE and again(pair)["job"] == "x"
 
 
@@ -307,7 +307,7 @@ def test_journal_owes_an_outcome_until_it_is_settled():
     seen = again(pair)
     assert (seen.phase, seen["step"], seen["reason"]) == (OWING, "succeeded", "accepted v2")
     assert seen.about(JOB) and seen.written == b"" and seen["version"] == "1.0.0"
-    journal.settle()
+    journal.mark_reported()
     seen = again(pair)
     assert seen.phase == IDLE and seen.about(JOB) and seen["step"] == "succeeded"
 
@@ -323,7 +323,7 @@ def test_journal_record_that_cannot_be_saved_is_not_in_force():
         (journal.begin, other, "9-b", "ota_0", "2"),
         (journal.owe, "rejected", "unknown job document", other),
         (journal.owe, "succeeded", "accepted v2"),
-        (journal.settle,),
+        (journal.mark_reported,),
     )
     for call in calls:
         raised(Cut, *call)

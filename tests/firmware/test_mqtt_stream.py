@@ -4,7 +4,7 @@ import json
 from binascii import b2a_base64
 from random import getrandbits, seed
 
-from doubles import SECTOR, Flash, Link, pattern, raised, run
+from doubles import SECTOR, Flash, Link, Sources, pattern, raised, run
 from test_cborparser import head
 
 from sluice import log
@@ -124,8 +124,9 @@ def made(
     image = Image(flash, size, block, check, written)
     link = Link(server)
     settings = {"thing": THING, "window": window, "stream_format": server.form}
-    tools = (link, link.clock, settings, history or ["", 0], None)
-    stream = MQTTStream(tools, file, block)
+    sources = history or Sources()
+    sources.link, sources.clock, sources.settings = link, link.clock, settings
+    stream = MQTTStream(sources, file, block)
     return stream, image, flash, link
 
 
@@ -346,7 +347,7 @@ def test_stream_whose_description_loses_the_link_twice_is_not_described_again():
     def forbidden():
         raise Retry("the broker closed the connection")
 
-    history = ["", 0]
+    history = Sources()
     for _ in range(2):
         server = Server(pattern(3 * SECTOR))
         server.describe = forbidden
@@ -356,9 +357,9 @@ def test_stream_whose_description_loses_the_link_twice_is_not_described_again():
     server.describe = forbidden
     fetch(server, history=history)
     assert not server.described and len(server.gets) == 2
-    history[0] = "another"
+    history.name = "another"
     fetch(Server(pattern(SECTOR)), history=history)
-    assert history == [STREAM, 0]
+    assert (history.name, history.times) == (STREAM, 0)
 
 
 # -- the link kept full --------------------------------------------------------------------------

@@ -7,7 +7,7 @@ from medium import Board, fill, read, write
 from sluice import log
 from sluice.errors import Fail
 from sluice.job import File
-from sluice.loading import there
+from sluice.loading import exists
 from sluice.trust import proofs
 
 HEAP = "2m"
@@ -107,9 +107,9 @@ def test_proof_of_an_image_that_brings_its_own_is_over_what_is_before_the_seal()
 def test_proof_of_an_image_without_a_signature_takes_the_one_before_away():
     with Board():
         proofs.keep("ota_0", came())
-        assert there("/proof.ota_0")
+        assert exists("/proof.ota_0")
         proofs.keep("ota_0", came(None))
-        assert not there("/proof.ota_0")
+        assert not exists("/proof.ota_0")
         proofs.keep("ota_0", came(None))
 
 
@@ -122,7 +122,7 @@ def test_proof_without_room_for_it_is_none_and_not_the_one_before():
             proofs.keep("ota_0", came())
         finally:
             proofs.os = whole
-        assert not there("/proof.ota_0")
+        assert not exists("/proof.ota_0")
 
 
 class Refusing:

@@ -32,11 +32,14 @@ class Device:
         at = image.missing()
         while at >= 0:
             image.open(at, min(65_536, image.size - at))
-            for start in range(at, min(at + 65_536, image.size), 1000):
+            for start in range(at, min(at + 65_536, image.size), 500):
                 if self.cut_at is not None and start >= self.cut_at:
                     raise Retry("cut off")
-                image.write(memoryview(self.data)[start : min(start + 1000, at + 65_536)])
-                self.clock.now += 100
+                part = self.data[start : min(start + 500, at + 65_536)]
+                room = image.room(len(part))
+                room[: len(part)] = part
+                image.took(len(part))
+                self.clock.now += 50
                 await watch()
             assert image.close(True) and not image.has(at, 1)
             at = image.missing()

@@ -71,7 +71,7 @@ class Agent:
         self.target = lambda: slot(data)
         self.buffer = bytearray(SECTOR)
         self.settings = {"signers": list(signers), "allow_unsigned": unsigned}
-        self.update = self.job = self
+        self.work = self.update = self.job = self
         file = File(len(data), "http_range")
         file.sealed = True
         self.files = [file]

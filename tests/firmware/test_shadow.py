@@ -8,6 +8,7 @@ from doubles import Link, raised, run
 
 from sluice import config, log
 from sluice.clouds import aws_shadow
+from sluice.clouds.shadow import Shadow
 from sluice.errors import Retry
 
 CLASSIC = "$aws/things/t/shadow/"
@@ -55,7 +56,6 @@ class Agent:
         values = dict.fromkeys(config.REQUIRED, "x")
         self.settings = config.others(values, {}, None)
         self.settings["thing"] = "t"
-        self.seen = None
         self.dropped = 0
 
     def drop(self):
@@ -72,23 +72,17 @@ class Board:
     def __init__(self, cloud, name="classic", key="version", **journal):
         self.cloud, self.file = cloud, scratch()
         self.agent = Agent(cloud, **journal)
-        self.rung = 0
-        self.words = [None, name, key, "SIM_ESP32", "sluice.config"]
+        self.shadow = Shadow(name, key, "SIM_ESP32", "sluice.config")
         self.lines = []
 
     def adopt(self, settings, found):
         return config.adopt(settings, found, self.file)
 
-    def ring(self, topic, payload):
-        assert payload is None  # nothing of it is wanted
-        self.rung += 1
-        self.agent.seen = None
-
     def look(self):
         real, aws_shadow.plug_in = aws_shadow.plug_in, lambda path, name: self.adopt
         log.to(self.lines.append)
         try:
-            run(aws_shadow.report(self.agent, self.words, self.ring))
+            run(aws_shadow.report(self.agent, self.shadow))
         finally:
             log.to(print)
             log.level("I")
@@ -96,7 +90,7 @@ class Board:
         return self.cloud.reports
 
     def connect(self):
-        self.words[0] = self.words[0] and 1
+        self.shadow.reported = self.shadow.reported and 1
         return self.look()
 
     def close(self):
@@ -171,7 +165,7 @@ def test_report_that_is_refused_is_said_and_made_again_with_the_next_look():
         text = str(refusal) if len(refusal) < 256 else "too large"
         assert text in board.lines[-1] and board.lines[-1].startswith("W")
         assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
-        assert board.agent.seen == 1  # no reason to look again at once
+        assert board.shadow.looked == 1  # no reason to look again at once
     board.cloud.refusal = None
     assert len(board.look()) == 3 and len(board.look()) == 3
 
@@ -181,7 +175,7 @@ def test_nothing_but_the_notice_stays_subscribed():
     board.look()
     assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
     board.agent.link.bring(CLASSIC + "update/delta", b"x" * 9_000)
-    assert board.rung == 1 and board.agent.seen is None
+    assert board.shadow.looked is None
 
 
 def test_notice_while_the_shadow_is_looked_at_counts():
@@ -193,8 +187,8 @@ def test_notice_while_the_shadow_is_looked_at_counts():
         return [(CLASSIC + "update/delta", b"{}")] + list(real(topic, message))
 
     link.cloud = ringing
-    run(aws_shadow.report(board.agent, board.words, board.ring))
-    assert board.rung and board.agent.seen is None
+    run(aws_shadow.report(board.agent, board.shadow))
+    assert board.shadow.looked is None
 
 
 def test_desired_settings_are_put_in_force_and_reported():
@@ -317,7 +311,7 @@ def test_session_lost_while_asking_is_the_agents_to_deal_with():
         raise Retry("the broker closed the connection")
 
     board.agent.link.wait = lost
-    raised(Retry, aws_shadow.report, board.agent, board.words, board.ring)
+    raised(Retry, aws_shadow.report, board.agent, board.shadow)
     assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
 
 

@@ -10,7 +10,7 @@ from sluice.errors import Fail
 from sluice.files import staging
 from sluice.job import File, Job
 from sluice.journal import ACTIVATED, DOWNLOADING, IDLE
-from sluice.loading import there
+from sluice.loading import exists
 
 DIFFERS = True  # LittleFS
 
@@ -80,23 +80,23 @@ def test_files_promised_are_put_in_place_and_kept():
         one = staged()
         staging.activate(one)
         assert tree() != after() and staging.record().phase == ACTIVATED
-        assert quiet(staging.settle, Slots()) is False
+        assert quiet(staging.at_start, Slots()) is False
         assert tree() == after()
         assert staging.placed(one) and staging.record().phase == IDLE
-        assert quiet(staging.settle, Slots()) is False and tree() == after()
+        assert quiet(staging.at_start, Slots()) is False and tree() == after()
 
 
 def test_files_staged_without_a_promise_are_not_put_in_place():
     with Board(files=OLD):
         one = staged()
-        assert staging.settle(Slots()) is False
+        assert staging.at_start(Slots()) is False
         assert content(tree()) == before() and not staging.placed(one)
 
 
 def test_settling_a_board_that_never_had_files_writes_nothing():
     with Board(files=OLD) as board:
         operations = board.chip.operations
-        assert staging.settle(Slots()) is False
+        assert staging.at_start(Slots()) is False
         staging.confirm()
         staging.drop()
         assert board.chip.operations == operations and tree() == before()
@@ -128,7 +128,7 @@ def test_files_in_place_whose_old_ones_are_still_there_are_kept_unless_their_own
 def test_abandoning_what_is_final_changes_nothing():
     with Board(files=OLD):
         staging.activate(staged())
-        quiet(staging.settle, Slots())
+        quiet(staging.at_start, Slots())
         staging.drop()
         assert tree() == after()
 
@@ -147,7 +147,7 @@ def test_files_of_an_image_wait_for_its_boot_and_stay_with_its_confirmation():
     with Board(files=OLD):
         staging.activate(staged(), "ota_1")
         assert content(tree()) == before()
-        quiet(staging.settle, Slots("ota_1", True))
+        quiet(staging.at_start, Slots("ota_1", True))
         assert content(tree()) == after() and len(tree()) > len(after())
         quiet(staging.confirm)
         assert tree() == after()
@@ -156,8 +156,8 @@ def test_files_of_an_image_wait_for_its_boot_and_stay_with_its_confirmation():
 def test_files_of_an_image_confirmed_before_that_was_noted_stay():
     with Board(files=OLD):
         staging.activate(staged(), "ota_1")
-        quiet(staging.settle, Slots("ota_1", True))
-        quiet(staging.settle, Slots("ota_1", False))
+        quiet(staging.at_start, Slots("ota_1", True))
+        quiet(staging.at_start, Slots("ota_1", False))
         assert tree() == after()
 
 
@@ -165,8 +165,8 @@ def test_files_of_an_image_that_is_rolled_back_are_taken_back():
     with Board(files=OLD):
         one = staged()
         staging.activate(one, "ota_1")
-        quiet(staging.settle, Slots("ota_1", True))
-        quiet(staging.settle, Slots("ota_0"))
+        quiet(staging.at_start, Slots("ota_1", True))
+        quiet(staging.at_start, Slots("ota_0"))
         assert tree() == before() and not staging.placed(one)
 
 
@@ -174,7 +174,7 @@ def test_files_of_an_image_that_never_booted_stay_staged_for_its_job():
     with Board(files=OLD):
         one = staged()
         staging.activate(one, "ota_1")
-        quiet(staging.settle, Slots("ota_0"))
+        quiet(staging.at_start, Slots("ota_0"))
         assert content(tree()) == before() and len(tree()) == len(before()) + len(NEW)
         assert staging.record().phase == DOWNLOADING and staging.record().about(one)
 
@@ -185,7 +185,7 @@ def test_files_of_an_image_that_never_booted_stay_staged_for_its_job():
 def test_files_on_trial_are_kept_once_the_board_has_started_with_them():
     with Board(files=OLD):
         staging.activate(staged(), trial=True)
-        assert quiet(staging.settle, Slots()) is True
+        assert quiet(staging.at_start, Slots()) is True
         assert content(tree()) == after()
         for _ in range(2):  # the second time after a power cut
             assert quiet(staging.rebooted)[0] == "succeeded"
@@ -195,8 +195,8 @@ def test_files_on_trial_are_kept_once_the_board_has_started_with_them():
 def test_files_on_trial_are_taken_back_at_the_second_start_without_a_verdict():
     with Board(files=OLD):
         staging.activate(staged(), trial=True)
-        assert quiet(staging.settle, Slots()) is True
-        assert quiet(staging.settle, Slots()) is False
+        assert quiet(staging.at_start, Slots()) is True
+        assert quiet(staging.at_start, Slots()) is False
         assert tree() == before()
         for _ in range(2):
             step, reason = staging.rebooted()
@@ -225,7 +225,7 @@ def test_files_that_cannot_be_put_in_place_at_a_start_do_not_stop_the_board():
             write("/data", b"")
             log.to(lambda line: None)
             try:
-                assert staging.settle(slots) is ends
+                assert staging.at_start(slots) is ends
             finally:
                 log.to(print)
             assert tree()["/app.py"] == b"old app"
@@ -237,7 +237,7 @@ def test_files_that_cannot_be_put_in_place_end_the_trial_of_their_image():
         write("/data", b"")
         log.to(lambda line: None)
         try:
-            raised(Fail, staging.settle, Slots("ota_1", True))
+            raised(Fail, staging.at_start, Slots("ota_1", True))
         finally:
             log.to(print)
         assert tree()["/app.py"] == b"old app"
@@ -248,7 +248,7 @@ def test_files_that_cannot_be_put_in_place_end_the_trial_of_their_image():
 
 def promised():
     """Whether a start would load the module at all."""
-    return there("/staged/promised")
+    return exists("/staged/promised")
 
 
 def swept(act, judge, prepare=lambda: staging.activate(staged())):
@@ -277,12 +277,12 @@ def swept(act, judge, prepare=lambda: staging.activate(staged())):
 def test_power_cut_while_files_are_put_in_place_ends_with_all_of_them():
     def judge(ended):
         if promised():
-            quiet(staging.settle, Slots())
+            quiet(staging.at_start, Slots())
         assert tree() == after() and not promised()
         staging.confirm()
         assert staging.record().phase == IDLE
 
-    swept(lambda: staging.settle(Slots()), judge)
+    swept(lambda: staging.at_start(Slots()), judge)
 
 
 def test_power_cut_while_the_promise_is_written_leaves_all_or_none():
@@ -291,7 +291,7 @@ def test_power_cut_while_the_promise_is_written_leaves_all_or_none():
     def judge(ended):
         assert content(tree()) == before()
         assert promised() or staging.record().phase != ACTIVATED
-        quiet(staging.settle, Slots())
+        quiet(staging.at_start, Slots())
         found = content(tree())
         assert found in (before(), after()) and (found == after() or not ended)
         seen.add(len(found))
@@ -310,33 +310,33 @@ def test_power_cut_in_the_trial_of_an_image_ends_with_none_of_its_files():
         staging.activate(staged(), "ota_1")
 
     def judge(ended):
-        quiet(staging.settle, Slots("ota_0"))
+        quiet(staging.at_start, Slots("ota_0"))
         assert content(tree()) == before()
         assert staging.record().phase != ACTIVATED
 
-    swept(lambda: staging.settle(Slots("ota_1", True)), judge, prepare)
+    swept(lambda: staging.at_start(Slots("ota_1", True)), judge, prepare)
 
 
 def test_power_cut_while_files_are_taken_back_ends_with_none_of_them():
     def prepare():
         staging.activate(staged(), "ota_1")
-        quiet(staging.settle, Slots("ota_1", True))
+        quiet(staging.at_start, Slots("ota_1", True))
 
     def judge(ended):
-        quiet(staging.settle, Slots("ota_0"))
+        quiet(staging.at_start, Slots("ota_0"))
         assert content(tree()) == before()
 
-    swept(lambda: staging.settle(Slots("ota_0")), judge, prepare)
+    swept(lambda: staging.at_start(Slots("ota_0")), judge, prepare)
 
 
 def test_power_cut_while_what_stood_there_is_removed_keeps_the_new_files():
     def prepare():
         staging.activate(staged(), trial=True)
-        quiet(staging.settle, Slots())
+        quiet(staging.at_start, Slots())
 
     def judge(ended):
         for _ in range(3):
-            quiet(staging.settle, Slots())
+            quiet(staging.at_start, Slots())
         found = content(tree())
         assert found == after() or not ended and found == before()
 
@@ -345,7 +345,7 @@ def test_power_cut_while_what_stood_there_is_removed_keeps_the_new_files():
 
 def test_power_cut_while_another_job_begins_does_not_mix_the_two():
     def judge(ended):
-        quiet(staging.settle, Slots())
+        quiet(staging.at_start, Slots())
         assert content(tree()) == before()
         assert staging.begin(job(id="third"), "x")["file"] == 0
         assert tree() == before()
@@ -357,10 +357,10 @@ def test_promise_makes_no_folder_and_taking_back_removes_those_it_made():
     with Board(files=OLD):
         staging.activate(staged(), "ota_1")
         assert "/data" not in tree()
-        quiet(staging.settle, Slots("ota_1", True))
+        quiet(staging.at_start, Slots("ota_1", True))
         assert "/data/deep" in tree()
         write("/data/mine", b"1")
-        quiet(staging.settle, Slots("ota_0"))
+        quiet(staging.at_start, Slots("ota_0"))
         assert "/data/deep" not in tree() and tree()["/data/mine"] == b"1"
         os.remove("/data/mine")
 
@@ -386,7 +386,7 @@ def test_record_of_places_that_no_job_may_name_is_none_and_moves_nothing():
             write("/staged/promised", b"")
             was = tree()
             assert staging.record().phase == DOWNLOADING, path
-            assert staging.settle(Slots()) is False and tree() == was
+            assert staging.at_start(Slots()) is False and tree() == was
 
 
 PROMISE = {
@@ -407,7 +407,7 @@ def test_record_of_such_members_is_one_where_none_is_strange():
         staged()
         write("/staged/journal.0", recorded(PROMISE))
         write("/staged/promised", b"")
-        quiet(staging.settle, Slots())
+        quiet(staging.at_start, Slots())
         assert tree() == after()
 
 
@@ -418,9 +418,9 @@ def test_record_that_is_none_leaves_a_board_that_starts_and_takes_the_next_job()
             staging.activate(job())
             for cell in ("/staged/journal.0", "/staged/journal.1"):
                 write(cell, data)
-            assert staging.settle(Slots()) is False and content(tree()) == before(), data[:300]
+            assert staging.at_start(Slots()) is False and content(tree()) == before(), data[:300]
             staging.drop()
-            assert not there("/staged/0") and not there("/staged/promised")
+            assert not exists("/staged/0") and not exists("/staged/promised")
             quiet(place, staged())
             assert tree() == after()
 

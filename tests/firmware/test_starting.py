@@ -90,9 +90,9 @@ def test_start_on_a_full_file_system_goes_on_off_trial_and_its_files_have_failed
             staging.activate(job, trial=True)
             fill()
             Slots.trial = True
-            raised(OSError, starting.settle, Slots, None)
+            raised(OSError, starting.taken_back, Slots)
             Slots.trial = False
-            assert starting.settle(Slots, None) is False
+            assert starting.taken_back(Slots) is False
             assert staging.record().phase == ACTIVATED
             assert staging.rebooted()[0] == "failed"
     finally:

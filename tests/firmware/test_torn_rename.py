@@ -181,7 +181,7 @@ def promised_and_cut(cut):
     with before:
         before.cut_after(cut)
         try:
-            quiet(staging.settle, Slots())
+            quiet(staging.at_start, Slots())
             return None
         except PowerCut:
             pass

@@ -64,6 +64,12 @@ class Board:
             log.to(print)
 
 
+class History:
+    """What is kept between the times that an uplink is needed."""
+
+    failures, since, doubt = 0, None, False
+
+
 class Context:
     """A TLS context."""
 
@@ -71,8 +77,8 @@ class Context:
 
 
 def uplink(board, wifi=True):
-    words = ["ntp"], [0, None, False], Context()
-    return Uplink(board if wifi else None, board.clock, board, *words)
+    board.context = Context()
+    return Uplink(board if wifi else None, board.clock, board, ["ntp"], History())
 
 
 def refused(count):
@@ -231,7 +237,8 @@ def test_uplink_learns_the_time_from_the_certificate_where_a_time_server_is_of_n
             pass
 
         board.connect = watched
-        line = Uplink(None, board.clock, board, ["ntp"], [0, None, False], context)
+        board.context = context
+        line = Uplink(None, board.clock, board, ["ntp"], History())
         board.reach(line)
         assert seen == [not answers, learns], kind
 

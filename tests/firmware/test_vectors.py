@@ -8,11 +8,12 @@ import json
 import sys
 from binascii import a2b_base64
 
-from doubles import Flash, Link, run
+from doubles import Flash, Link, Sources, run
 
 from sluice.clouds import aws_version
 from sluice.clouds.aws_jobs import AWSJobs
 from sluice.clouds.aws_pending import describe_job, pending_jobs
+from sluice.clouds.shadow import Shadow
 from sluice.job import Job
 from sluice.net.packets import PUBLISH, matches, packet, text
 from sluice.transfer.image import Image
@@ -104,7 +105,7 @@ def test_document_000_stream_is_described_and_streamed_as_recorded():
     flash = Flash(1)
     image = Image(flash, 60, 256)
     settings = {"thing": "mqttfx", "window": 262_144, "stream_format": "json"}
-    stream = MQTTStream((link, link.clock, settings, ["", 0], None), job.files[0], 256)
+    stream = MQTTStream(Sources(link, settings), job.files[0], 256)
     heard = []
     subscribe = link.subscribe
 
@@ -150,7 +151,7 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
         class slots:
             version = "1.0.0"
 
-    run(aws_version.report(Agent, [None, "", key], None))
+    run(aws_version.report(Agent, Shadow("", key, "SIM_ESP32", "sluice.config")))
     assert told == [(said["topic"], {"state": {"reported": {key: version.lstrip("v")}}})]
 
 
@@ -264,7 +265,7 @@ def test_document_003_job_is_started_with_fields_that_it_names():
     said = vectors("003_jobs.json")
     cloud = Recorded(said, start="started")
     link = Link(cloud)
-    jobs = AWSJobs(link, "deviceID", {"step_timeout_min": 10})
+    jobs = AWSJobs(link, "deviceID", settings={"step_timeout_min": 10})
     run(link.subscribe("$aws/things/deviceID/jobs/start-next/+", jobs._on_answer))
     (queued, _, _) = started(said, "deviceID", "next", "described")
     job = run(jobs.accept(run(queued.next_job(1_000))))
@@ -281,7 +282,7 @@ def test_document_003_update_is_told_with_fields_that_it_names():
     said = vectors("003_jobs.json")
     told = []
     link = Link(obliging(told))
-    jobs = AWSJobs(link, "deviceID", {"step_timeout_min": 10})
+    jobs = AWSJobs(link, "deviceID", settings={"step_timeout_min": 10})
     run(link.subscribe("$aws/things/deviceID/jobs/+/update/+", jobs._on_answer))
     (queued, _, _) = started(said, "deviceID", "next", "described")
     job = run(queued.next_job(1_000))

@@ -22,7 +22,7 @@ class Agent:
         self.flash.data[:size] = self.data
         self.buffer = bytearray(SECTOR)
         self.settings = {"signers": ["/signer.pem"]}
-        self.update = self.job = self
+        self.work = self.update = self.job = self
         file = File(size, "mqtt_stream")
         file.signature, file.algorithm = signature, "ecdsa"
         self.files = [file]
@@ -64,7 +64,7 @@ class Hashing:
 
 def digest(agent):
     """The SHA-256 that a signature would be checked against."""
-    module = __import__("sluice.trust.digest", None, None, ("hashlib",))  # let go of by the state
+    module = __import__("sluice.trust.digest", None, None, ("hashlib",))
     module.hashlib = hashing = Hashing()
     assert quiet(lambda: run(states.verifying(agent))) == "genuine"
     return hashing.taken[0]

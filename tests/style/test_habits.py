@@ -8,6 +8,7 @@ from sources import device_files, parsed, where
 FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in device_files()]
 PRINTERS = {"main.py", "log.py", "traces.py", "verbs.py", "network.py"}
 TRACERS = {"main.py", "log.py", "traces.py"}  # an exception may say what is anybody's
+FORGETFUL = {"loading.py", "agent.py", "run.py", "verbs.py"}  # a state, a start and the prompt
 WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
 SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}
 MAY = {name: {"SystemExit"} for name in ("starting.py", "operation.py")}  # the user's
@@ -36,6 +37,18 @@ def test_device_code_prints_only_in_the_log_and_the_console(file):
     if file.name not in TRACERS:
         for node in nodes(file, ast.Attribute):
             assert node.attr != "print_exception", where(file, node)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_device_code_forgets_modules_in_one_place(file):
+    """Else a caller must know what whom he calls has loaded. A scope says why it is there."""
+    for node in nodes(file, ast.Call):
+        if getattr(node.func, "id", "") == "forget":
+            assert file.name in FORGETFUL, where(file, node)
+    for node in nodes(file, ast.With):
+        if ast.unparse(node.items[0]) == "Scope()":
+            line = file.read_text().splitlines()[node.lineno - 1]
+            assert "  # " in line, f"{where(file, node)}: a scope without a reason"
 
 
 @pytest.mark.parametrize("file", FILES)

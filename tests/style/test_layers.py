@@ -44,7 +44,7 @@ LAYERS = (
     ("sluice.files.staging", "sluice.files.fetch"),
     ("sluice.jobs.documents.", "sluice.jobs.operations.", "sluice.jobs.relay"),
     ("sluice.clouds.",),
-    ("sluice.agent.table", "sluice.agent.states."),
+    ("sluice.agent.table", "sluice.agent.heap", "sluice.agent.states."),
     ("sluice.agent.agent",),
     # the room of sockets and of time
     (
@@ -72,6 +72,8 @@ LAYERS = (
     ("sluice.config", "sluice.hardware"),
     ("sluice.lastlink",),
     ("sluice.lastgood", "sluice.ways"),
+    ("sluice.linking",),
+    ("sluice.handed",),
     ("sluice.wiring", "sluice.starting"),
     ("sluice.console.network",),
     ("sluice.console.verbs",),
@@ -95,8 +97,9 @@ ONLY = {
     "machine": ("sluice.hardware", "main"), "network": ("sluice.hardware",), "esp32": ("main",),
     "w800": (), "ntptime": (),
     "socket": (NET,), "tls": (NET,), "ssl": (NET,), "select": (NET,), "umqtt.simple": (NET,),
-    "asyncio": (NET, "sluice.run", "sluice.wiring", *CONSOLE, "sluice.console.prompt"),
-    "board": ("main", "sluice.run", "sluice.wiring", *CONSOLE), "app": ("sluice.starting",),
+    "asyncio": (NET, "sluice.run", "sluice.linking", *CONSOLE, "sluice.console.prompt"),
+    "board": ("main", "sluice.run", "sluice.linking", "sluice.wiring", *CONSOLE),
+    "app": ("sluice.starting",),
 }  # fmt: skip
 TREES = trees()
 KNOWN = set(TREES)

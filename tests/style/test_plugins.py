@@ -12,7 +12,10 @@ LISTED_IN = "sluice.plugins"
 REGISTRIES = {  # name of the list → the package it lists, what each plug-in of it defines
     "DIALECTS": (
         "sluice.clouds",
-        {"start", "next_job", "pending", "accept", "report", "progress", "still"},
+        {
+            *("linked", "between_jobs", "next_job", "pending", "accept", "report", "progress"),
+            "still",
+        },
     ),
     "SOURCES": ("sluice.transfer", {"fetch", "close"}),
     "DOCUMENTS": ("sluice.jobs.documents", {"read"}),
@@ -27,11 +30,7 @@ ROOMS = {  # where there are no plug-ins, or such as their row in agent.table na
     f"sluice.{room}"
     for room in ("agent", "agent.states", "console", "files", "jobs", "net", "slots", "trust")
 }
-UNLISTED = {  # in the room of the sources, and none: what every source fills, and small messages
-    "sluice.transfer.cbor",
-    "sluice.transfer.image",
-    "sluice.transfer.update",
-}
+SHARED = {"sluice.jobs.documents.operation"}  # plug-ins that others of their kind may import
 
 
 def literals() -> dict[str, object]:
@@ -43,8 +42,8 @@ def literals() -> dict[str, object]:
     }
 
 
-def rows(name: str) -> list[tuple[str, ...]]:
-    """(class or function, its module, the modules that it needs) of each row."""
+def rows(name: str) -> list[tuple[str, str]]:
+    """(class or function, its module) of each row."""
     value = literals()[name]
     return list(value.values()) if isinstance(value, dict) else [row[1:] for row in value]
 
@@ -63,17 +62,24 @@ def test_lists_are_those_we_know_and_of_the_folders_there_are():
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
-def test_list_names_each_file_of_its_folder_and_no_other(name):
+def test_list_names_each_file_of_its_folder_that_no_other_module_needs(name):
     package = REGISTRIES[name][0] + "."
-    listed = {module for row in rows(name) for module in row[1:] if module.startswith(package)}
-    assert listed == {module for module in TREES if module.startswith(package)} - UNLISTED
+    listed = {module for _, module in rows(name)}
+    assert all(module.startswith(package) for module in listed)
+    needed = {
+        found
+        for module, tree in TREES.items()
+        if module != LISTED_IN
+        for found in imports(tree, set(TREES))
+        if found != module
+    }
+    assert {module for module in TREES if module.startswith(package)} <= listed | needed
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
 def test_list_names_modules_that_there_are_and_what_they_define(name):
-    for what, module, *needed in rows(name):
+    for what, module in rows(name):
         assert what in defined(module)
-        assert set(needed) <= set(TREES)
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
@@ -90,20 +96,18 @@ def test_operations_run_or_only_check_and_bring_files():
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
-def test_plug_in_imports_of_its_kind_only_what_stands_in_its_row(name):
-    package = REGISTRIES[name][0] + "."
-    for row in rows(name):
-        for module in row[1:]:
-            for node in ast.walk(TREES[module]):
-                imported = getattr(node, "module", None) or ""
-                assert not imported.startswith(package) or imported in row, (module, imported)
+def test_plug_in_imports_no_other_of_its_kind(name):
+    listed = {module for _, module in rows(name)}
+    for module in listed:
+        others = set(imports(TREES[module], set(TREES))) & listed - {module}
+        assert others <= SHARED, (module, others)
 
 
 def test_sources_are_made_of_the_same_words():
     for kind, module, *_ in literals()["SOURCES"].values():
         (found,) = [n for n in TREES[module].body if getattr(n, "name", "") == kind]
         (made,) = [n for n in found.body if getattr(n, "name", "") == "__init__"]
-        assert ast.unparse(made.args) == "self, tools, file, block", module
+        assert ast.unparse(made.args) == "self, sources, file, block", module
 
 
 def test_states_are_modules_with_a_coroutine_of_their_name():

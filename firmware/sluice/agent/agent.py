@@ -1,19 +1,39 @@
 """Walks sluice.agent.table: the state's coroutine does its work and returns an event.
 
-Each state is a module of states/, loaded when it is entered and let go of when it is left, so
-that a board which loads its code into the heap holds one state's at a time. The agent is what
-they share. It knows nothing of any cloud, transport or board; it is handed them.
+Each state is a module of states/, loaded when it is entered. When it is left, all that was loaded
+meanwhile is forgotten, so that a board which loads its code into the heap holds one state's at a
+time. The agent is what they share. It knows nothing of any cloud, transport or board; it is
+handed them.
 """
 
 import gc
 import sys
 
+from sluice.agent.heap import Heap
 from sluice.errors import Fail, OTAError
 from sluice.job import Job
-from sluice.loading import let_go, plug_in, unused
+from sluice.loading import forget, keep, plug_in
 from sluice.log import Log, show
 
 log = Log("agent")
+
+
+class Work:
+    """What the agent knows of one execution, however often that is handed out; made anew for each.
+
+    job          the sluice.job.Job at hand; None between jobs
+    execution    its id, number and stamp
+    update       sluice.transfer.update.Update, while the job brings an image
+    fruitless    attempts at it in a row that brought nothing
+    begun        since the reset its operation was begun, and noted as such
+    """
+
+    def __init__(self, job):
+        self.job = job
+        self.execution = job.id, job.number, job.stamp
+        self.update = None
+        self.fruitless = 0
+        self.begun = False
 
 
 class Agent:
@@ -28,7 +48,8 @@ class Agent:
     clock     ticks_ms, ticks_diff, ticks_add, sleep_ms
     settings  block, poll_s, trial_s, report_s, signers and the allow_… of config.json
     load      path → bytes, for the signers' certificates
-    healthy   `await healthy()`: the application's verdict on a new image
+    application  `await healthy()`: its verdict on a new image; `await hold()` returns when it
+              lets a reset be that was ordered
     reset     resets the board; does not return
     buffer    bytearray, a sector and four bytes, that images are gathered in
     link      the session, for operations that publish
@@ -44,7 +65,7 @@ class Agent:
         clock,
         settings,
         load,
-        healthy,
+        application,
         reset,
         buffer,
         link=None,
@@ -57,79 +78,96 @@ class Agent:
         self.clock = clock
         self.settings = settings
         self.load = load
-        self.healthy = healthy
+        self.healthy, self.hold = application.healthy, application.hold
         self.reset = reset
         self.buffer = buffer
         self.link = link
-        self.job = None  # the job at hand
-        self.update = None  # sluice.transfer.update.Update, while the job brings an image
         self.state = "BOOTING"
-        self.counted = None  # the execution that these two counts are of: id, number, stamp
-        self.starved = 0  # times the heap was full in this job
-        self.worn = False  # the heap is, by an earlier job or checkpoint since the reset
-        self.vain = 0  # attempts at it in a row that brought nothing
-        self.used = ()  # names of the modules that stay
-        self.begun = False  # since the reset an operation was begun, and noted as such
-        self.chore = None  # awaited between jobs, when `seen` is not the journal's last record
-        self.seen = None
+        self.heap = Heap()
+        self.work = None  # of the last job that was at hand
 
     async def run(self):
         """Walk the table for ever; returns once the board was reset, where `reset` returns."""
-        self.used = tuple(sys.modules)
+        keep(sys.modules)
         while self.state:
-            event = await self.step()
-            log.i(self.state, event)
-            self.state = plug_in("sluice.agent.table", "follow")(self.state, event)
-            let_go("sluice.agent.table")
+            await self.step()
 
     async def step(self):
-        """Do the work of the state; returns the event. Errors are events."""
-        path = "sluice.agent.states." + self.state.lower()
+        """Do the work of the state, turn to the next one, and forget what only this one needed."""
+        name = self.state.lower()
         try:
-            return await plug_in(path, self.state.lower())(self)
-        except Exception as error:
-            if isinstance(error, MemoryError):
-                self.starved += 1
-                self.update = None  # first of all: to go on takes room
-                unused(self.used)
-            event = plug_in("sluice.agent.table", "meaning")(
-                self.state, error, self.starved, self.worn
-            )
-            if event is None:
-                raise
-            log.w(self.state, type(error).__name__, error)
-            fault = error
-            if not isinstance(error, OTAError):
-                show(error)
-                fault = Fail("internal error: " + repr(error))
-            if event in ("failed", "gone"):
-                self.drop()
-            if event == "gone":
-                self.starved = self.vain = 0  # the next job begins anew
-            if event == "starved":
-                await self.hold()
-            if event == "failed":
-                self.journal.owe("failed", str(fault), self.job)
-            return event
+            try:
+                event = await plug_in("sluice.agent.states." + name, name)(self)
+            except Exception as error:
+                event = await self._meaning(error)
+            log.i(self.state, event)
+            self.state = plug_in("sluice.agent.table", "follow")(self.state, event)
         finally:
-            let_go(path)
+            forget()
+
+    async def _meaning(self, error):
+        """The event that an error is, and what it entails. Raises an error that is none."""
+        if isinstance(error, MemoryError):
+            self.drop()  # first of all: to go on takes room
+            forget()
+        event = plug_in("sluice.agent.table", "meaning")(self.state, error, self.heap)
+        if event is None:
+            raise error
+        log.w(self.state, type(error).__name__, error)
+        fault = error
+        if not isinstance(error, OTAError):
+            show(error)
+            fault = Fail("internal error: " + repr(error))
+        if event in ("failed", "gone"):
+            self.drop()
+        if event == "gone":
+            self.forgive()
+        if event == "starved":
+            await self.hold()
+        if event == "failed":
+            self.journal.owe("failed", str(fault), self.job)
+        return event
+
+    @property
+    def job(self):
+        """The job at hand; None between jobs."""
+        return self.work.job if self.work else None
+
+    def take(self, job):
+        """A job is at hand. What went wrong between jobs, or in another, does not count for it."""
+        if self.work and self.work.execution == (job.id, job.number, job.stamp):
+            self.work.job = job
+        else:
+            self.work = Work(job)
+            self.heap.begin_job()
 
     def drop(self):
-        """Let go of the update, and of the code it needed."""
-        self.update = None
-        let_go("sluice.transfer.update", "sluice.transfer.image", "sluice.slots.target")
+        """Let go of the update, and of its image in memory."""
+        if self.work:
+            self.work.update = None
+
+    def forgive(self):
+        """The job is over: what went wrong in it does not count for the next."""
+        self.heap.begin_job()
+        if self.work:
+            self.work.fruitless = 0
+
+    def idle(self):
+        """Whether a job is waited for."""
+        return self.state == "IDLE"
 
     def owed(self):
         """The job that the journal is about."""
         journal = self.journal
         job = Job(journal["job"], journal["number"], stamp=journal["stamp"])
         if not self.job or not self.job.same(job):
-            self.job = self.dialect.pending(job)
+            self.work = Work(self.dialect.pending(job))
         return self.job
 
     def info(self):
         """What a dialect may tell of, whatever its words for it are."""
-        received, total = self.update.blocks() if self.update else (0, 0)
+        update = self.work and self.work.update
+        received, total = update.blocks() if update else (0, 0)
         return {
             "reason": self.journal["reason"] or "",
             "running": self.journal["version"] or self.slots.version,
@@ -145,5 +183,3 @@ class Agent:
     async def pause(self):
         """Let the others run."""
         await self.clock.sleep_ms(0)
-
-    hold = pause  # before a reset that was ordered, until the application lets it be

@@ -54,20 +54,16 @@ def follow(state, event):
     return TRANSITIONS[state][event]
 
 
-def meaning(state, fault, starved=0, worn=False):
+def meaning(state, fault, heap=None):
     """The event that an error is in this state; None for one that the state has no row for.
 
-    What is none of ours fails the job, where there is a job to fail. A heap that is full is a
-    hiccup at first, where the state has a row for one. The second time in a job a reset gives a
-    new heap, if what the agent did since the last one has worn this: so the resets are counted by
-    jobs and checkpoints. The fourth time the job fails; without a job to fail, it is the reset.
+    What is none of ours fails the job, where there is a job to fail.
+
+    heap     sluice.agent.heap.Heap, which judges a heap that is full
     """
     rows = TRANSITIONS[state]
-    if isinstance(fault, MemoryError) and "lost" in rows:
-        if worn and starved > 1 or starved > 3 and "failed" not in rows:
-            return "starved"
-        if starved < 4:
-            return "lost"
+    if isinstance(fault, MemoryError):
+        return heap.verdict(rows)
     for kind, event in ERRORS:
         if isinstance(fault, kind) and event in rows:
             return event

@@ -15,7 +15,7 @@ from micropython import const
 
 from sluice.errors import Gone, Retry
 from sluice.job import Job
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
 _ANSWER_MS = const(15_000)  # the service answers within 1 s (document 002: 0.6 s); links do not
@@ -33,27 +33,42 @@ log = Log("jobs")
 class AWSJobs:
     """The jobs of one thing over one link.
 
-    link    publish, subscribe, wait
-    thing   its name, which is also the MQTT client id; `others` are what other dialects need
+    link      publish, subscribe, wait
+    thing     its name, which is also the MQTT client id
+    clock     told the cloud's time by `cloud_says`, if it has that
+    version   is what other dialects need
+    settings  step_timeout_min
+    shadow    sluice.clouds.shadow.Shadow; None for none that is to be told
     """
 
-    def __init__(self, link, thing, *others):
+    def __init__(self, link, thing, clock=None, version="", settings=None, shadow=None):
         self._link = link
         self._prefix = "$aws/things/%s/jobs/" % thing
         self._heard = None  # an execution that nobody took yet
         self._rumour = False  # it came by a notice, which may be late
-        self._stirred = False  # something changed that could not be read: ask
+        self._unread = False  # something changed that could not be read: ask
         self._doubted = False  # the job at hand may have been withdrawn
         self._job = None  # the job at hand
         self.token = None  # of the request that is out
         self._answer = None  # (accepted, dict), when it came
         self._serial = getrandbits(24) << 8
         self._subscribed = False
-        # The clock's, for the cloud's time; others than ours need not have it.
-        self._told = getattr(others[0], "told", None) if others else None
-        self.timer = others[-1].pop("step_timeout_min") if others else 0  # minutes
+        self._tell_time = getattr(clock, "cloud_says", None)
+        self.timer = settings["step_timeout_min"] if settings else 0  # minutes
+        self.shadow = shadow
 
     # -- what the agent asks -----------------------------------------------------------------
+
+    async def linked(self):
+        """After every connect: have the shadow told, then start."""
+        if self.shadow:
+            self.shadow = await self.shadow.linked()
+        await self.start()
+
+    async def between_jobs(self):
+        """What else there is to do: have the shadow told, when there is a reason."""
+        if self.shadow and self.shadow.due():
+            await self.shadow.tell()
 
     async def start(self):
         """Subscribe, once; then ask what is pending, as nothing is kept for who was away."""
@@ -69,18 +84,17 @@ class AWSJobs:
         found = _job(self._heard)
         return found if found and found.same(job) else job
 
-    async def next_job(self, poll_ms, other=bool):
-        """The next job, when there is one; asks again every `poll_ms`, should a notice be lost.
-
-        other   a function: None is returned as soon as it gives what is true
-        """
+    async def next_job(self, poll_ms):
+        """The next job, when there is one; None when there is something to do between jobs.
+        Asks again every `poll_ms`, should a notice be lost."""
+        other = self.shadow.due if self.shadow else bool
         self._job = None
         while True:
             job, self._heard = _job(self._heard), None
             if job or other():
                 return job
-            heard = await self._link.wait(lambda: self._heard or self._stirred or other(), poll_ms)
-            if self._stirred or not heard:
+            heard = await self._link.wait(lambda: self._heard or self._unread or other(), poll_ms)
+            if self._unread or not heard:
                 await self._ask_next()
 
     async def accept(self, job):
@@ -109,10 +123,8 @@ class AWSJobs:
 
         raises   Gone when the execution is over for other reasons, Retry when nobody answers
         """
-        try:
+        with Scope():  # a download begins with a report, and has no room for this code later
             await plug_in(_UPDATES, "report")(self, job, step, info)
-        finally:
-            let_go(_UPDATES)
 
     def forget(self, job):
         """The execution is over: what was heard of it is stale."""
@@ -154,7 +166,7 @@ class AWSJobs:
     # -- requests and answers ----------------------------------------------------------------
 
     async def _ask_next(self):
-        self._stirred, self._heard = False, None
+        self._unread, self._heard = False, None
         accepted, answer = await self.request("$next/get", {})
         if not accepted and answer.get("code") == _LARGE:
             accepted, answer = await self.request("$next/get", {"includeJobDocument": False})
@@ -175,8 +187,8 @@ class AWSJobs:
             answer = self._answer
         finally:
             self.token = None  # what comes from now on is late, and nobody's
-        if self._told:
-            self._told(answer[1].get("timestamp"))
+        if self._tell_time:
+            self._tell_time(answer[1].get("timestamp"))
         return answer
 
     def _on_answer(self, topic, payload):
@@ -205,18 +217,18 @@ class AWSJobs:
         disagree none is believed, and the cloud is asked. A single one costs nothing where it is
         late: start-next proves a job that is queued, and `accept` asks about one that is started.
         """
-        before = self._stirred, self._doubted
-        self._stirred = self._doubted = True
+        before = self._unread, self._doubted
+        self._unread = self._doubted = True
         answer = _object(payload)  # should that find the heap full, what it said is asked for
         if answer is None:
             return
         execution = answer.get("execution")
         job, held = _job(execution), _job(self._heard)
-        self._stirred, doubted = before
+        self._unread, doubted = before
         if job and self._job and job.same(self._job):
             self._doubted = doubted
         elif held and not (job and job.same(held)):
-            self._heard, self._stirred = None, True
+            self._heard, self._unread = None, True
         else:
             self._heard, self._rumour = execution, True
 

@@ -17,7 +17,7 @@ from binascii import crc32
 
 from micropython import const
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _ANSWER_MS = const(15_000)  # as for the answers of the Jobs service
@@ -28,31 +28,27 @@ _TEXT = const(128)  # characters of how a job ended, at most
 log = Log("shadow")
 
 
-async def report(agent, words, ring):
+async def report(agent, shadow):
     """Take what is desired and report what is.
 
-    words    list, kept from one time to the next: hash of what was reported (1: report it again,
-             None: nothing was); name of the shadow ("classic": the one without a name); key of the
-             version; name of the board; path of the module whose `adopt(settings, wanted)` puts
-             settings in force
-    ring     function that stays, as nothing of this module does: for a notice
+    shadow   sluice.clouds.shadow.Shadow, which stays, as nothing of this module does
     raises   Retry when the session is lost
     """
-    link, told, name = agent.link, words[0], words[1]
-    path = "shadow" if name == "classic" else "shadow/name/" + name
+    link, reported = agent.link, shadow.reported
+    path = "shadow" if shadow.name == "classic" else "shadow/name/" + shadow.name
     path = "$aws/things/%s/%s/" % (agent.settings["thing"], path)
-    if told is None:
-        await link.subscribe(path + "update/delta", ring, 1, 0)
-    agent.seen = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
+    if reported is None:
+        await link.subscribe(path + "update/delta", shadow.ring, 1, 0)
+    shadow.looked = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
     _, answer = await _answer(link, path + "get", b"", _LIMIT)
-    refused, settings = _adopt(agent, words[4], answer)
-    state = {words[2]: agent.slots.version or "unknown", "board": words[3], "settings": settings}
-    state["refused"] = refused or None
+    refused, settings = _adopt(agent, shadow.adopts, answer)
+    state = {shadow.key: agent.slots.version or "unknown", "board": shadow.board}
+    state["settings"], state["refused"] = settings, refused or None
     _describe(agent, state)
     hash = crc32(json.dumps(state))
     state["free"] = gc.mem_free()  # always another: no reason to report
-    if hash != told and await _tell(link, path + "update", state):
-        words[0] = hash
+    if hash != reported and await _tell(link, path + "update", state):
+        shadow.reported = hash
 
 
 async def _tell(link, topic, state):
@@ -94,7 +90,6 @@ def _adopt(agent, path, answer):
     except Exception as error:
         log.w("passed over:", repr(error))
         refused, found = ["it cannot be read"], adopt(settings, {})[1]
-    let_go(path, "sluice.plugins")
     if settings["block"] != block:
         agent.drop()  # an image in memory counts in blocks of the old size; the journal does not
     for text in refused:

@@ -19,7 +19,7 @@ from random import getrandbits
 
 from sluice.errors import Fail
 from sluice.journal import File
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
 LATE = "not finished in time"  # the reason that is told as a status of its own
@@ -39,9 +39,10 @@ class Product:
     clock     now_s
     version   of the firmware that runs
     settings  product_id, devices, order_s
+    shadow    sluice.clouds.shadow.Shadow; None for none that is to be told
     """
 
-    def __init__(self, link, thing, clock, version, settings):
+    def __init__(self, link, thing, clock, version, settings, shadow=None):
         self.link = link
         self.clock = clock
         self.version = version
@@ -55,8 +56,20 @@ class Product:
         self.job = None  # handed out, and nothing was heard of its end
         self.tid = self.answer = None  # of the event that is to be answered; the answer's result
         self._subscribed = False
+        self.shadow = shadow
 
     # -- what the agent asks -----------------------------------------------------------------
+
+    async def linked(self):
+        """After every connect: have the shadow told, then start."""
+        if self.shadow:
+            self.shadow = await self.shadow.linked()
+        await self.start()
+
+    async def between_jobs(self):
+        """What else there is to do: have the shadow told, when there is a reason."""
+        if self.shadow and self.shadow.due():
+            await self.shadow.tell()
 
     async def start(self):
         """Subscribe, once. The platform says again what it gets no answer to."""
@@ -72,11 +85,10 @@ class Product:
         """All that is known of a job is in the order."""
         return job
 
-    async def next_job(self, poll_ms, other=bool):
-        """The next device of the order that is open, else of the next order.
-
-        other   a function: None is returned as soon as it gives what is true
-        """
+    async def next_job(self, poll_ms):
+        """The next device of the order that is open, else of the next order; None when there is
+        something to do between jobs."""
+        other = self.shadow.due if self.shadow else bool
         while True:
             if self.heard or self.order and not self.order["told"]:
                 self.job = await self._do(_ORDERS, "next_job")
@@ -165,10 +177,8 @@ class Product:
     # -- on demand, and by the link ----------------------------------------------------------
 
     async def _do(self, path, name, *words):
-        try:
+        with Scope():  # a download begins with a report, and has no room for this code later
             return await plug_in(path, name)(self, *words)
-        finally:
-            let_go(path, _ORDERS, _WORDS, "sluice.fields")
 
     def _on_services(self, topic, payload):
         """Only kept: this runs inside the link. One that is not read in time is said again."""

@@ -9,7 +9,7 @@ from sluice.clouds.product import LATE, content, log
 from sluice.errors import Refuse
 from sluice.fields import field
 from sluice.job import Job
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
 _WORDS = "sluice.clouds.product_words"
 _KEPT_FILES = "sluice.clouds.product_kept"
@@ -36,7 +36,7 @@ async def next_job(product):
     """The next job, or None: of the order that is open, else of the one that was heard."""
     order = product.order
     if product.job and not order["status"]:  # dropped, with the link in place: Gone
-        await _words("settle")(product, product.job.number - 1, "canceled", "stopped")
+        await _words("end_device")(product, product.job.number - 1, "canceled", "stopped")
     elif order and order["status"] and not order["told"]:
         await _words("tell")(product)
     if product.heard:
@@ -121,13 +121,12 @@ async def _next(product):
     """
     order = product.order
     devices = await plug_in(_KEPT_FILES, "devices")(product)
-    let_go(_KEPT_FILES)
     while not order["status"]:
         judging = order["judged"] < len(order["ends"])
         at = order["judged"] if judging else order["ends"].index(None)
         verdict = _foreseen(product, devices, at)
         if verdict:
-            await _words("settle")(product, at, *verdict)
+            await _words("end_device")(product, at, *verdict)
         elif not judging:
             _words("begin")(product, at)
             return _job(product, devices[at], at, False)
@@ -153,7 +152,6 @@ def _foreseen(product, devices, at):
     rank = plug_in("sluice.trust.policy", "rank")
     wanted = rank(device.get("product_version") or "")
     runs = wanted is not None and wanted == rank(product.version)
-    let_go("sluice.trust.policy")
     if not device.get("file_url"):
         return ("ok", "") if runs else ("rejected", "no file, and not the version that runs")
     return ("ok", "") if runs and order["types"][at] == CONSISTENT else None

@@ -54,7 +54,7 @@ async def report(product, job, step, info):
             status = "timeout"
         product.job = None
         at = min(job.number, len(order["ends"])) - 1
-        await settle(product, at, status, "" if status == "ok" else info["reason"])
+        await end_device(product, at, status, "" if status == "ok" else info["reason"])
         return
     changed = upgrading and not order["applied"]
     order["applied"] = order["applied"] or upgrading
@@ -99,7 +99,7 @@ def begin(product, at):
         product.link.publish(product.topic + "events", product.event(status), qos=1)
 
 
-async def settle(product, at, end, why):
+async def end_device(product, at, end, why):
     """A device's end is known: noted, and with the last one told as the order's."""
     order = product.order
     ends = order["ends"]

@@ -8,7 +8,7 @@ import time
 
 import board
 from sluice.errors import Fail, OTAError
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 
 _CONFIG, _NEW = "/config.json", "/config.new"
 _LEAVE_MS = 2_000  # for a network that is left
@@ -21,12 +21,11 @@ def configured():
     Beside what lastgood gives it has the wifi, ntp and endpoint of the way that comes first.
     """
     try:
-        settings = plug_in("sluice.lastgood", "load")(False, False)
+        with Scope():  # what is asked next is to have the room
+            settings = plug_in("sluice.lastgood", "load")(False, False)
     except Fail as error:
         print("no configuration:", error)
         return None
-    finally:
-        let_go("sluice.lastgood", "sluice.lastlink", "sluice.config", "sluice.plugins")
     for key in ("wifi", "ntp", "endpoint"):
         settings[key] = settings["ways"]["turns"][0][key]
     return settings
@@ -35,7 +34,8 @@ def configured():
 def remember(key, value):
     """Change one member of the file. A power cut leaves the old one or the new one."""
     try:
-        values = plug_in("sluice.config", "read")(_CONFIG)
+        with Scope():  # what is asked next is to have the room
+            values = plug_in("sluice.config", "read")(_CONFIG)
         values[key] = value
         with open(_NEW, "w") as file:
             json.dump(values, file)
@@ -44,8 +44,6 @@ def remember(key, value):
         print("not kept:", error)
     else:
         print("kept in", _CONFIG)
-    finally:
-        let_go("sluice.config", "sluice.plugins")
 
 
 def _clock():

@@ -14,7 +14,7 @@ from sluice import log as logging
 from sluice.console.network import NTP, Verbs, WiFi, configured, done, remember
 from sluice.errors import Fail
 from sluice.journal import DOWNLOADING, IDLE, Journal, cells
-from sluice.loading import let_go, plug_in
+from sluice.loading import forget, keep, plug_in
 
 _KEPT = (
     "sluice.errors",
@@ -87,7 +87,7 @@ async def _asked(settings, here, look, words):
     agent, link = plug_in("sluice.wiring", "build")(settings, here, None, bytearray(0))
     dialect = agent.dialect
     try:
-        await agent.reach(lambda: type(dialect).start(dialect), _ANSWER_MS)
+        await agent.reach(dialect.start, _ANSWER_MS)
         await look(dialect, link, settings["thing"], *words)
     finally:
         link.close()
@@ -229,8 +229,8 @@ def greet():
 
 
 def _forget():
-    ours = [name for name in sys.modules if name.split(".")[0] in ("sluice", "umqtt")]
-    let_go(*[name for name in ours if name not in _KEPT and name[:15] != "sluice.console."])
+    keep([name for name in sys.modules if name in _KEPT or name[:14] == "sluice.console"])
+    forget()
 
 
 def _warn():

@@ -17,7 +17,7 @@ from micropython import const
 from sluice.errors import Fail, Gone
 from sluice.files.staged import name, record, tight
 from sluice.journal import ACTIVATED, IDLE, REBOOTING
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.transfer.image import Image
 
@@ -88,16 +88,15 @@ async def fetch(agent):
     files, identity = brought(job), _identity(job)
     noted = record()
     if not noted.about(job) or noted["image"] != identity or noted.phase == IDLE:
-        noted = plug_in("sluice.files.staging", "begin")(job, identity)
-        let_go("sluice.files.staging")
+        with Scope():  # a download has no room for it
+            noted = plug_in("sluice.files.staging", "begin")(job, identity)
     try:
-        for number in range(noted["file"], len(files)):
-            await _fetch(agent, files[number], number, noted)
+        with Scope():  # what fetches makes room for what proves
+            for number in range(noted["file"], len(files)):
+                await _fetch(agent, files[number], number, noted)
     except Gone:
         plug_in("sluice.files.staging", "drop")()
         raise
-    finally:
-        let_go(*plug_in("sluice.plugins", "SOURCES")[files[0].source][1:], "sluice.plugins")
 
 
 async def _fetch(agent, file, number, noted):
@@ -120,7 +119,8 @@ async def _fetch(agent, file, number, noted):
         check = _no_image(agent.slots, file) if file.data else None
         image = InOrder(staged, file.size, block, check, noted.written, agent.buffer)
         log.i("open", file.path, file.size, "has", image.received)
-        await source.fetch(image, _watch(agent, image, staged, noted))
+        with Scope():  # to close takes room, which a heap that was full has without this code
+            await source.fetch(image, _watch(agent, image, staged, noted))
         staged.flush()
     finally:
         try:
@@ -160,7 +160,7 @@ def _watch(agent, image, staged, noted):
     async def watch():
         nonlocal told, kept
         if image.received > had:
-            agent.vain = 0
+            agent.work.fruitless = 0
         if image.received - kept >= _CHECKPOINT:
             kept = image.received
             staged.flush()  # first the medium, then the record
@@ -190,7 +190,6 @@ async def check(agent):
             await plug_in("sluice.trust.verify", "check")(file, staged, agent, file.size)
         finally:
             staged.close()
-    let_go("sluice.trust.verify")
 
 
 async def run(job, agent):
@@ -202,8 +201,8 @@ async def run(job, agent):
     noted = record()
     if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
         return _put(job, noted)
-    placed = plug_in("sluice.files.staging", "placed")(job)
-    let_go("sluice.files.staging")  # a download has no room for it
+    with Scope():  # a download has no room for it
+        placed = plug_in("sluice.files.staging", "placed")(job)
     if not placed:
         await fetch(agent)
         await check(agent)

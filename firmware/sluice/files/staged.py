@@ -9,7 +9,7 @@ from micropython import const
 
 from sluice.errors import Refuse
 from sluice.journal import IDLE, File, Journal
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
 FOLDER = "/staged"
 _RESERVE = const(6)  # blocks that stay free, for the journals
@@ -35,8 +35,6 @@ def _confined(record):
         return all(confined(path) == path for path in record["paths"])
     except Refuse:
         return False
-    finally:
-        let_go("sluice.files.paths")
 
 
 def name(number):

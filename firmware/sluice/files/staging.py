@@ -25,7 +25,7 @@ from micropython import const
 from sluice.errors import Fail
 from sluice.files.staged import FOLDER, name, record
 from sluice.journal import ACTIVATED, DOWNLOADING, IDLE
-from sluice.loading import there
+from sluice.loading import exists
 from sluice.log import Log
 
 _PROMISED = FOLDER + "/promised"  # there while this module is needed at a start
@@ -36,7 +36,7 @@ log = Log("staging")
 
 def begin(job, identity):
     """A record for a job whose files are to come; what was left of another job is removed."""
-    if not there(FOLDER):
+    if not exists(FOLDER):
         os.mkdir(FOLDER)
     confirm()
     _clear()
@@ -56,7 +56,7 @@ def activate(job, slot=None, trial=False):
     for path in paths:
         at = path.find("/", 1)
         while at > 0:
-            if path[:at] not in folders and not there(path[:at]):
+            if path[:at] not in folders and not exists(path[:at]):
                 folders.append(path[:at])
             at = path.find("/", at + 1)
     boots = 0 if trial else None
@@ -64,7 +64,7 @@ def activate(job, slot=None, trial=False):
     record().write(phase=ACTIVATED, paths=paths, folders=folders, slot=slot, boots=boots)
 
 
-def settle(slots):
+def at_start(slots):
     """At a start: put in place what is promised, or take it back.
 
     slots    running: the label of the slot that runs; trial: whether its image is on trial
@@ -105,12 +105,12 @@ def put(noted):
     """
     try:
         for folder in noted["folders"] or ():
-            if not there(folder):
+            if not exists(folder):
                 os.mkdir(folder)
         for number, path in enumerate(noted["paths"]):
             staged = name(number)
-            if there(staged):
-                if there(path) and not there(staged + ".old"):
+            if exists(staged):
+                if exists(path) and not exists(staged + ".old"):
                     os.rename(path, staged + ".old")
                 os.rename(staged, path)
                 log.i("placed", path)
@@ -133,7 +133,7 @@ def rebooted():
     """(step, reason): what came of a restart with files on trial, whose job the agent knows."""
     noted = record()
     paths = noted["paths"]
-    if noted.phase == DOWNLOADING or not paths or there(name(len(paths) - 1)):
+    if noted.phase == DOWNLOADING or not paths or exists(name(len(paths) - 1)):
         return "failed", "files taken back: the application did not start with them"
     confirm(noted)
     return "succeeded", "files are in place, and the board was restarted"
@@ -147,7 +147,7 @@ def drop(job=None, succeeded=False):
         confirm(noted)
     elif noted.phase == ACTIVATED:
         _take_back(noted)
-    if noted.phase == DOWNLOADING or not noted["job"] and there(FOLDER):  # a record that is none
+    if noted.phase == DOWNLOADING or not noted["job"] and exists(FOLDER):  # a record that is none
         _drop(noted)
 
 
@@ -163,11 +163,11 @@ def _take_back(noted):
     tried = False
     for number, path in enumerate(noted["paths"]):
         staged = name(number)
-        if not there(staged):
+        if not exists(staged):
             tried = True
-            if there(path):
+            if exists(path):
                 os.rename(path, staged)
-        if there(staged + ".old"):
+        if exists(staged + ".old"):
             os.rename(staged + ".old", path)
             log.i("taken back", path)
     for folder in reversed(noted["folders"] or ()):
@@ -179,7 +179,7 @@ def _take_back(noted):
     noted.write(phase=DOWNLOADING)
     if tried:
         _drop(noted)
-    elif there(_PROMISED):
+    elif exists(_PROMISED):
         os.remove(_PROMISED)
 
 

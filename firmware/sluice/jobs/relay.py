@@ -17,15 +17,12 @@ from binascii import hexlify
 
 from sluice.errors import Fail
 from sluice.jobs.documents.devices import file_of
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope
 
 
 def check(job):
     """Before the job is started. Raises Refuse for an entry that names no file."""
-    try:
-        job.fetched = (file_of(job.order),)
-    finally:
-        _let_go()
+    job.fetched = (file_of(job.order),)
 
 
 async def relay(job, device, write):
@@ -51,19 +48,13 @@ async def relay(job, device, write):
             device.dialect.progress(job, info)
 
     try:
-        await source.fetch(pipe, watch)
+        with Scope():  # to close takes room, which a heap that was full has without this code
+            await source.fetch(pipe, watch)
     finally:
         await source.close()
-        source = None
-        let_go(*plug_in("sluice.plugins", "SOURCES")[file.source][1:], "sluice.plugins")
-        _let_go()
     if hexlify(pipe.md5.digest()).decode() != file.md5:
         raise Fail("md5 is not the one ordered")
     return file.size
-
-
-def _let_go():
-    let_go("sluice.jobs.relay", "sluice.jobs.documents.devices", "sluice.fields")
 
 
 class _Pipe:

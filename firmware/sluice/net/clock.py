@@ -2,7 +2,7 @@
 
 Time reaches the agent as an object of this class. Who may move the clock, and how far:
 
-    the cloud          its answers carry its time, over TLS: the clock is set to it (`told`)
+    the cloud          its answers carry its time, over TLS: the clock is set to it (`cloud_says`)
     our CA             a certificate that it signed is of the past: forwards (`vouched`)
     a time server      nobody signs what it says: forwards, to between the floor and twenty years
                        later; back to the floor only where the broker's certificate has expired
@@ -18,7 +18,7 @@ import time
 
 from micropython import const
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
 # 2026-09-01. Each release moves it on, to a day before it: no clock that is right shows less.
@@ -48,8 +48,9 @@ class Clock:
         self.ticks_ms = source.ticks_ms
         self.ticks_diff = source.ticks_diff
         self.ticks_add = source.ticks_add
-        self._floor_s = plug_in("sluice.net.floor", "load")(path, _WRITTEN_S, _WRITTEN_S + _SPAN_S)
-        let_go("sluice.net.floor")
+        with Scope():  # what is loaded when the agent begins stays
+            load = plug_in("sluice.net.floor", "load")
+            self._floor_s = load(path, _WRITTEN_S, _WRITTEN_S + _SPAN_S)
         self.guessed = False  # the time is the floor, or little better: a server is to be asked
 
     async def sleep_ms(self, wait_ms):
@@ -76,7 +77,6 @@ class Clock:
         raises   Retry("no time") after deadline_ms, or when every server has refused to answer
         """
         self._advance(await plug_in("sluice.net.ntp", "query")(self, servers, deadline_ms), back)
-        let_go("sluice.net.ntp")
 
     def _advance(self, unix_s, back=False):
         ahead_s = self.now_s() - unix_s
@@ -106,7 +106,7 @@ class Clock:
         self._prove(unix_s)
         return True
 
-    def told(self, unix_s):
+    def cloud_says(self, unix_s):
         """The cloud says that it is so late, in an answer to a request of ours, over TLS."""
         if type(unix_s) is not int or not _WRITTEN_S <= unix_s < _WRITTEN_S + _SPAN_S:
             return
@@ -117,8 +117,8 @@ class Clock:
             self._prove(unix_s)
 
     def _prove(self, unix_s):
-        """Have the floor there, also over power cuts; what `told` says is written once a day."""
+        """Have the floor there, also over power cuts; what `cloud_says` is written once a day."""
         self._floor_s = unix_s
         if self._path:
-            plug_in("sluice.net.floor", "save")(self._path, unix_s)
-            let_go("sluice.net.floor")
+            with Scope():  # the cloud may say it in mid-download
+                plug_in("sluice.net.floor", "save")(self._path, unix_s)

@@ -1,11 +1,22 @@
-"""The application is asked to let the board reset, while the link is kept for both."""
+"""The application is asked: for its verdict on a new image, and to let the board reset."""
 
 import asyncio
 
-from sluice.errors import Retry
+from sluice.errors import Fail, Retry
 from sluice.log import Log
 
+_HEALTHY_S = 60  # for the application's verdict; a test has it shorter
+
 log = Log("hold")
+
+
+async def healthy(app):
+    """The application's verdict on a new image."""
+    verdict = getattr(app, "healthy", None)
+    try:
+        return bool(await asyncio.wait_for(verdict(), _HEALTHY_S)) if verdict else True
+    except asyncio.CancelledError:  # of a task of its own; no Exception, and not the agent's
+        raise Fail("self-test cancelled")
 
 
 async def hold(before_reset, link, clock, deadline_ms):

@@ -21,7 +21,7 @@ from micropython import const
 
 from sluice.address import barred, split
 from sluice.errors import Fail, OTAError, Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.net.head import Head
 from sluice.net.lines import LINE, Lines
@@ -74,8 +74,8 @@ class HTTP(Head, Lines):
             if hops == _REDIRECTS:
                 self.fault = ("too many redirects",)
                 return self.status
-            to, self.fault = plug_in(_REDIRECT, "target")(self.location, at[0], self._hosts)
-            let_go(_REDIRECT)
+            with Scope():  # a download is under way
+                to, self.fault = plug_in(_REDIRECT, "target")(self.location, at[0], self._hosts)
             if self.fault:
                 return self.status
             at = (to,) + split(to)
@@ -148,12 +148,10 @@ class HTTP(Head, Lines):
     async def _connect(self, origin):
         self.close()
         self._origin = origin
-        try:
+        with Scope():  # a download is under way
             context = self._trusting(origin[4]) if origin[0] == "https" else None
             dial = plug_in("sluice.net.tcp", "dial")
             self.sock = await dial(origin[1], origin[2], context, self.clock)
-        finally:
-            let_go("sluice.net.tcp", "sluice.net.tls")
 
     def _trusting(self, away):
         """The TLS context for the job's host or for another, made the first time. Raises Fail."""

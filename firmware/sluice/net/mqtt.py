@@ -15,15 +15,15 @@ wire     MQTT 3.1.1, QoS 0 and 1, clean sessions
 """
 
 from micropython import const
-from umqtt.simple import MQTTClient
 
 from sluice.errors import Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.net.packets import PUBLISH, Whole, closest, packet, text
 from sluice.net.reader import Reader
 
-let_go("umqtt.simple")  # who else imports it gets a class of their own, and ours can be trimmed
+with Scope():  # who else imports it gets a class of their own, and ours can be trimmed
+    from umqtt.simple import MQTTClient
 _OLD = ("connect", "publish", "subscribe", "wait_msg", "check_msg", "_recv_len", "_send_str")
 for _name in _OLD:
     delattr(MQTTClient, _name)
@@ -72,16 +72,15 @@ class Link(MQTTClient):
         self._out = self._behind = b""
         self._sent = self._heard = self._clock.ticks_ms()
         try:
-            begin = plug_in("sluice.net.dial", "open_session")
-            await begin(self, self.context, self._clock, clean_session)
+            with Scope():  # the application may open it while an image is in memory
+                begin = plug_in("sluice.net.dial", "open_session")
+                await begin(self, self.context, self._clock, clean_session)
             for topic, (_, qos) in list(self._routes.items()):
                 if await self._refused((topic,), qos):
                     log.e("subscription refused", topic)
         except Retry:
             self.close()
             raise
-        finally:
-            let_go("sluice.net.dial", "sluice.net.tcp", "sluice.net.tls")
         log.i("linked", self.server)
 
     def close(self):

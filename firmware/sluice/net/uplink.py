@@ -10,7 +10,7 @@ from random import getrandbits
 from micropython import const
 
 from sluice.errors import Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _FIRST_MS = const(1_000)
@@ -27,19 +27,15 @@ class Uplink:
     clock   sluice.net.clock.Clock
     link    sluice.net.mqtt.Link
     ntp     servers to ask for the time
-    history list of three, kept by the caller between the times that this is needed: failures in
-            a row, when the link last came up, the error of a certificate whose dates speak of a
-            wrong clock, else False
-    context the link's, of TLS
+    history kept by the caller between the times that this is needed: sluice.handed.Reach
     """
 
-    def __init__(self, wifi, clock, link, ntp, history, context=None):
+    def __init__(self, wifi, clock, link, ntp, history):
         self._wifi = wifi
         self._clock = clock
         self._link = link
         self._ntp = ntp
         self._history = history
-        self._context = context
 
     async def reach(self, start, deadline_ms):
         """Try until the link is up and `await start()` is done.
@@ -49,18 +45,19 @@ class Uplink:
         """
         clock, history = self._clock, self._history
         begin = clock.ticks_ms()
-        if history[1] is not None:
-            if clock.ticks_diff(begin, history[1]) > _SMOOTH_MS:
-                history[0] = 0
+        if history.since is not None:
+            if clock.ticks_diff(begin, history.since) > _SMOOTH_MS:
+                history.failures = 0
             await self._back_off(deadline_ms)
         while True:
             try:
                 await self._attempt(start)
-                history[1] = clock.ticks_ms()
+                history.since = clock.ticks_ms()
                 return
             except Retry as error:
                 name = type(error).__name__
-                history[1], history[2] = None, name in ("Expired", "NotYetValid") and name
+                history.since = None
+                history.doubt = name in ("Expired", "NotYetValid") and name
                 log.w("attempt failed:", name, error)
                 reason = error
             if deadline_ms is not None and clock.ticks_diff(clock.ticks_ms(), begin) > deadline_ms:
@@ -70,7 +67,7 @@ class Uplink:
     async def _attempt(self, start):
         if self._wifi:
             await self._wifi.join()
-        clock, doubt = self._clock, self._history[2]
+        clock, doubt = self._clock, self._history.doubt
         learn = doubt == "NotYetValid"  # a time server may have lied about the past
         if doubt or clock.guessed or not clock.plausible():
             try:
@@ -79,7 +76,7 @@ class Uplink:
                 log.w("the broker's certificate is to tell the time:", error)
                 clock.guess(doubt == "Expired")
                 learn = True
-            self._history[2] = False
+            self._history.doubt = False
         if not self._link.linked:
             await self._connect(learn)
         try:
@@ -90,16 +87,15 @@ class Uplink:
 
     async def _connect(self, learn):
         """Open the session; `learn` the time by it where no time server has helped."""
-        if not learn:
-            return await self._link.connect()
-        try:
-            await plug_in("sluice.net.dates", "connect")(self._link, self._context, self._clock)
-        finally:
-            let_go("sluice.net.dates")
+        link = self._link
+        if learn:
+            await plug_in("sluice.net.dates", "connect")(link, link.context, self._clock)
+        else:
+            await link.connect()
 
     async def _back_off(self, deadline_ms):
-        ceiling = min(_LONGEST_MS - _FIRST_MS, _FIRST_MS << min(self._history[0], 16))
+        ceiling = min(_LONGEST_MS - _FIRST_MS, _FIRST_MS << min(self._history.failures, 16))
         if deadline_ms is not None:
             ceiling = min(ceiling, max(deadline_ms // 8, 1))
-        self._history[0] += 1
+        self._history.failures += 1
         await self._clock.sleep_ms(min(_FIRST_MS, ceiling) + getrandbits(24) % ceiling)

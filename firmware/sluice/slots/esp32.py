@@ -6,7 +6,7 @@ source   MicroPython: ports/esp32/esp32_partition.c
 from micropython import const
 
 from sluice.errors import Fail
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 
 _SECTOR = const(4096)  # bytes
 
@@ -42,16 +42,14 @@ class Slots:
         self._chip = head[12] | head[13] << 8  # of what runs, so it is the chip's
         self.version = plug_in("sluice.slots.esp32_image", "version_in")(head) or ""
         self.trial = plug_in("sluice.slots.otadata", "on_trial")(partition)
-        let_go("sluice.slots.esp32_image", "sluice.slots.otadata")
 
     def check(self, head, size):
         """Judge an image by its first 80 bytes.
 
         raises   Fail with the reason; returns its version, "" when it carries none
         """
-        version = plug_in("sluice.slots.esp32_image", "check")(head, size, self.size, self._chip)
-        let_go("sluice.slots.esp32_image")
-        return version
+        with Scope():  # in mid-download, when the heap is at its fullest
+            return plug_in("sluice.slots.esp32_image", "check")(head, size, self.size, self._chip)
 
     def target(self):
         """The other slot, as an image is written to it and proven: a new slots.target.Target."""
@@ -81,7 +79,6 @@ class Slots:
         On trial it stays, as it is what this board goes back to."""
         if self.plain and not self.trial:
             plug_in("sluice.slots.target", "hide")(self.plain)
-            let_go("sluice.slots.target")
 
     def confirm(self):
         """End the trial: the running image stays. Cheap when there is no trial."""

@@ -14,7 +14,7 @@ source   WinnerMicro wm_iot_sdk: partition table, ota
 from micropython import const
 
 from sluice.errors import Fail
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 
 _SECTOR = const(4096)
 _PAGE = const(256)  # bytes; at most 64 programs between two erases
@@ -51,19 +51,15 @@ class OneSlot:
         flash.flash_read(app, head)
         self.running = plug_in("sluice.slots.w800_image", "name")(head)
         self.version = plug_in("sluice.slots.w800_image", "version_in")(head) or ""
-        let_go("sluice.slots.w800_image")
 
     def check(self, head, size):
         """Judge an image by its first 80 bytes; as sluice.slots.esp32.Slots.check."""
-        version = plug_in("sluice.slots.w800_image", "check")(head, size, self.size, self._places)
-        let_go("sluice.slots.w800_image")
-        return version
+        with Scope():  # in mid-download, when the heap is at its fullest
+            return plug_in("sluice.slots.w800_image", "check")(head, size, self.size, self._places)
 
     def next(self):
         """What `running` will be once the staged image runs. Raises Fail unless it is whole."""
-        name = plug_in("sluice.slots.w800_image", "whole")(self.target(), self.size)
-        let_go("sluice.slots.w800_image")
-        return name
+        return plug_in("sluice.slots.w800_image", "whole")(self.target(), self.size)
 
     def target(self):
         """The staging area, as an image is written to it: a new sluice.slots.target.Target."""
@@ -80,7 +76,6 @@ class OneSlot:
     def hide(self):
         """What is staged is not to be taken: the boot loader did not, or was not to see it yet."""
         plug_in("sluice.slots.target", "hide")(self.plain)
-        let_go("sluice.slots.target")
 
     def confirm(self):
         """Nothing to end."""

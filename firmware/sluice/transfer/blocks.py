@@ -35,7 +35,7 @@ class Blocks:
         self._headless = True  # the image: it may be
         self._heard = self._before = clock.ticks_ms()  # of what counts; before this message
         self._ours = self._spare = False  # the message: it may be ours; it is of no use, but right
-        self._arrived = 0  # blocks since the last `take_stock`
+        self._arrived = 0  # blocks since the last `count_anew`
         self.low = self.high = 0  # of their indexes, the least and the greatest
         self._bad = 0  # in this round
         self._refused = self._foreign = 0  # since the download began
@@ -62,10 +62,10 @@ class Blocks:
         there = index is not None and 0 <= index * self._block < self._image.size
         return there and not self.expects(index)
 
-    def stirred(self):
+    def has_news(self):
         return self._arrived or self.error
 
-    def take_stock(self):
+    def count_anew(self):
         """Start counting anew. Raises what a handler met; no byte is taken after that."""
         self._arrived = self._bad = 0
         if self.error:

@@ -15,7 +15,7 @@ source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in dev
 
 from micropython import const
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.transfer.cbor_items import BAD, GATHERING, ITEM, NUMBER, PASSING, PAYLOAD, WHOLE, Items
 
 _TEXT = const(64)  # bytes of a token, the service's limit; longer texts are not looked at
@@ -111,11 +111,10 @@ class BlockParser(Items):
         """
         self._front, self._lessons, found = None, self._lessons - 1, None
         try:
-            around = plug_in(_LEARNED, "around")
-            found = around(head, self)
+            with Scope():  # it is done, and the download goes on
+                found = plug_in(_LEARNED, "around")(head, self)
         except MemoryError:
             self._lessons = 0
-        around = let_go(_LEARNED)
         if found:
             self._front, self._back, self._wide = found
             self._known = self.so_far()
@@ -251,10 +250,8 @@ class BlockParser(Items):
     @staticmethod
     def loads(payload):
         """What a description or a refusal says. Raises ValueError."""
-        try:
+        with Scope():  # blocks are on their way
             return plug_in("sluice.transfer.cbor", "loads")(payload)
-        finally:
-            let_go("sluice.transfer.cbor")
 
 
 def _head(kind, number):

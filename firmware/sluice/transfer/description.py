@@ -22,21 +22,21 @@ _SHOWN = const(8)  # files of a stream that has not ours
 log = Log("stream")
 
 
-async def describe(stream, link, file, history, topics):
+async def describe(stream, link, file, sources, topics):
     """Subscribe, and ask for the description and the first blocks at once; the version's members.
 
     stream   the MQTTStream
-    history  list of two, kept between downloads: name of the stream that was described last, and
-             how often in a row the link was lost over it
+    sources  sluice.handed.Sources: the stream that was described last, and how often in a row the
+             link was lost over it
     topics   {topic: handler} to subscribe to
     returns  {"s": n}; {} when it is not known
     raises   Fail when the stream has not our file, of the size the job says
     """
-    lost = history[1] if history[0] == file.stream else 0
+    lost = sources.times if sources.name == file.stream else 0
     if lost == _LOST:
         await link.subscribe(topics)
         return {}
-    history[0], history[1] = file.stream, lost + 1
+    sources.name, sources.times = file.stream, lost + 1
     version, held = {}, Gone("not described")
 
     def on_description(topic, payload):
@@ -54,7 +54,7 @@ async def describe(stream, link, file, history, topics):
     stream.publish("describe", {})
     stream.ask(1)
     answered = await link.wait(lambda: stream.error is not held, _ANSWER_MS)
-    history[1] = 0
+    sources.times = 0
     link.unsubscribe(stream.topic("description"))
     if not answered:
         log.w("not described")

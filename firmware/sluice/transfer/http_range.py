@@ -31,16 +31,15 @@ log = Log("http")
 class HTTPRange:
     """One file at one address.
 
-    tools    link, clock, settings; history: list of two, kept between downloads: the file that
-             was refused last, and how often in a row; http: a function, () → a connection, see
-             sluice.net.http
+    sources  sluice.handed.Sources: link; the file that was refused last, and how often in a row;
+             http(): a connection, see sluice.net.http
     file     sluice.job.File; `block` is for other sources
     """
 
-    def __init__(self, tools, file, block):
-        self._link = tools[0]
-        self._refused, http = tools[3:]
-        self._http = http()
+    def __init__(self, sources, file, block):
+        self._link = sources.link
+        self._refused = sources
+        self._http = sources.http()
         self._file = file
         self._spare = 0  # bytes at the end of the answer that are not taken
         self._pause_s = 0  # that the server wants to be left alone
@@ -60,7 +59,7 @@ class HTTPRange:
             except Retry:
                 await self._pause(watch)
                 raise
-            self._refused[1] = 0
+            self._refused.times = 0
             await watch()
             first = image.missing()
 
@@ -148,11 +147,11 @@ class HTTPRange:
     def _again(self, reason, *values):
         """Retry; Fail with the reason at the fifth in a row."""
         refused, name = self._refused, self._file.url.partition("?")[0]
-        refused[1] = refused[1] + 1 if refused[0] == name else 1
-        refused[0] = name
-        if refused[1] < _REFUSALS:
+        refused.times = refused.times + 1 if refused.name == name else 1
+        refused.name = name
+        if refused.times < _REFUSALS:
             return Retry(reason, *values)
-        refused[1] = 0
+        refused.times = 0
         return Fail(reason, *values)
 
     async def _take(self, image, at, end, watch):
@@ -184,7 +183,7 @@ class HTTPRange:
                     await watch()
             image.close(True)
             if not self._http.page:
-                self._refused[1] = 0  # the address is good, whatever becomes of the rest
+                self._refused.times = 0  # the address is good, whatever becomes of the rest
         if self._spare:
             self._http.close()
         elif await self._http.read():

@@ -17,7 +17,7 @@ import json
 
 from micropython import const
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.transfer.base64 import Base64
 
 _TEXT = const(254)  # bytes of a message beside its payload: a token of 64, and much white space
@@ -111,13 +111,13 @@ class BlockParser(Base64):
     def _learn(self):
         """Without it every message is read as the first one was: so where the heap has no room."""
         self._front, self._lessons, found = None, self._lessons - 1, None
+        read = lambda text: members(parsed(text))  # noqa: E731
+        words = self._text, self._opened_at, self._size, read
         try:
-            around = plug_in(_LEARNED, "around")
-            read = lambda text: members(parsed(text))  # noqa: E731
-            found = around(self._text, self._opened_at, self._size, read)
+            with Scope():  # it is done, and the download goes on
+                found = plug_in(_LEARNED, "around")(*words)
         except MemoryError:
             self._lessons = 0
-        around = let_go(_LEARNED)
         if found:
             self._front, self._back, self._rear = found
             self._known = self.token, self.file, self.length

@@ -21,7 +21,7 @@ from random import getrandbits
 from micropython import const
 
 from sluice.errors import Fail, Gone, Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.transfer.blocks import Blocks
 
@@ -46,15 +46,16 @@ log = Log("stream")
 class MQTTStream:
     """One file of one stream.
 
-    tools    link: publish, subscribe, unsubscribe, wait; clock: ticks_ms, ticks_diff; settings:
-             thing, window (bytes asked for at once, at most, or one block), stream_format ("json"
-             or "cbor"); history: list of two, kept between downloads, for the description
+    sources  sluice.handed.Sources: link; clock: ticks_ms, ticks_diff; settings: thing,
+             window (bytes asked for at once, at most, or one block), stream_format ("json" or
+             "cbor")
     file     sluice.job.File
     block    bytes of a block: 256, 512, 1,024, 2,048 or a multiple of 4,096
     """
 
-    def __init__(self, tools, file, block):
-        self._link, self._clock, settings, self._history, _ = tools
+    def __init__(self, sources, file, block):
+        self._link, self._clock, settings = sources.link, sources.clock, sources.settings
+        self._sources = sources
         self._prefix = "$aws/things/%s/streams/%s/" % (settings["thing"], file.stream)
         self._form = settings["stream_format"]
         if len(self._prefix) + len("description/json") > _TOPIC:
@@ -84,8 +85,8 @@ class MQTTStream:
         fruitless = spoilt = 0
         while image.missing() >= 0:
             self.ask(_RUNS)
-            if await self._link.wait(blocks.stirred, self._patience_ms):
-                blocks.take_stock()
+            if await self._link.wait(blocks.has_news, self._patience_ms):
+                blocks.count_anew()
                 self._advance_runs()
                 fruitless = spoilt = 0
             elif blocks.silent_ms() >= self._patience_ms:
@@ -106,7 +107,6 @@ class MQTTStream:
         if self._blocks:
             self._blocks.error = self._blocks.error or Gone("closed")
             self._blocks.parser = None  # a heap that was full has room for topics without it
-            let_go(_DESCRIPTION, _BLOCKS, _CBOR)
         for what in ("data", "description", "rejected"):
             self._link.unsubscribe(self.topic(what))
 
@@ -118,11 +118,9 @@ class MQTTStream:
         path = _BLOCKS if self._form == "json" else _CBOR
         blocks.parser = plug_in(path, "BlockParser")(blocks)
         topics = {self.topic("rejected"): self._on_rejected, self.topic("data"): blocks}
-        try:
-            describe = plug_in(_DESCRIPTION, "describe")
-            self._version = await describe(self, self._link, self._file, self._history, topics)
-        finally:
-            describe = let_go(_DESCRIPTION)
+        words = self._link, self._file, self._sources, topics
+        with Scope():  # blocks are on their way
+            self._version = await plug_in(_DESCRIPTION, "describe")(self, *words)
 
     def described(self, answered):
         """The wait for the description is over. Raises what a handler met."""

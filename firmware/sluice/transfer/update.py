@@ -10,7 +10,7 @@ from binascii import hexlify
 from micropython import const
 
 from sluice.errors import Fail, Refuse
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.transfer.image import Image
 
@@ -47,7 +47,6 @@ class Update:
         if file.size > self._slots.size:
             raise Refuse("image larger than the slot", file.size, self._slots.size)
         plug_in("sluice.trust.policy", "signature")(file, self._settings)
-        let_go("sluice.trust.policy")
 
     def open(self, job):
         """The job's image as far as it got: in this run, before the last reset, or not at all."""
@@ -115,11 +114,10 @@ class Update:
 
     def check(self, head):
         """Judge the image by its first bytes, before any of them is written. Raises Fail."""
+        words = self._slots.version, self._settings, self._file.version
         version = self._slots.check(head, self._file.size)
-        plug_in("sluice.trust.policy", "version")(
-            version, self._slots.version, self._settings, self._file.version
-        )
-        let_go("sluice.trust.policy")
+        with Scope():  # in mid-download, when the heap is at its fullest
+            plug_in("sluice.trust.policy", "version")(version, *words)
 
 
 def _identity(file):

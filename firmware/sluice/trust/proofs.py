@@ -13,7 +13,7 @@ from binascii import b2a_base64
 from micropython import const
 
 from sluice.errors import Fail
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _LIMIT = const(2048)  # bytes of the file
@@ -87,10 +87,6 @@ async def prove(file, digest, slot, agent):
             raise Fail("the signature that was kept is unreadable")
         sha256 = plug_in("sluice.trust.digest", "sha256")
         digest = await sha256(slot, proof["signed"], agent.buffer, agent.pause)
-        let_go("sluice.trust.digest")
-    try:
-        signature = plug_in("sluice.trust.verify", "unpack")(file.signature)
-        words = file.algorithm, file.signer, settings["signers"], agent.load, agent.pause
-        await plug_in("sluice.trust.verify", "genuine")(digest, signature, *words)
-    finally:
-        let_go("sluice.trust.verify", "sluice.trust.x509", "sluice.trust.p256", "sluice.trust.rsa")
+    signature = plug_in("sluice.trust.verify", "unpack")(file.signature)
+    words = file.algorithm, file.signer, settings["signers"], agent.load, agent.pause
+    await plug_in("sluice.trust.verify", "genuine")(digest, signature, *words)

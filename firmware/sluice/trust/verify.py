@@ -10,7 +10,7 @@ from binascii import a2b_base64, b2a_base64, hexlify
 from micropython import const
 
 from sluice.errors import Fail
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _SIGNATURE = const(512)  # bytes at most: RSA-4096; AWS itself sends up to 384
@@ -50,7 +50,6 @@ async def check(file, source, agent, size):
     digest = await plug_in("sluice.trust.digest", "sha256")(
         source, size, agent.buffer, agent.pause
     )
-    let_go("sluice.trust.digest")
     if file.sha256 and hexlify(digest).decode() != file.sha256:
         raise Fail("checksum is another", file.path or "image")
     if not file.signature:
@@ -62,7 +61,6 @@ async def check(file, source, agent, size):
         signature = unpack(signature)
     words = digest, signature, file.algorithm, file.signer, keys, agent.load, agent.pause
     signer = await genuine(*words)
-    let_go("sluice.trust.p256", "sluice.trust.rsa")
     log.i("signed by", signer)
 
 
@@ -123,8 +121,6 @@ def _load(path, algorithm, load):
     except Fail as error:
         log.w("signer", path, error)
         return None
-    finally:
-        let_go("sluice.trust.x509")
     if key[0] != algorithm:
         log.w("signer", path, "holds a key for", key[0])
         return None

@@ -14,11 +14,11 @@ from sluice import loading, log
 _ROOM = 900_000  # bytes that are free before an input
 
 
-def stay(*paths):
-    """In place of `let_go`: what is loaded stays, as 100,000 inputs would load it anew."""
+def stay(used=()):
+    """In place of `forget`: what is loaded stays, as 100,000 inputs would load it anew."""
 
 
-loading.let_go = stay
+loading.forget = stay
 log.to(lambda line: None)
 
 

@@ -263,6 +263,15 @@ def afr_ota():
 operation = location = steps = devices = afr_ota
 
 
+class _Sources:
+    """What a source of files works with."""
+
+    clock, name, times = None, "", 0
+
+    def __init__(self, link, settings):
+        self.link, self.settings = link, settings
+
+
 def _silent():
     class Link:
         clock = _Server(b"", 1)
@@ -346,7 +355,7 @@ def stream():
 
     def made(form):
         settings = {"thing": "t", "window": 262_144, "stream_format": form}
-        made = MQTTStream((_silent(), None, settings, ["", 0], None), file, 4096)
+        made = MQTTStream(_Sources(_silent(), settings), file, 4096)
         made._token = "sluice-1"
         made._blocks = _Receiver()
         return made
@@ -549,7 +558,7 @@ def journal():
         assert noted["number"] is None or isinstance(noted["number"], int)
         assert noted["runs"] is None or noted["runs"] >= 0
         noted.owe("failed", "why")
-        noted.settle()
+        noted.mark_reported()
         noted.begin(job, "image", "ota_1", "1.0.0")
         assert Journal(cells).about(job), "the next record is not in force"
         return phase
@@ -580,7 +589,7 @@ def staged():
         write(staged.FOLDER + "/journal.1", data)
         noted = staged.record()
         assert isinstance(noted.phase, str)
-        on_trial = staging.settle(Slots)
+        on_trial = staging.at_start(Slots)
         staging.rebooted() if on_trial else staging.confirm()
         staging.placed(Job("job-1", 1))
         staging.drop()

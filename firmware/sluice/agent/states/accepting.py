@@ -1,13 +1,9 @@
 """Look at a job, before it is started and again as it was then handed out."""
 
-from micropython import const
-
 from sluice.errors import OTAError, Refuse
 from sluice.journal import IDLE, OWING
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
-
-_STARVED = const(3)  # times that the heap may be full in a job; see sluice.agent.table.meaning
 
 log = Log("agent")
 
@@ -22,13 +18,13 @@ async def accepting(agent):
         try:
             _judge(agent, job)
         except MemoryError:
-            if agent.starved < _STARVED or agent.worn:
+            if not agent.heap.hopeless():
                 raise  # a hiccup, maybe: the cloud hands the job out anew
             return _refused(agent, "internal: MemoryError")
         except Exception as error:  # a document must not be able to stop the agent
             reason = str(error) if isinstance(error, OTAError) else "internal: " + repr(error)
             return _refused(agent, reason)
-        agent.job = await agent.dialect.accept(job)
+        agent.work.job = await agent.dialect.accept(job)
         if not job.queued:
             return job.kind
 
@@ -42,7 +38,7 @@ def _refused(agent, reason):
 def _judge(agent, job):
     """Raises Refuse for a job that we will not do."""
     if job.kind is None:
-        if agent.worn and job.document is None:
+        if agent.heap.worn and job.document is None:
             raise MemoryError("no room for the document")  # there may be after a reset
         job.read()
         if job.rollback and agent.slots.trial is None:
@@ -53,14 +49,14 @@ def _judge(agent, job):
         raise Refuse("no record of the trial that the job speaks of")
     _look(agent, job)
     if job.kind == "image":
-        if agent.update is None:
+        work = agent.work
+        if work.update is None:
             from sluice.transfer.update import Update
 
-            agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
-        agent.update.judge(job.files[0])
+            work.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
+        work.update.judge(job.files[0])
     if job.files and job.files[-1].path:
         plug_in("sluice.files.paths", "judge")(job.files, agent.settings)
-        let_go("sluice.files.paths", "sluice.files.staged", "sluice.trust.policy")
 
 
 def _look(agent, job):
@@ -69,4 +65,3 @@ def _look(agent, job):
     job.fetched = ()
     if files:
         plug_in("sluice.address", "judge")(files, agent.settings)
-        let_go("sluice.address")

@@ -1,7 +1,7 @@
 """Have the boot loader try the new image, if the job is still ours."""
 
 from sluice.journal import ACTIVATED
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 log = Log("agent")
@@ -17,13 +17,10 @@ async def activating(agent):
     following = slots.inactive if slots.trial is not None else slots.next()
     if agent.job.files[1:]:
         plug_in("sluice.files.staging", "activate")(agent.job, following)
-        let_go("sluice.files.staging", "sluice.files.staged")
     if agent.job.files and slots.trial is not None:  # so that a rollback can prove it again
         plug_in("sluice.trust.proofs", "keep")(slots.inactive, agent.job.files[0])
-        let_go("sluice.trust.proofs")
     if slots.trial is not None:
         plug_in("sluice.slots.bootfile", "write")()
-        let_go("sluice.slots.bootfile")
     journal = agent.journal
     new = not journal["home"]  # else it ran before, and has its head already
     journal.write(next=following)

@@ -2,7 +2,7 @@
 
 from sluice.agent.table import ANY, BOOT, NEW, OLD, TRIAL
 from sluice.journal import ACTIVATED, DOWNLOADING, REBOOTING
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 log = Log("agent")
@@ -28,7 +28,6 @@ async def booting(agent):
         verdict = "succeeded", "rebooted"
         if journal["files"]:
             verdict = plug_in("sluice.files.staging", "rebooted")()
-            let_go("sluice.files.staging", "sluice.files.staged")
         journal.owe(*verdict)
     return event
 

@@ -5,5 +5,5 @@ from sluice.journal import OWING
 
 async def connecting(agent):
     """Linked; "owes" when there is an outcome to tell."""
-    await agent.reach(agent.dialect.start, None)
+    await agent.reach(agent.dialect.linked, None)
     return "owes" if agent.journal.phase == OWING else "linked"

@@ -3,9 +3,9 @@
 from micropython import const
 
 from sluice.errors import Fail, Retry
-from sluice.loading import let_go, plug_in
+from sluice.loading import Scope, plug_in
 
-_VAIN = const(16)  # attempts in a row that bring nothing, though the cloud is in reach
+_ATTEMPTS = const(16)  # attempts in a row that bring nothing, though the cloud is in reach
 
 
 async def downloading(agent):
@@ -13,8 +13,8 @@ async def downloading(agent):
     try:
         await _bring(agent)
     except Retry as error:
-        agent.vain += 1
-        if agent.vain >= _VAIN:
+        agent.work.fruitless += 1
+        if agent.work.fruitless >= _ATTEMPTS:
             raise Fail("download gets nowhere:", error)
         raise
     return "complete"
@@ -24,50 +24,43 @@ async def _bring(agent):
     await agent.dialect.report(agent.job, "downloading", agent.info())
     if agent.job.files[1:]:
         await _fetch_files(agent)
-    image = agent.update.open(agent.job)
+    image = agent.work.update.open(agent.job)
     if image.missing() >= 0:  # else the heap is spared the code for it, as after a reset
         await _fetch(agent, image)
-        agent.update.note()
-        agent.worn = True  # and nothing is lost by a reset
+        agent.work.update.note()
+        agent.heap.worn = True  # and nothing is lost by a reset
 
 
 async def _fetch(agent, image):
-    update, file = agent.update, agent.job.files[0]
+    update, file = agent.work.update, agent.job.files[0]
     source = agent.source(file, agent.settings["block"])
-    code = plug_in("sluice.plugins", "SOURCES")[file.source][1:]  # now: later there may be no room
-    let_go("sluice.plugins")
     reported, had = agent.clock.ticks_ms(), image.received
 
     async def watch():
         """Between blocks: note, tell, and see whether the job is still ours."""
         nonlocal reported
         if image.received > had:
-            agent.vain = 0
+            agent.work.fruitless = 0
         now = agent.clock.ticks_ms()
         if update.checkpoint():
-            agent.worn = True
+            agent.heap.worn = True
         if agent.clock.ticks_diff(now, reported) >= agent.settings["report_s"] * 1000:
             reported = now
             agent.dialect.progress(agent.job, agent.info())
         await agent.dialect.still(agent.job)
 
     try:
-        await source.fetch(image, watch)
+        with Scope():  # to close takes room, which a heap that was full has without this code
+            await source.fetch(image, watch)
     finally:
-        try:
-            await source.close()
-        finally:
-            source = None
-            let_go(*code)
+        await source.close()
 
 
 async def _fetch_files(agent):
-    """What comes with the image comes first; the code for one makes room for that of the other."""
+    """What comes with the image comes first."""
     agent.drop()
-    try:
+    with Scope():  # the code for one makes room for that of the other
         await plug_in("sluice.files.fetch", "fetch")(agent)
-    finally:
-        let_go("sluice.files.fetch", "sluice.files.staged", "sluice.transfer.image")
     from sluice.transfer.update import Update
 
-    agent.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)
+    agent.work.update = Update(agent.slots, agent.journal, agent.settings, agent.buffer)

@@ -4,34 +4,32 @@ from micropython import const
 
 from sluice.errors import Fail, Refuse, Retry
 from sluice.journal import DOWNLOADING, OPERATING, REBOOTING
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
-_VAIN = const(16)  # attempts in a row that get nowhere, though the cloud is in reach
+_ATTEMPTS = const(16)  # attempts in a row that get nowhere, though the cloud is in reach
 _RUNS = const(3)  # cut off by a reset so often, an operation has failed
 
 
 async def operating(agent):
     """It is done; or what it had the journal say is to come next."""
-    job, journal = agent.job, agent.journal
+    work, job, journal = agent.work, agent.job, agent.journal
     runs = journal["runs"] or 0 if journal.about(job) else 0
-    if not (agent.begun and runs):  # begun again for want of heap is not begun again by a reset
+    if not (work.begun and runs):  # begun again for want of heap is not begun again by a reset
         if runs >= _RUNS:
             raise Fail("cut off by a reset, times", runs)
         journal.take(job, phase=OPERATING, runs=runs + 1)
-        agent.begun = True
+        work.begun = True
     try:
-        reason = await plug_in(job.paths[0], "run")(job, agent)
+        reason = await plug_in(job.path, "run")(job, agent)
     except Refuse as error:  # too late for that: the job is started
         raise Fail(str(error))
     except Retry as error:
         journal.write(runs=runs)  # with the link, not by a reset
-        agent.begun = False
-        agent.vain += 1
-        if agent.vain >= _VAIN:
+        work.begun = False
+        work.fruitless += 1
+        if work.fruitless >= _ATTEMPTS:
             raise Fail("operation gets nowhere:", error)
         raise
-    finally:
-        let_go(*job.paths)
     if journal.phase == REBOOTING:
         return "reboot"
     if journal.phase == DOWNLOADING:

@@ -4,7 +4,7 @@ from micropython import const
 
 from sluice.errors import Gone
 from sluice.journal import OWING
-from sluice.loading import let_go, plug_in, there
+from sluice.loading import exists, plug_in
 from sluice.log import Log
 
 _ENDED = "but the cloud had ended the job:"
@@ -17,7 +17,7 @@ async def reporting(agent):
     """Told, if there was one; or raises Gone, which settles it too."""
     journal = agent.journal
     if journal.phase == OWING and not journal["step"]:
-        journal.settle()  # an earlier firmware left it so: the job is to be judged again
+        journal.mark_reported()  # an earlier firmware left it so: the job is to be judged again
     if journal.phase == OWING:
         log.i("report", journal["step"], journal["reason"])
         if journal["step"] != "succeeded":
@@ -27,11 +27,11 @@ async def reporting(agent):
         except Gone as error:
             _ended(agent, error)
             raise
-        agent.worn = journal.settle() or agent.worn
-    if there("/staged/0") or there("/staged/promised"):  # of a job that failed
+        agent.heap.worn = journal.mark_reported() or agent.heap.worn
+    if exists("/staged/0") or exists("/staged/promised"):  # of a job that failed
         _drop(agent)
     agent.drop()
-    agent.starved = agent.vain = 0
+    agent.forgive()
     return "reported"
 
 
@@ -42,7 +42,6 @@ def _drop(agent):
         plug_in("sluice.files.staging", "drop")(agent.owed(), succeeded)
     except OSError as error:
         log.w("staged files not removed", error)
-    let_go("sluice.files.staging", "sluice.files.staged")
 
 
 def _ended(agent, error):
@@ -54,7 +53,7 @@ def _ended(agent, error):
     if _ENDED not in reason:
         reason = "%s; %s %s" % (reason[:_REASON], _ENDED, error.status or error)
     log.w(journal["job"], journal["step"], reason, "runs", agent.slots.version or "-")
-    journal.settle(reason)
+    journal.mark_reported(reason)
     if journal["step"] == "succeeded":
         _note(journal)
 
@@ -66,4 +65,3 @@ def _note(journal):
         plug_in("sluice.failures", "note")(*words)
     except MemoryError:
         pass
-    let_go("sluice.failures")

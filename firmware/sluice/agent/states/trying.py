@@ -5,7 +5,7 @@ On a board that cannot go back there is no deadline, and what fails is told, not
 
 from sluice.errors import Gone, OTAError, Retry
 from sluice.journal import ACTIVATED, DOWNLOADING
-from sluice.loading import let_go, plug_in, there
+from sluice.loading import exists, plug_in
 from sluice.log import Log
 
 log = Log("agent")
@@ -24,9 +24,8 @@ async def trying(agent):
     except Exception as error:  # whatever it is, this image is not to stay
         return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
-    if there("/staged/promised"):
+    if exists("/staged/promised"):
         plug_in("sluice.files.staging", "confirm")()
-        let_go("sluice.files.staging", "sluice.files.staged")
     if journal.phase == ACTIVATED:
         agent.succeed()
     return "healthy"
@@ -39,7 +38,7 @@ async def _reach(agent):
     while True:
         left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
         try:
-            await agent.reach(agent.dialect.start, left_ms if ends else None)
+            await agent.reach(agent.dialect.linked, left_ms if ends else None)
             if agent.journal.phase == ACTIVATED:
                 await agent.dialect.report(agent.owed(), "trying", agent.info())
             return None

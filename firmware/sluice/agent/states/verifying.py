@@ -1,6 +1,6 @@
 """Prove the image by what the slot holds: its head, its digest, the signature over that."""
 
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
 
 async def verifying(agent):
@@ -8,30 +8,13 @@ async def verifying(agent):
     file, target, buffer = agent.job.files[0], agent.slots.target(), agent.buffer
     head = memoryview(buffer)[:80]
     target.readblocks(0, head, 0)
-    agent.update.check(head)
+    agent.work.update.check(head)
     agent.drop()
-    try:
-        size, file.url = file.size, None  # long, where it is presigned, and of no use any more
-        if file.md5 or file.sealed:
-            unseal = plug_in("sluice.trust.seal", "unseal")
-            size = await unseal(file, target, buffer, agent.settings, agent.pause)
-            unseal = let_go("sluice.trust.seal")
-        await plug_in("sluice.trust.verify", "check")(file, target, agent, size)
-        if agent.job.files[1:]:
-            await plug_in("sluice.files.fetch", "check")(agent)
-    finally:
-        let_go(
-            "sluice.trust.seal",
-            "sluice.trust.digest",
-            "sluice.trust.verify",
-            "sluice.trust.x509",
-            "sluice.trust.p256",
-            "sluice.trust.rsa",
-        )
-        let_go(
-            "sluice.files.fetch",
-            "sluice.files.staged",
-            "sluice.transfer.image",
-            "sluice.slots.target",
-        )
+    size, file.url = file.size, None  # long, where it is presigned, and of no use any more
+    if file.md5 or file.sealed:
+        unseal = plug_in("sluice.trust.seal", "unseal")
+        size = await unseal(file, target, buffer, agent.settings, agent.pause)
+    await plug_in("sluice.trust.verify", "check")(file, target, agent, size)
+    if agent.job.files[1:]:
+        await plug_in("sluice.files.fetch", "check")(agent)
     return "genuine"

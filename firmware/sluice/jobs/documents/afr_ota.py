@@ -12,7 +12,7 @@ source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-s
 from sluice.errors import Refuse
 from sluice.fields import address, field, signed
 from sluice.job import File
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 
 _IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file
 _FILES_MAX = 10
@@ -34,9 +34,8 @@ def read(document, job):
     job.kind = "image"
     job.rollback = bool(images and document.get("rollback"))
     job.files = images + [file for file in files if file.path]
-    let_go("sluice.files.paths")
     if not images:  # nothing to boot
-        job.kind, job.paths = "operation", plug_in("sluice.jobs.documents.operation", "FILES")
+        job.kind, job.path = "operation", "sluice.files.fetch"
         for file in files:
             file.data = True
 

@@ -10,44 +10,35 @@ import sys
 
 from sluice.errors import Refuse
 from sluice.fields import field
-from sluice.loading import let_go, plug_in
+from sluice.loading import plug_in
 from sluice.plugins import OPERATIONS
 
 _NAME_MAX = 32  # characters
 _FOLDER = "operations"  # of the user's own, on the board's file system
-# The modules of a job that only brings files, `run` in the first.
-FILES = (
-    "sluice.files.fetch",
-    "sluice.files.staging",
-    "sluice.files.staged",
-    "sluice.transfer.image",
-    "sluice.trust.verify",
-)
+_FILES = "sluice.files.fetch"  # of a job that only brings files
 
 
 def read(document, job):
     """Fill in the job. Raises Refuse."""
     name = field(document, "operation", str, 1, _NAME_MAX)
     if name in OPERATIONS:
-        function, *paths = OPERATIONS[name]
+        function, job.path = OPERATIONS[name]
     elif _plain(name):
-        function, *paths = "run", _FOLDER + "." + name, _FOLDER
+        function, job.path = "run", _FOLDER + "." + name
     else:
         raise Refuse("not the name of an operation")
     job.kind = "operation"
-    job.paths = paths
     job.order = document
     _check(job, name, function)
     if function == "check":
-        job.order, job.paths = None, FILES
+        job.order, job.path = None, _FILES
 
 
 def _check(job, name, function):
     """Raises Refuse when there is no such operation, or it refuses."""
-    path = job.paths[0]
     try:
-        plug_in(path, function)
-        check = getattr(sys.modules[path], "check", None)
+        plug_in(job.path, function)
+        check = getattr(sys.modules[job.path], "check", None)
         if check:
             check(job)
     except ImportError as error:
@@ -56,8 +47,6 @@ def _check(job, name, function):
         raise Refuse("unknown operation", name)
     except SystemExit:  # a soft reset; the job would bring the next one
         raise Refuse("operation exits", name)
-    finally:
-        let_go(*job.paths)
 
 
 def _plain(name):

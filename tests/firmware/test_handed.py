@@ -1,9 +1,9 @@
-"""What wiring.py makes of the application's `healthy`; how a source comes by its connection."""
+"""What handed.py makes of the application's `healthy`; how a source comes by its connection."""
 
 import asyncio
 import sys
 
-from doubles import raised, run
+from doubles import run
 
 
 class Board:
@@ -11,13 +11,13 @@ class Board:
 
 
 sys.modules["board"] = Board
-from sluice import wiring  # noqa: E402
+from sluice import handed  # noqa: E402
 from sluice.errors import Fail  # noqa: E402
 from sluice.job import File  # noqa: E402
 from sluice.loading import plug_in  # noqa: E402
+from sluice.net import holding  # noqa: E402
 
 _HOUR_S = 3_600
-CODE = ("sluice.net.http", "sluice.net.head", "sluice.address", "sluice.plugins")
 
 
 class Link:
@@ -35,13 +35,17 @@ class App:
         return self.verdict
 
 
+def said(app):
+    return handed.Application(app, None, None, 0).healthy
+
+
 def test_application_without_a_say_is_healthy():
-    assert run(wiring._healthy(None)()) is True
+    assert run(said(None)()) is True
 
 
 def test_application_is_taken_at_its_word():
     for verdict, judged in ((True, True), (1, True), (False, False), (None, False)):
-        assert asyncio.run(wiring._healthy(App(verdict))()) is judged
+        assert asyncio.run(said(App(verdict))()) is judged
 
 
 def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_agent():
@@ -55,7 +59,7 @@ def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_age
 
     async def asked():
         try:
-            await wiring._healthy(Cancelled(True))()
+            await said(Cancelled(True))()
         except Fail as error:
             return str(error)
 
@@ -64,33 +68,14 @@ def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_age
 
 def test_application_that_does_not_judge_in_its_time_ends_the_trial():
     """With an error: of any, the state `trying` makes a sick image; see test_agent."""
-    before, wiring._HEALTHY_S = wiring._HEALTHY_S, 0
+    before, holding._HEALTHY_S = holding._HEALTHY_S, 0
     try:
-        asyncio.run(wiring._healthy(App(True, _HOUR_S))())
+        asyncio.run(said(App(True, _HOUR_S))())
     except asyncio.TimeoutError:
         return
     finally:
-        wiring._HEALTHY_S = before
+        holding._HEALTHY_S = before
     raise AssertionError("it was waited for")
-
-
-def test_connection_that_finds_no_room_leaves_none_of_its_code():
-    def full(path, name):
-        found = plug_in(path, name)
-        if path == "sluice.net.http":
-            raise MemoryError
-        return found
-
-    settings = {"download_hosts": [], "http_ca": "", "http_client_certificate": False}
-    source = wiring._source(settings, None, None, [{"files": ["/ca", "/c", "/k"]}])
-    wiring.plug_in = full
-    try:
-        raised(MemoryError, source, File(1, "http_range"), 4_096)
-    finally:
-        wiring.plug_in = plug_in
-    assert not [path for path in CODE if path in sys.modules]
-    source(File(1, "http_range"), 4_096)
-    assert not [path for path in CODE if path in sys.modules]
 
 
 def test_file_servers_are_trusted_by_the_ca_of_the_way_that_is_gone():
@@ -100,7 +85,7 @@ def test_file_servers_are_trusted_by_the_ca_of_the_way_that_is_gone():
     ):  # fmt: skip
         settings = {"download_hosts": [], "http_ca": ca, "http_client_certificate": shown}
         turns = [{"files": ["/ca", "/c", "/k"]}, {"files": [kept]}]
-        source = wiring._source(settings, None, None, turns)
+        source = handed.Sources(None, None, settings, turns).source
         assert _trust(source) == trust
         turns.pop(0)
         assert _trust(source) == [ca or kept]
@@ -117,9 +102,9 @@ def _trust(source):
             else plug_in(path, name)
         )
 
-    wiring.plug_in = plugged
+    handed.plug_in = plugged
     try:
         source(File(1, "http_range"), 4_096)
     finally:
-        wiring.plug_in = plug_in
+        handed.plug_in = plug_in
     return given[0]
