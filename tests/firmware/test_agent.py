@@ -155,6 +155,7 @@ class World:
         self.silences = []  # errors that fetch raises before it brings anything
         self.links = []  # errors that reach raises before it works
         self.verdicts = [True]
+        self.powered = False  # power comes back, and no reset led to the next start
         self.buffer = bytearray(SECTOR)
         self.settings = dict(SETTINGS, **(settings or {}))
         self.lines = []
@@ -250,6 +251,7 @@ class World:
             self.load, self.healthy, self.reset, self.buffer,
         )  # fmt: skip
         agent.hold = self.hold
+        agent.powered = self.powered
         log.to(self.lines.append)
         try:
             run(agent.run())
