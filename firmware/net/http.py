@@ -225,7 +225,7 @@ class HTTP(Head):
             begin, at = self._at, self._buffer.find(b"\n", self._at, self._end)
             if at < 0:
                 at = self._end
-            self._budget -= at + 1 - begin
+            self._budget -= min(at + 1, self._end) - begin
             if self._budget < 0:
                 raise Fail("head of the file server is too long")
             if len(line) < _LINE:
