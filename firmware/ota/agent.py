@@ -34,6 +34,8 @@ class Agent:
     link      the session, for operations that publish
     """
 
+    powered = False  # the power led to this start: what it cut off did not reset the board
+
     def __init__(
         self,
         slots,
@@ -69,7 +71,7 @@ class Agent:
         self.worn = False  # the heap is, by an earlier job or checkpoint since the reset
         self.vain = 0  # attempts at it in a row that brought nothing
         self.used = ()  # names of the modules that stay
-        self.begun = self.powered = False  # an operation, and noted so; this start, by the power
+        self.begun = False  # since the reset an operation was begun, and noted as such
         self.chore = None  # awaited between jobs, when `seen` is not the journal's last record
         self.seen = None
 

@@ -7,8 +7,8 @@ from ota.journal import DOWNLOADING, OPERATING, REBOOTING
 from ota.loading import let_go, plug_in
 
 _VAIN = const(16)  # attempts in a row that get nowhere, though the cloud is in reach
-_RESET = const(16)  # what a reset counts, where a power cut counts 1: a board may stand where the
-_RUNS = const(48)  # power is bad. Cut off by three resets, or 48 times, an operation has failed
+_RESET = const(16)  # what a reset counts, where a power cut counts 1: the power may just be bad.
+_RUNS = const(48)  # But an operation that pulls it down itself has failed in the end, too
 
 
 async def operating(agent):
