@@ -11,6 +11,7 @@ import time
 
 from ota import loading, log
 
+
 def stay(*paths):
     """In place of `let_go`: what is loaded stays, as 100,000 inputs would load it anew."""
 
