@@ -30,7 +30,7 @@ test: setup  ## every test, and what differs between releases of MicroPython on 
 test-all: setup  ## every test on every release of MicroPython: for the night
 	@$(BIN)/python -m host_tools.toolchain --all
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --micropython all
-faults: setup  ## everything that can fail, at every place where it can; half an hour
+faults: setup  ## everything that can fail, at every place where it can; an hour and more
 	@$(BIN)/python -m tests.faults $(FLAGS)
 
 qualify: setup  ## the cases of AWS IoT Device Advisor, against a simulated board

@@ -15,7 +15,8 @@ member, by sluice.records. Its keys:
     next      what slots.running will be once the image runs; noted when it was proven
     slot      label of the slot the image goes to, and `version` of the firmware that took the job
     step      the outcome: succeeded, failed or rejected, and `reason`, in words
-    runs      how often the operation was begun and then cut off by a reset, so far
+    runs      16 for each time that the operation was begun and then cut off by a reset, so far,
+              and 1 for each time by the power
     files     set when a restart is the trial of files that a job brought: see sluice.files.staging
     home      label of the slot whose image an update made the one to stay, until the next download
               begins: while that slot runs, the other one still holds what ran before

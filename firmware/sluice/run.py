@@ -85,6 +85,7 @@ def _forgets(reset, link, counts, note):
 
 async def start(agent, link, app, counts, note):
     """Run for ever."""
+    agent.powered = not counts[0]
     agent.reset = _forgets(agent.reset, link, counts, note)
     asyncio.get_event_loop().set_exception_handler(_stray)
     asyncio.create_task(_tend(agent, link, counts, note))

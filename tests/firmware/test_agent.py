@@ -156,6 +156,7 @@ class World:
         self.silences = []  # errors that fetch raises before it brings anything
         self.links = []  # errors that reach raises before it works
         self.verdicts = [True]
+        self.powered = False  # power comes back, and no reset led to the next start
         self.buffer = bytearray(SECTOR)
         self.settings = dict(SETTINGS, **(settings or {}))
         self.lines = []
@@ -253,6 +254,7 @@ class World:
             self.slots, self.journal, self, self.reach, self.source, self.clock, self.settings,
             self.load, self, self.reset, self.buffer,
         )  # fmt: skip
+        agent.powered = self.powered
         log.to(self.lines.append)
         try:
             run(agent.run())

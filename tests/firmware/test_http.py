@@ -344,6 +344,13 @@ def test_head_longer_than_8_kib_is_refused_and_a_long_line_is_not():
         assert "too long" in World(answer(200, BODY, *fields)).fault(Fail)
 
 
+def test_head_counts_the_same_however_it_is_cut():
+    fields = ["X-%d: %s" % (number, "a" * 80) for number in range(80)]  # some 7 KiB
+    for piece in (1, 7, 512):
+        world = World(answer(206, BODY, *fields), piece=piece)
+        assert world.fetch() == (206, BODY), piece
+
+
 def test_head_with_a_wrong_length_is_refused():
     for length in ("-1", "x", "", "1e3", "5, 6", "5,", "+5", "1234567890123"):
         said = answer(200, BODY, "Content-Length: " + length, length=False)

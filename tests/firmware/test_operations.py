@@ -291,7 +291,7 @@ def test_own_operation_that_finds_the_heap_full_is_run_again_and_says_so_in_the_
     assert "sluice.files.staged" not in sys.modules
     world = own(source % 4, times=4)
     assert world.reports == [("j1", "succeeded", "done")]
-    assert world.journal["runs"] == 1
+    assert world.journal["runs"] == 16
 
 
 def test_own_operation_that_cannot_be_loaded_is_rejected_with_the_cause():
@@ -314,12 +314,30 @@ def test_own_operation_that_resets_the_board_itself_does_not_loop():
     assert world.reports == [("j1", "failed", "cut off by a reset, times 3")]
 
 
-def loop():
+def test_own_operation_that_the_power_cuts_off_is_begun_again_as_often_as_that():
+    source = (
+        "async def run(job, device):\n"
+        "    device.settings['runs'] = device.settings.get('runs', 0) + 1\n"
+        "    if device.settings['runs'] < %d:\n"
+        "        device.reset()\n"
+    )
+    for times, cuts, end in (
+        (6, 5, ("j1", "succeeded", "done")),
+        (99, 33, ("j1", "failed", "cut off by a reset, times 3")),  # it may be what cuts the power
+    ):
+        ends = []
+        with_own(source % times, "blink", lambda ends=ends: ends.append(loop(powered=True)))
+        (((seen, world),)) = ends
+        assert seen == cuts and world.reports == [end], (seen, world.reports)
+
+
+def loop(powered=False):
     """(resets, world): until nothing more happens, a job that is handed out at each boot."""
     world, resets = World(asked("blink")), 0
+    world.powered = powered
     while world.boot() == "Reset":
         resets += 1
-        assert resets < 9
+        assert resets < 50
         world.jobs = [asked("blink")]
     return resets, world
 

@@ -216,3 +216,23 @@ def test_watchdog_at_the_prompt_waits_an_hour_and_is_fed():
     run, board = loaded()
     run.rest()
     assert board.rests == [3_600_000]
+
+
+def test_operation_is_told_whether_a_reset_or_the_power_led_to_the_start():
+    for starts, powered in ((0, True), (1, False), (3, False)):
+        run, _ = loaded()
+
+        class Agent:
+            state, reset, powered = "IDLE", None, None
+
+            async def run(self):
+                pass
+
+        agent, link, noted = Agent(), Module(), Noted(starts, 0)
+        link.linked = False
+        try:
+            asyncio.run(run.start(agent, link, None, noted.counts, noted.note))
+        finally:
+            asyncio.get_event_loop().set_exception_handler(None)
+            asyncio.new_event_loop()
+        assert agent.powered is powered, starts

@@ -19,7 +19,7 @@ from host_tools.compile import compile_tree, firmware_sources
 HERE = Path(__file__).parent
 PAST = HERE / "past"
 BATCH = 5_000  # inputs of one process, at most
-HEAP = "4m"  # bytes; what an input takes of it is bounded by itself
+HEAP = 1_000_000  # bytes, at least; a small one is quick, because each input is measured
 CPU_S = 300  # of one process: what takes longer hangs
 FILES = 2_500_000  # bytes, most of them LittleFS's own, where files are opened and removed
 SLOW_MS = 2_000  # of the processor's time, for one input of a few KiB, at most
@@ -140,13 +140,14 @@ def run(compiled: Path, name: str, arch: str, count: int, seed: int) -> Outcome:
 
 def lines(compiled: Path, name: str, arch: str, data: list[bytes]) -> list[str]:
     """What the device says of each; fewer where it hung or died."""
+    heap = max(HEAP, 2 * PARSERS[name].bytes)
     search = f"{HERE / 'device'}:{HERE.parent / 'firmware'}:{compiled}:.frozen"
     with tempfile.TemporaryDirectory(prefix="sluice-fuzz-") as scratch:
         packed = b"".join(len(one).to_bytes(4, "big") + one for one in data)
         (Path(scratch) / "inputs").write_bytes(packed)
         script = HERE / "device/fuzzing.py"
         done = subprocess.run(
-            [toolchain.micropython(arch), "-X", f"heapsize={HEAP}", script, name, "inputs"],
+            [toolchain.micropython(arch), "-X", f"heapsize={heap}", script, name, "inputs"],
             capture_output=True,
             text=True,
             errors="replace",

@@ -33,6 +33,8 @@ def block_json(data: bytes, said: str | None) -> str | None:
     found = strict(data)
     if found is None or any(isinstance(found.get(key), float) for key in "fil"):
         return None
+    if any("\ud7ff" < one < "\ue000" or one > "\uffff" for one in str(found.get("c"))):
+        return None  # MicroPython makes two characters of what is escaped in two halves
     payload = found.get("p")
     keys = re.findall(rb'"(?:p|\\u0070)"\s*:', data)
     try:

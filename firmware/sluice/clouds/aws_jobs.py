@@ -25,6 +25,7 @@ _WIDEST = 0x3FFF_FFFF_FFFF_FFFF  # too big for const() on 32 bits
 _UPDATES = "sluice.clouds.aws_updates"  # loaded while something is told
 OPEN = ("QUEUED", "IN_PROGRESS")
 _LARGE = "too large"  # the answer, for the heap as it is
+_WORD = const(64)  # characters of a code or a status, at most
 PASSING = ("InternalError", "RequestThrottled", _LARGE)  # all other refusals stay what they are
 
 log = Log("jobs")
@@ -109,7 +110,7 @@ class AWSJobs:
                 request["stepTimeoutInMinutes"] = self.timer
             accepted, answer = await self.request("start-next", request)
             if not accepted:
-                raise Retry("start-next refused", answer.get("code"))
+                raise Retry("start-next refused", word(answer, "code"))
             job = _job(answer.get("execution"))
             if not job:
                 raise Gone("nothing to start")
@@ -155,11 +156,11 @@ class AWSJobs:
             job.id + "/get", {"executionNumber": job.number, "includeJobDocument": False}
         )
         execution = member(answer, "execution")
-        if not accepted and answer.get("code") in PASSING:
+        if not accepted and word(answer, "code") in PASSING:
             self._doubted = True  # the service could not say; ask again
         elif not accepted or execution.get("status") != "IN_PROGRESS":
             self.forget(job)
-            raise Gone(execution.get("status") or answer.get("code"))
+            raise Gone(word(execution, "status") or word(answer, "code"))
         else:
             job.version = number(execution.get("versionNumber"), job.version)
 
@@ -168,10 +169,10 @@ class AWSJobs:
     async def _ask_next(self):
         self._unread, self._heard = False, None
         accepted, answer = await self.request("$next/get", {})
-        if not accepted and answer.get("code") == _LARGE:
+        if not accepted and word(answer, "code") == _LARGE:
             accepted, answer = await self.request("$next/get", {"includeJobDocument": False})
         if not accepted:
-            raise Retry("$next/get refused", answer.get("code"))
+            raise Retry("$next/get refused", word(answer, "code"))
         if not self._heard:  # a notice may be later than the answer
             self._heard, self._rumour = answer.get("execution"), False
 
@@ -207,7 +208,7 @@ class AWSJobs:
     def _on_progress(self, accepted, answer):
         if accepted and self._job:
             self._job.version += 1
-        elif not accepted and answer.get("code") not in PASSING:
+        elif not accepted and word(answer, "code") not in PASSING:
             self._doubted = True
 
     def _on_notify_next(self, topic, payload):
@@ -248,6 +249,13 @@ def _object(payload):
         return value
     log.w("not a JSON object", len(payload))
     return {}
+
+
+def word(answer, key):
+    """The short text in a member of an answer; None when there is none. What is of another kind
+    may be large once it is written out."""
+    value = answer.get(key)
+    return value if isinstance(value, str) and len(value) <= _WORD else None
 
 
 def member(answer, key):

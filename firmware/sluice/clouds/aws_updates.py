@@ -9,7 +9,7 @@ source   AWS IoT developer guide, "UpdateJobExecution"; limits: botocore iot-job
 
 from micropython import const
 
-from sluice.clouds.aws_jobs import OPEN, PASSING, member, number
+from sluice.clouds.aws_jobs import OPEN, PASSING, member, number, word
 from sluice.errors import Gone, Retry
 from sluice.log import Log
 
@@ -70,10 +70,10 @@ def _overtaken(jobs, job, status, answer):
     4. REJECTED came too late, as it was started meanwhile: say FAILED
     5. anything else will not change by saying it again: Gone
     """
-    code = answer.get("code")
+    code = word(answer, "code")
     state = member(answer, "executionState")
-    now = state.get("status")
-    log.w("update refused", code, now, state.get("versionNumber"))
+    now = word(state, "status")
+    log.w("update refused", code, now, number(state.get("versionNumber"), None))
     if code in PASSING:
         raise Retry("update refused", code)
     if now == status and now not in OPEN:

@@ -85,7 +85,7 @@ class Lines:
             begin, at = self.at, self._buffer.find(b"\n", self.at, self.end)
             if at < 0:
                 at = self.end
-            self._budget -= at + 1 - begin
+            self._budget -= min(at + 1, self.end) - begin
             if self._budget < 0:
                 raise Fail("head of the file server is too long")
             if len(line) < LINE:

@@ -7,7 +7,8 @@ from sluice.journal import DOWNLOADING, OPERATING, REBOOTING
 from sluice.loading import plug_in
 
 _ATTEMPTS = const(16)  # attempts in a row that get nowhere, though the cloud is in reach
-_RUNS = const(3)  # cut off by a reset so often, an operation has failed
+_RESET = const(16)  # what a reset counts, where a power cut counts 1: the power may just be bad.
+_RUNS = const(48)  # But an operation that pulls it down itself has failed in the end, too
 
 
 async def operating(agent):
@@ -16,8 +17,9 @@ async def operating(agent):
     runs = journal["runs"] or 0 if journal.about(job) else 0
     if not (work.begun and runs):  # begun again for want of heap is not begun again by a reset
         if runs >= _RUNS:
-            raise Fail("cut off by a reset, times", runs)
-        journal.take(job, phase=OPERATING, runs=runs + 1)
+            raise Fail("cut off by a reset, times", runs // _RESET)
+        cost = 1 if agent.powered and runs else _RESET
+        journal.take(job, phase=OPERATING, runs=runs + cost)
         work.begun = True
     try:
         reason = await plug_in(job.path, "run")(job, agent)
