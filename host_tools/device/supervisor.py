@@ -51,13 +51,18 @@ ENDS = {0: "main returned", 1: "main raised"}
 
 CHIP_HEAP = "112k"  # an ESP32's heap: 56 KiB, which doubles once
 _SECOND_AREA = 56 * 1024  # bytes of that
+# What the model's own modules take of the heap, which on a chip are C and lie in flash. The process
+# gets so much more. A test measures it: that much is never more than they take.
+_MODEL_HEAP = 7 * 1024
+_UNITS = {"k": 1024, "m": 1024 * 1024, "": 1}
 
 
 class Board(Hardware):
     """One simulated board; see Hardware for the arguments that are not here.
 
-    heap     MicroPython's heap, as -X heapsize takes it. That of CHIP_HEAP is in two areas, as an
-             ESP32's is once it has grown: nothing lies across its 56 KiB
+    heap     MicroPython's heap as a chip would have it, written as -X heapsize takes it. That of
+             CHIP_HEAP is in two areas, as an ESP32's is once it has grown: nothing lies across
+             its 56 KiB
     cut_at   cut the power at that flash operation, counted from start(); cut_part says how far
              the operation gets: nothing, front, back (its halves), whole
     cuts     more of these, (operation, part): one for each power-on after that, counted from it;
@@ -96,8 +101,7 @@ class Board(Hardware):
         if download and not link:
             raise SluiceError("a board in its ROM loader needs a serial port")
         self._held = download
-        if not re.fullmatch(r"[1-9][0-9]*[kKmM]?", heap):
-            raise SluiceError(f"not a heap size: {heap!r}; for example {CHIP_HEAP}")
+        heap_bytes(heap)
         if cut_at is not None and cut_at < 1:
             raise SluiceError("flash operations are counted from 1")
         self._frozen, self._clock = frozen, clock
@@ -287,7 +291,8 @@ class Board(Hardware):
         ahead_s = 0 if self._clock is None else self._clock - int(time.time())
         arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode, native]
         arguments += [ahead_s, _SECOND_AREA if self.heap == CHIP_HEAP else 0]
-        start = [str(self._program), "-X", f"heapsize={self.heap}", "-m", "sim_start"]
+        heap = heap_bytes(self.heap) + _MODEL_HEAP
+        start = [str(self._program), "-X", f"heapsize={heap}", "-m", "sim_start"]
         return [*start, " ".join(str(argument) for argument in arguments)]
 
     def _after(self, code: int) -> int | None:
@@ -314,6 +319,14 @@ class Board(Hardware):
         self.meter.disarm()
         if self._cuts:
             self.cut_after(*self._cuts.pop(0))
+
+
+def heap_bytes(words: str) -> int:
+    """A heap's size as it is written: "112k", "1M", "57344"."""
+    found = re.fullmatch(r"([1-9][0-9]*)([kKmM]?)", words)
+    if not found:
+        raise SluiceError(f"not a heap size: {words!r}; for example {CHIP_HEAP}")
+    return int(found[1]) * _UNITS[found[2].lower()]
 
 
 def _unpack(modules: dict[str, bytes], folder: Path) -> None:
