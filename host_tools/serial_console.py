@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.style import Style
 
 from host_tools.errors import SluiceError
+from host_tools.traceback_names import readable
 
 try:
     import termios
@@ -20,15 +21,18 @@ except ImportError:  # Windows
 
 LEAVE = b"\x1d\x18"  # Ctrl-] and Ctrl-x
 STYLES = {"E": "bold red", "W": "yellow", "I": "green", "D": "bright_black"}
+_CALL = b'  File "'  # how a call begins in a traceback
+_LONG = 200  # bytes of such a line, at most
 _HELD_S = 0.05  # for the bytes that tell whether a line is a log line
 _DEAF_S = 3.0  # from a key that nothing answered, to a word about it
 
 
 class Tint:
-    """Colours log lines (`I 1234 tag …`) in a stream of bytes, whatever pieces it comes in.
+    """Colours log lines (`I 1234 tag …`) in a stream of bytes, whatever pieces it comes in, and
+    gives the calls of a traceback the names of the source.
 
     Nothing else is changed, and nothing is kept for long: what may be the beginning of a log line
-    is held until the next byte, or `rest`.
+    is held until the next byte, a call of a traceback until its end, either until `rest`.
     """
 
     def __init__(self, coloured: bool = True):
@@ -62,6 +66,8 @@ class Tint:
         if not self._fresh:
             return char
         self._held += char
+        if _CALL.startswith(self._held[: len(_CALL)]):
+            return b"" if len(self._held) < _LONG else self.rest()
         if not self._may_be_log():
             return self.rest()
         if len(self._held) < 3:
@@ -72,6 +78,8 @@ class Tint:
     def _line_end(self, char: bytes, end: bytes) -> bytes:
         """The end of a line: its colour ends first."""
         held, self._held = self._held, b""
+        if held.startswith(_CALL):
+            held = readable(held.decode(errors="replace")).encode()
         return held + end + char
 
     def _may_be_log(self) -> bool:

@@ -289,10 +289,10 @@ def main() -> int:
     """Print which short name is which."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("file", type=Path, help="a module of firmware/")
-    from host_tools.compile import renamed  # which needs this module itself
+    from host_tools.compile import agreed_names, renamed  # which need this module itself
 
     file = parser.parse_args().file.resolve()
-    for name, short in renamed(file).items():
+    for name, short in {**agreed_names(), **renamed(file)}.items():
         print(f"{short:4} {name}")
     return 0
 

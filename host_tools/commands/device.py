@@ -15,6 +15,7 @@ from host_tools.device.meter import PARTS
 from host_tools.device.supervisor import CHIP_HEAP, Board
 from host_tools.errors import SluiceError
 from host_tools.image import make_image, w800
+from host_tools.traceback_names import readable
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,5 +92,5 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _show(line: str) -> None:
-    sys.stdout.write(line + "\n")
+    sys.stdout.write(readable(line) + "\n")
     sys.stdout.flush()

@@ -15,9 +15,11 @@ from patience import FUSE_S
 from seat import GREEN, PLAIN, RED
 
 from host_tools.board_port import connect
+from host_tools.compile import agreed_names, firmware_sources, renamed
 from host_tools.device.supervisor import Board
 from host_tools.image import make_image
 from host_tools.serial_console import Tint
+from host_tools.traceback_names import readable
 
 SAYING = """
 import time
@@ -109,7 +111,18 @@ def test_console_without_a_terminal_refuses(board: Board):
 
 LINES = st.lists(
     st.sampled_from(
-        [b"I 12 agent idle", b"E 1 x", b"I", b"I x", b"W 5", b"", b">>> I 5", b"\xffD 1"]
+        [
+            b"I 12 agent idle",
+            b"E 1 x",
+            b"I",
+            b"I x",
+            b"W 5",
+            b"",
+            b"  File",
+            b'  File "x", line 1, in y',
+            b">>> I 5",
+            b"\xffD 1",
+        ]
     )
 ).map(b"\r\n".join)
 
@@ -121,6 +134,28 @@ def test_tint_changes_nothing_but_colours_however_the_bytes_come(text, cuts):
     shown = b"".join(tint.feed(text[a:b]) for a, b in zip(places, places[1:], strict=False))
     assert CODES.sub(b"", shown + tint.rest()) == text
     assert shown.count(RED) == sum(line == b"E 1 x" for line in text.split(b"\r\n"))
+
+
+def test_calls_of_a_traceback_have_the_names_of_the_source():
+    module = firmware_sources()["sluice/run.py"]
+    name, short = next(iter(renamed(module).items()))
+    line = f'  File "run", line 1, in {short}'
+    assert readable(line) == f'  File "run", line 1, in {name}'
+    agreed, short = next(iter(agreed_names().items()))
+    assert agreed in readable(f'  File "run", line 1, in {short}')
+    for other in ('  File "app", line 3, in acos', "I 12 run acos", f"  {short}", line[1:]):
+        assert readable(other) == other
+    tint = Tint()
+    text = f"Traceback:\r\n{line}\r\n  in \r\n".encode()
+    assert tint.feed(text[:25]) + tint.feed(text[25:]) == text.replace(
+        line.encode(), readable(line).encode()
+    )
+
+
+def test_call_that_never_ends_is_shown_as_it_comes():
+    tint = Tint()
+    line = b'  File "' + b"x" * 300
+    assert tint.feed(line) + tint.rest() == line
 
 
 def test_tint_that_waited_in_vain_gives_what_it_held():
