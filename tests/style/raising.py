@@ -135,7 +135,7 @@ class Raising:
             return set().union(
                 *(self.function(doc, "read") for doc in _package("sluice.jobs.documents"))
             )
-        if module == "sluice.agent.states.operating":
+        if module == "sluice.agent.states.work":
             known = [*_package("sluice.jobs.operations"), "sluice.files.fetch"]
             return set().union(*(self.function(one, "run") for one in known))
         return set()

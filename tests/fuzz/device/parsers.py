@@ -530,7 +530,7 @@ def configuration():
 
 
 def journal():
-    from sluice.agent.states.booting import first
+    from sluice.agent.states.boot import first
     from sluice.clouds.aws_shadow import _describe
     from sluice.journal import PHASES, Journal
 
