@@ -49,13 +49,9 @@ LAYERS = (
     # the room of sockets and of time
     (
         "sluice.net.packets",
-        "sluice.net.tls",
+        "sluice.net.connect",
         "sluice.net.refusals",
         "sluice.net.ntp",
-        "sluice.net.floor",
-        "sluice.net.tcp",
-        "sluice.net.dial",
-        "sluice.net.head",
         "sluice.net.redirect",
         "sluice.net.dates",
         "sluice.net.holding",
@@ -64,7 +60,6 @@ LAYERS = (
     (
         "sluice.net.mqtt",
         "sluice.net.clock",
-        "sluice.net.wifi",
         "sluice.net.http",
         "sluice.net.uplink",
     ),

@@ -164,7 +164,7 @@ def http():
 
         real = sluice.net.http.plug_in
         sluice.net.http.plug_in = lambda path, name: (
-            dial if path == "sluice.net.tcp" else _plug_in(path, name)
+            dial if name == "dial" else _plug_in(path, name)
         )
         try:
             client = sluice.net.http.HTTP(server, server, *words)
@@ -607,7 +607,7 @@ def staged():
 
 
 def floor():
-    from sluice.net.floor import load
+    from sluice.net.ntp import load
 
     def judge(data):
         with open("floor", "wb") as file:
