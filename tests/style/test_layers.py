@@ -14,7 +14,6 @@ LAYERS = (
         "sluice.errors",
         "sluice.log",
         "sluice.loading",
-        "sluice.traces",
         "sluice.failures",
     ),
     ("sluice.plugins", "sluice.fields", "sluice.address"),
