@@ -1,9 +1,15 @@
-"""What went wrong on this board, for whoever comes to look: the last few of it, in a file.
+"""What went wrong on this board: on the console, and for whoever comes to look, in a file.
 
-A line each: the board's clock in its own seconds, and words. `sluice doctor` shows them. They
-outlast the reset that a failure may bring, and the jobs that went well since.
+The console gets an exception and where it came from. What an exception says may be anybody's, like
+a value of the log: so it is escaped as there, and stays in one line.
+
+The file has the last few failures, a line each: the board's clock in its own seconds, and words.
+`sluice doctor` shows them. They outlast the reset that a failure may bring, and the jobs that went
+well since.
 """
 
+import io
+import sys
 import time
 
 from micropython import const
@@ -15,6 +21,7 @@ _FILE = "/failures"
 _LINES = const(4)
 _LINE = const(160)  # bytes of one, so that reading all of them takes little heap
 _CLOCK = const(12)  # bytes of the time in front of it
+_FRAME = "  File "
 
 log = Log("main")
 
@@ -51,3 +58,16 @@ def _load():
     except OSError:  # there was none yet
         return []
     return [line[: _LINE + _CLOCK] for line in lines]  # whoever wrote them
+
+
+def trace(error):
+    """Print the traceback. Raises MemoryError."""
+    text = io.StringIO()
+    sys.print_exception(error, text)
+    lines = text.getvalue().rstrip("\n").split("\n")
+    at = 1
+    while at < len(lines) and lines[at].startswith(_FRAME):
+        at += 1
+    for line in lines[:at]:
+        print(plain(line))
+    print(plain("\n".join(lines[at:])))

@@ -52,7 +52,7 @@ def show(error):
         if isinstance(error, MemoryError):
             sys.print_exception(error)
             return
-        plug_in("sluice.traces", "show")(error)
+        plug_in("sluice.failures", "trace")(error)
     except MemoryError:
         pass
 

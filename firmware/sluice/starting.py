@@ -72,7 +72,7 @@ def _first(slots, board):
         return False
     cells = plug_in("sluice.journal", "cells")(board)
     journal = plug_in("sluice.journal", "Journal")(cells)
-    return plug_in("sluice.agent.states.booting", "first")(journal, slots)
+    return plug_in("sluice.agent.states.boot", "first")(journal, slots)
 
 
 def set_aside(board):

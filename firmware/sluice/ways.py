@@ -9,7 +9,6 @@ from micropython import const
 from sluice import lastlink
 from sluice.errors import Fail, Retry
 from sluice.log import Log
-from sluice.net import tls
 
 _AGAIN_MS = const(900_000)  # on the kept way, before the newer one is tried again; then twice that
 _DOUBLED = const(6)  # times, at most: 16 h
@@ -27,12 +26,15 @@ def take(link, ways):
     raises   Fail, naming the file, when those of none can be used; MemoryError, of the last way
              or the kept one, because the heap may have room later
     """
+    # Only now: who waits in `again`, for hours, has no use for it.
+    from sluice.net import connect
+
     turns = ways["turns"]
     link.context = None
     while not link.context:
         way = turns[0]
         try:
-            link.context = tls.of_files(*way["files"])
+            link.context = connect.of_files(*way["files"])
         except (Fail, MemoryError) as error:
             if not turns[1:] or way["kept"] and isinstance(error, MemoryError):
                 raise error

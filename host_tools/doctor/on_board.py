@@ -251,7 +251,7 @@ def handshake(deadline_s):
     """Milliseconds of each step to the endpoint's certificate; no MQTT is spoken."""
     import socket
 
-    from sluice.net.tls import of_files
+    from sluice.net.connect import of_files
 
     values = _settings()
     made = of_files(*values["files"])

@@ -15,9 +15,10 @@ from host_tools.compile import ROOT, compile_tree, firmware_sources
 
 HERE = Path(__file__).parent
 INSTEAD = {  # what is doubled in the firmware's own tree: what meets the network, and a sum
-    "sluice/net/tcp.py": HERE / "instead/tcp.py",
-    "sluice/net/tls.py": HERE / "instead/tls.py",
     "sluice/trust/p256.py": HERE / "instead/p256.py",
+}
+BEHIND = {  # what is doubled within a module: the double's text stands behind the module's own
+    "sluice/net/connect.py": HERE / "instead/connect.py",
 }
 IMAGES = ("image, JSON", "image, CBOR", "image, HTTP")
 FILES = ("file, JSON", "file, HTTP", "image and file")
@@ -59,7 +60,11 @@ def build(into: Path) -> Path:
     """The firmware as .mpy, with the doubles in it."""
     sources = firmware_sources()
     sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
-    compile_tree(sources | INSTEAD, into, short=False)
+    doubled = INSTEAD | {name: into / Path(name).name for name in BEHIND}
+    into.mkdir(parents=True, exist_ok=True)
+    for name, double in BEHIND.items():
+        doubled[name].write_text(sources[name].read_text() + "\n\n" + double.read_text())
+    compile_tree(sources | doubled, into, short=False)
     return into
 
 

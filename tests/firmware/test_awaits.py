@@ -17,7 +17,7 @@ from sluice.net.http import HTTP
 from sluice.transfer.http_range import HTTPRange
 from sluice.transfer.image import Image
 from sluice.transfer.stream import MQTTStream
-from sluice.trust.digest import sha256
+from sluice.trust.verify import sha256
 
 DIFFERS = True  # asyncio
 

@@ -5,7 +5,7 @@ import json
 from doubles import Clock, Link, raised, run
 
 from sluice import log
-from sluice.agent.states.idle import idle
+from sluice.agent.states.boot import idle
 from sluice.clouds.aws_jobs import AWSJobs
 from sluice.clouds.shadow import Shadow
 from sluice.errors import Retry

@@ -9,6 +9,7 @@ from medium import Board, PowerCut, fill, read, write
 
 from sluice import config, lastgood, lastlink, log, ways
 from sluice.errors import Fail, Retry
+from sluice.net import connect
 
 HEAP = "4m"
 FILES = [b"an old CA", b"certificate", b"private key"]
@@ -521,7 +522,7 @@ def test_way_whose_credentials_the_heap_cannot_hold_leaves_the_kept_one():
             raise MemoryError
         return "tls"
 
-    real, ways.tls.of_files = ways.tls.of_files, of_files
+    real, connect.of_files = connect.of_files, of_files
     try:
         for at in (0, 1):
             with board():
@@ -537,7 +538,7 @@ def test_way_whose_credentials_the_heap_cannot_hold_leaves_the_kept_one():
                     quietly(ways.take, line, found)
                     assert line.server == "old" and len(found["turns"]) == 1 and found["due"]
     finally:
-        ways.tls.of_files = real
+        connect.of_files = real
 
 
 def test_network_is_left_while_it_is_joined_tried_or_its_driver_raises():

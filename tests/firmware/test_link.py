@@ -135,7 +135,7 @@ async def dial(server, port, context, clock):
 def plugged(path, name):
     """The real thing, but it dials the double."""
     found = plug_in(path, name)
-    if path == "sluice.net.dial":
+    if path == "sluice.net.connect":
         sys.modules[path].dial = dial
     return found
 

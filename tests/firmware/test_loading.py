@@ -9,7 +9,7 @@ from sluice.agent.agent import Agent
 from sluice.errors import Retry
 from sluice.loading import Scope, forget, keep, plug_in
 
-DIGEST, RSA = "sluice.trust.digest", "sluice.trust.rsa"
+VERIFY, RSA = "sluice.trust.verify", "sluice.trust.rsa"
 
 
 class Stays:
@@ -29,7 +29,7 @@ class Stays:
         """Nothing to subscribe to."""
 
     async def reach(self, start, deadline_ms):
-        plug_in(DIGEST, "sha256")
+        plug_in(VERIFY, "sha256")
         if self.faults:
             raise self.faults.pop(0)
         await start()
@@ -77,7 +77,7 @@ def test_code_is_forgotten_before_a_full_heap_is_judged():
     """What follows takes room: the table is loaded for it, and the fault is told."""
     seen, one = [], agent(MemoryError("full"))
     one.state = "CONNECTING"
-    log.to(lambda line: seen.append(DIGEST in sys.modules))
+    log.to(lambda line: seen.append(VERIFY in sys.modules))
     try:
         raised(MemoryError, lambda: run(one.step()))
     finally:
@@ -87,24 +87,24 @@ def test_code_is_forgotten_before_a_full_heap_is_judged():
 
 def test_scope_forgets_what_was_loaded_within_and_nothing_else():
     keep(())
-    plug_in(DIGEST, "sha256")
+    plug_in(VERIFY, "sha256")
     before = set(sys.modules)
     with Scope():
         plug_in(RSA, "verify")
         assert RSA in sys.modules
-        plug_in(DIGEST, "sha256")
+        plug_in(VERIFY, "sha256")
     assert set(sys.modules) == before
     assert not hasattr(sys.modules["sluice.trust"], "rsa")
-    forget([path for path in before if path != DIGEST])
+    forget([path for path in before if path != VERIFY])
 
 
 def test_scope_within_a_scope_forgets_its_own_first():
     before = set(sys.modules)
     with Scope():
-        plug_in(DIGEST, "sha256")
+        plug_in(VERIFY, "sha256")
         with Scope():
             plug_in(RSA, "verify")
-        assert RSA not in sys.modules and DIGEST in sys.modules
+        assert RSA not in sys.modules and VERIFY in sys.modules
     assert set(sys.modules) == before
 
 

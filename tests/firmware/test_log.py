@@ -2,7 +2,7 @@
 
 from doubles import raised
 
-from sluice import log, traces
+from sluice import failures, log
 from sluice.log import Log
 
 
@@ -113,11 +113,11 @@ def test_trace_of_an_exception_forges_no_line():
 def printed_trace(text):
     """What the console shows of a ValueError that says this."""
     found = []
-    traces.print = found.append
+    failures.print = found.append
     try:
         raise ValueError(text)
     except ValueError as error:
-        traces.show(error)
+        failures.trace(error)
     finally:
-        del traces.print
+        del failures.print
     return found

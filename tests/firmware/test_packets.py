@@ -4,7 +4,7 @@ from doubles import pattern, raised
 
 from sluice import log
 from sluice.errors import Retry
-from sluice.net.dial import connect_packet
+from sluice.net.connect import connect_packet
 from sluice.net.packets import PUBLISH, Whole, packet, text
 from sluice.net.reader import Reader
 

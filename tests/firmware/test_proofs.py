@@ -47,7 +47,7 @@ class Agent:
         return None
 
     async def _prove(self, signature):
-        digest = await __import__("sluice.trust.digest", None, None, ("sha256",)).sha256(
+        digest = await __import__("sluice.trust.verify", None, None, ("sha256",)).sha256(
             self.slot, self.size, self.buffer, self.pause
         )
         await proofs.prove(came(signature, self.size), digest, self.slot, self)

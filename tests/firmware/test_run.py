@@ -5,7 +5,7 @@ import sys
 
 from medium import Board, read
 
-from sluice import log, starting, traces
+from sluice import failures, log, starting
 from sluice.errors import Fail
 
 HEAP = "1m"
@@ -145,8 +145,8 @@ def shown(app):
     """(lines of the log, lines of the traceback) of an agent beside that application."""
     run, _ = loaded()
     said, printed = [], []
-    traces.print = printed.append
-    sys.modules["sluice.traces"] = traces
+    failures.print = printed.append
+    sys.modules["sluice.failures"] = failures
     log.to(said.append)
 
     class Agent:

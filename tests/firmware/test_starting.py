@@ -7,7 +7,7 @@ import sys
 from doubles import raised
 from medium import Board, fill, read, write
 
-from sluice import journal, log, starting, traces
+from sluice import failures, journal, log, starting
 from sluice.errors import Fail
 from sluice.files import staging
 from sluice.job import File, Job
@@ -49,8 +49,8 @@ def test_application_that_is_broken_ends_a_trial_and_is_passed_over_otherwise():
 def test_application_that_is_broken_forges_no_line_and_moves_no_terminal():
     source = b"raise ValueError('bad\\r\\nE 1 main forged\\x1b[2J')"
     printed = []
-    traces.print = printed.append
-    sys.modules["sluice.traces"] = traces
+    failures.print = printed.append
+    sys.modules["sluice.failures"] = failures
     _, lines = application(source, False)
     assert printed[0].startswith("Traceback")
     assert printed[-1] == "ValueError: bad\\x0d\\x0aE 1 main forged\\x1b[2J"

@@ -6,7 +6,7 @@ import socket
 from doubles import Clock, raised, run
 
 from sluice.errors import Retry
-from sluice.net import tcp
+from sluice.net import connect
 
 HEAP = "1m"
 
@@ -54,11 +54,11 @@ class Poller:
 
 def dialled(network):
     """What `dial` gives on that port."""
-    tcp.socket, tcp.select = network, Poller()
+    connect.socket, connect.select = network, Poller()
     try:
-        return run(tcp.dial("host", 1, None, Clock()))
+        return run(connect.dial("host", 1, None, Clock()))
     finally:
-        tcp.socket, tcp.select = socket, select
+        connect.socket, connect.select = socket, select
 
 
 def test_dial_has_small_packets_sent_at_once():

@@ -10,7 +10,7 @@ from binascii import a2b_base64
 
 from doubles import Flash, Link, Sources, run
 
-from sluice.clouds import aws_version
+from sluice.clouds import aws_shadow
 from sluice.clouds.aws_jobs import AWSJobs
 from sluice.clouds.aws_pending import describe_job, pending_jobs
 from sluice.clouds.shadow import Shadow
@@ -151,7 +151,7 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
         class slots:
             version = "1.0.0"
 
-    run(aws_version.report(Agent, Shadow("", key, "SIM_ESP32", "sluice.config")))
+    run(aws_shadow.report_version(Agent, Shadow("", key, "SIM_ESP32", "sluice.config")))
     assert told == [(said["topic"], {"state": {"reported": {key: version.lstrip("v")}}})]
 
 

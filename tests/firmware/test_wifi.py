@@ -4,7 +4,7 @@ from doubles import Clock, raised, run
 
 from sluice import log
 from sluice.errors import Retry
-from sluice.net.wifi import WiFi
+from sluice.net.uplink import WiFi
 
 HEAP = "256k"
 IDLE, JOINING, JOINED, ABSENT, WRONG = 1_000, 1_001, 1_010, 201, 202

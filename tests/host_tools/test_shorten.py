@@ -193,7 +193,7 @@ def test_modules_of_the_device_share_no_short_name_with_those_they_inherit_from(
                     module,
                 )
     assert {
-        ("sluice/net/http.py", "sluice.net.head"),
+        ("sluice/net/http.py", "sluice.net.lines"),
         ("sluice/files/fetch.py", "sluice.transfer.image"),
     } <= found
 

@@ -7,7 +7,7 @@ from test_tls import ARCHES, HOST, echo, serving
 
 CLIENT = """
 import asyncio, socket, sys
-from sluice.net import tls
+from sluice.net import connect as tls
 from sluice.net.dates import connect
 from sluice.net.refusals import named
 from sluice.errors import Retry

@@ -1,4 +1,4 @@
-"""net/tls.py on MicroPython against Python's own TLS server: every ending has its name."""
+"""TLS by net/connect.py, against Python's own TLS server: every ending has its name."""
 
 import contextlib
 import socket
@@ -24,7 +24,7 @@ HOST = "cloud.test"
 
 CLIENT = """
 import select, socket, sys, time
-from sluice.net import tls
+from sluice.net import connect as tls
 from sluice.net.refusals import named
 
 port, name, deadline_ms = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -247,7 +247,7 @@ def test_tls_unusable_file_is_named(rig):
 
 
 DER_ONLY = """
-from sluice.net import tls
+from sluice.net import connect as tls
 
 class Builds:  # in place of a MicroPython whose mbedTLS has no PEM parser
     PROTOCOL_TLS_CLIENT, CERT_REQUIRED = 0, 2

@@ -27,7 +27,7 @@ MADE_ON = {  # what a call is made on → the modules that may define it
     "update": ["sluice.transfer.update"], "image": ["sluice.transfer.image"],
     "job": ["sluice.job"], "link": ["sluice.net.mqtt"], "policy": ["sluice.trust.policy"],
     "verify": ["sluice.trust.verify"], "clock": ["sluice.net.clock"],
-    "wifi": ["sluice.net.wifi"], "blocks": SOURCES, "reader": ["sluice.net.reader"],
+    "wifi": ["sluice.net.uplink"], "blocks": SOURCES, "reader": ["sluice.net.reader"],
     "device": ["sluice.agent.agent"], "module": _package("sluice.jobs.documents"),
 }  # fmt: skip
 
@@ -135,7 +135,7 @@ class Raising:
             return set().union(
                 *(self.function(doc, "read") for doc in _package("sluice.jobs.documents"))
             )
-        if module == "sluice.agent.states.operating":
+        if module == "sluice.agent.states.work":
             known = [*_package("sluice.jobs.operations"), "sluice.files.fetch"]
             return set().union(*(self.function(one, "run") for one in known))
         return set()

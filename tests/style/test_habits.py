@@ -6,8 +6,8 @@ import pytest
 from sources import device_files, parsed, where
 
 FILES = [pytest.param(file, id=f"{file.parent.name}/{file.name}") for file in device_files()]
-PRINTERS = {"main.py", "log.py", "traces.py", "verbs.py", "network.py"}
-TRACERS = {"main.py", "log.py", "traces.py"}  # an exception may say what is anybody's
+PRINTERS = {"main.py", "log.py", "failures.py", "verbs.py", "network.py"}
+TRACERS = {"main.py", "log.py", "failures.py"}  # an exception may say what is anybody's
 FORGETFUL = {"loading.py", "agent.py", "run.py", "verbs.py"}  # a state, a start and the prompt
 WORDS = ("utils", "helpers", "helper", "manager", "misc", "common")
 SWALLOWED = {"BaseException", "KeyboardInterrupt", "SystemExit", "GeneratorExit"}

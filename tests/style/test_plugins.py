@@ -110,13 +110,6 @@ def test_sources_are_made_of_the_same_words():
         assert ast.unparse(made.args) == "self, sources, file, block", module
 
 
-def test_states_are_modules_with_a_coroutine_of_their_name():
-    states = [name for name in TREES if name.startswith("sluice.agent.states.")]
-    assert states
-    for module in states:
-        assert module.rsplit(".", 1)[1] in defined(module)
-
-
 def test_jobs_cannot_replace_a_module_of_the_firmware():
     kept = next(
         ast.literal_eval(node.value)

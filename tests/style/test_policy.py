@@ -46,10 +46,8 @@ WORDS: dict[str, dict[str, list[str]]] = {
         "/get":                 ["P jobs/j-1/get"],
         "jobs/get refused": [],
     },
-    "clouds/aws_version.py": {
-        "$aws/things/%s/shadow/update": ["P shadow/update"],
-    },
     "clouds/aws_shadow.py": {
+        "$aws/things/%s/shadow/update": ["P shadow/update"],
         "$aws/things/%s/%s/": [], "shadow/name/": [],
         "/accepted":            ["P shadow/get", "P shadow/name/n/get",
                                  "P shadow/update", "P shadow/name/n/update",

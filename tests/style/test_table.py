@@ -22,18 +22,31 @@ def table():
         yield importlib.import_module("sluice.agent.table")
 
 
-def states() -> list[str]:
-    return sorted(
-        name.rsplit(".", 1)[1].upper() for name in TREES if name.startswith("sluice.agent.states.")
-    )
+ROOM = "sluice.agent.states."
+
+
+def homes() -> dict[str, str]:
+    """Each public coroutine of states/ as a state → the module that it stands in."""
+    found: dict[str, str] = {}
+    for module in (name for name in TREES if name.startswith(ROOM)):
+        for node in TREES[module].body:
+            if isinstance(node, ast.AsyncFunctionDef) and not node.name.startswith("_"):
+                assert node.name.upper() not in found, f"{node.name} twice"
+                found[node.name.upper()] = module
+    return found
+
+
+HOMES = homes()
 
 
 def coroutine(state: str) -> ast.AsyncFunctionDef:
     """The coroutine of the state's name in its module."""
-    for node in TREES[f"sluice.agent.states.{state.lower()}"].body:
-        if isinstance(node, ast.AsyncFunctionDef) and node.name == state.lower():
-            return node
-    pytest.fail(f"{state} has no coroutine of its name")
+    (found,) = (
+        node
+        for node in TREES[HOMES[state]].body
+        if isinstance(node, ast.AsyncFunctionDef) and node.name == state.lower()
+    )
+    return found
 
 
 def returned(state: str, table) -> set[str]:
@@ -59,7 +72,7 @@ def values(node: ast.AST | None, state: str, table) -> set[str]:
     if isinstance(node, ast.IfExp):
         return values(node.body, state, table) | values(node.orelse, state, table)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        for function in TREES[f"sluice.agent.states.{state.lower()}"].body:
+        for function in TREES[HOMES[state]].body:
             if getattr(function, "name", None) == node.func.id:
                 found = [n.value for n in ast.walk(function) if isinstance(n, ast.Return)]
                 return set().union(*(values(value, state, table) for value in found))
@@ -83,11 +96,11 @@ def kinds() -> set[str]:
 
 def raised(state: str, table) -> set[str]:
     """The events that errors in the state's code become."""
-    errors = RAISING.function(f"sluice.agent.states.{state.lower()}", state.lower())
+    errors = RAISING.function(HOMES[state], state.lower())
     return {event for kind, event in table.ERRORS if kind.__name__ in errors}
 
 
-@pytest.mark.parametrize("state", states())
+@pytest.mark.parametrize("state", sorted(HOMES))
 def test_state_every_event_has_a_row_and_every_row_its_event(state, table):
     rows = set(table.TRANSITIONS[state])
     errors = raised(state, table)
@@ -110,8 +123,18 @@ def test_events_that_never_happen_are_listed_only_where_the_tree_allows_them(tab
         assert event not in table.TRANSITIONS[state]
 
 
-def test_states_of_the_table_are_the_files_of_their_folder(table):
-    assert sorted(table.TRANSITIONS) == states()
+def test_states_of_the_table_are_the_coroutines_of_their_folder_where_the_table_says(table):
+    assert table.TRANSITIONS.keys() == table.MODULES.keys() == HOMES.keys()
+    assert {state: ROOM + module for state, module in table.MODULES.items()} == HOMES
+
+
+def test_state_that_downloads_has_its_module_alone(table):
+    """The heap is fullest then."""
+    assert list(table.MODULES.values()).count(table.MODULES[table.DOWNLOADING]) == 1
+
+
+def test_states_have_no_module_without_one():
+    assert {name for name in TREES if name.startswith(ROOM)} == set(HOMES.values())
 
 
 def test_states_lead_to_states(table):

@@ -1,9 +1,9 @@
 """Walks sluice.agent.table: the state's coroutine does its work and returns an event.
 
-Each state is a module of states/, loaded when it is entered. When it is left, all that was loaded
-meanwhile is forgotten, so that a board which loads its code into the heap holds one state's at a
-time. The agent is what they share. It knows nothing of any cloud, transport or board; it is
-handed them.
+The table says which module of states/ has the coroutine; it is loaded when the state is entered.
+When that is left, all that was loaded meanwhile is forgotten, so that a board which loads its code
+into the heap holds one such module at a time. The agent is what they share. It knows nothing of
+any cloud, transport or board; it is handed them.
 """
 
 import gc
@@ -12,7 +12,7 @@ import sys
 from sluice.agent.heap import Heap
 from sluice.errors import Fail, OTAError
 from sluice.job import Job
-from sluice.loading import forget, keep, plug_in
+from sluice.loading import Scope, forget, keep, plug_in
 from sluice.log import Log, show
 
 log = Log("agent")
@@ -97,7 +97,9 @@ class Agent:
         name = self.state.lower()
         try:
             try:
-                event = await plug_in("sluice.agent.states." + name, name)(self)
+                with Scope():  # the table is not to lie in the heap while the state works
+                    module = plug_in("sluice.agent.table", "MODULES")[self.state]
+                event = await plug_in("sluice.agent.states." + module, name)(self)
             except Exception as error:
                 event = await self._meaning(error)
             log.i(self.state, event)

@@ -1,7 +1,8 @@
 """What happens next, all of it: what runs at boot, what follows what, and what an error means.
 
-The agent only walks this; the work of each state is in states/. Order matters in BOOT. The
-diagram in firmware/DESIGN.md is made from it by `python -m host_tools.diagram`.
+The agent only walks this; the work of each state is a coroutine of its name, in the module of
+states/ that MODULES names. Order matters in BOOT. The diagram in firmware/DESIGN.md is made from
+it by `python -m host_tools.diagram`.
 """
 
 from sluice.errors import Fail, Gone, Refuse, Retry
@@ -43,6 +44,13 @@ TRANSITIONS = {
                    "sick": RESETTING},  # unconfirmed: rolls back
     REPORTING:    {"reported": IDLE, "gone": IDLE, "lost": CONNECTING, "starved": RESETTING},
     RESETTING:    {"reset": None},
+}
+
+MODULES = {  # of states/: those that have much in common, or are loaded one after the other
+    BOOTING: "boot", CONNECTING: "boot", IDLE: "boot", RESETTING: "boot",
+    ACCEPTING: "work", OPERATING: "work", REPORTING: "work",
+    DOWNLOADING: "download",  # alone, because the heap is fullest then
+    VERIFYING: "trial", ACTIVATING: "trial", TRYING: "trial",
 }
 
 ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))

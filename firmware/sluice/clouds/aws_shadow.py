@@ -7,8 +7,12 @@ board is goes back as reported: at every connect, and else when it is not what w
 So a notice that is large, doubled or old costs one request, and two that disagree do not talk for
 ever.
 
+Where no shadow is configured, the version alone is told in the classic one, once, at boot:
+`report_version`.
+
 memory   an answer of at most 4 KiB and its JSON, while it is read
-source   AWS IoT developer guide, "Device Shadow MQTT topics", "Device Shadow service documents"
+source   AWS IoT developer guide, "Device Shadow MQTT topics", "Device Shadow service documents";
+         document 001
 """
 
 import gc
@@ -49,6 +53,13 @@ async def report(agent, shadow):
     state["free"] = gc.mem_free()  # always another: no reason to report
     if hash != reported and await _tell(link, path + "update", state):
         shadow.reported = hash
+
+
+async def report_version(agent, shadow):
+    """Have the firmware's version in the classic shadow. Raises Retry as `report` does."""
+    report = {"state": {"reported": {shadow.key: agent.slots.version or "unknown"}}}
+    topic = "$aws/things/%s/shadow/update" % agent.settings["thing"]
+    await agent.link.deliver(topic, json.dumps(report))
 
 
 async def _tell(link, topic, state):

@@ -76,7 +76,7 @@ class Product:
         self.job = None
         if self._subscribed:
             return
-        self.order = await self._do("sluice.clouds.product_kept", "order")
+        self.order = await self._do(_ORDERS, "kept_order")
         await self.link.subscribe(self.topic + "services", self._on_services, 1)
         await self.link.subscribe(self.topic + "events_reply", self._on_answer, 1, 1024)
         self._subscribed = True

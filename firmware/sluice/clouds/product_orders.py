@@ -1,9 +1,16 @@
-"""How an order comes in, and which of its devices is next. Part of sluice.clouds.product.
+"""How an order comes in, is judged as flash has it, and which of its devices is next.
+
+Part of sluice.clouds.product. Two files keep an order over a reset. A file may be cut off,
+damaged, or another firmware's: what the agent would stumble over is refused here, once, or it
+would stumble at every start. What is not an order of ours is none. An order that is lost is said
+again by its platform, or ordered anew.
 
 source   document 004; result codes: DJI Cloud API, "Error code"
 """
 
 import json
+
+from micropython import const
 
 from sluice.clouds.product import LATE, content, log
 from sluice.errors import Refuse
@@ -12,11 +19,15 @@ from sluice.job import Job
 from sluice.loading import plug_in
 
 _WORDS = "sluice.clouds.product_words"
-_KEPT_FILES = "sluice.clouds.product_kept"
-_NAME = 64  # characters of a tid, a bid or a serial number, at most
-_DEVICES = 8  # of an order, at most; the document says two
+_NAME = const(64)  # characters of a tid, a bid or a serial number, at most
+_TEXT = const(256)  # characters of a reason
+_DEVICES = const(8)  # of an order, at most; the document says two
 _FAILED, _OTHER_METHOD, _BAD, _UPDATING, _UNKNOWN = 312002, 312010, 312012, 312014, 312022
-CONSISTENT, NORMAL = 2, 3  # firmware_upgrade_type
+_CODE = const(1_000_000)  # of a result, at most
+_UNTIL = 0x3FFF_FFFF_FFFF  # seconds since 1970, at most; too big for const() on 32 bits
+_ENDS = ("ok", "failed", "timeout", "canceled", "rejected")
+_CONSISTENT = const(2)  # firmware_upgrade_type
+_NORMAL = const(3)
 _KEPT = (  # what of a device's entry is for who updates it
     "sn",
     "product_version",
@@ -110,7 +121,7 @@ def device_of(entry):
         raise Refuse("job document lacks or misstates", "devices")
     field(entry, "sn", str, 1, _NAME)
     field(entry, "product_version", str, 0, _NAME, default="")
-    field(entry, "firmware_upgrade_type", int, CONSISTENT, NORMAL)
+    field(entry, "firmware_upgrade_type", int, _CONSISTENT, _NORMAL)
     return {key: entry[key] for key in _KEPT if key in entry}
 
 
@@ -120,7 +131,7 @@ async def _next(product):
     What needs no job, an unknown device or a version that runs already, ends here.
     """
     order = product.order
-    devices = await plug_in(_KEPT_FILES, "devices")(product)
+    devices = await kept_devices(product)
     while not order["status"]:
         judging = order["judged"] < len(order["ends"])
         at = order["judged"] if judging else order["ends"].index(None)
@@ -154,7 +165,7 @@ def _foreseen(product, devices, at):
     runs = wanted is not None and wanted == rank(product.version)
     if not device.get("file_url"):
         return ("ok", "") if runs else ("rejected", "no file, and not the version that runs")
-    return ("ok", "") if runs and order["types"][at] == CONSISTENT else None
+    return ("ok", "") if runs and order["types"][at] == _CONSISTENT else None
 
 
 def _job(product, device, at, queued):
@@ -165,3 +176,74 @@ def _job(product, device, at, queued):
 
 def _words(name):
     return plug_in(_WORDS, name)
+
+
+async def kept_order(product):
+    """The order in the first file; None when there is none, or what is there is none."""
+    found, data = None, None
+    try:
+        data = product.files[0].load()
+        found = content(data)
+    except MemoryError:  # at a start: what has no room then never has
+        pass
+    if found and _judged(found):
+        return found
+    if data:
+        log.w("order is unreadable")
+    return None
+
+
+async def kept_devices(product):
+    """The entries in the second file, if they are of the order that is open; else []."""
+    kept = content(product.files[1].load()) or {}
+    entries = kept.get("devices")
+    if kept.get("bid") != product.order["bid"] or not isinstance(entries, list):
+        return []
+    try:
+        return [device_of(entry) for entry in entries]
+    except Refuse as error:
+        log.w("order is unreadable", error)
+        return []
+
+
+def _judged(order):
+    """True when every member of an order is there and of its kind."""
+    count = len(order["sns"]) if isinstance(order.get("sns"), list) else 0
+    if not 1 <= count <= _DEVICES:
+        return False
+    for key, will_do in (
+        ("sns", lambda value: _text(value, _NAME)),
+        ("types", lambda value: value in (_CONSISTENT, _NORMAL)),
+        ("ends", lambda value: value is None or value in _ENDS),
+        ("whys", lambda value: _text(value, _TEXT)),
+    ):
+        values = order.get(key)
+        if not isinstance(values, list) or len(values) != count:
+            return False
+        if not all(will_do(value) for value in values):
+            return False
+    for key, low, high in (
+        ("until", 0, _UNTIL),
+        ("judged", 0, count),
+        ("begun", -1, count - 1),
+        ("percent", 0, 100),
+        ("result", 0, _CODE),
+    ):
+        value = order.get(key)
+        if type(value) is not int or not low <= value <= high:
+            return False
+    flags = all(type(order.get(key)) is bool for key in ("accepted", "applied", "told"))
+    named = _text(order.get("bid"), _NAME) and order["bid"]
+    said = order.get("tid", 0) is None or _text(order.get("tid"), _NAME)
+    return flags and named and said and _ended(order)
+
+
+def _ended(order):
+    """True when the order has a status exactly where all of its devices have an end."""
+    if None in order["ends"]:
+        return order.get("status", 0) is None and not order["told"]
+    return order.get("status") in _ENDS
+
+
+def _text(value, high):
+    return type(value) is str and len(value) <= high

@@ -1,7 +1,7 @@
 """When the thing's shadow is told: after every connect, and between jobs when there is a reason.
 
 What is told is in aws_shadow, which is loaded for it. Where no shadow is configured, it is the
-version alone, once at a start, as aws_version has it.
+version alone, once at a start.
 """
 
 from micropython import const
@@ -54,6 +54,8 @@ class Shadow:
 
     async def tell(self):
         """Take what is desired and report what is. Raises Retry when the session is lost."""
-        path = "sluice.clouds.aws_shadow" if self.name else "sluice.clouds.aws_version"
         with Scope():  # the application has the room while the agent waits for a job
-            await plug_in(path, "report")(self.agent, self)
+            if self.name:
+                await plug_in("sluice.clouds.aws_shadow", "report")(self.agent, self)
+            else:
+                await plug_in("sluice.clouds.aws_shadow", "report_version")(self.agent, self)

@@ -49,7 +49,7 @@ class Clock:
         self.ticks_diff = source.ticks_diff
         self.ticks_add = source.ticks_add
         with Scope():  # what is loaded when the agent begins stays
-            load = plug_in("sluice.net.floor", "load")
+            load = plug_in("sluice.net.ntp", "load")
             self._floor_s = load(path, _WRITTEN_S, _WRITTEN_S + _SPAN_S)
         self.guessed = False  # the time is the floor, or little better: a server is to be asked
 
@@ -121,4 +121,4 @@ class Clock:
         self._floor_s = unix_s
         if self._path:
             with Scope():  # the cloud may say it in mid-download
-                plug_in("sluice.net.floor", "save")(self._path, unix_s)
+                plug_in("sluice.net.ntp", "save")(self._path, unix_s)

@@ -25,7 +25,7 @@ log = Log("clock")
 async def connect(link, context, clock):
     """As `link.connect()`, and once more where the clock was behind the certificates' dates.
 
-    context   that of the link, from sluice.net.tls.context
+    context   that of the link, from sluice.net.connect.context
     raises    as `link.connect()`
     """
     begin_s = 0

@@ -23,8 +23,7 @@ from sluice.address import barred, split
 from sluice.errors import Fail, OTAError, Retry
 from sluice.loading import Scope, plug_in
 from sluice.log import Log
-from sluice.net.head import Head
-from sluice.net.lines import LINE, Lines
+from sluice.net.lines import LINE, Head, Lines
 
 _REDIRECT = "sluice.net.redirect"  # loaded when one comes
 _REDIRECTS = const(3)
@@ -150,7 +149,7 @@ class HTTP(Head, Lines):
         self._origin = origin
         with Scope():  # a download is under way
             context = self._trusting(origin[4]) if origin[0] == "https" else None
-            dial = plug_in("sluice.net.tcp", "dial")
+            dial = plug_in("sluice.net.connect", "dial")
             self.sock = await dial(origin[1], origin[2], context, self.clock)
 
     def _trusting(self, away):
@@ -159,7 +158,7 @@ class HTTP(Head, Lines):
             away = False  # there is nothing to be kept from anyone
         if self._contexts[away] is None:
             names = self._trust[:1] if away else self._trust
-            self._contexts[away] = plug_in("sluice.net.tls", "of_files")(*names)
+            self._contexts[away] = plug_in("sluice.net.connect", "of_files")(*names)
         return self._contexts[away]
 
     async def _head(self):

@@ -44,7 +44,7 @@ class Link(MQTTClient):
 
     client_id   str; AWS wants the thing's name
     server      host name, also the name the certificate must have
-    context     from sluice.net.tls.context, or None for a plain connection
+    context     from sluice.net.connect.context, or None for a plain connection
     keepalive   seconds; the broker gives up after one and a half times as many
     clock       sluice.net.clock.Clock
     """
@@ -73,7 +73,7 @@ class Link(MQTTClient):
         self._sent = self._heard = self._clock.ticks_ms()
         try:
             with Scope():  # the application may open it while an image is in memory
-                begin = plug_in("sluice.net.dial", "open_session")
+                begin = plug_in("sluice.net.connect", "open_session")
                 await begin(self, self.context, self._clock, clean_session)
             for topic, (_, qos) in list(self._routes.items()):
                 if await self._refused((topic,), qos):

@@ -1,6 +1,11 @@
-"""SNTP (RFC 4330): the time from servers, their answers checked but not authenticated.
+"""What the clock is set by and judged by: time servers, and the floor. Loaded for either.
 
-Name resolution blocks, for as long as the port's resolver takes; all else gives way.
+SNTP (RFC 4330) gives the time from servers, their answers checked but not authenticated. Name
+resolution blocks, for as long as the port's resolver takes; all else gives way.
+
+The floor is the earliest time that is plausible, kept in a file over power cuts. The file says
+"proven" and the seconds since 1970. A number alone is of an earlier release, which believed time
+servers: it is passed over. That release passes over ours.
 """
 
 import os
@@ -96,3 +101,26 @@ def read_answer(answer, nonce):
     if not answer[40] & 0x80:
         seconds += 1 << 32
     return seconds - _TO_1970_S + (answer[44] >> 7)
+
+
+def load(path, earliest_s, latest_s):
+    """Seconds since 1970 from the file, if it is sound and between these; else `earliest_s`."""
+    try:
+        with open(path or "") as file:
+            word, _, text = file.read(32).partition(" ")
+        floor_s = int(text) if word == "proven" else 0
+    except (OSError, ValueError):
+        return earliest_s
+    return floor_s if earliest_s <= floor_s < latest_s else earliest_s
+
+
+def save(path, now_s):
+    """Put the time into the file; False, and a warning, when it cannot be written."""
+    try:
+        with open(path + ".new", "w") as file:
+            file.write("proven %d" % now_s)
+        os.rename(path + ".new", path)
+    except OSError as error:
+        log.w("floor not saved", error)
+        return False
+    return True

@@ -8,8 +8,8 @@ may begin like the genuine one that it is written over. When there is a head, an
     download begins, or goes on after a start   erased before the first sector changes
     while it runs, until the image is proven    none
     proven                                      erased again; then written, its first page last
-    set_boot refuses it, or any error follows   erased, by states/activating.py
-    power fails before the journal has set_boot erased at the next start, by states/booting.py
+    set_boot refuses it, or any error follows   erased, by states/trial.py
+    power fails before the journal has set_boot erased at the next start, by states/boot.py
     on trial                                    both slots have one: what runs, and the way back
     trial failed, by itself or by the loader    erased at the next start, before FAILED is owed
     confirmed                                   both keep theirs: each of them ran

@@ -1,4 +1,7 @@
-"""What is refused although it could be done: unsigned images, the same version, older versions."""
+"""What is refused although it could be done: unsigned images, the same version, older versions.
+
+It is a module of its own, because a download asks it midway, when the heap is at its fullest.
+"""
 
 from sluice.errors import Fail, Refuse
 from sluice.loading import plug_in

@@ -85,7 +85,7 @@ async def prove(file, digest, slot, agent):
     if proof and proof["signed"] != file.size:
         if not 0 < proof["signed"] < file.size:
             raise Fail("the signature that was kept is unreadable")
-        sha256 = plug_in("sluice.trust.digest", "sha256")
+        sha256 = plug_in("sluice.trust.verify", "sha256")
         digest = await sha256(slot, proof["signed"], agent.buffer, agent.pause)
     signature = plug_in("sluice.trust.verify", "unpack")(file.signature)
     words = file.algorithm, file.signer, settings["signers"], agent.load, agent.pause

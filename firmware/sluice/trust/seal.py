@@ -27,7 +27,7 @@ async def unseal(file, slot, buffer, settings, pause):
     raises   Fail when the slot does not hold what was ordered, or no signature where one must be
     """
     if file.md5:
-        found = await plug_in("sluice.trust.digest", "md5")(slot, file.size, buffer, pause)
+        found = await plug_in("sluice.trust.verify", "md5")(slot, file.size, buffer, pause)
         if hexlify(found).decode() != file.md5:
             raise Fail("md5 is not the one ordered")
     found = find(slot, file.size, buffer) if file.sealed else None

@@ -27,7 +27,7 @@ AWAITS = 60_000  # in one start; after so many it runs in a circle
 TENDING_MS = 1_000  # what looks after the watchdog waits so long; its awaits are not the agent's
 EPOCH_S = 1_790_000_000
 
-current = None  # the world that runs; sluice.net.tcp's double asks for it
+current = None  # the world that runs; sluice.net.connect's double asks for it
 
 
 class Reset(BaseException):

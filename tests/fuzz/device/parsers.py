@@ -164,7 +164,7 @@ def http():
 
         real = sluice.net.http.plug_in
         sluice.net.http.plug_in = lambda path, name: (
-            dial if path == "sluice.net.tcp" else _plug_in(path, name)
+            dial if name == "dial" else _plug_in(path, name)
         )
         try:
             client = sluice.net.http.HTTP(server, server, *words)
@@ -530,7 +530,7 @@ def configuration():
 
 
 def journal():
-    from sluice.agent.states.booting import first
+    from sluice.agent.states.boot import first
     from sluice.clouds.aws_shadow import _describe
     from sluice.journal import PHASES, Journal
 
@@ -607,7 +607,7 @@ def staged():
 
 
 def floor():
-    from sluice.net.floor import load
+    from sluice.net.ntp import load
 
     def judge(data):
         with open("floor", "wb") as file:

@@ -46,7 +46,7 @@ async def run(job, device):
     slot = slots.plain  # as it lies there: what ran has its head in its place
     if file.size > slot.ioctl(_BLOCKS, 0) * _SECTOR:
         raise Fail("image larger than the slot", file.size)
-    sha256 = plug_in("sluice.trust.digest", "sha256")
+    sha256 = plug_in("sluice.trust.verify", "sha256")
     digest = await sha256(slot, file.size, device.buffer, device.pause)
     if hexlify(digest).decode() != job.order["sha256"].lower():
         raise Fail("the other slot holds another image")

@@ -1,7 +1,8 @@
-"""What does this start mean? The journal and the slot that runs tell."""
+"""From a start to a job, and the next reset: BOOTING, CONNECTING, IDLE and RESETTING."""
 
-from sluice.agent.table import ANY, BOOT, NEW, OLD, TRIAL
-from sluice.journal import ACTIVATED, DOWNLOADING, REBOOTING
+import gc
+
+from sluice.journal import ACTIVATED, DOWNLOADING, OWING, REBOOTING
 from sluice.loading import plug_in
 from sluice.log import Log
 
@@ -9,7 +10,10 @@ log = Log("agent")
 
 
 async def booting(agent):
-    """One row of BOOT."""
+    """What does this start mean? The journal and the slot that runs tell: one row of BOOT."""
+    # Only now: a board that is idle has no use for the table.
+    from sluice.agent.table import ANY, BOOT, NEW, OLD, TRIAL
+
     journal, slots = agent.journal, agent.slots
     slot = TRIAL if slots.trial else NEW if journal["next"] == slots.running else OLD
     if first(journal, slots):
@@ -49,3 +53,30 @@ def _returned(slots):
     if slots.trial is None:
         return "the boot loader did not take the image"
     return "rolled back: not confirmed in its trial"
+
+
+async def connecting(agent):
+    """Reach the cloud, however long it takes. Linked; "owes" when there is an outcome to tell."""
+    await agent.reach(agent.dialect.linked, None)
+    return "owes" if agent.journal.phase == OWING else "linked"
+
+
+async def idle(agent):
+    """Wait until there is a job. What else is to be done is done between jobs."""
+    if agent.work:
+        agent.work.job = None
+    log.i("idle", "free", gc.mem_free())
+    job = None
+    while not job:
+        await agent.dialect.between_jobs()
+        job = await agent.dialect.next_job(agent.settings["poll_s"] * 1000)
+    agent.take(job)
+    log.i("job", job.id, job.number, "queued" if job.queued else "started")
+    return "job"
+
+
+async def resetting(agent):
+    """Go through the boot loader. Does not return on a board."""
+    await agent.clock.sleep_ms(100)  # let the console and the link drain
+    agent.reset()
+    return "reset"

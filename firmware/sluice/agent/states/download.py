@@ -1,4 +1,7 @@
-"""Fetch what is missing of the image, wherever an earlier attempt left off."""
+"""DOWNLOADING: fetch what is missing of the image, wherever an earlier attempt left off.
+
+No other state is in this module, because the heap is fullest while an image comes.
+"""
 
 from micropython import const
 

@@ -1,0 +1,118 @@
+"""An image that has come: VERIFYING, ACTIVATING, and TRYING at its first boot."""
+
+from sluice.errors import Gone, OTAError, Retry
+from sluice.journal import ACTIVATED, DOWNLOADING
+from sluice.loading import exists, plug_in
+from sluice.log import Log
+
+log = Log("agent")
+
+
+async def verifying(agent):
+    """Prove the image by what the slot holds: its head, its digest, the signature over that.
+
+    It is the signer's. Raises Fail with the reason when it is not.
+    """
+    file, target, buffer = agent.job.files[0], agent.slots.target(), agent.buffer
+    head = memoryview(buffer)[:80]
+    target.readblocks(0, head, 0)
+    agent.work.update.check(head)
+    agent.drop()
+    size, file.url = file.size, None  # long, where it is presigned, and of no use any more
+    if file.md5 or file.sealed:
+        unseal = plug_in("sluice.trust.seal", "unseal")
+        size = await unseal(file, target, buffer, agent.settings, agent.pause)
+    await plug_in("sluice.trust.verify", "check")(file, target, agent, size)
+    if agent.job.files[1:]:
+        await plug_in("sluice.files.fetch", "check")(agent)
+    return "genuine"
+
+
+async def activating(agent):
+    """Have the boot loader try the new image, if the job is still ours.
+
+    The next reset boots it, and puts in place the files that come with it.
+    """
+    await agent.dialect.still(agent.job)
+    await agent.dialect.report(agent.job, "applying", agent.info())
+    await agent.hold()
+    await agent.dialect.still(agent.job)
+    slots = agent.slots
+    following = slots.inactive if slots.trial is not None else slots.next()
+    if agent.job.files[1:]:
+        plug_in("sluice.files.staging", "activate")(agent.job, following)
+    if agent.job.files and slots.trial is not None:  # so that a rollback can prove it again
+        plug_in("sluice.trust.proofs", "keep")(slots.inactive, agent.job.files[0])
+    if slots.trial is not None:
+        plug_in("sluice.slots.bootfile", "write")()
+    journal = agent.journal
+    new = not journal["home"]  # else it ran before, and has its head already
+    journal.write(next=following)
+    try:
+        slots.activate(new)
+        _note(journal)
+    except Exception:  # whatever it is, what failed is not to boot
+        if new:
+            slots.hide()
+        raise
+    return "ready"
+
+
+def _note(journal):
+    try:
+        journal.write(phase=ACTIVATED)
+    except OSError as error:  # too late to fail: the next reset boots it, and its trial notes it
+        log.w("activation not noted", error)
+
+
+async def trying(agent):
+    """The trial of a new image: connect, tell, ask the application, confirm; before one deadline.
+
+    On a board that cannot go back there is no deadline, and what fails is told, not undone.
+    It is confirmed; or "sick": left unconfirmed, so that the boot loader goes back.
+    "settled" where it cannot.
+    """
+    journal = agent.journal
+    if journal.phase == DOWNLOADING and journal["next"] == agent.slots.running:
+        journal.write(phase=ACTIVATED)  # power failed before that was noted
+    try:
+        await _reach(agent)
+        if not await agent.healthy():
+            return _sick(agent, "self-test failed")
+    except Exception as error:  # whatever it is, this image is not to stay
+        return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
+    agent.slots.confirm()
+    if exists("/staged/promised"):
+        plug_in("sluice.files.staging", "confirm")()
+    if journal.phase == ACTIVATED:
+        agent.succeed()
+    return "healthy"
+
+
+async def _reach(agent):
+    """Be linked, and have the cloud know of the trial. Raises Retry at the deadline."""
+    clock, ends = agent.clock, agent.slots.trial
+    end = clock.ticks_add(clock.ticks_ms(), agent.settings["trial_s"] * 1000)
+    while True:
+        left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
+        try:
+            await agent.reach(agent.dialect.linked, left_ms if ends else None)
+            if agent.journal.phase == ACTIVATED:
+                await agent.dialect.report(agent.owed(), "trying", agent.info())
+            return None
+        except Gone as error:  # the job is; the image may be good all the same
+            return log.w("gone", error)
+        except Retry:
+            if ends and not left_ms:
+                raise
+
+
+def _sick(agent, reason):
+    journal = agent.journal
+    log.e("sick", reason)
+    if agent.slots.trial is None:
+        journal.owe("failed", reason + "; it stays, as this board cannot go back")
+        return "settled"
+    if journal.phase == ACTIVATED:
+        journal.write(reason="rolled back: " + reason)
+    return "sick"
