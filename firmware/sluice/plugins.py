@@ -28,8 +28,8 @@ An operation, what a job asks other than an image, has
     async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again;
                                    missing in one that only brings files: sluice.files.fetch has it
 `job.order` is the document. `device` is the agent.agent.Agent: its `slots`, `journal`, `dialect`,
-`clock`, `settings`, `load`, `pause`, `link`, `buffer` and `source`; files.fetch brings and places what
-is in `job.files`.
+`clock`, `settings`, `load`, `pause`, `link`, `buffer` and `source`; files.fetch brings and places
+what is in `job.files`.
 An operation that is cut off, by a reset or its link, is run again; one that has ended is not.
 Besides those listed here, a module of the name in the folder /operations of the board is one.
 sluice/jobs/operations/echo.py is the one to copy.

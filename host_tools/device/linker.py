@@ -7,8 +7,9 @@ that double. So before they are compiled, the sources are linked:
     modules that belong together become one; `from sim_x import …` of a part that is linked in goes
     integer constants are replaced by their values, across modules too; b"x" * n is a literal
     names that only the model knows are replaced by names that MicroPython has built in
+    short texts, which would be interned, too, are decoded from bytes each time
 
-The last is why a traceback through the model shows odd names. Local variables cost nothing and
+The third is why a traceback through the model shows odd names. Local variables cost nothing and
 public names (those without an underscore in machine, esp32, network, ntptime, and what their
 callers may pass by keyword; those of sim_clock, which few boards load) stay. Arguments before a
 `/` are the model's own, as they are in C.
@@ -23,6 +24,7 @@ from pathlib import Path
 from host_tools.compile import compile_tree
 from host_tools.device.spare_names import Rename, new_names
 
+_INTERNED = 10  # characters of a text that mpy-cross makes a name, at most
 HERE = Path(__file__).parent
 SHIMS = HERE / "shims"
 PARTS = {  # module of the device → the files it is made of
@@ -73,7 +75,8 @@ def link(native: str = "esp32") -> dict[str, str]:
     for module, paths in parts.items():
         whole = ast.Module([line for path in paths for line in trees[path].body], [])
         folded = _Fold(module, constants).visit(whole)
-        linked[module] = ast.unparse(Rename(names).visit(folded)) + "\n"
+        renamed = Rename(names).visit(folded)
+        linked[module] = ast.unparse(ast.fix_missing_locations(_Texts().visit(renamed))) + "\n"
     return linked
 
 
@@ -146,3 +149,24 @@ class _Fold(ast.NodeTransformer):
         if node.attr in self._imported.get(owner, {}):
             return ast.Constant(self._imported[owner][node.attr])
         return self.generic_visit(node)
+
+
+# --- texts --------------------------------------------------------------------------------------
+
+
+class _Texts(ast.NodeTransformer):
+    """Takes short texts from bytes: a text of up to ten characters would be kept as a name."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:  # noqa: N802
+        """A statement that is a text is a docstring."""
+        return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: N802
+        """Its parts are no texts of their own."""
+        return node
+
+    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
+        text = node.value
+        if isinstance(text, str) and 1 < len(text) <= _INTERNED and not text.startswith("__"):
+            return ast.parse(f"{text.encode()!r}.decode()", mode="eval").body
+        return node

@@ -57,8 +57,8 @@ def test_model_takes_little_of_the_heap_and_few_names(arch: str, new_board):
         arch=arch,
     )
     board.start()
-    assert int(board.wait_for(r"n_qstr=(\d+)")[1]) < 90
-    assert int(board.wait_for(r"taken (\d+)")[1]) < (8_500 if arch == "i386" else 15_000)
+    assert int(board.wait_for(r"n_qstr=(\d+)")[1]) < 70
+    assert int(board.wait_for(r"taken (\d+)")[1]) < (9_500 if arch == "i386" else 16_500)
 
 
 def test_modules_keep_what_programs_say_of_them(new_board):
