@@ -63,7 +63,7 @@ def run(args: argparse.Namespace) -> int:
 
     def show(line: str) -> None:
         if len(board.lines) == 1:  # it is powered on: nothing was refused
-            _show(f"MicroPython {board.micropython}")
+            _show(f"MicroPython {board.micropython}; {board.heap_words}")
         _show(line)
 
     board = Board(

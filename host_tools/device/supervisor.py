@@ -166,6 +166,13 @@ class Board(Hardware):
         return self._process is not None
 
     @property
+    def heap_words(self) -> str:
+        """What there is of heap, and whether the code lies in it, in words."""
+        areas = " in two areas" if self.heap == CHIP_HEAP else ""
+        place = "in flash" if self._frozen else "in the heap"
+        return f"heap {self.heap}{areas}, code {place}"
+
+    @property
     def micropython(self) -> str:
         """The version of MicroPython that runs on it, and of which words: "1.26.1, i386"."""
         return f"{toolchain.version_of(toolchain.micropython(self._arch))}, {self._arch}"

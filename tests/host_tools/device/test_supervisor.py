@@ -484,6 +484,11 @@ def test_command_for_an_unknown_thing_is_one_line(tmp_path: Path):
     assert err.startswith("sluice: no thing lamp")
 
 
+def test_heap_is_told_in_words(new_board):
+    board = new_board("", heap="90k", frozen=True)
+    assert board.heap_words == "heap 90k, code in flash"
+
+
 def test_command_says_every_line_and_its_exit_code_is_the_boards(new_board, state: Path):
     board = new_board("print('hello')\n")
     board.make()
@@ -491,7 +496,7 @@ def test_command_says_every_line_and_its_exit_code_is_the_boards(new_board, stat
         out, err = command.communicate(timeout=FUSE_S)
     assert (command.returncode, err) == (0, "")
     assert out.splitlines() == [
-        f"MicroPython {board.micropython}",
+        f"MicroPython {board.micropython}; heap 112k in two areas, code in the heap",
         "power: cut",
         "boot: ota_0 1.0.0 new-board",
         "hello",
