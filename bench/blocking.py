@@ -181,7 +181,7 @@ def instructions(folder: Path, name: str) -> int:
     for times in (1, 2) if "slice" not in name else (0, 1):
         source = folder / f"stretch{times}.py"
         source.write_text(SCRIPT.format(before=before, each=each, times=times))
-        compile_module(source, source.with_suffix(".mpy"), source.name)
+        compile_module(source, source.with_suffix(".mpy"), source.name, among=True)
         source.unlink()
         script = folder / f"run{times}.py"
         script.write_text(f"import stretch{times}\n")

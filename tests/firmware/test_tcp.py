@@ -52,27 +52,79 @@ class Poller:
         pass
 
 
-def dialled(network):
-    """What `dial` gives on that port."""
+class TLS:
+    """A context whose sockets remember what is below them."""
+
+    def wrap_socket(self, sock, **words):
+        self.below = sock
+        return self
+
+
+def on(network, work):
+    """What comes of it on that port."""
     connect.socket, connect.select = network, Poller()
     try:
-        return run(connect.dial("host", 1, None, Clock()))
+        return work()
     finally:
         connect.socket, connect.select = socket, select
 
 
-def test_dial_has_small_packets_sent_at_once():
-    network = Network()
-    assert dialled(network) is network and network.options == [(6, 1, 1)]
-    network = Network(IPPROTO_TCP=60, TCP_NODELAY=64)
-    dialled(network)
-    assert network.options == [(60, 64, 1)], "the port's own numbers"
+def dialled(network, context=None):
+    """What `dial` gives on that port."""
+    return on(network, lambda: run(connect.dial("host", 1, context, Clock())))
 
 
-def test_dial_does_without_where_the_port_cannot():
+def test_dial_gives_the_socket_below_tls_too():
+    network, context = Network(), TLS()
+    assert dialled(network) == (network, network)
+    assert dialled(network, context) == (context, network) and context.below is network
+    assert not network.options, "not before the server has answered"
+
+
+def test_small_packets_are_sent_at_once():
+    for names, told in (
+        ({}, (6, 1, 1)),
+        ({"IPPROTO_TCP": 60, "TCP_NODELAY": 64}, (60, 64, 1)),  # the port's own numbers
+    ):
+        network = Network(**names)
+        on(network, lambda: connect.prompt(network))
+        assert network.options == [told]
+
+
+def test_port_that_cannot_send_at_once_does_without():
     for fault in (OSError(92), NotImplementedError(), ValueError(), AttributeError()):
         network = Network(fault)
-        assert dialled(network) is network and not network.closed
+        on(network, lambda: connect.prompt(network))
+        assert network.options and not network.closed
+
+
+class Session:
+    """A link to a server that accepts it at once."""
+
+    server, port, connack, linked, sock = "host", 1, None, False, None
+    client_id, lw_topic, user, keepalive = b"pump", None, None, 60
+
+    def __init__(self, network, answer):
+        self.network, self.answer = network, answer
+
+    def send(self, packet):
+        assert self.sock and not self.network.options
+
+    async def wait(self, ready, deadline_ms):
+        self.connack = self.answer
+        return ready()
+
+
+def test_session_sends_small_packets_at_once_from_its_connack_on():
+    for answer, told in ((0, 1), (5, 0)):
+        network = Network()
+        link = Session(network, answer)
+        begin = connect.open_session(link, TLS(), Clock(), True)
+        if answer:
+            assert "refused" in str(raised(Retry, lambda: on(network, lambda: run(begin))))
+        else:
+            on(network, lambda: run(begin))
+        assert len(network.options) == told and link.linked is not bool(answer)
 
 
 def test_dial_of_nobody_says_whom_it_did_not_reach():

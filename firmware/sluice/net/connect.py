@@ -43,12 +43,13 @@ async def open_session(link, tls_context, clock, clean_session):
 
     raises   Retry with the reason
     """
-    link.sock = await dial(link.server, link.port, tls_context, clock)
+    link.sock, below = await dial(link.server, link.port, tls_context, clock)
     link.send(connect_packet(link, clean_session))
     if not await link.wait(lambda: link.connack is not None, _CONNACK_MS):
         raise Retry("no CONNACK")
     if link.connack:
         raise Retry("refused: %s" % _REFUSALS.get(link.connack, link.connack))
+    prompt(below)
     link.linked = True
 
 
@@ -67,7 +68,12 @@ def connect_packet(client, clean_session):
 
 
 async def dial(server, port, tls_context, clock):
-    """A connected socket that never blocks; a TLS handshake goes on with the first write.
+    """(socket, the one below TLS), connected; neither blocks. Without TLS both are the same. A TLS
+    handshake goes on with the first write.
+
+    Whoever asks often gives the second to `prompt`, but with TLS not before the server has
+    answered. Else CONNECT meets a server that has refused our certificate and closed, and why it
+    did so is lost.
 
     raises   Retry("cannot reach", server, why) after 15 s at the latest; name resolution
              blocks for as long as the port's resolver takes
@@ -83,20 +89,15 @@ async def dial(server, port, tls_context, clock):
             if error.errno != EINPROGRESS:
                 raise
         await _writable(sock, clock)
-        if tls_context:
-            # With small packets sent at once, CONNECT meets a server that has refused our
-            # certificate and closed, and why it did so is lost.
-            return wrap(tls_context, sock, server)
-        _prompt(sock)
-        return sock
+        return (wrap(tls_context, sock, server) if tls_context else sock), sock
     except (OSError, ValueError) as error:
         if sock:
             sock.close()
         raise Retry("cannot reach", server, error)
 
 
-def _prompt(sock):
-    """Send small packets at once, where the port knows how.
+def prompt(sock):
+    """Have small packets sent at once, where the port knows how.
 
     Else a request waits for the answer to the one before: a whole round trip.
     """

@@ -150,7 +150,7 @@ class HTTP(Head, Lines):
         with Scope():  # a download is under way
             context = self._trusting(origin[4]) if origin[0] == "https" else None
             dial = plug_in("sluice.net.connect", "dial")
-            self.sock = await dial(origin[1], origin[2], context, self.clock)
+            self.sock, _ = await dial(origin[1], origin[2], context, self.clock)
 
     def _trusting(self, away):
         """The TLS context for the job's host or for another, made the first time. Raises Fail."""

@@ -8,7 +8,12 @@ import world
 
 
 async def dial(server, port, tls_context, clock):
-    return world.current.connect(server, port)
+    sock = world.current.connect(server, port)
+    return sock, sock
+
+
+def prompt(sock):
+    pass
 
 
 def context(ca, certificate=None, private_key=None):
