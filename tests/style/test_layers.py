@@ -41,7 +41,7 @@ LAYERS = (
     ("sluice.files.staging", "sluice.files.fetch"),
     ("sluice.jobs.documents.", "sluice.jobs.operations.", "sluice.jobs.relay"),
     ("sluice.clouds.",),
-    ("sluice.agent.table", "sluice.agent.heap", "sluice.agent.states."),
+    ("sluice.agent.table", "sluice.agent.states."),
     ("sluice.agent.agent",),
     # the room of sockets and of time
     (
