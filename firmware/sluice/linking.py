@@ -1,6 +1,6 @@
 """Goes one of the ways until it has linked, and notes which. Loaded while the agent connects.
 
-`way` is sluice.handed.Reach, which stays. See ways.py for what the ways are.
+`way` is sluice.run.Reach, which stays. See ways.py for what the ways are.
 """
 
 import asyncio

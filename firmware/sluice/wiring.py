@@ -13,7 +13,7 @@ from sluice.agent.agent import Agent
 from sluice.net import packets  # noqa: F401
 from sluice.net.clock import Clock
 from sluice.net.mqtt import Link
-from sluice.handed import Application, Reach, Sources, built, load
+from sluice.run import Application, Reach, Sources, built, load
 
 
 def build(settings, slots, app, buffer):

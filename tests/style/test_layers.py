@@ -1,4 +1,4 @@
-"""Arrows point down only: main → run → wiring → agent → clouds → jobs → files → … → the ground."""
+"""Arrows point down only: main → run, wiring → agent → clouds → jobs → files → … → the ground."""
 
 import ast
 from collections.abc import Iterator
@@ -65,12 +65,11 @@ LAYERS = (
     ("sluice.lastlink",),
     ("sluice.lastgood", "sluice.ways"),
     ("sluice.linking",),
-    ("sluice.handed",),
-    ("sluice.wiring", "sluice.starting"),
+    ("sluice.starting",),
+    ("sluice.run", "sluice.wiring"),
     ("sluice.console.network",),
     ("sluice.console.verbs",),
     ("sluice.console.prompt",),
-    ("sluice.run",),
     ("main",),
 )
 PLUGGED = (

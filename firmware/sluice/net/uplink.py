@@ -43,7 +43,7 @@ class Uplink:
     clock   sluice.net.clock.Clock
     link    sluice.net.mqtt.Link
     ntp     servers to ask for the time
-    history kept by the caller between the times that this is needed: sluice.handed.Reach
+    history kept by the caller between the times that this is needed: sluice.run.Reach
     """
 
     def __init__(self, wifi, clock, link, ntp, history):
