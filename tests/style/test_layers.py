@@ -25,7 +25,7 @@ LAYERS = (
         "sluice.trust.x509",
     ),
     ("sluice.trust.verify", "sluice.trust.proofs", "sluice.trust.seal", "sluice.trust.policy"),
-    ("sluice.slots.esp32_image", "sluice.slots.w800_image", "sluice.slots.otadata"),
+    ("sluice.slots.esp32_image", "sluice.slots.w800_image"),
     ("sluice.slots.target", "sluice.slots.bootfile"),
     ("sluice.slots.esp32", "sluice.slots.w800"),
     ("sluice.transfer.base64", "sluice.transfer.cbor", "sluice.transfer.cbor_items"),
