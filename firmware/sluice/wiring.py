@@ -25,7 +25,7 @@ def build(settings, slots, app, buffer):
     clock, thing, ways = Clock(board, "/clock"), settings["thing"], settings["ways"]
     link = Link(thing, "", 0, None, settings["keepalive_s"], clock)
     with Scope():  # what is loaded when the agent begins stays
-        plug_in("sluice.ways", "take")(link, ways)
+        plug_in("sluice.lastlink", "take")(link, ways)
     shadow = _shadow(settings)
     words = link, thing, clock, slots.version, settings, shadow
     agent = Agent(

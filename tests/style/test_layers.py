@@ -63,7 +63,7 @@ LAYERS = (
     # what puts them together
     ("sluice.config", "sluice.hardware"),
     ("sluice.lastlink",),
-    ("sluice.lastgood", "sluice.ways"),
+    ("sluice.lastgood",),
     ("sluice.linking",),
     ("sluice.starting",),
     ("sluice.run", "sluice.wiring"),
