@@ -14,7 +14,7 @@ def wifi(settings, clock):
         return None
     import network  # only now: a board may be wired
 
-    from sluice.net.uplink import WiFi
+    from sluice.linking import WiFi
 
     station = network.WLAN(network.STA_IF)
     return WiFi(station, clock, settings["ssid"], settings.get("password"), network)

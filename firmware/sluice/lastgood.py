@@ -6,7 +6,7 @@ It has two parts, which may come from two files:
   be read, lacks or misstates a key of it, or its credentials cannot be read or used, the board
   goes the way that linked last, which `lastlink` keeps. Where it can be read, but is another than
   what linked last, it is tried first, for `trial_s`. Then the kept way has its turn, and so on:
-  see `ways`. /config.json itself is never written here.
+  see `lastlink`. /config.json itself is never written here.
 - **The others**, trust among them: `signers`, `allow_…`, where files may come from. They are the
   newest that could be read, never those that linked: they are noted in /lastgood.rest as soon as
   they are read, before anything links. What is misstated there is as it was noted before, and what
@@ -44,7 +44,7 @@ log = Log("config")
 
 
 def load(trial=False, keep=True):
-    """The settings of this start; its `ways` are what ways.py goes by.
+    """The settings of this start; its `ways` are what lastlink.py goes by.
 
     trial    of the image that runs: True leaves everything as it is, and allows no other way
     keep     note what is to be noted; without it, this is but a look
@@ -88,7 +88,7 @@ def _ways(found, newest, fault, trial, keep):
     if kept and config.is_thing(found.get("thing")) and found["thing"] != kept["thing"]:
         log.w("the way that linked last is another thing's:", kept["thing"])
         if keep:
-            lastlink.forget(lastlink.PATH)
+            lastlink.remove(lastlink.PATH)
         kept = known = None
     state = _state(identity)
     ways = {"identity": identity, "state": state, "rounds": 0, "again": False}
@@ -154,7 +154,7 @@ def _others(found, whole, keep, tell):
     if keep and values != noted:
         body = json.dumps(values).encode()
         if not lastlink.note(lastlink.REST, hexlify(hashlib.sha256(body).digest()) + body):
-            lastlink.forget(lastlink.REST)  # rather none than one that trusts as before
+            lastlink.remove(lastlink.REST)  # rather none than one that trusts as before
     return values
 
 

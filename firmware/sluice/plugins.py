@@ -15,7 +15,7 @@ A dialect, how a cloud gives orders and hears back, has
 Its steps: accepted, downloading, applying, trying, rebooting, succeeded, failed, rejected.
 
 A source, how a file's bytes arrive, is made of (sources, file, block). `sources` stays between
-downloads: see sluice.handed. A source has
+downloads: see sluice.run. A source has
     async fetch(image, watch)      fills the image and awaits `watch()` now and then
     async close()                  leaves nothing behind on the link
 

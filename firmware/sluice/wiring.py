@@ -13,7 +13,7 @@ from sluice.agent.agent import Agent
 from sluice.net import packets  # noqa: F401
 from sluice.net.clock import Clock
 from sluice.net.mqtt import Link
-from sluice.handed import Application, Reach, Sources, built, load
+from sluice.run import Application, Reach, Sources, built, load
 
 
 def build(settings, slots, app, buffer):
@@ -25,7 +25,7 @@ def build(settings, slots, app, buffer):
     clock, thing, ways = Clock(board, "/clock"), settings["thing"], settings["ways"]
     link = Link(thing, "", 0, None, settings["keepalive_s"], clock)
     with Scope():  # what is loaded when the agent begins stays
-        plug_in("sluice.ways", "take")(link, ways)
+        plug_in("sluice.lastlink", "take")(link, ways)
     shadow = _shadow(settings)
     words = link, thing, clock, slots.version, settings, shadow
     agent = Agent(

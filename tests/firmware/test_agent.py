@@ -3,8 +3,7 @@
 from doubles import SECTOR, Clock, Flash, pattern, raised, recorded, run
 
 from sluice import log
-from sluice.agent.agent import Agent
-from sluice.agent.heap import Heap
+from sluice.agent.agent import Agent, Heap
 from sluice.agent.table import BOOT, TRANSITIONS, meaning
 from sluice.errors import Fail, Gone, Refuse, Retry
 from sluice.job import File, Job

@@ -1,4 +1,4 @@
-"""What handed.py makes of the application's `healthy`; how a source comes by its connection."""
+"""What run.py makes of the application's `healthy`; how a source comes by its connection."""
 
 import asyncio
 import sys
@@ -11,7 +11,7 @@ class Board:
 
 
 sys.modules["board"] = Board
-from sluice import handed  # noqa: E402
+from sluice import run as code  # noqa: E402
 from sluice.errors import Fail  # noqa: E402
 from sluice.job import File  # noqa: E402
 from sluice.loading import plug_in  # noqa: E402
@@ -36,7 +36,7 @@ class App:
 
 
 def said(app):
-    return handed.Application(app, None, None, 0).healthy
+    return code.Application(app, None, None, 0).healthy
 
 
 def test_application_without_a_say_is_healthy():
@@ -85,7 +85,7 @@ def test_file_servers_are_trusted_by_the_ca_of_the_way_that_is_gone():
     ):  # fmt: skip
         settings = {"download_hosts": [], "http_ca": ca, "http_client_certificate": shown}
         turns = [{"files": ["/ca", "/c", "/k"]}, {"files": [kept]}]
-        source = handed.Sources(None, None, settings, turns).source
+        source = code.Sources(None, None, settings, turns).source
         assert _trust(source) == trust
         turns.pop(0)
         assert _trust(source) == [ca or kept]
@@ -102,9 +102,9 @@ def _trust(source):
             else plug_in(path, name)
         )
 
-    handed.plug_in = plugged
+    code.plug_in = plugged
     try:
         source(File(1, "http_range"), 4_096)
     finally:
-        handed.plug_in = plug_in
+        code.plug_in = plug_in
     return given[0]

@@ -7,7 +7,7 @@ import os
 from doubles import raised, run
 from medium import Board, PowerCut, fill, read, write
 
-from sluice import config, lastgood, lastlink, log, ways
+from sluice import config, lastgood, lastlink, log
 from sluice.errors import Fail, Retry
 from sluice.net import connect
 
@@ -66,7 +66,7 @@ def link(*words):
     settings = load(*words)
     if settings["ways"]["due"]:
         log.to(lambda line: None)
-        ways.linked(settings["ways"])
+        lastlink.linked(settings["ways"])
         log.to(print)
     return settings
 
@@ -181,8 +181,8 @@ def test_way_that_was_passed_over_comes_second_until_the_configuration_changes()
     with board():
         put(changed(endpoint="new"))
         line, settings = Line(), load()
-        quietly(ways.turn, line, settings["ways"])
-        quietly(ways.linked, settings["ways"])
+        quietly(lastlink.turn, line, settings["ways"])
+        quietly(lastlink.linked, settings["ways"])
         assert endpoints() == ["old", "new"]
         assert load()["ways"]["why"] == "/config.json did not link"
         assert not load()["ways"]["due"]
@@ -199,8 +199,8 @@ def test_passed_way_that_links_after_all_is_kept_and_no_longer_passed_over():
         put(changed(endpoint="new"))
         settings = load()["ways"]
         for _ in range(2):
-            quietly(ways.turn, Line(), settings)
-            quietly(ways.linked, settings)
+            quietly(lastlink.turn, Line(), settings)
+            quietly(lastlink.linked, settings)
         assert settings["turns"][1:] == []
         assert endpoints() == ["new"] and not load()["ways"]["due"]
 
@@ -234,8 +234,8 @@ def test_trust_is_the_newest_that_was_readable_and_not_what_linked():
         for _ in range(2):
             settings = load()["ways"]
             if not settings["passed"]:
-                quietly(ways.turn, Line(), settings)
-            quietly(ways.linked, settings)
+                quietly(lastlink.turn, Line(), settings)
+            quietly(lastlink.linked, settings)
             found = load()
             assert found["ways"]["turns"][0]["endpoint"] == "old"
             assert (found["signers"], found["allow_unsigned"]) == (["/s2"], False)
@@ -326,8 +326,8 @@ def test_trial_on_a_board_that_had_passed_its_configuration_over_goes_the_kept_w
             put(broken)
             settings = load()["ways"]
             if settings["turns"][1:]:
-                quietly(ways.turn, Line(), settings)
-            quietly(ways.linked, settings)
+                quietly(lastlink.turn, Line(), settings)
+            quietly(lastlink.linked, settings)
             assert endpoints(True) == ["old"]
             put(b"[")
             raised(Fail, load, True)
@@ -460,7 +460,7 @@ def test_credential_that_changed_since_it_linked_is_not_kept():
         put(changed(endpoint="new"))
         settings = load()["ways"]
         write("/k", b"another key")
-        quietly(ways.linked, settings)
+        quietly(lastlink.linked, settings)
         kept, _ = lastlink.load()
         assert kept["endpoint"] == "old" and contents(kept)[2] == b"private key"
 
@@ -474,15 +474,15 @@ def test_kept_way_has_longer_turns_with_every_round_to_15_minutes():
         found = load()["ways"]
         seen = []
         for _ in range(6):
-            assert ways.limit_ms(found, 100_000) == 100_000
-            quietly(ways.turn, Line(), found)
-            seen.append(ways.limit_ms(found, 100_000))
+            assert lastlink.limit_ms(found, 100_000) == 100_000
+            quietly(lastlink.turn, Line(), found)
+            seen.append(lastlink.limit_ms(found, 100_000))
             assert found["why"] == "it did not link"
-            quietly(ways.turn, Line(), found)
+            quietly(lastlink.turn, Line(), found)
             assert found["why"] is None
         assert seen == [200_000, 400_000, 800_000, 900_000, 900_000, 900_000]
         found["turns"].pop()
-        assert ways.limit_ms(found, 100_000) is None
+        assert lastlink.limit_ms(found, 100_000) is None
 
 
 def test_newer_way_is_tried_again_between_jobs_after_a_growing_time():
@@ -495,22 +495,22 @@ def test_newer_way_is_tried_again_between_jobs_after_a_growing_time():
     with board():
         put(changed(endpoint="new"))
         found = load()["ways"]
-        quietly(ways.turn, Line(), found)
+        quietly(lastlink.turn, Line(), found)
         busy = [False, False, True]
         found["idle"] = lambda: busy.pop(0)
         line, clock = Line(), Clock()
-        quietly(run, ways.again(line, found, clock))
+        quietly(run, lastlink.again(line, found, clock))
         assert clock.waited == [1_800_000, 50, 50]
         assert not line.linked and line.context is None
         assert [way["endpoint"] for way in found["turns"]] == ["new", "old"]
         found["idle"] = lambda: True
         for expected in (3_600_000, 7_200_000, 14_400_000, 28_800_000, 57_600_000, 57_600_000):
-            quietly(ways.turn, Line(), found)
-            quietly(run, ways.again(line, found, clock))
+            quietly(lastlink.turn, Line(), found)
+            quietly(run, lastlink.again(line, found, clock))
             assert clock.waited[-1] == expected
-        quietly(ways.linked, found)
+        quietly(lastlink.linked, found)
         line.linked = True
-        quietly(run, ways.again(line, found, clock))
+        quietly(run, lastlink.again(line, found, clock))
         assert line.linked
 
 
@@ -529,13 +529,13 @@ def test_way_whose_credentials_the_heap_cannot_hold_leaves_the_kept_one():
                 put(changed(endpoint="new"))
                 found, line = load()["ways"], Line()
                 if at:
-                    quietly(ways.turn, line, found)
+                    quietly(lastlink.turn, line, found)
                 heavy = found["turns"][0]["files"]
                 if at:
-                    raised(MemoryError, ways.take, line, found)
+                    raised(MemoryError, lastlink.take, line, found)
                     assert len(found["turns"]) == 2
                 else:
-                    quietly(ways.take, line, found)
+                    quietly(lastlink.take, line, found)
                     assert line.server == "old" and len(found["turns"]) == 1 and found["due"]
     finally:
         connect.of_files = real
@@ -577,5 +577,5 @@ def test_network_is_left_while_it_is_joined_tried_or_its_driver_raises():
         (Station(True, True, RuntimeError("Wifi Unknown Error")), 1, 0),
     ):
         clock = Clock()
-        quietly(run, ways.leave(station, clock))
+        quietly(run, lastlink.leave(station, clock))
         assert (station.left, clock.now) == (left, waited)

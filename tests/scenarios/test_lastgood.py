@@ -158,11 +158,11 @@ def relay(own_cloud) -> Iterator[Relay]:
 def hurried() -> bytes:
     """The firmware, that comes back to the newer way after seconds, where it is a quarter hour."""
     modules = device_sources("SIM_ESP32")
-    source = modules["sluice/ways.py"].read_text()
+    source = modules["sluice/lastlink.py"].read_text()
     for name in ("_AGAIN_MS", "_TURN_MS"):
         assert source.count(f"\n{name} = const(900_000)") == 1
         source = source.replace(f"\n{name} = const(900_000)", f"\n{name} = const(1_000)")
-    return make_image("1.0.0", modules=modules | {"sluice/ways.py": source})
+    return make_image("1.0.0", modules=modules | {"sluice/lastlink.py": source})
 
 
 def test_ways_take_turns_until_one_links_and_the_newer_is_tried_again_between_jobs(

@@ -24,7 +24,13 @@ FAULTS = {
     "hangs": HANGS,
     "resets": "import machine\nmachine.reset()\n",
 }
-MODULES = ("main.py", "board.py", "sluice/loading.py", "sluice/slots/otadata.py", "sluice/run.py")
+MODULES = (
+    "main.py",
+    "board.py",
+    "sluice/loading.py",
+    "sluice/slots/esp32_image.py",
+    "sluice/run.py",
+)
 
 
 def quick(text: str) -> str:

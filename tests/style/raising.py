@@ -22,12 +22,12 @@ def _package(name: str) -> list[str]:
 
 SOURCES = [f"sluice.transfer.{name}" for name in ("blocks", "description", "http_range", "stream")]
 MADE_ON = {  # what a call is made on → the modules that may define it
-    "agent": ["sluice.agent.agent", "sluice.net.uplink"], "dialect": _package("sluice.clouds"),
+    "agent": ["sluice.agent.agent", "sluice.linking"], "dialect": _package("sluice.clouds"),
     "source": SOURCES, "journal": ["sluice.journal"], "slots": ["sluice.slots.esp32"],
     "update": ["sluice.transfer.update"], "image": ["sluice.transfer.image"],
     "job": ["sluice.job"], "link": ["sluice.net.mqtt"], "policy": ["sluice.trust.policy"],
     "verify": ["sluice.trust.verify"], "clock": ["sluice.net.clock"],
-    "wifi": ["sluice.net.uplink"], "blocks": SOURCES, "reader": ["sluice.net.reader"],
+    "wifi": ["sluice.linking"], "blocks": SOURCES, "reader": ["sluice.net.reader"],
     "device": ["sluice.agent.agent"], "module": _package("sluice.jobs.documents"),
 }  # fmt: skip
 

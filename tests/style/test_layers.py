@@ -1,4 +1,4 @@
-"""Arrows point down only: main → run → wiring → agent → clouds → jobs → files → … → the ground."""
+"""Arrows point down only: main → run, wiring → agent → clouds → jobs → files → … → the ground."""
 
 import ast
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ LAYERS = (
         "sluice.trust.x509",
     ),
     ("sluice.trust.verify", "sluice.trust.proofs", "sluice.trust.seal", "sluice.trust.policy"),
-    ("sluice.slots.esp32_image", "sluice.slots.w800_image", "sluice.slots.otadata"),
+    ("sluice.slots.esp32_image", "sluice.slots.w800_image"),
     ("sluice.slots.target", "sluice.slots.bootfile"),
     ("sluice.slots.esp32", "sluice.slots.w800"),
     ("sluice.transfer.base64", "sluice.transfer.cbor", "sluice.transfer.cbor_items"),
@@ -41,7 +41,7 @@ LAYERS = (
     ("sluice.files.staging", "sluice.files.fetch"),
     ("sluice.jobs.documents.", "sluice.jobs.operations.", "sluice.jobs.relay"),
     ("sluice.clouds.",),
-    ("sluice.agent.table", "sluice.agent.heap", "sluice.agent.states."),
+    ("sluice.agent.table", "sluice.agent.states."),
     ("sluice.agent.agent",),
     # the room of sockets and of time
     (
@@ -58,19 +58,18 @@ LAYERS = (
         "sluice.net.mqtt",
         "sluice.net.clock",
         "sluice.net.http",
-        "sluice.net.uplink",
     ),
     # what puts them together
-    ("sluice.config", "sluice.hardware"),
+    ("sluice.config",),
     ("sluice.lastlink",),
-    ("sluice.lastgood", "sluice.ways"),
+    ("sluice.lastgood",),
     ("sluice.linking",),
-    ("sluice.handed",),
-    ("sluice.wiring", "sluice.starting"),
+    ("sluice.hardware",),
+    ("sluice.starting",),
+    ("sluice.run", "sluice.wiring"),
     ("sluice.console.network",),
     ("sluice.console.verbs",),
     ("sluice.console.prompt",),
-    ("sluice.run",),
     ("main",),
 )
 PLUGGED = (

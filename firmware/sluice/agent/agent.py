@@ -9,11 +9,13 @@ any cloud, transport or board; it is handed them.
 import gc
 import sys
 
-from sluice.agent.heap import Heap
 from sluice.errors import Fail, OTAError
 from sluice.job import Job
 from sluice.loading import Scope, forget, keep, plug_in
 from sluice.log import Log, show
+
+_AGAIN = 2  # times in a job that the heap was full; from then on a reset is to help
+_LAST = 4
 
 log = Log("agent")
 
@@ -34,6 +36,43 @@ class Work:
         self.update = None
         self.fruitless = 0
         self.begun = False
+
+
+class Heap:
+    """The one heap of this start, and what follows when it is full.
+
+    That is a hiccup at first, where the state has a row for one. The second time in a job a reset
+    gives a new heap, if what the agent did since the last one has worn this: so the resets are
+    counted by jobs and checkpoints. The fourth time the job fails; without a job to fail, it is
+    the reset.
+
+    worn     by an earlier job, or by a checkpoint: a reset gives a new one, and nothing is lost
+    """
+
+    def __init__(self):
+        self.worn = False
+        self._times = 0  # that it was full in the job at hand
+
+    def verdict(self, rows):
+        """It was full, once more: "lost", "starved" or "failed"; None where that has no row.
+
+        rows     of sluice.agent.table.TRANSITIONS, for the state in which it was
+        """
+        self._times += 1
+        failed = "failed" if "failed" in rows else None
+        if "lost" not in rows:
+            return failed
+        if self.worn and self._times >= _AGAIN or self._times >= _LAST and not failed:
+            return "starved"
+        return "lost" if self._times < _LAST else failed
+
+    def hopeless(self):
+        """Whether the next time is the last one, and no reset is to come that could help."""
+        return self._times >= _LAST - 1 and not self.worn
+
+    def begin_job(self):
+        """What was before does not count for the job that comes."""
+        self._times = 0
 
 
 class Agent:

@@ -67,7 +67,7 @@ def meaning(state, fault, heap=None):
 
     What is none of ours fails the job, where there is a job to fail.
 
-    heap     sluice.agent.heap.Heap, which judges a heap that is full
+    heap     sluice.agent.agent.Heap, which judges a heap that is full
     """
     rows = TRANSITIONS[state]
     if isinstance(fault, MemoryError):

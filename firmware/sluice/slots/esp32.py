@@ -41,7 +41,7 @@ class Slots:
         here.readblocks(0, head, 0)
         self._chip = head[12] | head[13] << 8  # of what runs, so it is the chip's
         self.version = plug_in("sluice.slots.esp32_image", "version_in")(head) or ""
-        self.trial = plug_in("sluice.slots.otadata", "on_trial")(partition)
+        self.trial = plug_in("sluice.slots.esp32_image", "on_trial")(partition)
 
     def check(self, head, size):
         """Judge an image by its first 80 bytes.

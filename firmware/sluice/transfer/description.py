@@ -26,7 +26,7 @@ async def describe(stream, link, file, sources, topics):
     """Subscribe, and ask for the description and the first blocks at once; the version's members.
 
     stream   the MQTTStream
-    sources  sluice.handed.Sources: the stream that was described last, and how often in a row the
+    sources  sluice.run.Sources: the stream that was described last, and how often in a row the
              link was lost over it
     topics   {topic: handler} to subscribe to
     returns  {"s": n}; {} when it is not known

@@ -31,7 +31,7 @@ log = Log("http")
 class HTTPRange:
     """One file at one address.
 
-    sources  sluice.handed.Sources: link; the file that was refused last, and how often in a row;
+    sources  sluice.run.Sources: link; the file that was refused last, and how often in a row;
              http(): a connection, see sluice.net.http
     file     sluice.job.File; `block` is for other sources
     """

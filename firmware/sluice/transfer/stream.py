@@ -46,7 +46,7 @@ log = Log("stream")
 class MQTTStream:
     """One file of one stream.
 
-    sources  sluice.handed.Sources: link; clock: ticks_ms, ticks_diff; settings: thing,
+    sources  sluice.run.Sources: link; clock: ticks_ms, ticks_diff; settings: thing,
              window (bytes asked for at once, at most, or one block), stream_format ("json" or
              "cbor")
     file     sluice.job.File

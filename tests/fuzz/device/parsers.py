@@ -643,7 +643,7 @@ def stagedimage():
 
 
 def otadata():
-    from sluice.slots.otadata import _active
+    from sluice.slots.esp32_image import _active
 
     class Table:
         def readblocks(self, sector, buf, offset):
