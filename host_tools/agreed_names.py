@@ -35,7 +35,7 @@ from host_tools.shorten import FOREIGN, Renamer, words
 _SPARE = """
 EACCES EADDRINUSE EAGAIN EALREADY EBADF ECONNABORTED ECONNREFUSED ECONNRESET EEXIST EHOSTUNREACH
 EINPROGRESS EINVAL EIO EISDIR ENOBUFS ENODEV ENOENT ENOMEM ENOTCONN EOPNOTSUPP EPERM ETIMEDOUT
-acosh asinh atanh atan2 expm1 lgamma log10 phase polar rect heappush heappop heapify
+atan2 heappush heappop heapify
 difference_update intersection_update symmetric_difference_update setdefault
 isalpha isdigit islower isspace isupper center rpartition upper
 hexlify unhexlify b2a_base64 a2b_base64 BIG_ENDIAN LITTLE_ENDIAN NATIVE FLOAT32 FLOAT64
@@ -44,7 +44,7 @@ INT BF_LEN BF_POS BFINT8 BFINT16 BFINT32 BFUINT8 BFUINT16 BFUINT32 ARRAY PTR
 POLLIN POLLOUT POLLERR POLLHUP ipoll unregister allocate_lock get_ident start_new_thread stack_size
 listen recvfrom sendto accept AF_INET6 SOCK_DGRAM SOCK_RAW
 FrameBuffer FrameBuffer1 GS2_HMSB GS4_HMSB GS8 MONO_HLSB MONO_HMSB MONO_VLSB MVLSB RGB565
-ellipse fill_rect hline vline pixel scroll blit poly fill rect text getrandbits randint uniform
+ellipse fill_rect hline vline pixel scroll blit poly fill text getrandbits randint uniform
 randrange namedtuple OrderedDict getter setter deleter staticmethod classmethod property
 EOFError LookupError ArithmeticError ZeroDivisionError UnicodeError StopAsyncIteration
 NotImplementedError GeneratorExit ViperTypeError IndentationError SystemExit NameError
@@ -52,6 +52,10 @@ calcsize addressof bytearray_at bytes_at DeflateIO ZLIB GZIP AUTO crc32 threshol
 sub match compile execfile issubclass locals globals divmod delattr
 sorted reversed enumerate oct bin hex frozenset complex opt_level stack_use
 mem_info mem_current mem_peak mem_total heap_lock heap_unlock schedule kbd_intr
+tau inf mkfs mem8 mem16 mem32 uint ptr8 ptr16 ptr32 viper VfsFat VfsLfs1 FileIO BytesIO IOBase
+PinBase Signal closure bytecode iterator dict_view bound_method isclose factorial errorcode
+SOCK_STREAM SOL_SOCKET SO_BROADCAST SO_REUSEADDR OverflowError SyntaxError AssertionError
+NotImplemented Ellipsis StreamReader StreamWriter TaskQueue IOQueue ThreadSafeFlag time_pulse_us
 """
 SPARE = sorted(
     set(_SPARE.split()), key=lambda name: (len(name), name)
@@ -110,10 +114,13 @@ def said_in(source: str) -> set[str]:
 
 
 def public_in(source: str) -> set[str]:
-    """What a file of Python defines for others, names of arguments among it."""
-    tree = ast.parse(source)
-    arguments = {node.arg for node in ast.walk(tree) if isinstance(node, ast.arg)}
-    return arguments | {name for name in _defined(tree) if not name.startswith("_")}
+    """The functions and classes that a file of Python defines for others, and the names of their
+    arguments."""
+    nodes = list(ast.walk(ast.parse(source)))
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+    named = {node.name for node in nodes if isinstance(node, kinds)}
+    named |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    return {name for name in named if not name.startswith("_")}
 
 
 def _words(tree: ast.Module) -> Iterator[str]:

@@ -37,9 +37,22 @@ _SPARE = """
 acos asin atan ceil cos degrees exp fabs floor fmod frexp isfinite isinf isnan ldexp modf radians
 sin sqrt tan trunc copysign appendleft popleft difference discard intersection issubset issuperset
 union symmetric_difference isdisjoint fromkeys popitem rsplit splitlines
+lgamma expm1 log10 polar phase rect
 """
 PRIVATE = sorted(_SPARE.split(), key=len)  # short ones first: .mpy spells them out
-ARGUMENTS = ("pi", "erf", "cosh", "sinh", "tanh", "erfc", "log2", "gamma")
+ARGUMENTS = (
+    "pi",
+    "erf",
+    "cosh",
+    "sinh",
+    "tanh",
+    "erfc",
+    "log2",
+    "gamma",
+    "acosh",
+    "asinh",
+    "atanh",
+)
 
 FIELDS = ("id", "attr", "name", "arg", "asname")  # of a node, that may be names
 

@@ -81,7 +81,7 @@ def test_what_is_spoken_of():
         "five",
     }
     assert "three" not in said_in("def one():\n    'three'\n")
-    assert public_in("def one(two):\n    _three = 4\ndef _four(): pass\n") == {"one", "two"}
+    assert public_in("def one(two):\n    two.three = 4\ndef _four(): pass\n") == {"one", "two"}
 
 
 def test_agreed_names_are_nobody_elses():
