@@ -129,7 +129,7 @@ def serving(size, head):
     import sluice.net.http
     server = Server(size, head)
     async def dial(*words):
-        return server
+        return server, server
     sluice.net.http.plug_in = lambda path, name: dial
     return sluice.net.http.HTTP(server, server, ["http://files"], ("",))
 

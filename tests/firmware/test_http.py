@@ -79,7 +79,7 @@ class World:
     async def dial(self, server, port, context, clock):
         self.dialled.append((server, port, context))
         self.sockets.append(Socket(self.answers.pop(0), self.piece, self.silent))
-        return self.sockets[-1]
+        return self.sockets[-1], self.sockets[-1]
 
     async def fetched(self, url=URL, span=None):
         """(status, body)"""

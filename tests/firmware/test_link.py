@@ -129,7 +129,7 @@ class Server:
 
 async def dial(server, port, context, clock):
     server.sockets.append(Socket(server.broker))
-    return server.sockets[-1]
+    return server.sockets[-1], server.sockets[-1]
 
 
 def plugged(path, name):
@@ -812,10 +812,11 @@ def test_turn_reads_no_more_than_eight_times_and_no_longer_than_20_ms():
 
         run(link.subscribe("t", Sink()))
         link.turn()
-        sock.incoming = [packet(PUBLISH, text("t"), bytes(20 * 2_048))]
+        size = len(link._reader.room())
+        sock.incoming = [packet(PUBLISH, text("t"), bytes(20 * size))]
         before = len(sock.incoming[0])
         assert link.turn()
-        assert before - len(sock.incoming[0]) == reads * 2_048
+        assert size >= 1_024 and before - len(sock.incoming[0]) == reads * size
 
 
 def test_connection_begun_anew_forgets_what_was_left_of_the_one_before():

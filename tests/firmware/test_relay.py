@@ -22,6 +22,7 @@ class Device:
         self.clock = Clock()
         self.settings = {"block": 4096, "report_s": 5}
         self.dialect = self
+        self.buffer = bytearray(4100)
         self.told, self.watched, self.closed = [], 0, 0
 
     def source(self, file, block):

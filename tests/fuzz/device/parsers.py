@@ -160,7 +160,7 @@ def http():
         server = _Server(data, piece)
 
         async def dial(*_):
-            return server
+            return server, server
 
         real = sluice.net.http.plug_in
         sluice.net.http.plug_in = lambda path, name: (
