@@ -6,7 +6,7 @@ from binascii import hexlify
 from doubles import SECTOR, Flash, pattern, raised, run
 
 from sluice import log
-from sluice.agent.states.trial import verifying
+from sluice.agent.states.verify import verifying
 from sluice.errors import Fail, Refuse
 from sluice.job import File
 from sluice.trust.policy import signature as judge

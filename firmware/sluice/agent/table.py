@@ -50,7 +50,7 @@ MODULES = {  # of states/: those that have much in common, or are loaded one aft
     BOOTING: "boot", CONNECTING: "boot", IDLE: "boot", RESETTING: "boot",
     ACCEPTING: "work", OPERATING: "work", REPORTING: "work",
     DOWNLOADING: "download",  # alone, because the heap is fullest then
-    VERIFYING: "trial", ACTIVATING: "trial", TRYING: "trial",
+    VERIFYING: "verify", ACTIVATING: "trial", TRYING: "trial",
 }
 
 ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))

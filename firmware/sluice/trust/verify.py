@@ -12,7 +12,7 @@ from binascii import a2b_base64, b2a_base64, hexlify
 from micropython import const
 
 from sluice.errors import Fail
-from sluice.loading import plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
 _SECTOR = const(4096)
@@ -135,7 +135,8 @@ def chosen(certfile, signers):
 def _load(path, algorithm, load):
     """The key in a signer's file, or None with a warning."""
     try:
-        key = plug_in("sluice.trust.x509", "public_key")(load(path))
+        with Scope():  # what follows takes more of the heap than anything else
+            key = plug_in("sluice.trust.x509", "public_key")(load(path))
     except OSError as error:
         log.w("signer", path, "unreadable", error)
         return None

@@ -1,4 +1,4 @@
-"""An image that has come: VERIFYING, ACTIVATING, and TRYING at its first boot."""
+"""An image that is proven: ACTIVATING, and TRYING at its first boot."""
 
 from sluice.errors import Gone, OTAError, Retry
 from sluice.journal import ACTIVATED, DOWNLOADING
@@ -6,26 +6,6 @@ from sluice.loading import exists, plug_in
 from sluice.log import Log
 
 log = Log("agent")
-
-
-async def verifying(agent):
-    """Prove the image by what the slot holds: its head, its digest, the signature over that.
-
-    It is the signer's. Raises Fail with the reason when it is not.
-    """
-    file, target, buffer = agent.job.files[0], agent.slots.target(), agent.buffer
-    head = memoryview(buffer)[:80]
-    target.readblocks(0, head, 0)
-    agent.work.update.check(head)
-    agent.drop()
-    size, file.url = file.size, None  # long, where it is presigned, and of no use any more
-    if file.md5 or file.sealed:
-        unseal = plug_in("sluice.trust.seal", "unseal")
-        size = await unseal(file, target, buffer, agent.settings, agent.pause)
-    await plug_in("sluice.trust.verify", "check")(file, target, agent, size)
-    if agent.job.files[1:]:
-        await plug_in("sluice.files.fetch", "check")(agent)
-    return "genuine"
 
 
 async def activating(agent):

@@ -1,0 +1,23 @@
+"""VERIFYING. Alone, because a signature takes more of the heap than all other states but one."""
+
+from sluice.loading import plug_in
+
+
+async def verifying(agent):
+    """Prove the image by what the slot holds: its head, its digest, the signature over that.
+
+    It is the signer's. Raises Fail with the reason when it is not.
+    """
+    file, target, buffer = agent.job.files[0], agent.slots.target(), agent.buffer
+    head = memoryview(buffer)[:80]
+    target.readblocks(0, head, 0)
+    agent.work.update.check(head)
+    agent.drop()
+    size, file.url = file.size, None  # long, where it is presigned, and of no use any more
+    if file.md5 or file.sealed:
+        unseal = plug_in("sluice.trust.seal", "unseal")
+        size = await unseal(file, target, buffer, agent.settings, agent.pause)
+    await plug_in("sluice.trust.verify", "check")(file, target, agent, size)
+    if agent.job.files[1:]:
+        await plug_in("sluice.files.fetch", "check")(agent)
+    return "genuine"
