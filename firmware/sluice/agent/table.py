@@ -48,8 +48,8 @@ TRANSITIONS = {
 
 MODULES = {  # of states/: those that have much in common, or are loaded one after the other
     BOOTING: "boot", CONNECTING: "boot", IDLE: "boot", RESETTING: "boot",
-    ACCEPTING: "work", OPERATING: "work", REPORTING: "work",
-    DOWNLOADING: "download",  # alone, because the heap is fullest then
+    ACCEPTING: "work", REPORTING: "work",
+    DOWNLOADING: "download", OPERATING: "operate",  # alone, because the heap is fullest then
     VERIFYING: "trial", ACTIVATING: "trial", TRYING: "trial",
 }
 
