@@ -135,7 +135,7 @@ class Raising:
             return set().union(
                 *(self.function(doc, "read") for doc in _package("sluice.jobs.documents"))
             )
-        if module == "sluice.agent.states.work":
+        if module == "sluice.agent.states.operate":
             known = [*_package("sluice.jobs.operations"), "sluice.files.fetch"]
             return set().union(*(self.function(one, "run") for one in known))
         return set()

@@ -128,9 +128,10 @@ def test_states_of_the_table_are_the_coroutines_of_their_folder_where_the_table_
     assert {state: ROOM + module for state, module in table.MODULES.items()} == HOMES
 
 
-def test_state_that_downloads_has_its_module_alone(table):
+def test_states_that_bring_an_image_or_files_have_their_modules_alone(table):
     """The heap is fullest then."""
-    assert list(table.MODULES.values()).count(table.MODULES[table.DOWNLOADING]) == 1
+    for state in (table.DOWNLOADING, table.OPERATING):
+        assert list(table.MODULES.values()).count(table.MODULES[state]) == 1, state
 
 
 def test_states_have_no_module_without_one():

@@ -48,9 +48,9 @@ TRANSITIONS = {
 
 MODULES = {  # of states/: those that have much in common, or are loaded one after the other
     BOOTING: "boot", CONNECTING: "boot", IDLE: "boot", RESETTING: "boot",
-    ACCEPTING: "work", OPERATING: "work", REPORTING: "work",
-    DOWNLOADING: "download",  # alone, because the heap is fullest then
-    VERIFYING: "verify", ACTIVATING: "trial", TRYING: "trial",
+    ACCEPTING: "work", REPORTING: "work", ACTIVATING: "trial", TRYING: "trial",
+    # alone, because the heap is fullest then
+    DOWNLOADING: "download", OPERATING: "operate", VERIFYING: "verify",
 }
 
 ERRORS = ((Retry, "lost"), (Refuse, "refused"), (Fail, "failed"), (Gone, "gone"))

@@ -1,15 +1,12 @@
-"""A job from its first look to its outcome: ACCEPTING, OPERATING and REPORTING."""
+"""A job from its first look to its outcome: ACCEPTING and REPORTING."""
 
 from micropython import const
 
-from sluice.errors import Fail, Gone, OTAError, Refuse, Retry
-from sluice.journal import DOWNLOADING, IDLE, OPERATING, OWING, REBOOTING
+from sluice.errors import Gone, OTAError, Refuse
+from sluice.journal import IDLE, OWING
 from sluice.loading import exists, plug_in
 from sluice.log import Log
 
-_ATTEMPTS = const(16)  # attempts in a row that get nowhere, though the cloud is in reach
-_RESET = const(16)  # what a reset counts, where a power cut counts 1: the power may just be bad.
-_RUNS = const(48)  # But an operation that pulls it down itself has failed in the end, too
 _ENDED = "but the cloud had ended the job:"
 _REASON = const(80)  # characters of what was owed, so that all of it fits into what tells of it
 
@@ -76,38 +73,6 @@ def _look(agent, job):
     job.fetched = ()
     if files:
         plug_in("sluice.address", "judge")(files, agent.settings)
-
-
-async def operating(agent):
-    """Have the operation run that the job asks for.
-
-    It is done; or what it had the journal say is to come next.
-    """
-    work, job, journal = agent.work, agent.job, agent.journal
-    runs = journal["runs"] or 0 if journal.about(job) else 0
-    if not (work.begun and runs):  # begun again for want of heap is not begun again by a reset
-        if runs >= _RUNS:
-            raise Fail("cut off by a reset, times", runs // _RESET)
-        cost = 1 if agent.powered and runs else _RESET
-        journal.take(job, phase=OPERATING, runs=runs + cost)
-        work.begun = True
-    try:
-        reason = await plug_in(job.path, "run")(job, agent)
-    except Refuse as error:  # too late for that: the job is started
-        raise Fail(str(error))
-    except Retry as error:
-        journal.write(runs=runs)  # with the link, not by a reset
-        work.begun = False
-        work.fruitless += 1
-        if work.fruitless >= _ATTEMPTS:
-            raise Fail("operation gets nowhere:", error)
-        raise
-    if journal.phase == REBOOTING:
-        return "reboot"
-    if journal.phase == DOWNLOADING:
-        return "genuine"  # the other slot holds an image that is to be tried
-    journal.owe("succeeded", str(reason or "done"))
-    return "done"
 
 
 async def reporting(agent):
