@@ -56,6 +56,9 @@ tau inf mkfs mem8 mem16 mem32 uint ptr8 ptr16 ptr32 viper VfsFat VfsLfs1 FileIO 
 PinBase Signal closure bytecode iterator dict_view bound_method isclose factorial errorcode
 SOCK_STREAM SOL_SOCKET SO_BROADCAST SO_REUSEADDR OverflowError SyntaxError AssertionError
 NotImplemented Ellipsis StreamReader StreamWriter TaskQueue IOQueue ThreadSafeFlag time_pulse_us
+run_forever run_until_complete start_server open_connection wait_closed readexactly current_task
+get_extra_info acquire locked errorcode VfsLfs2 TextIOWrapper TimeoutError StopIteration NoneType
+SSLSocket SO_KEEPALIVE SO_LINGER SOCK_RAW
 """
 SPARE = sorted(
     set(_SPARE.split()), key=lambda name: (len(name), name)
@@ -64,8 +67,15 @@ SPARE = sorted(
 _NATIVE = (asyncio, asyncio.Task, asyncio.AbstractEventLoop, select, struct, hashlib, json, gc)
 NATIVE = {name for owner in _NATIVE for name in dir(owner)}
 NATIVE |= {"ticks_ms", "ticks_us", "ticks_add", "ticks_diff", "sleep_ms", "sleep_us"}
-NATIVE |= {"event", "chunked", "HEAD"}  # built in for other reasons: they cost nothing as they are
+NATIVE |= {
+    "event",
+    "chunked",
+    "content",
+    "HEAD",
+}  # built in for other reasons: they cost nothing as they are
+NATIVE |= {"sock", "cb", "pid", "server", "port", "user", "pswd"}  # of umqtt.simple's client
 _CODE = re.compile(r"```.*?```|`[^`]+`|^    .*?(?=  |$)", re.DOTALL | re.MULTILINE)
+_MESSAGE = re.compile(r"`[^`(.=]* [^`(.=]*`")
 
 
 def agreed(sources: Collection[str], spoken: Collection[str]) -> dict[str, str]:
@@ -101,16 +111,22 @@ def agreed(sources: Collection[str], spoken: Collection[str]) -> dict[str, str]:
 
 def code_in(page: str) -> set[str]:
     """The words that a page of documentation shows as code: in backquotes, in a block, or at the
-    front of an indented line."""
-    return {word for part in _CODE.findall(page) for word in re.findall(r"\w+", part)}
+    front of an indented line. What is several words, and no call, is a message of the board."""
+    parts = [part for part in _CODE.findall(page) if not _MESSAGE.fullmatch(part)]
+    return {word for part in parts for word in re.findall(r"\w+", part)}
 
 
 def said_in(source: str) -> set[str]:
-    """The names and the words of texts in a file of Python, but not those of docstrings."""
+    """What a file of Python may share with another: what it defines, attributes, what it imports,
+    arguments that it gives by name, and the words of its texts."""
     tree = ast.parse(source)
-    return set(_words(tree)) | {
-        word for text in _texts([tree]) for word in re.findall(r"\w+", text)
-    }
+    found = public_in(source) | set(re.findall(r"\w+", " ".join(_texts([tree]))))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute):
+            found.add(node.attr)
+        elif isinstance(node, ast.alias | ast.keyword):
+            found |= set(words(node))
+    return found
 
 
 def public_in(source: str) -> set[str]:

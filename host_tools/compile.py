@@ -114,7 +114,9 @@ def agreed_names() -> dict[str, str]:
 
 
 def agreeing(source: Path) -> str:
-    """The text of a module, with the agreed names in it."""
+    """The text of a module, with the agreed names in it. The starter has none, as source has none."""
+    if source == STARTER:
+        return source.read_text()
     return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))
 
 

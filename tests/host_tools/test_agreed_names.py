@@ -72,15 +72,20 @@ def test_name_that_is_spoken_of_elsewhere_stays():
 
 
 def test_what_is_spoken_of():
-    page = "Plain `one` word.\n\n```py\ntwo(3)\n```\n\n    three(four)    of no account\n"
-    assert code_in(page) >= {"one", "two", "three", "four"}
-    assert not code_in(page) & {"Plain", "account"}
-    assert said_in("def one(two):\n    'three'\n    return 'four five'\n") >= {
-        "one",
+    page = "Plain `one` word, `no answer`, `link.five(to, six)`.\n\n```py\ntwo(3)\n```\n\n"
+    page += "    three(four)    of no account\n"
+    assert code_in(page) >= {"one", "two", "three", "four", "link", "five", "to", "six"}
+    assert not code_in(page) & {"Plain", "account", "no", "answer"}
+    source = "from one import two\ndef three(four):\n    'five'\n    four.six(seven=eight)\n"
+    assert said_in(source + "    return 'nine ten'\n") == {
         "two",
-        "five",
+        "three",
+        "four",
+        "six",
+        "seven",
+        "nine",
+        "ten",
     }
-    assert "three" not in said_in("def one():\n    'three'\n")
     assert public_in("def one(two):\n    two.three = 4\ndef _four(): pass\n") == {"one", "two"}
 
 

@@ -27,7 +27,7 @@ except ImportError:  # before 1.23
 _CONNACK_MS = const(15_000)
 _CONNECT_MS = const(15_000)
 _LOOK_MS = const(10)
-_TCP, _NODELAY = const(6), const(1)  # numbers of Linux and lwIP, for ports that name none
+_TCP, _NODELAY = const(6), const(1)  # numbers of Linux and lwIP; not every port names them
 _FILE = const(16_384)  # bytes of a credential, at most
 
 # fmt: off
@@ -101,9 +101,8 @@ def prompt(sock):
 
     Else a request waits for the answer to the one before: a whole round trip.
     """
-    level = getattr(socket, "IPPROTO_TCP", _TCP)
     try:
-        sock.setsockopt(level, getattr(socket, "TCP_NODELAY", _NODELAY), 1)
+        sock.setsockopt(_TCP, _NODELAY, 1)
     except (AttributeError, NotImplementedError, OSError, ValueError):
         pass  # slower, no more
 
