@@ -139,6 +139,11 @@ def public_in(source: str) -> set[str]:
     return {name for name in named if not name.startswith("_")}
 
 
+def attributes_in(source: str) -> set[str]:
+    """The public attributes that a file of Python gives its objects."""
+    return {name for name in _defined(ast.parse(source)) if not name.startswith("_")}
+
+
 def _words(tree: ast.Module) -> Iterator[str]:
     """The names in a module."""
     return (word for node in ast.walk(tree) for word in words(node))

