@@ -50,7 +50,8 @@ PARSERS = {  # name of the function in device/parsers.py
     "block_cbor": Parser("stream block, CBOR", spoilt(inputs.block_cbor, inputs.CBOR_PARTS, 2),
                          readers.block_cbor, 120_000),
     "cbor": Parser("small CBOR", spoilt(inputs.small_cbor, inputs.CBOR_PARTS)),
-    "stream": Parser("description or refusal of a stream", inputs.stream_answer),
+    # Each input is read four times: as a description and as a refusal, of either format.
+    "stream": Parser("description or refusal of a stream", inputs.stream_answer, None, 160_000),
     "packets": Parser("MQTT packets", spoilt(inputs.packets, inputs.BYTES, 4), readers.packets,
                       200_000),
     "http": Parser("HTTP answer", spoilt(inputs.http_answer, inputs.LINE_PARTS, 4),

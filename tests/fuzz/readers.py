@@ -46,7 +46,7 @@ def block_json(data: bytes, said: str | None) -> str | None:
         return (
             None if right and len(keys) > 1 or said == told(found, decoded) else "read otherwise"
         )
-    beside = len(data) - max(map(len, re.findall(rb'"[^"]*"', data)), default=0)
+    beside = len(data) - sum(map(len, re.findall(rb'"(?:p|\\u0070)"\s*:\s*("[^"]*")', data)))
     fits = beside < TEXT and len(keys) == 1 and isinstance(found.get("c"), str | None)
     return "refused, though it is right" if right and fits and canonical(payload) else None
 
