@@ -21,6 +21,7 @@ PAST = HERE / "past"
 BATCH = 5_000  # inputs of one process, at most
 HEAP = 1_000_000  # bytes, at least; a small one is quick, because each input is measured
 CPU_S = 300  # of one process: what takes longer hangs
+JSON = 500_000  # bytes, nearly all of them json.loads's: each bracket of a deep list costs it 40
 FILES = 2_500_000  # bytes, most of them LittleFS's own, where files are opened and removed
 SLOW_MS = 2_000  # of the processor's time, for one input of a few KiB, at most
 
@@ -65,11 +66,11 @@ PARSERS = {  # name of the function in device/parsers.py
     "ecdsa": Parser("ECDSA signature", spoilt(inputs.der_signature, inputs.BYTES, 2),
                     readers.ecdsa),
     "rsa": Parser("RSA signature", inputs.rsa_signature),
-    "afr_ota": Parser("document afr_ota", json_of(inputs.afr_ota)),
-    "operation": Parser("document operation", json_of(inputs.operation)),
-    "location": Parser("document location", json_of(inputs.location)),
-    "steps": Parser("document steps", json_of(inputs.steps)),
-    "devices": Parser("document devices", json_of(inputs.devices)),
+    "afr_ota": Parser("document afr_ota", json_of(inputs.afr_ota), None, JSON),
+    "operation": Parser("document operation", json_of(inputs.operation), None, JSON),
+    "location": Parser("document location", json_of(inputs.location), None, JSON),
+    "steps": Parser("document steps", json_of(inputs.steps), None, JSON),
+    "devices": Parser("document devices", json_of(inputs.devices), None, JSON),
     "jobs": Parser("answers of the Jobs service", json_of(inputs.jobs_answer)),
     "updates": Parser("answers to an update", json_of(inputs.update_answer)),
     "shadow": Parser("shadow document", json_of(inputs.shadow)),
