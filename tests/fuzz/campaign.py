@@ -71,7 +71,7 @@ PARSERS = {  # name of the function in device/parsers.py
     "location": Parser("document location", json_of(inputs.location), None, JSON),
     "steps": Parser("document steps", json_of(inputs.steps), None, JSON),
     "devices": Parser("document devices", json_of(inputs.devices), None, JSON),
-    "jobs": Parser("answers of the Jobs service", json_of(inputs.jobs_answer)),
+    "jobs": Parser("answers of the Jobs service", json_of(inputs.jobs_answer), None, JSON),
     "updates": Parser("answers to an update", json_of(inputs.update_answer)),
     "shadow": Parser("shadow document", json_of(inputs.shadow)),
     "order": Parser("order by thing/product", json_of(inputs.an_order), None, 120_000),
