@@ -560,7 +560,7 @@ def staged():
 
     from ota import staged, staging
 
-    board = Board(48)
+    board, judged = Board(48), 0
     board.__enter__()
 
     class Slots:
@@ -568,6 +568,12 @@ def staged():
         trial = False
 
     def judge(data):
+        nonlocal board, judged
+        judged += 1
+        if not judged % 1_000:  # LittleFS itself has ended MicroPython after 4,229 of these
+            board.__exit__()
+            board = Board(48)
+            board.__enter__()
         for folder in (staged.FOLDER, "/"):
             for entry in list(os.ilistdir(folder)) if _stat(folder) else ():
                 if entry[1] == 0x8000:
