@@ -36,7 +36,7 @@ faults: setup  ## everything that can fail, at every place where it can; an hour
 qualify: setup  ## the cases of AWS IoT Device Advisor, against a simulated board
 	@$(BIN)/python -m tests.qualify $(FLAGS)
 
-fuzz: setup  ## 100,000 inputs for each parser that faces the wire or a file; hours
+fuzz: setup  ## 100,000 inputs for each parser that faces the wire or a file; two hours
 	@$(BIN)/python -m tests.fuzz $(FLAGS)
 
 flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pump [STATE=lab]

@@ -1,7 +1,7 @@
 """Everything that can fail, at every place where it can: `make faults`.
 
-Prints a table: kind, cases, how they ended, losses. Ends with 1 when there was a loss. It takes
-half an hour; `--step 10` takes each tenth fault, `--no-boards` leaves out the simulated boards.
+Prints a table: kind, cases, how they ended, losses. Ends with 1 when there was a loss. It takes an
+hour and more; `--step 10` takes each tenth fault, `--no-boards` leaves out the simulated boards.
 """
 
 import argparse

@@ -21,6 +21,7 @@ PAST = HERE / "past"
 BATCH = 5_000  # inputs of one process, at most
 HEAP = 1_000_000  # bytes, at least; a small one is quick, because each input is measured
 CPU_S = 300  # of one process: what takes longer hangs
+JSON = 45  # bytes that json.loads takes for one of its input, at most: a bracket of a deep list
 FILES = 2_500_000  # bytes, most of them LittleFS's own, where files are opened and removed
 SLOW_MS = 2_000  # of the processor's time, for one input of a few KiB, at most
 
@@ -33,12 +34,14 @@ class Parser:
     make     random.Random → an input
     reader   what else reads it; see readers
     bytes    that one input may have allocated, garbage included
+    each     the same, for each byte of the input
     """
 
     what: str
     make: inputs.Maker
     reader: readers.Reader | None = None
     bytes: int = 60_000
+    each: int = 0
 
 
 json_of = inputs.of_json
@@ -50,7 +53,8 @@ PARSERS = {  # name of the function in device/parsers.py
     "block_cbor": Parser("stream block, CBOR", spoilt(inputs.block_cbor, inputs.CBOR_PARTS, 2),
                          readers.block_cbor, 120_000),
     "cbor": Parser("small CBOR", spoilt(inputs.small_cbor, inputs.CBOR_PARTS)),
-    "stream": Parser("description or refusal of a stream", inputs.stream_answer),
+    # Each input is read four times: as a description and as a refusal, of either format.
+    "stream": Parser("description or refusal of a stream", inputs.stream_answer, None, 160_000),
     "packets": Parser("MQTT packets", spoilt(inputs.packets, inputs.BYTES, 4), readers.packets,
                       200_000),
     "http": Parser("HTTP answer", spoilt(inputs.http_answer, inputs.LINE_PARTS, 4),
@@ -64,24 +68,25 @@ PARSERS = {  # name of the function in device/parsers.py
     "ecdsa": Parser("ECDSA signature", spoilt(inputs.der_signature, inputs.BYTES, 2),
                     readers.ecdsa),
     "rsa": Parser("RSA signature", inputs.rsa_signature),
-    "afr_ota": Parser("document afr_ota", json_of(inputs.afr_ota)),
-    "operation": Parser("document operation", json_of(inputs.operation)),
-    "location": Parser("document location", json_of(inputs.location)),
-    "steps": Parser("document steps", json_of(inputs.steps)),
-    "devices": Parser("document devices", json_of(inputs.devices)),
-    "jobs": Parser("answers of the Jobs service", json_of(inputs.jobs_answer)),
+    "afr_ota": Parser("document afr_ota", json_of(inputs.afr_ota), each=JSON),
+    "operation": Parser("document operation", json_of(inputs.operation), each=JSON),
+    "location": Parser("document location", json_of(inputs.location), each=JSON),
+    "steps": Parser("document steps", json_of(inputs.steps), each=JSON),
+    "devices": Parser("document devices", json_of(inputs.devices), each=JSON),
+    "jobs": Parser("answers of the Jobs service", json_of(inputs.jobs_answer), each=JSON),
     "updates": Parser("answers to an update", json_of(inputs.update_answer)),
     "shadow": Parser("shadow document", json_of(inputs.shadow)),
     "order": Parser("order by thing/product", json_of(inputs.an_order), None, 120_000),
     "kept_order": Parser("file of an order", json_of(inputs.kept_order)),
-    "configuration": Parser("config.json", json_of(inputs.configured)),
+    "configuration": Parser("config.json", json_of(inputs.configured), each=JSON),
     "settings": Parser("settings.json", json_of(inputs.changed)),
     "journal": Parser("journal record", inputs.record(inputs.noted)),
     "staged": Parser("record of staged files", inputs.record(inputs.noted_files), None, FILES),
     "pending": Parser("jobs that wait", json_of(inputs.waiting)),
     "proof": Parser("signature kept of a slot's image", json_of(inputs.proven)),
     "linked": Parser("way that linked last", spoilt(inputs.a_way, inputs.JSON_PARTS, 2)),
-    "rest": Parser("note of the last readable configuration", json_of(inputs.configured)),
+    "rest": Parser("note of the last readable configuration", json_of(inputs.configured),
+                   each=JSON),
     "floor": Parser("file of the clock's floor", spoilt(inputs.floor, inputs.JSON_PARTS, 2)),
     "appimage": Parser("head of an app image", spoilt(inputs.app_head, inputs.BYTES, 2),
                        readers.app_image),
@@ -173,7 +178,7 @@ def judge(name: str, data: list[bytes], said: list[str], outcome: Outcome) -> No
         wrong = None
         if mark == "!":
             wrong = verdict
-        elif int(size) > parser.bytes:
+        elif int(size) > parser.bytes + parser.each * len(one):
             wrong = f"allocated {int(size):,} bytes"
         elif int(ms) > SLOW_MS:
             wrong = f"took {ms} ms"

@@ -46,7 +46,7 @@ def block_json(data: bytes, said: str | None) -> str | None:
         return (
             None if right and len(keys) > 1 or said == told(found, decoded) else "read otherwise"
         )
-    beside = len(data) - max(map(len, re.findall(rb'"[^"]*"', data)), default=0)
+    beside = len(data) - sum(map(len, re.findall(rb'"(?:p|\\u0070)"\s*:\s*("[^"]*")', data)))
     fits = beside < TEXT and len(keys) == 1 and isinstance(found.get("c"), str | None)
     return "refused, though it is right" if right and fits and canonical(payload) else None
 
@@ -170,7 +170,7 @@ def http_answer(data: bytes, said: str | None) -> str | None:
     """As Python's http.client; what is compared is a body that both read to its end."""
     if not said or said.startswith("refused"):
         return None
-    if not plain(data):
+    if not plain(data) or not framed(data):
         return None
     try:
         answer = http.client.HTTPResponse(_Socket(data))  # type: ignore[arg-type]
@@ -193,6 +193,24 @@ def plain(data: bytes) -> bool:
     names = [line.partition(b":")[0].lower() for line in lines]
     framing = [name for name in names if name in (b"content-length", b"transfer-encoding")]
     return len(framing) == 1 and not re.search(rb"(?m)^[^\r\n]*\r[^\n]", head[0] if head else b"")
+
+
+def framed(data: bytes) -> bool:
+    """Whether each chunk of a chunked body ends with CRLF. Else two readers may differ."""
+    head, _, rest = re.split(rb"(\r?\n\r?\n)", data, maxsplit=1)
+    if b"transfer-encoding" not in head.lower():
+        return True
+    while True:
+        line, _, rest = rest.partition(b"\r\n")
+        try:
+            size = int(line.partition(b";")[0], 16)
+        except ValueError:
+            return False
+        if size <= 0:
+            return size == 0
+        if rest[size : size + 2] != b"\r\n":
+            return False
+        rest = rest[size + 2 :]
 
 
 def sntp(data: bytes, said: str | None) -> str | None:

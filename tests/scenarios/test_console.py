@@ -109,7 +109,7 @@ def test_ctrl_c_in_mid_download_loses_nothing_but_a_checkpoint(console, share):
     assert scene.trials == 1
     if "a download under way" in slots:
         kept = int(slots.split(" KiB")[0].rsplit(" ", 1)[1]) * 1024
-        assert scene.had[-1] >= kept
+        assert scene.had[-1] >= min(kept, SIZE)  # a sector that the image only begins counts whole
 
 
 def test_ctrl_c_in_a_trial_is_the_watchdogs_to_end(console):

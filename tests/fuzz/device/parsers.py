@@ -573,7 +573,7 @@ def staged():
 
     from sluice.files import staged, staging
 
-    board = Board(48)
+    board, judged = Board(48), 0
     board.__enter__()
 
     class Slots:
@@ -581,6 +581,12 @@ def staged():
         trial = False
 
     def judge(data):
+        nonlocal board, judged
+        judged += 1
+        if not judged % 1_000:  # LittleFS itself has ended MicroPython after 4,229 of these
+            board.__exit__()
+            board = Board(48)
+            board.__enter__()
         for folder in (staged.FOLDER, "/"):
             for entry in list(os.ilistdir(folder)) if _stat(folder) else ():
                 if entry[1] == 0x8000:
@@ -705,13 +711,13 @@ def address():
 
 
 def redirect():
-    hosts = ["files.example.com", "*.example.org:*"]
     from sluice.net.redirect import target
 
-    follow = lambda data: target(bytes(data), "https://files.example.com/a/b?c", hosts)[0]  # noqa: E731
+    hosts = ["files.example.com", "*.example.org:*"]
+    base = "https://files.example.com/a/b?c"
 
     def judge(data):
-        url = follow(data)
+        url = target(bytes(data[:2_200]), base, hosts)[0]  # of a longer line no more is kept
         if url is None:
             return "not followed"
         assert url[:8] in ("https://", "http://f") or url[:7] == "http://", url
