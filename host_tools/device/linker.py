@@ -23,8 +23,8 @@ from pathlib import Path
 
 from host_tools.compile import compile_tree
 from host_tools.device.spare_names import Rename, new_names
+from host_tools.short_texts import ShortTexts, any_text
 
-_INTERNED = 10  # characters of a text that mpy-cross makes a name, at most
 HERE = Path(__file__).parent
 SHIMS = HERE / "shims"
 PARTS = {  # module of the device → the files it is made of
@@ -76,8 +76,8 @@ def link(native: str = "esp32") -> dict[str, str]:
     for module, paths in parts.items():
         whole = ast.Module([line for path in paths for line in trees[path].body], [])
         folded = _Fold(module, constants).visit(whole)
-        renamed = Rename(names).visit(folded)
-        linked[module] = ast.unparse(ast.fix_missing_locations(_Texts().visit(renamed))) + "\n"
+        whole = ShortTexts(any_text).visit(Rename(names).visit(folded))
+        linked[module] = ast.unparse(ast.fix_missing_locations(whole)) + "\n"
     return linked
 
 
@@ -150,24 +150,3 @@ class _Fold(ast.NodeTransformer):
         if node.attr in self._imported.get(owner, {}):
             return ast.Constant(self._imported[owner][node.attr])
         return self.generic_visit(node)
-
-
-# --- texts --------------------------------------------------------------------------------------
-
-
-class _Texts(ast.NodeTransformer):
-    """Takes short texts from bytes: a text of up to ten characters would be kept as a name."""
-
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:  # noqa: N802
-        """A statement that is a text is a docstring."""
-        return node if isinstance(node.value, ast.Constant) else self.generic_visit(node)
-
-    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:  # noqa: N802
-        """Its parts are no texts of their own."""
-        return node
-
-    def visit_Constant(self, node: ast.Constant) -> ast.AST:  # noqa: N802
-        text = node.value
-        if isinstance(text, str) and 1 < len(text) <= _INTERNED and not text.startswith("__"):
-            return ast.parse(f"{text.encode()!r}.decode()", mode="eval").body
-        return node

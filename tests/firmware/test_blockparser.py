@@ -482,3 +482,24 @@ def test_parser_that_has_no_room_to_learn_reads_every_message_in_full():
             assert parser.whole and parser.index == number
     finally:
         json_block.plug_in = plug_in
+
+
+def test_block_is_read_where_the_heap_has_room_for_part_of_a_buffer_alone():
+    from sluice.transfer import base64 as decoder
+
+    data, decode = pattern(4_096), decoder.a2b_base64
+
+    def full(text):
+        if len(text) > most:
+            raise MemoryError
+        return decode(text)
+
+    decoder.a2b_base64 = full
+    try:
+        for most in (1_040, 1_039, 520, 519, 260):
+            for piece in (1_024, 1_027, 700, 261, 7):
+                parser, receiver = parse(message(data), piece)
+                assert parser.whole, (most, piece)
+                assert bytes(receiver.data) == bytes(data), (most, piece)
+    finally:
+        decoder.a2b_base64 = decode
