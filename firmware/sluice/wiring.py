@@ -16,7 +16,7 @@ from sluice.net.mqtt import Link
 from sluice.run import Application, Reach, Sources, built, load
 
 
-def build(settings, slots, app, buffer):
+def build(settings, slots, app, buffer, starts):
     """(agent, link) for a board with that configuration and application.
 
     raises   Fail, naming the file, for credentials that are missing or unusable, those of the way
@@ -40,6 +40,7 @@ def build(settings, slots, app, buffer):
         Application(app, link, clock, settings["hold_s"] * 1_000),
         board.reset,
         buffer,
+        starts,
         link,
     )
     if shadow:

@@ -39,7 +39,8 @@ def agent(*faults):
     """An agent that loads a module while it connects."""
     world = Stays(*faults)
     made = Agent(
-        world, world, world, world.reach, None, None, {}, None, world, None, bytearray(1)
+        world, world, world, world.reach, None, None, {}, None, world, None,
+        bytearray(1), None, None,
     )  # fmt: skip
     made.before = tuple(sys.modules)
     keep(sys.modules)
