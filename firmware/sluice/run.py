@@ -140,7 +140,7 @@ def rest():
 class Reach:
     """The way to the cloud, whichever of them leads there.
 
-    ways      what lastgood made of the files
+    ways      sluice.lastgood.Ways
     joined    the Wi-Fi network; None: by whom nobody knows
     failures  attempts in a row that failed
     since     ticks, ms, when the link last came up; None when it did not
@@ -153,12 +153,15 @@ class Reach:
         self.slots = slots
         self.link = link
         self.clock = clock
-        self.joined = None if ways["due"] else ways["turns"][0]["wifi"]
+        self.joined = None if ways.due else ways.turns[0]["wifi"]
         self.failures, self.since, self.doubt = 0, None, False
 
-    async def reach(self, start, deadline_ms):
-        """Linked, and `start` done. Raises Retry at the deadline; None: there is none."""
-        await plug_in("sluice.linking", "reach")(self, start, deadline_ms)
+    async def reach(self, start, deadline_ms, idle=None):
+        """Linked, and `start` done. Raises Retry at the deadline; None: there is none.
+
+        idle    says whether a job is waited for: then another way may be tried later
+        """
+        await plug_in("sluice.linking", "reach")(self, start, deadline_ms, idle)
 
 
 class Sources:

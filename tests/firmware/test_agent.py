@@ -217,7 +217,7 @@ class World:
 
     # -- as the uplink, the source and the application
 
-    async def reach(self, begin, deadline_ms):
+    async def reach(self, begin, deadline_ms, idle=None):
         if self.links:
             self.clock.now += 1_000
             self._or_raise(self.links.pop(0))

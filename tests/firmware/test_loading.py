@@ -28,7 +28,7 @@ class Stays:
     async def linked(self):
         """Nothing to subscribe to."""
 
-    async def reach(self, start, deadline_ms):
+    async def reach(self, start, deadline_ms, idle):
         plug_in(VERIFY, "sha256")
         if self.faults:
             raise self.faults.pop(0)

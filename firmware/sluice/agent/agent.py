@@ -82,7 +82,7 @@ class Agent:
               confirm
     journal   sluice.journal.Journal
     dialect   see sluice.plugins
-    reach     `await reach(start, deadline_ms)`: linked, and `start` done
+    reach     `await reach(start, deadline_ms, idle)`: see sluice.run.Reach
     source    (file, block) → see sluice.plugins
     clock     ticks_ms, ticks_diff, ticks_add, sleep_ms
     settings  block, poll_s, trial_s, report_s, signers and the allow_… of config.json

@@ -57,7 +57,7 @@ def _returned(slots):
 
 async def connecting(agent):
     """Reach the cloud, however long it takes. Linked; "owes" when there is an outcome to tell."""
-    await agent.reach(agent.dialect.linked, None)
+    await agent.reach(agent.dialect.linked, None, agent.idle)
     return "owes" if agent.journal.phase == OWING else "linked"
 
 
