@@ -5,7 +5,7 @@ import hashlib
 from doubles import SECTOR, Flash, pattern, raised, run
 
 from sluice import log
-from sluice.agent.states import trial as states
+from sluice.agent.states import verify as states
 from sluice.errors import Fail
 from sluice.job import File
 
