@@ -31,6 +31,7 @@ def pytest_configure(config: pytest.Config) -> None:
     """Ctrl-C reaches what the tests start, also where a shell ran them in the background."""
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["ESPTOOL_CFGFILE"] = str(Path(__file__).parent / "esptool.cfg")
     config.addinivalue_line("markers", "differs: on every release, as releases differ here")
     releases.settle(config)
 
