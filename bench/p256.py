@@ -112,8 +112,8 @@ TABLE = Table(
     "p256",
     "Verifying a signature",
     "key, port",
-    "Of one P-256 key, the same every time, and of new RSA keys. Heap: bytes for the modules, a key\n"
-    "in PEM and the verification.",
+    "Instructions of one verification. The P-256 key is always the same, the RSA keys are new.\n"
+    "Heap: bytes for the modules, a key in PEM and the verification.",
     measure,
     quick=True,
 )

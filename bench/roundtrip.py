@@ -183,9 +183,10 @@ TABLE = Table(
     "roundtrip",
     "The link under delay",
     "round trip, TCP window",
-    "KiB/s of the image, blocks of 4,096, through a delaying relay. A copy is one TCP connection:\n"
-    "of 1.39 bytes for one of the image, as JSON has, or of one. A lost segment is a stall of one\n"
-    "retransmission, because a relay cannot lose TCP's segments. With `--long` more rows with loss.",
+    "KiB/s of the image, blocks of 4,096, through a delaying relay. A copy is one connection of\n"
+    "TCP. It brings 1.39 bytes for one of the image, as JSON does, or one. A lost segment is a\n"
+    "stall of one retransmission, because a relay cannot lose what TCP sends. With `--long` there\n"
+    "are more rows with loss.",
     measure,
     alone=True,
     quick=True,
