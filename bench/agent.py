@@ -106,8 +106,8 @@ TABLE = Table(
     "agent",
     "The whole agent over TLS, first life of an update",
     "what",
-    "Instructions, in a heap of 112 KiB in two areas, with the code in it. Collecting, TLS, flash\n"
-    "and the digest are counted, and what the model of the board costs. A stretch that leads from\n"
-    "one state to another loads that one's code.",
+    "Instructions, in a heap of 112 KiB in two areas, with the code in it. Collecting, TLS,\n"
+    "flash, the digest, and what the model of the board costs are counted. A stretch that leads\n"
+    "from one state to another loads that one's code.",
     measure,
 )

@@ -41,9 +41,14 @@ def least(cloud: session.Session, block: int | None, frozen: bool, guess: int) -
     return high if high <= HIGH else None
 
 
+def named(block: int | None, frozen: bool) -> str:
+    """What its row is called."""
+    return f"{f'blocks of {block:,}' if block else 'HTTP'}, {PLACES[frozen]}"
+
+
 def row(cloud: session.Session, block: int | None, frozen: bool) -> list[Number]:
     """The numbers of one row."""
-    name = f"{f'blocks of {block:,}' if block else 'HTTP'}, {PLACES[frozen]}"
+    name = named(block, frozen)
     guess = numbers.value(numbers.load(), "heap", name, "smallest heap")
     found = least(cloud, block, frozen, int(guess or FIRST))
     update = completes(cloud, block, GIVEN, frozen)

@@ -185,8 +185,8 @@ TABLE = Table(
     "round trip, TCP window",
     "KiB/s of the image, blocks of 4,096, through a delaying relay. A copy is one connection of\n"
     "TCP. It brings 1.39 bytes for one of the image, as JSON does, or one. A lost segment is a\n"
-    "stall of one retransmission, because a relay cannot lose what TCP sends. With `--long` there\n"
-    "are more rows with loss.",
+    "stall of one retransmission, because a relay cannot lose what TCP sends. `--long` has more\n"
+    "rows with loss.",
     measure,
     alone=True,
     quick=True,
