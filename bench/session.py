@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools import cli
+from host_tools.cloud.clients import clients
+from host_tools.cloud.state import State
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
 from host_tools.image import make_image
 
 READY_S = 60
-UPDATE_S = 120
+UPDATE_S = 300
+ONE_AT_A_TIME = threading.RLock()
 
 # What ends the wait for an update: its report, or what a board without memory says and does.
 ENDS = re.compile(
@@ -53,30 +57,71 @@ class Session:
         self.state = state
         self._numbers = itertools.count(1)
 
-    def board(
-        self, block: int = 4096, heap: str = "112k", frozen: bool = False, **config: object
-    ) -> Board:
-        """A new board whose configuration asks for blocks of that size; not yet switched on.
-
-        config   other members of its config.json
-        """
+    def thing(self, **config: object) -> str:
+        """The name of a new thing; `config` are members of its config.json."""
         name = f"bench-{next(self._numbers)}"
         sluice("thing", "create", name, "--state", self.state)
         path = self.state / "things" / name / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"block": block} | config))
-        return Board(self.state, name, heap=heap, frozen=frozen)
+        path.write_text(json.dumps(json.loads(path.read_text()) | config))
+        return name
 
-    def update(self, board: Board, size: int, protocol: str = "mqtt") -> Update:
-        """Deploy an image of `size` bytes to a board that is on, and follow it to its end."""
+    def board(
+        self,
+        block: int = 4096,
+        heap: str = "112k",
+        frozen: bool = False,
+        kind: type[Board] = Board,
+        **config: object,
+    ) -> Board:
+        """A new board whose configuration asks for blocks of that size; not yet switched on.
+
+        kind     of board
+        config   other members of its config.json
+        """
+        name = self.thing(block=block, **config)
+        return kind(self.state, name, heap=heap, frozen=frozen)
+
+    @property
+    def port(self) -> int:
+        """Where the broker listens."""
+        return json.loads((self.state / "cloud.json").read_text())["mqtt_port"]
+
+    def image(self, size: int) -> Path:
+        """An image of that many bytes."""
+        image = self.state / f"image-{size}.bin"
+        with ONE_AT_A_TIME:
+            if not image.exists():
+                image.write_bytes(make_image("1.1.0", size))
+        return image
+
+    def deploy(self, name: str, size: int, protocol: str = "mqtt") -> str:
+        """Deploy an image to a thing; the job's id."""
+        where = ["--thing", name, "--state", self.state, "--protocol", protocol]
+        image = self.image(size)
+        return sluice("deploy", image, *where).split()[0]
+
+    def document(self, job: str) -> str:
+        """What a job's document says."""
+        return clients(State(self.state)).iot.get_job_document(jobId=job)["document"]
+
+    def update(
+        self, board: Board, size: int, protocol: str = "mqtt", document: dict | None = None
+    ) -> Update:
+        """Deploy an image of `size` bytes to a board that is on, and follow it to its end.
+
+        document   of a job to create instead, for that image
+        """
         faulty = awaited(board, rf"agent idle|{ENDS.pattern}", READY_S, 0)
         if faulty["fault"]:
             return measured(board, size, faulty["fault"])
-        image = self.state / f"image-{size}.bin"
-        if not image.exists():
-            image.write_bytes(make_image("1.1.0", size))
         mark = len(board.lines)
-        where = ["--thing", board.name, "--state", self.state]
-        sluice("deploy", image, *where, "--protocol", protocol)
+        if document:
+            file = self.state / f"{board.name}.json"
+            file.write_text(json.dumps(document))
+            where = ["--thing", board.name, "--state", self.state]
+            sluice("job", "create", "--document", file, *where)
+        else:
+            self.deploy(board.name, size, protocol)
         end = awaited(board, ENDS.pattern, UPDATE_S, mark)
         if end["step"] == "succeeded":
             board.wait_for("agent REPORTING reported", READY_S, mark)
@@ -112,9 +157,13 @@ def measured(board: Board, size: int, fault: str | None) -> Update:
 
 
 def sluice(*words: object) -> str:
-    """What a command of ours prints."""
+    """What a command of ours prints. One after the other: what they print is taken from all."""
     printed, complaint = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complaint):
+    with (
+        ONE_AT_A_TIME,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(complaint),
+    ):
         if cli.main([str(word) for word in words]):
             raise SluiceError(complaint.getvalue().removeprefix("sluice: "))
     return printed.getvalue().strip()
