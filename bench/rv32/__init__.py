@@ -1,0 +1,1 @@
+"""The firmware on a microcontroller's instruction set: `make bench-rv32`."""

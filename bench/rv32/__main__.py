@@ -1,0 +1,251 @@
+"""What the device's modules cost on RV32, an ESP32-C3's instruction set, beside i386.
+
+    .venv/bin/python -m bench.rv32 [--json FILE]
+
+Each number is a difference of two runs, so that starting up does not count. The device's own
+modules run on MicroPython, in 112 KiB of heap with the code in it: see port.py and machine.py.
+Instructions only: how many cycles one takes, and what flash adds, a simulator does not know.
+"""
+
+import argparse
+import ast
+import json
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from bench import blocking, callgrind, p256, stream, tables, way
+from bench.rv32 import machine, port
+from host_tools import toolchain
+from host_tools.compile import FIRMWARE, compile_module
+from host_tools.errors import SluiceError
+
+COMMAND = "make bench-rv32"
+WAYS = ((4_096, stream.JSON), (256, stream.JSON), (4_096, stream.CBOR))
+UNITS = (1, 3)  # of 98,304 bytes: a short download and a long one
+LIVE = 60 << 10  # bytes of heap in use when it is collected
+KEYS = 3  # over which a signature's instructions are averaged
+LOADED = ("transfer.json_block", "net.mqtt", "trust.p256")  # a module of the middle, two large
+STRETCHES = (  # of bench.blocking, between two awaits
+    "a P-256 slice, the others",
+    "an RSA-4096 slice",
+    "reading a message of 8 KiB",
+    "a record of the journal",
+    "4 KiB by HTTP, and its head",
+    "a head of 4 KiB by HTTP",
+)
+
+BASE64 = """
+from binascii import b2a_base64
+from sluice.transfer.base64 import Base64
+text = bytearray(4) + b2a_base64(bytes(range(256)) * 6)[:-1]
+reader = Base64(len)
+for n in range({times} * 8):
+    reader.reset()
+    reader.left = 2048
+    at = 4
+    while at < len(text):
+        at = reader.plainly(text, at, min(at + 1024, len(text)))
+    if reader.decoded != 1536:
+        raise SystemExit(1)
+"""
+SHA256 = """
+import hashlib
+sha, data = hashlib.sha256(), bytes(4096)
+for n in range({times} * 8):
+    sha.update(data)
+"""
+COLLECT = """
+import gc
+import on_its_way
+keep = []
+gc.collect()
+while gc.mem_alloc() < {live}:
+    keep.append(bytearray(84))
+for n in range({times}):
+    gc.collect()
+"""
+LOAD = """
+import gc
+{before}
+gc.collect()
+used = gc.mem_alloc()
+{load}
+"""
+WEIGH = LOAD + "gc.collect()\nprint(gc.mem_alloc() - used)\n"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Something to count: by two scripts, or by what one says.
+
+    per        bytes, or times, that the second script does more
+    rounds     the number is the mean of so many, `before` each of which something is made anew
+    in_place   code in flash: RV32 alone
+    """
+
+    name: str
+    scripts: tuple[str, ...]
+    per: int = 1
+    unit: str = "instructions"
+    rounds: int = 1
+    before: Callable[[], object] = int
+    in_place: bool = False
+
+    def value(self, run: Callable[[str], machine.Run]) -> float:
+        """By that machine, once."""
+        *less, more = (run(script) for script in self.scripts)
+        if not less:
+            return int(more.said)
+        return (more.instructions - less[0].instructions) / self.per
+
+
+def measures(folder: Path) -> Iterator[Measure]:
+    """All that is measured, its scripts made."""
+    blocking.prepare(folder)
+    way.prepare(folder)  # it clears scripts away that were compiled before
+    p256.compile_all(folder)
+    for case in WAYS:
+        size, form = f"blocks of {case[0]:,}", case[1].upper()
+        scripts = [
+            way.scenario(folder, case, units * stream.UNIT, way.BESIDE, False) for units in UNITS
+        ]
+        names = tuple(script.removesuffix(".py") for script in scripts)
+        per = (UNITS[1] - UNITS[0]) * stream.UNIT
+        yield Measure(f"a byte of an image, {form} in {size}, link to sector", names, per)
+    yield timed(
+        folder, "base64", "a byte out of base64, by the device's reader", BASE64, 8 * 1_536
+    )
+    yield timed(folder, "sha", "a byte's SHA-256, in software", SHA256, 8 * 4_096)
+    for kind, stem in (("P-256", "p256"), ("RSA-2048", "rsa")):
+        names = (f"{stem}1", f"{stem}2")
+        made = partial(p256.make_case, kind, folder)
+        yield Measure(f"one {kind} signature", names, rounds=KEYS, before=made)
+    for number, name in enumerate(STRETCHES):
+        before, each = blocking.STRETCHES[name]
+        words = {"before": before, "each": each}
+        yield timed(folder, f"stretch{number}", name, blocking.SCRIPT, **words)
+    for number, name in enumerate(LOADED):
+        yield from loading(folder, name, f"load{number}")
+    yield timed(folder, "collect", "a garbage collection, 60 KiB live", COLLECT, live=LIVE)
+
+
+def timed(folder: Path, stem: str, name: str, text: str, per: int = 1, **words) -> Measure:
+    """Of a script that does something once, and one that does it twice."""
+    for times in (1, 2):
+        written(folder, f"{stem}{times}", text.format(times=times, **words))
+    return Measure(name, (f"{stem}1", f"{stem}2"), per)
+
+
+def loading(folder: Path, name: str, stem: str) -> Iterator[Measure]:
+    """Of a module whose own imports were loaded before: into the heap, and in flash."""
+    source = FIRMWARE / f"sluice/{name.replace('.', '/')}.py"
+    words = {"before": "\n".join(imports(source.read_text())), "load": f"import sluice.{name}"}
+    written(folder, f"{stem}none", LOAD.format(**words | {"load": ""}))
+    written(folder, f"{stem}one", LOAD.format(**words))
+    written(folder, f"{stem}weighed", WEIGH.format(**words))
+    scripts, weighed = (f"{stem}none", f"{stem}one"), (f"{stem}weighed",)
+    size = (folder / f"sluice/{name.replace('.', '/')}.mpy").stat().st_size
+    yield Measure(f"loading {name}, {size:,} bytes of .mpy", scripts)
+    yield Measure(f"what {name} takes", weighed, unit="bytes of heap")
+    yield Measure(f"loading {name} in flash", scripts, in_place=True)
+    yield Measure(
+        f"what {name} takes, code in flash", weighed, unit="bytes of heap", in_place=True
+    )
+
+
+def imports(text: str) -> list[str]:
+    """The imports of a module's own level, and its package."""
+    nodes = ast.parse(text).body
+    return [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
+
+
+def written(folder: Path, stem: str, text: str) -> None:
+    """A script as .mpy; it speaks of the firmware's modules, whose names are short."""
+    source = folder / f"{stem}.py"
+    source.write_text(text)
+    compile_module(source, folder / f"{stem}.mpy", source.name, among=True)
+    source.unlink()
+
+
+def counted(measure: Measure, folder: Path) -> tuple[float, float | None]:
+    """On RV32 and on i386; None where nothing counts there."""
+    text = measure.unit != "instructions"
+    machines: list[Callable[[str], machine.Run]] = [
+        partial(machine.on_rv32, folder, in_place=measure.in_place)
+    ]
+    if not measure.in_place and (text or callgrind.available()):
+        machines.append(partial(machine.on_i386, folder, counted=not text))
+    found: list[list[float]] = [[] for _ in machines]
+    for _ in range(measure.rounds):
+        measure.before()
+        for values, run in zip(found, machines, strict=True):
+            values.append(measure.value(run))
+    rv32, *i386 = (sum(values) / len(values) for values in found)
+    return rv32, i386[0] if i386 else None
+
+
+def shown(value: float | None) -> object:
+    """A cell: small numbers to a tenth."""
+    return None if value is None else round(value, 1) if value < 5_000 else round(value)
+
+
+def entries(measure: Measure, rv32: float, i386: float | None) -> Iterator[dict[str, object]]:
+    """What a file has of a measurement."""
+    for where, value in (("RV32", rv32), ("i386", i386)):
+        if value is not None:
+            yield {
+                "name": f"{measure.name} ({where})",
+                "value": round(value, 1),
+                "unit": measure.unit,
+                "command": COMMAND,
+                "repeatable": True,  # within 5 %: keys are new ones each time
+            }
+
+
+def measured(file: Path | None) -> None:
+    """Print the table; write the file."""
+    port.firmware()
+    toolchain.qemu()
+    if not callgrind.available():
+        print(callgrind.MISSING)
+    rows, saved = [], []
+    with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
+        folder = Path(scratch)
+        for measure in list(measures(folder)):
+            rv32, i386 = counted(measure, folder)
+            ratio = f"{rv32 / i386:.2f}" if i386 else None
+            rows.append([measure.name, measure.unit, shown(rv32), shown(i386), ratio])
+            saved += entries(measure, rv32, i386)
+    tables.show(
+        "On RV32",
+        ["what", "of which", "RV32", "i386", "RV32 / i386"],
+        rows,
+        "RV32: rv32imc as an ESP32-C3 has it, -O2, qemu -icount. i386: callgrind, unix port.\n"
+        f"MicroPython {port.RELEASE.version}; {port.HEAP >> 10} KiB of heap, code in it, unless it"
+        " says flash.",
+    )
+    if file:
+        file.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
+
+
+def main(words: list[str] | None = None) -> int:
+    """0; 1 when something went wrong; 2 when a part is missing, which one line says."""
+    parser = argparse.ArgumentParser(prog="python -m bench.rv32", description=__doc__)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the numbers there, too")
+    file = parser.parse_args(words).json
+    try:
+        measured(file)
+    except SluiceError as error:
+        print("bench: " + " ".join(str(error).split()), file=sys.stderr)
+        return 2 if isinstance(error, toolchain.ToolchainError) else 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
