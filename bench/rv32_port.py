@@ -1,7 +1,7 @@
 """MicroPython for RV32 on a simulated machine, built for this user from Debian's source package.
 
 It is the source package's port for qemu, with the instructions, the options of the compiler and
-the interpreter of an ESP32-C3's: rv32imc, -O2, computed goto. config.h adds what the port lacks.
+the interpreter of an ESP32-C3's: rv32imc, -O2, computed goto. rv32.h adds what the port lacks.
 The compiler is fetched for the build and kept no longer: 200 MB, and 2 GB of disk for a minute.
 """
 
@@ -24,7 +24,7 @@ RELEASE = toolchain.RELEASES[toolchain.DEFAULT]
 ARCH = "amd64"
 COMPILER = ["gcc-riscv64-unknown-elf", "picolibc-riscv64-unknown-elf"]
 PROGRAMS = ["usr/bin", "usr/lib/riscv64-unknown-elf/bin", "usr/lib/gcc/riscv64-unknown-elf/*"]
-CONFIG = Path(__file__).with_name("config.h")
+CONFIG = Path(__file__).with_name("rv32.h")
 HEAP = 112 << 10  # bytes, what an ESP32 has at first, doubled once
 OPTIONS = {
     "BOARD": "VIRT_RV32",

@@ -3,13 +3,15 @@
     .venv/bin/python -m bench.rv32 [--json FILE]
 
 Each number is a difference of two runs, so that starting up does not count. The device's own
-modules run on MicroPython, in 112 KiB of heap with the code in it: see port.py and machine.py.
-Instructions only: how many cycles one takes, and what flash adds, a simulator does not know.
+modules run on MicroPython, in 112 KiB of heap with the code in it. rv32_port.py says how that was
+built, rv32_machine.py how it is counted. Instructions only: how many cycles one takes, and what flash adds, a simulator does not know.
 """
 
 import argparse
 import ast
+import base64
 import json
+import random
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -17,18 +19,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import blocking, callgrind, p256, stream, tables, way
-from bench.rv32 import machine, port
+from bench import blocking, callgrind, p256, rv32_machine, rv32_port, stream, tables, way
 from host_tools import toolchain
 from host_tools.compile import FIRMWARE, compile_module
 from host_tools.errors import SluiceError
 
 COMMAND = "make bench-rv32"
 WAYS = ((4_096, stream.JSON), (256, stream.JSON), (4_096, stream.CBOR))
+BLOCKS = (4_096, 256)  # bytes, of the parser alone
+PARSED = 32_768  # bytes of firmware that it takes
 UNITS = (1, 3)  # of 98,304 bytes: a short download and a long one
 LIVE = 60 << 10  # bytes of heap in use when it is collected
 KEYS = 3  # over which a signature's instructions are averaged
-LOADED = ("transfer.json_block", "net.mqtt", "trust.p256")  # a module of the middle, two large
+LOADED = ("transfer.json_block", "transfer.stream", "trust.p256")
 STRETCHES = (  # of bench.blocking, between two awaits
     "a P-256 slice, the others",
     "an RSA-4096 slice",
@@ -38,6 +41,28 @@ STRETCHES = (  # of bench.blocking, between two awaits
     "a head of 4 KiB by HTTP",
 )
 
+PARSE = """
+from sluice.transfer.json_block import BlockParser
+
+class Receiver:
+    def wanted(self, parser):
+        return True
+    def take(self, data):
+        pass
+
+with open("{file}", "rb") as file:
+    text = memoryview(file.read())
+parser, buf = BlockParser(Receiver()), bytearray(4 + {buffer})
+view = memoryview(buf)
+for n in range({times} * {blocks}):
+    parser.reset()
+    for at in range(0, len(text), {buffer}):
+        piece = text[at : at + {buffer}]
+        view[4 : 4 + len(piece)] = piece
+        parser.feed(buf, 4, 4 + len(piece))
+    if not parser.whole:
+        raise SystemExit(1)
+"""
 BASE64 = """
 from binascii import b2a_base64
 from sluice.transfer.base64 import Base64
@@ -80,7 +105,7 @@ WEIGH = LOAD + "gc.collect()\nprint(gc.mem_alloc() - used)\n"
 
 @dataclass(frozen=True)
 class Measure:
-    """Something to count: by two scripts, or by what one says.
+    """Something to count, by two scripts. Or what one script says.
 
     per        bytes, or times, that the second script does more
     rounds     the number is the mean of so many, `before` each of which something is made anew
@@ -95,7 +120,7 @@ class Measure:
     before: Callable[[], object] = int
     in_place: bool = False
 
-    def value(self, run: Callable[[str], machine.Run]) -> float:
+    def value(self, run: Callable[[str], rv32_machine.Run]) -> float:
         """By that machine, once."""
         *less, more = (run(script) for script in self.scripts)
         if not less:
@@ -104,7 +129,7 @@ class Measure:
 
 
 def measures(folder: Path) -> Iterator[Measure]:
-    """All that is measured, its scripts made."""
+    """All that is measured, once their scripts are made."""
     blocking.prepare(folder)
     way.prepare(folder)  # it clears scripts away that were compiled before
     p256.compile_all(folder)
@@ -138,6 +163,17 @@ def timed(folder: Path, stem: str, name: str, text: str, per: int = 1, **words) 
     for times in (1, 2):
         written(folder, f"{stem}{times}", text.format(times=times, **words))
     return Measure(name, (f"{stem}1", f"{stem}2"), per)
+
+
+def parsing(folder: Path, block: int) -> Measure:
+    """Of the parser of JSON, fed as the link feeds it, and its firmware dropped."""
+    data = random.Random(block).randbytes(block)
+    text = base64.b64encode(data).decode()
+    message = {"c": stream.TOKEN, "f": 0, "i": 7, "l": block, "p": text}
+    (folder / f"block{block}").write_text(json.dumps(message, separators=(",", ":")))
+    words = {"file": f"block{block}", "buffer": stream.BUFFER, "blocks": PARSED // block}
+    name = f"a byte of an image, JSON in blocks of {block:,}, the parser alone"
+    return timed(folder, f"parse{block}x", name, PARSE, PARSED, **words)
 
 
 def loading(folder: Path, name: str, stem: str) -> Iterator[Measure]:
@@ -174,11 +210,11 @@ def written(folder: Path, stem: str, text: str) -> None:
 def counted(measure: Measure, folder: Path) -> tuple[float, float | None]:
     """On RV32 and on i386; None where nothing counts there."""
     text = measure.unit != "instructions"
-    machines: list[Callable[[str], machine.Run]] = [
-        partial(machine.on_rv32, folder, in_place=measure.in_place)
+    machines: list[Callable[[str], rv32_machine.Run]] = [
+        partial(rv32_machine.on_rv32, folder, in_place=measure.in_place)
     ]
     if not measure.in_place and (text or callgrind.available()):
-        machines.append(partial(machine.on_i386, folder, counted=not text))
+        machines.append(partial(rv32_machine.on_i386, folder, counted=not text))
     found: list[list[float]] = [[] for _ in machines]
     for _ in range(measure.rounds):
         measure.before()
@@ -189,8 +225,9 @@ def counted(measure: Measure, folder: Path) -> tuple[float, float | None]:
 
 
 def shown(value: float | None) -> object:
-    """A cell: small numbers to a tenth."""
-    return None if value is None else round(value, 1) if value < 5_000 else round(value)
+    """A cell: what is not whole and small to a tenth."""
+    whole = value is None or value > 5_000 or value == int(value)
+    return value and int(value) if whole else round(value, 1)
 
 
 def entries(measure: Measure, rv32: float, i386: float | None) -> Iterator[dict[str, object]]:
@@ -208,7 +245,7 @@ def entries(measure: Measure, rv32: float, i386: float | None) -> Iterator[dict[
 
 def measured(file: Path | None) -> None:
     """Print the table; write the file."""
-    port.firmware()
+    rv32_port.firmware()
     toolchain.qemu()
     if not callgrind.available():
         print(callgrind.MISSING)
@@ -220,13 +257,14 @@ def measured(file: Path | None) -> None:
             ratio = f"{rv32 / i386:.2f}" if i386 else None
             rows.append([measure.name, measure.unit, shown(rv32), shown(i386), ratio])
             saved += entries(measure, rv32, i386)
+    version = toolchain.version_of(toolchain.micropython("i386"))
     tables.show(
         "On RV32",
-        ["what", "of which", "RV32", "i386", "RV32 / i386"],
+        ["what", "unit", "RV32", "i386", "RV32 / i386"],
         rows,
-        "RV32: rv32imc as an ESP32-C3 has it, -O2, qemu -icount. i386: callgrind, unix port.\n"
-        f"MicroPython {port.RELEASE.version}; {port.HEAP >> 10} KiB of heap, code in it, unless it"
-        " says flash.",
+        f"RV32: rv32imc as an ESP32-C3 has it, -O2, MicroPython {rv32_port.RELEASE.version}, counted"
+        f" by qemu. i386: unix port,\nMicroPython {version}, counted by callgrind."
+        f" {rv32_port.HEAP >> 10} KiB of heap, code in it, unless it says flash.",
     )
     if file:
         file.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")

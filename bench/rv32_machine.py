@@ -11,22 +11,30 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import callgrind
-from bench.rv32 import port
+from bench import callgrind, rv32_port
 from host_tools import toolchain
+from host_tools.compile import compile_module
 from host_tools.device import romfs
 from host_tools.errors import SluiceError
 
-COUNTED = re.compile(rb"^instructions (\d+)\r?$", re.MULTILINE)
 MACHINE = ["-machine", "virt", "-bios", "none", "-semihosting", "-icount", "shift=0"]
 MACHINE += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
 RUN_S = 600  # a fuse
 FILES, FROZEN = 0x82000000, 0x81000000  # where in the machine's memory these lie
 ABSENT = ("usocket", "ussl")  # what umqtt.simple imports and this port has not got
 
-# Typed in at MicroPython's raw prompt. Files that are read as streams are loaded into the heap.
+# Typed in at MicroPython's raw prompt: the rest lies in flash, and takes little of the heap.
+KEYS = """
+import sys, uctypes, vfs
+vfs.mount(vfs.VfsRom(uctypes.bytearray_at({frozen}, {size})), "/frozen")
+sys.path[:] = ["", "/frozen"]
+import {name}
+"""
+START, MARK = "start_here", "instructions"
+COUNTED = re.compile(rf"^{MARK} (\d+)\r?$".encode(), re.MULTILINE)
+# Files that are read as streams are loaded into the heap.
 PRELUDE = """
-import gc, io, os, sys, time, uctypes, vfs
+import gc, io, os, time, uctypes, vfs
 
 class Files:
     def __init__(self, rom):
@@ -37,17 +45,13 @@ class Files:
         file = self.rom.open(path, mode)
         return io.BytesIO(file.read()) if path.endswith(".mpy") else file
 
-def mapped(address, size):
-    return vfs.VfsRom(uctypes.bytearray_at(address, size))
-
-vfs.mount({files}, "/files")
-vfs.mount(mapped({frozen}), "/frozen")
+rom = vfs.VfsRom(uctypes.bytearray_at({files}, {size}))
+vfs.mount(rom if {in_place} else Files(rom), "/files")
 os.chdir("/files")
-sys.path[:] = ["", "/frozen"]
 gc.collect()
 start = time.ticks_cpu()
 import {name}
-print("\\ninstructions", time.ticks_diff(time.ticks_cpu(), start) * 4)
+print("\\n{mark}", time.ticks_diff(time.ticks_cpu(), start) * 4)
 """
 
 
@@ -64,33 +68,25 @@ def on_rv32(folder: Path, name: str, in_place: bool = False) -> Run:
 
     in_place   modules run where they lie in flash, as those do that are frozen into an image
     """
-    built = port.firmware()
+    built = rv32_port.firmware()
     with tempfile.TemporaryDirectory(prefix="sluice-rv32-") as scratch:
-        images = {
-            FILES: romfs.pack(contents(folder)),
-            FROZEN: romfs.pack(contents(built) | {f"{name}.py": b"" for name in ABSENT}),
-        }
+        files = romfs.pack(contents(folder))
+        prelude = Path(scratch, f"{START}.py")
+        words = {"files": FILES, "size": len(files), "name": name, "in_place": in_place}
+        prelude.write_text(PRELUDE.format(mark=MARK, **words))
+        compile_module(prelude, prelude.with_suffix(".mpy"), prelude.name)
+        own = {f"{START}.mpy": prelude.with_suffix(".mpy").read_bytes()}
+        own |= {f"{name}.py": b"" for name in ABSENT}
+        frozen = romfs.pack(contents(built) | own)
         command = [toolchain.qemu(), *MACHINE, "-kernel", built / "firmware.elf"]
-        for address, image in images.items():
+        for address, image in ((FILES, files), (FROZEN, frozen)):
             file = Path(scratch, f"{address:x}.rom")
             file.write_bytes(image)
             command += ["-device", f"loader,file={file},addr={address},force-raw=on"]
-        done = subprocess.run(
-            command,
-            input=typed(name, len(images[FILES]), len(images[FROZEN]), in_place),
-            capture_output=True,
-            timeout=RUN_S,
-        )
+        keys = KEYS.format(frozen=FROZEN, size=len(frozen), name=START)
+        typed = b"\x01" + keys.encode() + b"\x04\x02import machine; machine.reset()\r"
+        done = subprocess.run(command, input=typed, capture_output=True, timeout=RUN_S)
     return parsed(name, done.stdout + done.stderr)
-
-
-def typed(name: str, files: int, frozen: int, in_place: bool) -> bytes:
-    """The keys that have the machine run a module, and end."""
-    there = f"mapped({FILES}, {files})"
-    script = PRELUDE.format(
-        files=there if in_place else f"Files({there})", frozen=f"{FROZEN}, {frozen}", name=name
-    )
-    return b"\x01" + script.encode() + b"\x04\x02import machine; machine.reset()\r"
 
 
 def parsed(name: str, output: bytes) -> Run:
@@ -116,10 +112,10 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def on_i386(folder: Path, name: str, counted: bool = True) -> Run:
     """The same by MicroPython's unix port. `counted`: else only what it said, which is quicker."""
-    heap = ["-X", f"heapsize={port.HEAP}", "-m", name]
+    heap = ["-X", f"heapsize={rv32_port.HEAP}", "-m", name]
     if counted:
-        return Run(callgrind.instructions("i386", "-m", folder, port.HEAP, name), "")
+        return Run(callgrind.instructions("i386", "-m", folder, rv32_port.HEAP, name), "")
     done = callgrind.run([toolchain.micropython("i386"), *heap], folder)
     if done.returncode:
         raise SluiceError(f"{name} failed on i386: {(done.stdout + done.stderr)[-300:]}")
-    return Run(0, done.stdout.split()[-1])
+    return Run(0, (done.stdout.split() or [""])[-1])

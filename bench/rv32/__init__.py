@@ -1,1 +1,0 @@
-"""The firmware on a microcontroller's instruction set: `make bench-rv32`."""
