@@ -3,8 +3,9 @@
     .venv/bin/python -m bench.rv32 [--json FILE]
 
 Each number is a difference of two runs, so that starting up does not count. The device's own
-modules run on MicroPython, in 112 KiB of heap with the code in it. rv32_port.py says how that was
-built, rv32_machine.py how it is counted. Instructions only: how many cycles one takes, and what flash adds, a simulator does not know.
+modules run on MicroPython, in 112 KiB of heap with the code in it. rv32_port.py builds it, and
+rv32_machine.py counts. Instructions only: how many cycles one takes, and what flash adds, a
+simulator does not know.
 """
 
 import argparse
@@ -141,9 +142,9 @@ def measures(folder: Path) -> Iterator[Measure]:
         names = tuple(script.removesuffix(".py") for script in scripts)
         per = (UNITS[1] - UNITS[0]) * stream.UNIT
         yield Measure(f"a byte of an image, {form} in {size}, link to sector", names, per)
-    yield timed(
-        folder, "base64", "a byte out of base64, by the device's reader", BASE64, 8 * 1_536
-    )
+    for block in BLOCKS:
+        yield parsing(folder, block)
+    yield decoding(folder)
     yield timed(folder, "sha", "a byte's SHA-256, in software", SHA256, 8 * 4_096)
     for kind, stem in (("P-256", "p256"), ("RSA-2048", "rsa")):
         names = (f"{stem}1", f"{stem}2")
@@ -174,6 +175,12 @@ def parsing(folder: Path, block: int) -> Measure:
     words = {"file": f"block{block}", "buffer": stream.BUFFER, "blocks": PARSED // block}
     name = f"a byte of an image, JSON in blocks of {block:,}, the parser alone"
     return timed(folder, f"parse{block}x", name, PARSE, PARSED, **words)
+
+
+def decoding(folder: Path) -> Measure:
+    """Of what the parsers decode with."""
+    name = "a byte out of base64, by the device's reader"
+    return timed(folder, "base64", name, BASE64, 8 * 1_536)
 
 
 def loading(folder: Path, name: str, stem: str) -> Iterator[Measure]:
@@ -262,9 +269,9 @@ def measured(file: Path | None) -> None:
         "On RV32",
         ["what", "unit", "RV32", "i386", "RV32 / i386"],
         rows,
-        f"RV32: rv32imc as an ESP32-C3 has it, -O2, MicroPython {rv32_port.RELEASE.version}, counted"
-        f" by qemu. i386: unix port,\nMicroPython {version}, counted by callgrind."
-        f" {rv32_port.HEAP >> 10} KiB of heap, code in it, unless it says flash.",
+        f"RV32: rv32imc as an ESP32-C3 has it, -O2, MicroPython {rv32_port.RELEASE.version},"
+        f" counted by qemu.\ni386: unix port, MicroPython {version}, counted by callgrind.\n"
+        f"Heap: {rv32_port.HEAP >> 10} KiB, code in it, unless it says flash.",
     )
     if file:
         file.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
