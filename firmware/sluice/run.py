@@ -35,7 +35,30 @@ watchdog = None
 waited = False  # the agent has waited for jobs since the start
 
 
-async def _tend(agent, link, counts, note):
+class Starts:
+    """The starts in a row that came to nothing, as main.py counts them.
+
+    counts    of main.py; `note` keeps others
+    powered   the power led to this start, and no reset
+    """
+
+    def __init__(self, counts, note):
+        self._counts = counts
+        self._note = note
+        self.powered = not counts[0]
+
+    def held(self, smooth):
+        """Whether this start came to something: then what was counted is forgotten."""
+        starts, faults = self._counts
+        try:
+            if waited and faults or smooth and starts:
+                self._note(0, 0 if waited else faults)
+                log.i("starts no longer counted", self._counts[1])
+        except MemoryError:  # the next second will do
+            pass
+
+
+async def _tend(agent, link):
     """Once a second: feed the watchdog, and see whether this start came to something."""
     global waited
     second = 0
@@ -44,13 +67,7 @@ async def _tend(agent, link, counts, note):
             watchdog.feed()
         second += 1
         waited = waited or agent.state not in _EARLY
-        smooth = link.linked or second > _SMOOTH_S
-        try:
-            if waited and counts[1] or smooth and counts[0]:
-                note(0, 0 if waited else counts[1])
-                log.i("starts no longer counted", counts[1])
-        except MemoryError:  # the next second will do
-            pass
+        agent.starts.held(link.linked or second > _SMOOTH_S)
         await asyncio.sleep_ms(1_000)
 
 
@@ -74,24 +91,10 @@ def _stray(loop, context):
     logging.show(error)
 
 
-def _forgets(reset, link, counts, note):
-    """`reset`, which a job orders: it forgets the starts that are counted, where the board is
-    linked. A small update may come to it before `_tend` has its next turn."""
-
-    def forgets():
-        if link.linked and max(counts):
-            note(0, 0 if waited else counts[1])
-        reset()
-
-    return forgets
-
-
-async def start(agent, link, app, counts, note):
+async def start(agent, link, app):
     """Run for ever."""
-    agent.powered = not counts[0]
-    agent.reset = _forgets(agent.reset, link, counts, note)
     asyncio.get_event_loop().set_exception_handler(_stray)
-    asyncio.create_task(_tend(agent, link, counts, note))
+    asyncio.create_task(_tend(agent, link))
     if hasattr(app, "main"):
         asyncio.create_task(_run_application(app, link))
         await asyncio.sleep_ms(0)  # before the first CONNECT: it may want a last will
@@ -110,11 +113,12 @@ def run(buffer, counts, note):
     begun = plug_in("sluice.starting", "Start")(board, counts, note)
     watchdog = board.watchdog(begun.timeout_ms)
     app = plug_in("sluice.starting", "application")(begun.taken_back, counts[0])
-    agent, link = plug_in("sluice.wiring", "build")(begun.settings, begun.slots, app, buffer)
-    begun = None
+    words = begun.settings, begun.slots, app, buffer, Starts(counts, note)
+    agent, link = plug_in("sluice.wiring", "build")(*words)
+    begun = words = None
     keep([path for path in sys.modules if path not in _BUILDERS])
     forget()
-    asyncio.run(start(agent, link, app, counts, note))
+    asyncio.run(start(agent, link, app))
 
 
 def failed(error, counts, note):
@@ -136,7 +140,7 @@ def rest():
 class Reach:
     """The way to the cloud, whichever of them leads there.
 
-    ways      what lastgood made of the files
+    ways      sluice.lastgood.Ways
     joined    the Wi-Fi network; None: by whom nobody knows
     failures  attempts in a row that failed
     since     ticks, ms, when the link last came up; None when it did not
@@ -149,12 +153,15 @@ class Reach:
         self.slots = slots
         self.link = link
         self.clock = clock
-        self.joined = None if ways["due"] else ways["turns"][0]["wifi"]
+        self.joined = None if ways.due else ways.turns[0]["wifi"]
         self.failures, self.since, self.doubt = 0, None, False
 
-    async def reach(self, start, deadline_ms):
-        """Linked, and `start` done. Raises Retry at the deadline; None: there is none."""
-        await plug_in("sluice.linking", "reach")(self, start, deadline_ms)
+    async def reach(self, start, deadline_ms, idle=None):
+        """Linked, and `start` done. Raises Retry at the deadline; None: there is none.
+
+        idle    says whether a job is waited for: then another way may be tried later
+        """
+        await plug_in("sluice.linking", "reach")(self, start, deadline_ms, idle)
 
 
 class Sources:

@@ -16,7 +16,7 @@ from sluice.net.mqtt import Link
 from sluice.run import Application, Reach, Sources, built, load
 
 
-def build(settings, slots, app, buffer):
+def build(settings, slots, app, buffer, starts):
     """(agent, link) for a board with that configuration and application.
 
     raises   Fail, naming the file, for credentials that are missing or unusable, those of the way
@@ -33,18 +33,18 @@ def build(settings, slots, app, buffer):
         Journal(cells(board)),
         built("DIALECTS", settings["dialect"], *words),
         Reach(ways, settings["trial_s"] * 1_000, slots, link, clock).reach,
-        Sources(link, clock, settings, ways["turns"]).source,
+        Sources(link, clock, settings, ways.turns).source,
         clock,
         settings,
         load,
         Application(app, link, clock, settings["hold_s"] * 1_000),
         board.reset,
         buffer,
+        starts,
         link,
     )
     if shadow:
         shadow.agent = agent
-    ways["idle"] = agent.idle
     return agent, link
 
 

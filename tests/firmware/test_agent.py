@@ -138,6 +138,22 @@ class Staged(Slots):
         self.chosen = None
 
 
+class Session:
+    """The link, which is up."""
+
+    linked = True
+
+
+class Starts:
+    """What led to a start: no reset where the power did."""
+
+    def __init__(self, powered):
+        self.powered = powered
+
+    def held(self, smooth):
+        pass
+
+
 class World:
     """A board and its cloud: what outlives a reset, and what each double is to do."""
 
@@ -201,7 +217,7 @@ class World:
 
     # -- as the uplink, the source and the application
 
-    async def reach(self, begin, deadline_ms):
+    async def reach(self, begin, deadline_ms, idle=None):
         if self.links:
             self.clock.now += 1_000
             self._or_raise(self.links.pop(0))
@@ -251,9 +267,8 @@ class World:
         self.journal = Journal(self.cells)
         self.agent = agent = Agent(
             self.slots, self.journal, self, self.reach, self.source, self.clock, self.settings,
-            self.load, self, self.reset, self.buffer,
+            self.load, self, self.reset, self.buffer, Starts(self.powered), Session(),
         )  # fmt: skip
-        agent.powered = self.powered
         log.to(self.lines.append)
         try:
             run(agent.run())

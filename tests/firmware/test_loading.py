@@ -28,7 +28,7 @@ class Stays:
     async def linked(self):
         """Nothing to subscribe to."""
 
-    async def reach(self, start, deadline_ms):
+    async def reach(self, start, deadline_ms, idle):
         plug_in(VERIFY, "sha256")
         if self.faults:
             raise self.faults.pop(0)
@@ -39,7 +39,8 @@ def agent(*faults):
     """An agent that loads a module while it connects."""
     world = Stays(*faults)
     made = Agent(
-        world, world, world, world.reach, None, None, {}, None, world, None, bytearray(1)
+        world, world, world, world.reach, None, None, {}, None, world, None,
+        bytearray(1), None, None,
     )  # fmt: skip
     made.before = tuple(sys.modules)
     keep(sys.modules)

@@ -50,6 +50,7 @@ def ran(noted, seconds, state="IDLE", linked=False):
     run, _ = loaded()
     agent, link, run.watchdog = Module(), Module(), Fed()
     agent.state, link.linked = state, linked
+    agent.starts = run.Starts(noted.counts, noted.note)
 
     async def quick(wait_ms):
         nonlocal seconds
@@ -61,7 +62,7 @@ def ran(noted, seconds, state="IDLE", linked=False):
     real, asyncio.sleep_ms = asyncio.sleep_ms, quick
     log.to(lambda line: None)
     try:
-        asyncio.run(run._tend(agent, link, noted.counts, noted.note))
+        asyncio.run(run._tend(agent, link))
     except asyncio.CancelledError:
         pass
     finally:
@@ -111,14 +112,21 @@ def test_heap_that_is_full_when_the_counts_are_cleared_costs_a_second():
 
 
 def test_reset_that_a_job_orders_forgets_the_counts_of_a_board_that_is_linked():
+    from sluice.agent.states.boot import resetting
+
     run, _ = loaded()
     for linked, waited, starts, written in (
-        (True, True, 3, [(0, 0)]), (True, False, 3, [(0, 2)]), (False, True, 3, []),
+        (True, True, 3, [(0, 0)]), (True, False, 3, [(0, 2)]), (False, False, 3, []),
     ):  # fmt: skip
-        noted, link, resets = Noted(starts, 2), Module(), []
+        noted, agent, resets = Noted(starts, 2), Module(), []
         run.waited = waited
-        link.linked = linked
-        run._forgets(lambda resets=resets: resets.append(1), link, noted.counts, noted.note)()
+        agent.link, agent.clock = Module(), Module()
+        agent.link.linked, agent.clock.sleep_ms = linked, asyncio.sleep_ms
+        agent.starts = run.Starts(noted.counts, noted.note)
+        agent.reset = lambda resets=resets: resets.append(1)
+        log.to(lambda line: None)
+        asyncio.run(resetting(agent))
+        log.to(print)
         assert noted.written == written and resets == [1]
 
 
@@ -159,7 +167,9 @@ def shown(app):
     link, noted = Module(), Noted(0, 0)
     link.linked = False
     try:
-        asyncio.run(run.start(Agent(), link, app, noted.counts, noted.note))
+        agent = Agent()
+        agent.starts = run.Starts(noted.counts, noted.note)
+        asyncio.run(run.start(agent, link, app))
     finally:
         log.to(print)
         asyncio.get_event_loop().set_exception_handler(None)
@@ -218,21 +228,8 @@ def test_watchdog_at_the_prompt_waits_an_hour_and_is_fed():
     assert board.rests == [3_600_000]
 
 
-def test_operation_is_told_whether_a_reset_or_the_power_led_to_the_start():
+def test_start_tells_whether_a_reset_or_the_power_led_to_it():
+    run, _ = loaded()
     for starts, powered in ((0, True), (1, False), (3, False)):
-        run, _ = loaded()
-
-        class Agent:
-            state, reset, powered = "IDLE", None, None
-
-            async def run(self):
-                pass
-
-        agent, link, noted = Agent(), Module(), Noted(starts, 0)
-        link.linked = False
-        try:
-            asyncio.run(run.start(agent, link, None, noted.counts, noted.note))
-        finally:
-            asyncio.get_event_loop().set_exception_handler(None)
-            asyncio.new_event_loop()
-        assert agent.powered is powered, starts
+        noted = Noted(starts, 0)
+        assert run.Starts(noted.counts, noted.note).powered is powered, starts

@@ -82,7 +82,7 @@ class Agent:
               confirm
     journal   sluice.journal.Journal
     dialect   see sluice.plugins
-    reach     `await reach(start, deadline_ms)`: linked, and `start` done
+    reach     `await reach(start, deadline_ms, idle)`: see sluice.run.Reach
     source    (file, block) → see sluice.plugins
     clock     ticks_ms, ticks_diff, ticks_add, sleep_ms
     settings  block, poll_s, trial_s, report_s, signers and the allow_… of config.json
@@ -91,6 +91,7 @@ class Agent:
               lets a reset be that was ordered
     reset     resets the board; does not return
     buffer    bytearray, a sector and four bytes, that images are gathered in
+    starts    powered: the power led to this start; held(smooth): it came to something
     link      the session, for operations that publish
     """
 
@@ -107,7 +108,8 @@ class Agent:
         application,
         reset,
         buffer,
-        link=None,
+        starts,
+        link,
     ):
         self.slots = slots
         self.journal = journal
@@ -120,6 +122,7 @@ class Agent:
         self.healthy, self.hold = application.healthy, application.hold
         self.reset = reset
         self.buffer = buffer
+        self.starts = starts
         self.link = link
         self.state = "BOOTING"
         self.heap = Heap()

@@ -84,7 +84,7 @@ def _ask(look, *words):
 
 async def _asked(settings, here, look, words):
     """Link for a question, with nothing told to a shadow."""
-    agent, link = plug_in("sluice.wiring", "build")(settings, here, None, bytearray(0))
+    agent, link = plug_in("sluice.wiring", "build")(settings, here, None, bytearray(0), None)
     dialect = agent.dialect
     try:
         await agent.reach(dialect.start, _ANSWER_MS)
@@ -119,9 +119,8 @@ def status():
     """What a person wants to know first."""
     settings, here = configured() or {}, _slots()
     print("thing    ", settings.get("thing", "-"), "at", settings.get("endpoint", "-"))
-    why = settings.get("ways", {}).get("why")
-    if why:
-        print("config    the way that linked last, because:", why)
+    if settings and settings["ways"].why:
+        print("config    the way that linked last, because:", settings["ways"].why)
     if here:
         print("firmware ", here.version or "of no version", "in", here.running, _state(here))
     print("board    ", board.NAME + ", MicroPython %d.%d.%d" % sys.implementation[1][:3])

@@ -57,7 +57,7 @@ def _returned(slots):
 
 async def connecting(agent):
     """Reach the cloud, however long it takes. Linked; "owes" when there is an outcome to tell."""
-    await agent.reach(agent.dialect.linked, None)
+    await agent.reach(agent.dialect.linked, None, agent.idle)
     return "owes" if agent.journal.phase == OWING else "linked"
 
 
@@ -78,5 +78,6 @@ async def idle(agent):
 async def resetting(agent):
     """Go through the boot loader. Does not return on a board."""
     await agent.clock.sleep_ms(100)  # let the console and the link drain
+    agent.starts.held(agent.link.linked)  # a small update may come to this within a second
     agent.reset()
     return "reset"

@@ -21,7 +21,7 @@ async def operating(agent):
     if not (work.begun and runs):  # begun again for want of heap is not begun again by a reset
         if runs >= _RUNS:
             raise Fail("cut off by a reset, times", runs // _RESET)
-        cost = 1 if agent.powered and runs else _RESET
+        cost = 1 if agent.starts.powered and runs else _RESET
         journal.take(job, phase=OPERATING, runs=runs + cost)
         work.begun = True
     try:
