@@ -49,15 +49,47 @@ def for_valgrind(arch: str, folder: Path) -> list[Path | str]:
     return [copies / loader.name, "--library-path", copies, copies / "micropython"]
 
 
-def instructions(arch: str, script: str, folder: Path, heap: int, *args: str) -> int:
+def instructions(arch: str, script: str, folder: Path, heap: int) -> int:
     """What callgrind counts for the whole run of a script of `folder`, in `heap` bytes.
 
     raises  SluiceError with the last words of the run, when it failed
     """
-    tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder / 'callgrind.out'}"]
-    micropython = [*for_valgrind(arch, folder), "-X", f"heapsize={heap}", script, *args]
-    done = run([*tool, *micropython], folder)
+    done = _counted(arch, script, folder, heap, folder / f"{script}.out")
     counted = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode or not counted:
         raise SluiceError(f"callgrind failed on {arch}: {(done.stdout + done.stderr)[-300:]}")
     return int(counted[1])
+
+
+def stretches(arch: str, script: str, folder: Path, heap: int) -> list[int]:
+    """Instructions of each turn of asyncio's loop, once the script has called getenv.
+
+    The loop looks what is ready by `poll`, at every turn: what lies between two is one stretch.
+    """
+    out = folder / f"{script}.parts"
+    done = _counted(arch, script, folder, heap, out, *EACH_TURN, "--dump-before=getenv")
+    if done.returncode:
+        raise SluiceError(f"callgrind failed on {arch}: {(done.stdout + done.stderr)[-300:]}")
+    found = parts(out)
+    names = [trigger for trigger, _ in found]
+    begin = names.index("getenv", names.index("poll"))  # others are MicroPython's own
+    return [count for trigger, count in found[begin + 1 :] if trigger == "poll"]
+
+
+EACH_TURN = ("--combine-dumps=yes", "--dump-before=poll")
+
+
+def parts(out: Path) -> list[tuple[str, int]]:
+    """(function that it ended before, instructions) of each part of a file of callgrind's."""
+    text = out.read_text()
+    out.unlink()
+    ends = re.findall(r"^desc: Trigger: (?:--dump-before=)?(.*)$", text, re.MULTILINE)
+    counts = re.findall(r"^(?:summary|totals): (\d+)$", text, re.MULTILINE)[::2]
+    return [(end, int(count)) for end, count in zip(ends, counts, strict=True)]
+
+
+def _counted(
+    arch: str, script: str, folder: Path, heap: int, out: Path, *options: str
+) -> subprocess.CompletedProcess:
+    tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}", *options]
+    return run([*tool, *for_valgrind(arch, folder), "-X", f"heapsize={heap}", script], folder)

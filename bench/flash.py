@@ -1,15 +1,15 @@
-"""Erases and programs of one update, counted by the simulated flash.
-
-    .venv/bin/python -m bench.flash
+"""Erases and programs of one update, counted by the simulated flash, and writes of the journal.
 
 From the deployment to SUCCEEDED, with everything: image, journal, boot loader, file system. An
-erase is of one sector of 4,096 bytes, a program of at most one sector.
+erase is of one sector of 4,096 bytes, a program of at most one sector. The journal is two files,
+written in turn, and its records are numbered.
 """
 
-import sys
+import re
+from collections.abc import Iterator
 
-from bench import session, tables
-from bench.command import guarded
+from bench import session
+from bench.numbers import Effort, Number, Table
 from host_tools.device.norflash import SECTOR
 from host_tools.device.partitions import Partition
 from host_tools.device.supervisor import Board
@@ -17,6 +17,8 @@ from host_tools.errors import SluiceError
 
 BLOCKS = (256, 4_096, 98_304)
 SIZE = 1_468_006  # bytes, 1.4 MiB: 359 sectors
+SECTORS = -(-SIZE // SECTOR)
+AGAIN = "4,096, there already"
 
 
 def wear(board: Board, partition: Partition) -> list[int]:
@@ -25,39 +27,52 @@ def wear(board: Board, partition: Partition) -> list[int]:
     return [board.meter.erases(at) for at in range(start, start + partition.size, SECTOR)]
 
 
-def row(cloud: session.Session, block: int) -> list[object]:
-    """One line of the table: an update with blocks of that size."""
-    with cloud.board(block, heap="1M") as board:
+def update(cloud: session.Session, block: int, there: bool) -> dict[str, int]:
+    """What an update with blocks of that size costs; `there`: the slot holds the image already."""
+    board = cloud.board(block, heap="1M")
+    if there:
+        board.make()
+        board.put_image("ota_1", cloud.image(SIZE).read_bytes())
+    with board:
         board.wait_for("agent idle", session.READY_S)
         watched = [board.table.labelled(name) for name in ("ota_1", "otadata", "vfs")]
         before = [wear(board, partition) for partition in watched]
         operations = board.operations
-        update = cloud.update(board, SIZE)
-        if not update.succeeded:
-            raise SluiceError(f"blocks of {block}: {update.reason}")
+        done = cloud.update(board, SIZE)
+        if not done.succeeded:
+            raise SluiceError(f"blocks of {block}: {done.reason}")
         operations = board.operations - operations
         after = [wear(board, partition) for partition in watched]
     grown = [
         [now - then for now, then in zip(*pair, strict=True)]
         for pair in zip(after, before, strict=True)
     ]
-    erases = [sum(sectors) for sectors in grown]
-    return [f"{block:,}", *erases, max(grown[2]), operations - sum(erases)]
+    cells = b"".join(board.read_file(f"/journal.{cell}") for cell in (0, 1))
+    slot, otadata, files = (sum(sectors) for sectors in grown)
+    return {
+        "erases, slot": slot,
+        "otadata": otadata,
+        "files": files,
+        "most-worn sector of files": max(grown[2]),
+        "records of the journal": max(map(int, re.findall(rb'"seq": (\d+)', cells))),
+        "programs": operations - slot - otadata - files,
+    }
 
 
-def main() -> int:
-    """Print the table."""
+def measure(effort: Effort) -> Iterator[Number]:
+    """Each size of a block."""
+    cases = [(f"{block:,}", block, False) for block in BLOCKS] + [(AGAIN, 4_096, True)]
     with session.opened() as cloud:
-        rows = [row(cloud, block) for block in BLOCKS]
-    heads = ["block, bytes", "erases: slot", "otadata", "files", "most-worn sector", "programs"]
-    tables.show(
-        "Flash, per update of 1.4 MiB",
-        heads,
-        rows,
-        "Files: the journal's two, on LittleFS; its most-worn sector was erased so many times.",
-    )
-    return 0
+        for name, block, there in cases:
+            for column, count in update(cloud, block, there).items():
+                yield Number("flash", name, column, count, "")
 
 
-if __name__ == "__main__":
-    sys.exit(guarded(main))
+TABLE = Table(
+    "flash",
+    f"Flash, per update of {SECTORS} sectors, 1.4 MiB",
+    "block, bytes",
+    "From the deployment to SUCCEEDED. Files are the journal's two, and what else an update writes\n"
+    "into LittleFS.",
+    measure,
+)

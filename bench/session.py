@@ -53,30 +53,54 @@ class Session:
         self.state = state
         self._numbers = itertools.count(1)
 
-    def board(
-        self, block: int = 4096, heap: str = "112k", frozen: bool = False, **config: object
-    ) -> Board:
-        """A new board whose configuration asks for blocks of that size; not yet switched on.
-
-        config   other members of its config.json
-        """
+    def thing(self, **config: object) -> str:
+        """The name of a new thing; `config` are members of its config.json."""
         name = f"bench-{next(self._numbers)}"
         sluice("thing", "create", name, "--state", self.state)
         path = self.state / "things" / name / "config.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"block": block} | config))
-        return Board(self.state, name, heap=heap, frozen=frozen)
+        path.write_text(json.dumps(json.loads(path.read_text()) | config))
+        return name
+
+    def board(
+        self,
+        block: int = 4096,
+        heap: str = "112k",
+        frozen: bool = False,
+        kind: type[Board] = Board,
+        **config: object,
+    ) -> Board:
+        """A new board whose configuration asks for blocks of that size; not yet switched on.
+
+        kind     of board
+        config   other members of its config.json
+        """
+        name = self.thing(block=block, **config)
+        return kind(self.state, name, heap=heap, frozen=frozen)
+
+    @property
+    def port(self) -> int:
+        """Where the broker listens."""
+        return json.loads((self.state / "cloud.json").read_text())["mqtt_port"]
+
+    def image(self, size: int) -> Path:
+        """An image of that many bytes."""
+        image = self.state / f"image-{size}.bin"
+        if not image.exists():
+            image.write_bytes(make_image("1.1.0", size))
+        return image
+
+    def deploy(self, name: str, size: int, protocol: str = "mqtt") -> str:
+        """Deploy an image to a thing; the job's id."""
+        where = ["--thing", name, "--state", self.state, "--protocol", protocol]
+        return sluice("deploy", self.image(size), *where).split()[0]
 
     def update(self, board: Board, size: int, protocol: str = "mqtt") -> Update:
         """Deploy an image of `size` bytes to a board that is on, and follow it to its end."""
         faulty = awaited(board, rf"agent idle|{ENDS.pattern}", READY_S, 0)
         if faulty["fault"]:
             return measured(board, size, faulty["fault"])
-        image = self.state / f"image-{size}.bin"
-        if not image.exists():
-            image.write_bytes(make_image("1.1.0", size))
         mark = len(board.lines)
-        where = ["--thing", board.name, "--state", self.state]
-        sluice("deploy", image, *where, "--protocol", protocol)
+        self.deploy(board.name, size, protocol)
         end = awaited(board, ENDS.pattern, UPDATE_S, mark)
         if end["step"] == "succeeded":
             board.wait_for("agent REPORTING reported", READY_S, mark)

@@ -1,16 +1,14 @@
-"""What the device code weighs: bytes of .mpy and lines, module by module.
+"""What the device code weighs: bytes of .mpy and lines, module by module."""
 
-.venv/bin/python -m bench.size
-"""
-
-import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from bench import tables
-from bench.command import guarded
+from bench.numbers import Effort, Number, Table
 from host_tools import toolchain
 from host_tools.compile import compile_tree, firmware_sources
+
+ALL = "device code"
 
 
 def rows(into: Path) -> list[list[object]]:
@@ -18,7 +16,7 @@ def rows(into: Path) -> list[list[object]]:
     sources = firmware_sources()
     compile_tree(sources | {"umqtt/simple.py": toolchain.umqtt() / "umqtt/simple.py"}, into)
     ours = sorted((row(into, name, file) for name, file in sources.items()), key=lambda r: -r[1])
-    total = [f"all {len(ours)}", sum(row[1] for row in ours), sum(row[2] for row in ours)]
+    total = [ALL, sum(row[1] for row in ours), sum(row[2] for row in ours)]
     umqtt = row(into, "umqtt/simple.py", toolchain.umqtt() / "umqtt/simple.py")
     return [*ours, total, umqtt]
 
@@ -29,18 +27,23 @@ def row(into: Path, name: str, file: Path) -> list[object]:
     return [name, weight, len(file.read_text().splitlines())]
 
 
-def main() -> int:
-    """Print the table."""
+def measure(effort: Effort) -> Iterator[Number]:
+    """The totals; each module with LONG."""
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
         found = rows(Path(scratch))
-    tables.show(
-        "Size of the device code",
-        ["module", ".mpy bytes", "lines"],
-        found,
-        "mpy-cross -O3, as the images carry it. Most modules are in RAM only while they are used.",
-    )
-    return 0
+    for name, weight, lines in found if effort == Effort.LONG else found[-2:]:
+        yield Number("size", name, ".mpy", weight, "bytes")
+        yield Number("size", name, "lines", lines, "lines")
+        count = len(found) - 2 if name == ALL else 1
+        yield Number("size", name, "modules", count, "modules")
 
 
-if __name__ == "__main__":
-    sys.exit(guarded(main))
+TABLE = Table(
+    "size",
+    "Size of the device code",
+    "what",
+    "mpy-cross -O3, as the images carry it. Most modules are in RAM only while they are used.\n"
+    "With `--long` module by module.",
+    measure,
+    quick=True,
+)

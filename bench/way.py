@@ -1,262 +1,173 @@
-"""What a byte of an image costs on its whole way, link to image, and what it allocates.
+"""What a byte of an image costs on its whole way, link to slot, beside *naive* and *the floor*.
 
-    .venv/bin/python -m bench.way [heap, KiB]
+Instructions are callgrind's on the i386 unix port, collecting included: a long download less a
+short one, so that starting up does not count. What comes is read from a file: MQTT packets through
+the real link, route, asyncio and stream source, or a body through the real HTTP, and the image,
+into a slot whose flash costs nothing. Not in it: TLS, flash, and the digest that is read back.
 
-Instructions are callgrind's on the i386 unix port: MQTT packets from a file through the real Link,
-asyncio's turns, the stream source and the image, into a slot whose flash costs nothing, collecting
-included. The heap holds the code for this and as much beside it as the rest of an agent takes. A
-long download less a short one, so that starting up does not count. Not in it: TLS, flash, and the
-digest that is read back afterwards.
+ours    the heap holds the code for this and as much beside it as the rest of an agent takes
+naive   bench/device/naive.py has the heap to itself; where no block fits in, it gets 1 MiB
+floor   bench/device/floor.py
 """
 
-import sys
+import base64
 import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from bench import callgrind, stream, tables
-from bench.command import guarded
-from host_tools.compile import compile_module
+from bench import callgrind, packets
+from bench.numbers import Effort, Number, Table
+from bench.packets import CBOR, HTTP, JSON, Case
+from host_tools import toolchain
+from host_tools.compile import compile_module, compile_tree, firmware_sources
+from host_tools.errors import SluiceError
 
-HEAP_KIB = 112
-BESIDE = 225  # objects of 100 bytes: with them 39 KiB are free of 112, as in the whole agent
-CASES: tuple[stream.Case, ...] = (
-    *((block, stream.JSON) for block in (256, 1_024, 4_096, 16_384, 98_304)),
-    *((block, stream.CBOR) for block in (256, 1_024, 4_096, 16_384, 98_304)),
+DEVICE = Path(__file__).with_name("device")
+HEAP = 112 << 10
+ROOMY, PLENTY = 1 << 20, 64 << 20  # bytes of heap: for naive, and where nothing is collected
+FREE = 27_000  # bytes of that which are free as blocks come, as in the whole agent
+BLOCKS = (256, 1_024, 4_096, 16_384, 65_536, 98_304)
+CASES: tuple[Case, ...] = (
+    *((block, JSON) for block in BLOCKS),
+    *((block, CBOR) for block in BLOCKS),
+    (4_096, HTTP),
 )
-UNITS = (2, 6)  # of 98,304 bytes: a short download and a long one
-
-DEVICE = """
-import asyncio
-import gc
-import time
-
-import sluice.net.mqtt
-import sluice.loading
-import sluice.transfer.update
-import sluice.transfer.stream as mqtt_stream
-from sluice.transfer.image import Image
-from sluice.errors import Retry
-from sluice.job import File
-from sluice.transfer.update import Update
-
-mqtt_stream.getrandbits = lambda bits: 0
+QUICK: tuple[Case, ...] = ((4_096, JSON), (4_096, CBOR), (4_096, HTTP))
+UNIT = 196_608  # bytes, what all blocks divide; a long download is so much longer than a short one
+SMALL = 49_152  # the same for blocks of up to SMALL_BLOCK: they are slow
+SMALL_BLOCK = 1_024
+SUBACK = b"\x90\x03\x00\x01\x00"
+FLOORS = {JSON: "json", CBOR: "plain", HTTP: "plain"}
 
 
-class Slot:
-    inactive, size, trial, version = "ota_1", 1 << 24, None, "1"
+@dataclass(frozen=True)
+class Client:
+    """Who downloads: a function of a module of bench/device, and what it is given of heap."""
 
-    def target(self):
-        return self
+    name: str
+    heap: int = HEAP
 
-    def hide(self):
-        pass
+    def script(self, folder: Path, case: Case, size: int, counted: str) -> str:
+        """A script that downloads so many bytes, and what it reads."""
+        block, form = case
+        name = f"{self.name}-{form}{block}x{size}"
+        if self.name == "ours":
+            free = FREE if counted != "allocated" else 0
+            asked = form if form in (CBOR, HTTP) else JSON
+            words = (counted, name, size, block, asked, free, packets.THING, packets.STREAM)
+            call = f"import ours\nours.run{words}\n"
+        elif self.name == "naive":
+            words = (counted, name, size, block, packets.THING, packets.STREAM)
+            call = f"import others\nothers.naive{words}\n"
+        else:
+            call = f"import others\nothers.floor{(counted, name, size, FLOORS[form])}\n"
+        if not (folder / name).exists():
+            self._write(folder / name, case, size)
+        (folder / f"{name}{counted}.py").write_text(call)
+        return f"{name}{counted}.py"
 
-    def writeblocks(self, number, data, offset=None):
-        pass
-
-    def readblocks(self, number, buf, offset=0):
-        pass
-
-    def ioctl(self, operation, argument):
-        return 0
-
-    def check(self, head, size):
-        return "2"
-
-
-class Clock:
-    ticks_ms, ticks_add, ticks_diff = time.ticks_ms, time.ticks_add, time.ticks_diff
-
-    async def sleep_ms(self, ms):
-        await asyncio.sleep_ms(ms)
-
-
-class Journal(dict):
-    written = b""
-
-    def about(self, job):
-        return False
-
-    def begin(self, *words):
-        pass
-
-    def write(self, **fields):
-        pass
-
-
-class Sock:
-    "A connection whose broker grants all, and sends a file once blocks are asked for."
-
-    def __init__(self, about, blocks):
-        self._about, self._blocks, self._granted = about, blocks, []
-        self.readinto = self._answer
-
-    def write(self, data):
-        if data[0] == 0x82:
-            at, topics = 2 if data[1] < 0x80 else 3, 0
-            number = data[at : at + 2]
-            at += 2
-            while at < len(data):
-                at += 3 + (data[at] << 8 | data[at + 1])
-                topics += 1
-            self._granted.append(bytes((0x90, 2 + topics)) + number + bytes(topics))
-            self.readinto = self._answer
-        elif b"/describe/" in data:
-            self.readinto = self._described
-        return len(data)
-
-    def _answer(self, buf):
-        if not self._granted:
-            return None
-        answer = self._granted.pop(0)
-        buf[: len(answer)] = answer
-        return len(answer)
-
-    def _described(self, buf):
-        size = self._about.readinto(buf)
-        if not size:  # the first block was asked for before
-            self.readinto = self._blocks.readinto
-        return size or None
-
-    def close(self):
-        pass
+    def _write(self, file: Path, case: Case, size: int) -> None:
+        """What the device reads."""
+        if self.name == "floor" or case[1] == HTTP:
+            data = packets.content(size, case[0])
+            if FLOORS[case[1]] == "json":
+                sectors = (data[at : at + 4096] for at in range(0, size, 4096))
+                data = b"".join(base64.b64encode(sector) for sector in sectors)
+            file.write_bytes(data)
+            return
+        about = packets.description(size, case[1])
+        file.with_name(f"{file.name}.about").write_bytes(about)
+        first = SUBACK if self.name == "naive" else b""
+        file.write_bytes(first + b"".join(packets.blocks(size, case)))
 
 
-class Sources:
-    name, times = "", 0
-
-    def __init__(self, link, clock, settings):
-        self.link, self.clock, self.settings = link, clock, settings
-
-
-class Judged(Update):
-    def check(self, head):
-        pass
-
-
-async def download(packets, size, block, form, update):
-    what = File(size, "mqtt_stream")
-    what.stream, what.id, what.signature = "STREAM", 0, "s"
-    what.files = [what]
-    image = update.open(what)
-    clock = Clock()
-    link = sluice.net.mqtt.Link("thing", "", 0, None, 0, clock)
-    with open(packets + ".about", "rb") as about, open(packets, "rb") as blocks:
-
-        async def opened(link, *words):
-            link.sock, link.linked = Sock(about, blocks), True
-
-        sluice.net.mqtt.plug_in = lambda path, name: opened
-        await link.connect()
-        settings = {"thing": "THING", "window": 1 << 17, "stream_format": form}
-        source = mqtt_stream.MQTTStream(Sources(link, clock, settings), what, block)
-
-        async def watch():
-            update.checkpoint()
-
-        try:
-            await source.fetch(image, watch)
-        except Retry:  # the file ends
-            pass
-    if image.missing() >= 0:
-        raise SystemExit(1)
-
-
-class Uncollected:
-    "Stands for gc where everything that was allocated is to be counted."
-
-    threshold = mem_free = lambda self, size=0: 1 << 20
-
-    def collect(self):
-        pass
-
-
-def run(packets, size, block, form, beside, counted):
-    keep = [bytearray(84) for _ in range(beside)]
-    update = Judged(Slot(), Journal(), {"block": block}, bytearray(4100))
-    gc.threshold(3000)
-    if counted:
-        gc.collect()
-        gc.disable()
-        sluice.transfer.update.gc = sluice.loading.gc = Uncollected()
-        before = gc.mem_alloc()
-    print("free", gc.mem_free())
-    asyncio.run(download(packets, size, block, form, update))
-    if counted:
-        print(gc.mem_alloc() - before)
-    return keep
-"""
+OURS, NAIVE, NAIVE_ROOMY, FLOOR = (
+    Client("ours"),
+    Client("naive"),
+    Client("naive", ROOMY),
+    Client("floor"),
+)
 
 
 def prepare(folder: Path) -> None:
-    """The device code and the script, as .mpy."""
-    stream.prepare(folder)
-    script = folder / "on_its_way.py"
-    script.write_text(DEVICE.replace("STREAM", stream.STREAM).replace("THING", stream.THING))
-    compile_module(script, folder / "on_its_way.mpy", "on_its_way.py", among=True)
-    script.unlink()
+    """The device code and the scripts, as .mpy."""
+    sources = firmware_sources()
+    sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
+    compile_tree(sources, folder)
+    for script in sorted(DEVICE.glob("*.py")):
+        compile_module(script, folder / f"{script.stem}.mpy", script.name, among=True)
 
 
-def scenario(folder: Path, case: stream.Case, size: int, beside: int, counted: bool) -> str:
-    """A script for so many bytes in blocks of that kind, and its packets."""
-    block, form = case
-    name = f"{form}{block}x{size}"
-    about, *blocks = stream.packets(size, case)
-    (folder / f"{name}.about").write_bytes(about)
-    (folder / name).write_bytes(b"".join(blocks))
-    asked = stream.CBOR if form == stream.CBOR else stream.JSON
-    words = f"{name!r}, {size}, {block}, {asked!r}, {beside}, {counted}"
-    (folder / f"{name}.py").write_text(f"import on_its_way\non_its_way.run({words})\n")
-    return f"{name}.py"
+def sizes(case: Case) -> tuple[int, int]:
+    """Bytes of a short download and of a long one."""
+    unit = SMALL if case[0] <= SMALL_BLOCK else UNIT
+    return unit, 2 * unit
 
 
-def per_byte(folder: Path, case: stream.Case, heap: int, beside: int = BESIDE) -> float:
-    """Instructions per byte of the image."""
+def instructions(folder: Path, client: Client, case: Case) -> float:
+    """Per byte of the image."""
+    short, long = sizes(case)
     low, high = (
-        callgrind.instructions(
-            "i386", scenario(folder, case, units * stream.UNIT, beside, False), folder, heap
-        )
-        for units in UNITS
+        callgrind.instructions("i386", client.script(folder, case, size, ""), folder, client.heap)
+        for size in (short, long)
     )
-    return (high - low) / ((UNITS[1] - UNITS[0]) * stream.UNIT)
+    return round((high - low) / (long - short), 1)
 
 
-def allocated(folder: Path, case: stream.Case) -> float:
-    """Bytes allocated per byte of the image, where nothing is collected."""
-    counts = []
-    for units in UNITS:
-        script = scenario(folder, case, units * stream.UNIT, 0, True)
-        command = [*callgrind.for_valgrind("i386", folder), "-X", "heapsize=64m", script]
-        done = callgrind.run(command, folder)
-        counts.append(int(done.stdout.split()[-1]))
-    return (counts[1] - counts[0]) / ((UNITS[1] - UNITS[0]) * stream.UNIT)
+def counted(folder: Path, client: Client, case: Case, what: str) -> float:
+    """Bytes allocated per byte of the image, or collections per MiB."""
+    found, (short, long) = [], sizes(case)
+    heap = PLENTY if what == "allocated" else client.heap
+    micropython = toolchain.micropython("i386")
+    for size in (short, long):
+        script = client.script(folder, case, size, what)
+        done = callgrind.run([micropython, "-X", f"heapsize={heap}", script], folder)
+        if done.returncode:
+            raise SluiceError(f"{script}: {(done.stdout + done.stderr)[-300:]}")
+        found.append(int(done.stdout.split()[-1]))
+    each = (found[1] - found[0]) / (long - short)
+    return round(each, 2) if what == "allocated" else round(each * 1024 * 1024)
 
 
-def main() -> int:
-    """Print the table."""
-    if not callgrind.available():
-        print(callgrind.MISSING)
-        return 0
-    heap = int(sys.argv[1]) if sys.argv[1:] else HEAP_KIB
+def row(folder: Path, case: Case, clients: list[Client]) -> Iterator[Number]:
+    """The numbers of one row, of those clients."""
+    block, form = case
+    name = "HTTP" if form == HTTP else f"{form.upper()} {block:,}"
+    note = {NAIVE_ROOMY: "Naive at blocks of 65,536 and more has 1 MiB: 112 KiB do not hold one"}
+    label = {"ours": "Sluice", "naive": "naive", "floor": "floor"}
+    for client in clients:
+        found = instructions(folder, client, case) if callgrind.available() else None
+        missing = note.get(client, "") if found is not None else callgrind.MISSING
+        yield Number("way", name, label[client.name], found, "instructions/byte", True, missing)
+    for what, unit in (("allocated", "bytes/byte"), ("collections", "1/MiB")):
+        for client in clients:
+            if client is not FLOOR:
+                column = f"{what}, {label[client.name]}"
+                yield Number("way", name, column, counted(folder, client, case, what), unit)
+
+
+def clients_of(case: Case) -> list[Client]:
+    """Who can do such a download. Nobody naive reads CBOR, which MicroPython has no module for."""
+    naive = [NAIVE if case[0] < 65_536 else NAIVE_ROOMY] if case[1] == JSON else []
+    return [OURS, *naive, FLOOR]
+
+
+def measure(effort: Effort) -> Iterator[Number]:
+    """All cases."""
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
-        folder = Path(scratch)
-        prepare(folder)
-        rows = [
-            [
-                f"{block:,} {form}",
-                round(per_byte(folder, (block, form), heap << 10), 1),
-                f"{allocated(folder, (block, form)):.2f}",
-            ]
-            for block, form in CASES
-        ]
-    tables.show(
-        "A byte's way",
-        ["block, bytes", "instructions per byte", "bytes allocated per byte"],
-        rows,
-        f"i386, {heap} KiB of heap, collecting included; without TLS, flash and digest.",
-    )
-    return 0
+        prepare(Path(scratch))
+        for case in QUICK if effort == Effort.QUICK else CASES:
+            yield from row(Path(scratch), case, clients_of(case))
 
 
-if __name__ == "__main__":
-    sys.exit(guarded(main))
+TABLE = Table(
+    "way",
+    "A byte's way, transfer alone",
+    "block, bytes",
+    "Instructions a byte of firmware, collecting included, in a heap of 112 KiB. Sluice has the\n"
+    "agent's code and memory beside it, naive and the floor have nothing. Without TLS, flash and\n"
+    "digest. Allocated: bytes for one of firmware. Collections: for one MiB of it.",
+    measure,
+    quick=True,
+)
