@@ -20,20 +20,23 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from bench import blocking, callgrind, p256, rv32_machine, rv32_port, stream, tables, way
+from bench import blocking, callgrind, p256, packets, rv32_machine, rv32_port, tables, way
+from bench.numbers import Number
 from host_tools import toolchain
 from host_tools.compile import FIRMWARE, compile_module
 from host_tools.errors import SluiceError
 
 COMMAND = "make bench-rv32"
-WAYS = ((4_096, stream.JSON), (256, stream.JSON), (4_096, stream.CBOR))
+TABLE = "rv32"
+WAYS = ((4_096, packets.JSON), (256, packets.JSON), (4_096, packets.CBOR))
+READ = 1_024  # bytes that the link takes from the socket at a time
 BLOCKS = (4_096, 256)  # bytes, of the parser alone
 PARSED = 32_768  # bytes of firmware that it takes
-UNITS = (1, 3)  # of 98,304 bytes: a short download and a long one
 LIVE = 60 << 10  # bytes of heap in use when it is collected
-KEYS = 3  # over which a signature's instructions are averaged
 LOADED = ("transfer.json_block", "transfer.stream", "trust.p256")
-STRETCHES = (  # of bench.blocking, between two awaits
+RV32, I386, FLASH = "RV32", "i386", "RV32, in flash"  # columns
+STRETCHES = (  # of bench/blocking.py, between two awaits
+    "a P-256 slice, the first",
     "a P-256 slice, the others",
     "an RSA-4096 slice",
     "reading a message of 8 KiB",
@@ -53,12 +56,12 @@ class Receiver:
 
 with open("{file}", "rb") as file:
     text = memoryview(file.read())
-parser, buf = BlockParser(Receiver()), bytearray(4 + {buffer})
+parser, buf = BlockParser(Receiver()), bytearray(4 + {read})
 view = memoryview(buf)
 for n in range({times} * {blocks}):
     parser.reset()
-    for at in range(0, len(text), {buffer}):
-        piece = text[at : at + {buffer}]
+    for at in range(0, len(text), {read}):
+        piece = text[at : at + {read}]
         view[4 : 4 + len(piece)] = piece
         parser.feed(buf, 4, 4 + len(piece))
     if not parser.whole:
@@ -74,7 +77,7 @@ for n in range({times} * 8):
     reader.left = 2048
     at = 4
     while at < len(text):
-        at = reader.plainly(text, at, min(at + 1024, len(text)))
+        at = reader.plainly(text, at, min(at + {read}, len(text)))
     if reader.decoded != 1536:
         raise SystemExit(1)
 """
@@ -86,7 +89,7 @@ for n in range({times} * 8):
 """
 COLLECT = """
 import gc
-import on_its_way
+import ours
 keep = []
 gc.collect()
 while gc.mem_alloc() < {live}:
@@ -108,146 +111,141 @@ WEIGH = LOAD + "gc.collect()\nprint(gc.mem_alloc() - used)\n"
 class Measure:
     """Something to count, by two scripts. Or what one script says.
 
-    per        bytes, or times, that the second script does more
-    rounds     the number is the mean of so many, `before` each of which something is made anew
-    in_place   code in flash: RV32 alone
+    per          bytes, or times, that the second script does more
+    before       makes what the scripts read
+    in_place     it is counted with its code in flash, too: on RV32 alone
+    repeatable   within 5 %: RSA's keys are new ones each time
     """
 
     name: str
     scripts: tuple[str, ...]
     per: int = 1
     unit: str = "instructions"
-    rounds: int = 1
     before: Callable[[], object] = int
     in_place: bool = False
+    repeatable: bool = True
 
     def value(self, run: Callable[[str], rv32_machine.Run]) -> float:
-        """By that machine, once."""
+        """By that machine."""
         *less, more = (run(script) for script in self.scripts)
         if not less:
             return int(more.said)
-        return (more.instructions - less[0].instructions) / self.per
+        each = (more.instructions - less[0].instructions) / self.per
+        return round(each, 1) if self.per > 1 else round(each)
 
 
 def measures(folder: Path) -> Iterator[Measure]:
     """All that is measured, once their scripts are made."""
     blocking.prepare(folder)
-    way.prepare(folder)  # it clears scripts away that were compiled before
     p256.compile_all(folder)
     for case in WAYS:
-        size, form = f"blocks of {case[0]:,}", case[1].upper()
-        scripts = [
-            way.scenario(folder, case, units * stream.UNIT, way.BESIDE, False) for units in UNITS
-        ]
-        names = tuple(script.removesuffix(".py") for script in scripts)
-        per = (UNITS[1] - UNITS[0]) * stream.UNIT
-        yield Measure(f"a byte of an image, {form} in {size}, link to sector", names, per)
+        yield downloading(folder, case)
     for block in BLOCKS:
         yield parsing(folder, block)
     yield decoding(folder)
     yield timed(folder, "sha", "a byte's SHA-256, in software", SHA256, 8 * 4_096)
     for kind, stem in (("P-256", "p256"), ("RSA-2048", "rsa")):
-        names = (f"{stem}1", f"{stem}2")
+        names = (f"run_{stem}1.py", f"run_{stem}2.py")
         made = partial(p256.make_case, kind, folder)
-        yield Measure(f"one {kind} signature", names, rounds=KEYS, before=made)
+        name = f"one {kind} signature"
+        yield Measure(name, names, before=made, repeatable="RSA" not in kind)
     for number, name in enumerate(STRETCHES):
         before, each = blocking.STRETCHES[name]
         words = {"before": before, "each": each}
-        yield timed(folder, f"stretch{number}", name, blocking.SCRIPT, **words)
+        times = (0, 1) if "slice" in name else (1, 2)
+        yield timed(folder, f"stretch{number}x", name, blocking.SCRIPT, 1, times, **words)
     for number, name in enumerate(LOADED):
         yield from loading(folder, name, f"load{number}")
     yield timed(folder, "collect", "a garbage collection, 60 KiB live", COLLECT, live=LIVE)
 
 
-def timed(folder: Path, stem: str, name: str, text: str, per: int = 1, **words) -> Measure:
-    """Of a script that does something once, and one that does it twice."""
-    for times in (1, 2):
-        written(folder, f"{stem}{times}", text.format(times=times, **words))
-    return Measure(name, (f"{stem}1", f"{stem}2"), per)
+def timed(
+    folder: Path, stem: str, name: str, text: str, per: int = 1, times=(1, 2), **words
+) -> Measure:
+    """Of a script that does something so often, and one that does it once more."""
+    for count in times:
+        written(folder, f"{stem}{count}", text.format(times=count, read=READ, **words))
+    scripts = tuple(f"run_{stem}{count}.py" for count in times)
+    return Measure(name, scripts, per, repeatable="RSA" not in name)
+
+
+def downloading(folder: Path, case: packets.Case) -> Measure:
+    """Of the whole way of a byte, link to slot, as bench/way.py has it."""
+    short, long = way.sizes(case)
+    scripts = tuple(way.OURS.script(folder, case, size, "") for size in (short, long))
+    name = f"a byte of an image, {case[1].upper()} in blocks of {case[0]:,}, link to slot"
+    return Measure(name, scripts, long - short)
 
 
 def parsing(folder: Path, block: int) -> Measure:
     """Of the parser of JSON, fed as the link feeds it, and its firmware dropped."""
     data = random.Random(block).randbytes(block)
     text = base64.b64encode(data).decode()
-    message = {"c": stream.TOKEN, "f": 0, "i": 7, "l": block, "p": text}
+    message = {"c": packets.TOKEN, "f": 0, "i": 7, "l": block, "p": text}
     (folder / f"block{block}").write_text(json.dumps(message, separators=(",", ":")))
-    words = {"file": f"block{block}", "buffer": stream.BUFFER, "blocks": PARSED // block}
     name = f"a byte of an image, JSON in blocks of {block:,}, the parser alone"
+    words = {"file": f"block{block}", "blocks": PARSED // block}
     return timed(folder, f"parse{block}x", name, PARSE, PARSED, **words)
 
 
 def decoding(folder: Path) -> Measure:
     """Of what the parsers decode with."""
     name = "a byte out of base64, by the device's reader"
-    return timed(folder, "base64", name, BASE64, 8 * 1_536)
+    return timed(folder, "base64x", name, BASE64, 8 * 1_536)
 
 
 def loading(folder: Path, name: str, stem: str) -> Iterator[Measure]:
-    """Of a module whose own imports were loaded before: into the heap, and in flash."""
+    """Of a module whose own imports were loaded before, and what it takes."""
     source = FIRMWARE / f"sluice/{name.replace('.', '/')}.py"
     words = {"before": "\n".join(imports(source.read_text())), "load": f"import sluice.{name}"}
     written(folder, f"{stem}none", LOAD.format(**words | {"load": ""}))
     written(folder, f"{stem}one", LOAD.format(**words))
     written(folder, f"{stem}weighed", WEIGH.format(**words))
-    scripts, weighed = (f"{stem}none", f"{stem}one"), (f"{stem}weighed",)
     size = (folder / f"sluice/{name.replace('.', '/')}.mpy").stat().st_size
-    yield Measure(f"loading {name}, {size:,} bytes of .mpy", scripts)
-    yield Measure(f"what {name} takes", weighed, unit="bytes of heap")
-    yield Measure(f"loading {name} in flash", scripts, in_place=True)
-    yield Measure(
-        f"what {name} takes, code in flash", weighed, unit="bytes of heap", in_place=True
-    )
+    title = f"loading {name}, {size:,} bytes of .mpy"
+    yield Measure(title, (f"run_{stem}none.py", f"run_{stem}one.py"), in_place=True)
+    title = f"the heap that {name} takes"
+    yield Measure(title, (f"run_{stem}weighed.py",), unit="bytes", in_place=True)
 
 
 def imports(text: str) -> list[str]:
-    """The imports of a module's own level, and its package."""
+    """The imports of a module's own level."""
     nodes = ast.parse(text).body
     return [ast.unparse(node) for node in nodes if isinstance(node, ast.Import | ast.ImportFrom)]
 
 
 def written(folder: Path, stem: str, text: str) -> None:
-    """A script as .mpy; it speaks of the firmware's modules, whose names are short."""
+    """A script as .mpy, and one that runs it; it speaks of modules whose names are short."""
     source = folder / f"{stem}.py"
     source.write_text(text)
     compile_module(source, folder / f"{stem}.mpy", source.name, among=True)
     source.unlink()
+    (folder / f"run_{stem}.py").write_text(f"import {stem}\n")
 
 
-def counted(measure: Measure, folder: Path) -> tuple[float, float | None]:
-    """On RV32 and on i386; None where nothing counts there."""
-    text = measure.unit != "instructions"
-    machines: list[Callable[[str], rv32_machine.Run]] = [
-        partial(rv32_machine.on_rv32, folder, in_place=measure.in_place)
-    ]
-    if not measure.in_place and (text or callgrind.available()):
-        machines.append(partial(rv32_machine.on_i386, folder, counted=not text))
-    found: list[list[float]] = [[] for _ in machines]
-    for _ in range(measure.rounds):
-        measure.before()
-        for values, run in zip(found, machines, strict=True):
-            values.append(measure.value(run))
-    rv32, *i386 = (sum(values) / len(values) for values in found)
-    return rv32, i386[0] if i386 else None
+def counted(measure: Measure, folder: Path) -> Iterator[Number]:
+    """The numbers of a row."""
+    measure.before()
+    weighed = len(measure.scripts) == 1
+    machines: dict[str, Callable[[str], rv32_machine.Run]] = {}
+    machines[RV32] = partial(rv32_machine.on_rv32, folder)
+    if weighed or callgrind.available():
+        machines[I386] = partial(rv32_machine.on_i386, folder, counted=not weighed)
+    if measure.in_place:
+        machines[FLASH] = partial(rv32_machine.on_rv32, folder, in_place=True)
+    for column, run in machines.items():
+        unit = measure.unit if measure.per == 1 else f"{measure.unit}/byte"
+        value = measure.value(run)
+        yield Number(TABLE, measure.name, column, value, unit, measure.repeatable)
 
 
-def shown(value: float | None) -> object:
-    """A cell: what is not whole and small to a tenth."""
-    whole = value is None or value > 5_000 or value == int(value)
-    return value and int(value) if whole else round(value, 1)
-
-
-def entries(measure: Measure, rv32: float, i386: float | None) -> Iterator[dict[str, object]]:
-    """What a file has of a measurement."""
-    for where, value in (("RV32", rv32), ("i386", i386)):
-        if value is not None:
-            yield {
-                "name": f"{measure.name} ({where})",
-                "value": round(value, 1),
-                "unit": measure.unit,
-                "command": COMMAND,
-                "repeatable": True,  # within 5 %: keys are new ones each time
-            }
+def row(numbers: list[Number]) -> list[str]:
+    """Its cells: each machine's, and how many of RV32's instructions stand for one of i386's."""
+    found = {number.column: number for number in numbers}
+    rv32, i386 = found[RV32].value, found.get(I386)
+    ratio = f"{rv32 / i386.value:.2f}" if i386 else "–"
+    shown = [tables.text(found.get(column)) for column in (RV32, I386)]
+    return [numbers[0].row, *shown, ratio, tables.text(found.get(FLASH))]
 
 
 def measured(file: Path | None) -> None:
@@ -256,25 +254,20 @@ def measured(file: Path | None) -> None:
     toolchain.qemu()
     if not callgrind.available():
         print(callgrind.MISSING)
-    rows, saved = [], []
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
         folder = Path(scratch)
-        for measure in list(measures(folder)):
-            rv32, i386 = counted(measure, folder)
-            ratio = f"{rv32 / i386:.2f}" if i386 else None
-            rows.append([measure.name, measure.unit, shown(rv32), shown(i386), ratio])
-            saved += entries(measure, rv32, i386)
+        found = [list(counted(measure, folder)) for measure in list(measures(folder))]
+    print(tables.markdown(["what", RV32, I386, f"{RV32} / {I386}", FLASH], map(row, found)))
     version = toolchain.version_of(toolchain.micropython("i386"))
-    tables.show(
-        "On RV32",
-        ["what", "unit", "RV32", "i386", "RV32 / i386"],
-        rows,
-        f"RV32: rv32imc as an ESP32-C3 has it, -O2, MicroPython {rv32_port.RELEASE.version},"
-        f" counted by qemu.\ni386: unix port, MicroPython {version}, counted by callgrind.\n"
-        f"Heap: {rv32_port.HEAP >> 10} KiB, code in it, unless it says flash.",
+    print(
+        "\nInstructions, and bytes of heap."
+        f" RV32: rv32imc as an ESP32-C3 has it, -O2, MicroPython {rv32_port.RELEASE.version},\n"
+        f"counted by qemu. i386: unix port, MicroPython {version}, counted by callgrind.\n"
+        f"Heap: {rv32_port.HEAP >> 10} KiB, code in it, but in the last column. `{COMMAND}`"
     )
     if file:
-        file.write_text(json.dumps(saved, indent=1, ensure_ascii=False) + "\n")
+        entries = [number.written() | {"command": COMMAND} for row in found for number in row]
+        file.write_text(json.dumps({"numbers": entries}, indent=1) + "\n")
 
 
 def main(words: list[str] | None = None) -> int:

@@ -21,7 +21,11 @@ MACHINE = ["-machine", "virt", "-bios", "none", "-semihosting", "-icount", "shif
 MACHINE += ["-display", "none", "-monitor", "none", "-serial", "stdio"]
 RUN_S = 600  # a fuse
 FILES, FROZEN = 0x82000000, 0x81000000  # where in the machine's memory these lie
-ABSENT = ("usocket", "ussl")  # what umqtt.simple imports and this port has not got
+ABSENT = {  # what umqtt.simple and bench/device want, and this port has not got
+    "usocket": "",
+    "ussl": "",
+    "os": "from uos import *\ndef getenv(name):\n    pass\n",
+}
 
 # Typed in at MicroPython's raw prompt: the rest lies in flash, and takes little of the heap.
 KEYS = """
@@ -50,7 +54,7 @@ vfs.mount(rom if {in_place} else Files(rom), "/files")
 os.chdir("/files")
 gc.collect()
 start = time.ticks_cpu()
-import {name}
+__import__("{name}")
 print("\\n{mark}", time.ticks_diff(time.ticks_cpu(), start) * 4)
 """
 
@@ -63,20 +67,22 @@ class Run:
     said: str
 
 
-def on_rv32(folder: Path, name: str, in_place: bool = False) -> Run:
-    """Run a module of the folder. SluiceError with its last words, when it failed.
+def on_rv32(folder: Path, script: str, in_place: bool = False) -> Run:
+    """Run a script of the folder. SluiceError with its last words, when it failed.
 
     in_place   modules run where they lie in flash, as those do that are frozen into an image
     """
     built = rv32_port.firmware()
     with tempfile.TemporaryDirectory(prefix="sluice-rv32-") as scratch:
         files = romfs.pack(contents(folder))
-        prelude = Path(scratch, f"{START}.py")
-        words = {"files": FILES, "size": len(files), "name": name, "in_place": in_place}
-        prelude.write_text(PRELUDE.format(mark=MARK, **words))
-        compile_module(prelude, prelude.with_suffix(".mpy"), prelude.name)
-        own = {f"{START}.mpy": prelude.with_suffix(".mpy").read_bytes()}
-        own |= {f"{name}.py": b"" for name in ABSENT}
+        words = {"files": FILES, "size": len(files), "name": Path(script).stem}
+        prelude = PRELUDE.format(mark=MARK, in_place=in_place, **words)
+        own = {}
+        for name, text in {START: prelude, **ABSENT}.items():
+            source = Path(scratch, f"{name}.py")
+            source.write_text(text)
+            compile_module(source, source.with_suffix(".mpy"), source.name)
+            own[f"{name}.mpy"] = source.with_suffix(".mpy").read_bytes()
         frozen = romfs.pack(contents(built) | own)
         command = [toolchain.qemu(), *MACHINE, "-kernel", built / "firmware.elf"]
         for address, image in ((FILES, files), (FROZEN, frozen)):
@@ -86,16 +92,16 @@ def on_rv32(folder: Path, name: str, in_place: bool = False) -> Run:
         keys = KEYS.format(frozen=FROZEN, size=len(frozen), name=START)
         typed = b"\x01" + keys.encode() + b"\x04\x02import machine; machine.reset()\r"
         done = subprocess.run(command, input=typed, capture_output=True, timeout=RUN_S)
-    return parsed(name, done.stdout + done.stderr)
+    return parsed(script, done.stdout + done.stderr)
 
 
-def parsed(name: str, output: bytes) -> Run:
+def parsed(script: str, output: bytes) -> Run:
     """What came over the machine's console."""
     counted = COUNTED.search(output)
     if not counted:
         ran = output.partition(b">OK")[2] or output
         words = ran.partition(b"\x04>")[0].decode(errors="replace").replace("\x04", " ")
-        raise SluiceError(f"{name} failed on RV32: {' '.join(words.split())[-300:]}")
+        raise SluiceError(f"{script} failed on RV32: {' '.join(words.split())[-300:]}")
     said = output[: counted.start()].rpartition(b">OK")[2].split()
     return Run(int(counted[1]), said[-1].decode(errors="replace") if said else "")
 
@@ -106,16 +112,16 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {
         name: file.read_bytes()
         for name, file in files.items()
-        if not name.startswith(("valgrind", "callgrind")) and file.suffix != ".elf"
+        if not name.startswith("valgrind") and file.suffix not in (".out", ".elf")
     }
 
 
-def on_i386(folder: Path, name: str, counted: bool = True) -> Run:
+def on_i386(folder: Path, script: str, counted: bool = True) -> Run:
     """The same by MicroPython's unix port. `counted`: else only what it said, which is quicker."""
-    heap = ["-X", f"heapsize={rv32_port.HEAP}", "-m", name]
     if counted:
-        return Run(callgrind.instructions("i386", "-m", folder, rv32_port.HEAP, name), "")
-    done = callgrind.run([toolchain.micropython("i386"), *heap], folder)
+        return Run(callgrind.instructions("i386", script, folder, rv32_port.HEAP), "")
+    command = [toolchain.micropython("i386"), "-X", f"heapsize={rv32_port.HEAP}", script]
+    done = callgrind.run(command, folder)
     if done.returncode:
-        raise SluiceError(f"{name} failed on i386: {(done.stdout + done.stderr)[-300:]}")
+        raise SluiceError(f"{script} failed on i386: {(done.stdout + done.stderr)[-300:]}")
     return Run(0, (done.stdout.split() or [""])[-1])
