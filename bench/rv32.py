@@ -90,10 +90,10 @@ for n in range({times} * 8):
 COLLECT = """
 import gc
 import ours
-keep = []
+keep = None  # a chain: the collector marks a long list twice
 gc.collect()
 while gc.mem_alloc() < {live}:
-    keep.append(bytearray(84))
+    keep = keep, bytearray(64)
 for n in range({times}):
     gc.collect()
 """

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import callgrind, rv32, rv32_machine, rv32_port
+from bench.numbers import Number
 from host_tools import debian, toolchain
 from host_tools.compile import FIRMWARE, compile_module
 from host_tools.device import romfs
@@ -52,7 +53,7 @@ def test_run_that_did_not_end_is_an_error_with_its_last_words(output, words):
 
 
 def test_folder_is_taken_without_what_other_measurements_leave(tmp_path):
-    for name in ("a.mpy", "sluice/b.mpy", "callgrind.out", "valgrind-i386/libc.so", "x.elf"):
+    for name in ("a.mpy", "sluice/b.mpy", "run.py.out", "valgrind-i386/libc.so", "x.elf"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
     assert rv32_machine.contents(tmp_path) == {"a.mpy": b"x", "sluice/b.mpy": b"x"}
@@ -82,14 +83,18 @@ def scripts(folder: Path) -> Iterator[rv32.Measure]:
 def test_scripts_do_what_they_count(folder, release):
     for measure in scripts(folder):
         said = [rv32_machine.on_i386(folder, name, counted=False) for name in measure.scripts]
-        if measure.unit == "bytes of heap":
+        if measure.unit == "bytes":
             assert 2_000 < measure.value(lambda name, said=said: said[0]) < 8_000
+
+
+def test_parser_is_fed_as_the_link_feeds_it():
+    assert f"_BUFFER = const({rv32.READ:_})" in (FIRMWARE / "sluice/net/reader.py").read_text()
 
 
 def test_script_that_fails_is_an_error_with_its_last_words(folder, release):
     rv32.written(folder, "broken", "print('hm')\nraise SystemExit(3)\n")
-    with pytest.raises(SluiceError, match="broken failed on i386: hm"):
-        rv32_machine.on_i386(folder, "broken", counted=False)
+    with pytest.raises(SluiceError, match="run_broken.py failed on i386: hm"):
+        rv32_machine.on_i386(folder, "run_broken.py", counted=False)
 
 
 def test_number_is_the_difference_of_two_runs_by_what_the_second_does_more():
@@ -97,30 +102,32 @@ def test_number_is_the_difference_of_two_runs_by_what_the_second_does_more():
     assert rv32.Measure("a byte", ("short", "long"), 16).value(runs.get) == 250
 
 
+def columns(measure: rv32.Measure, folder: Path) -> dict[str, float]:
+    """The numbers of a row."""
+    return {number.column: number.value for number in rv32.counted(measure, folder)}
+
+
 @pytest.mark.parametrize("valgrind", [True, False])
 def test_number_of_i386_stands_beside_it_where_something_counts(monkeypatch, tmp_path, valgrind):
     monkeypatch.setattr(callgrind, "available", lambda: valgrind)
     runs = {"a": rv32_machine.Run(10, "300"), "b": rv32_machine.Run(30, "300")}
+    flash = {name: rv32_machine.Run(run.instructions // 2, "100") for name, run in runs.items()}
     double = {name: rv32_machine.Run(2 * run.instructions, "400") for name, run in runs.items()}
-    monkeypatch.setattr(rv32_machine, "on_rv32", lambda folder, name, in_place: runs[name])
+    monkeypatch.setattr(
+        rv32_machine,
+        "on_rv32",
+        lambda folder, name, in_place=False: (flash if in_place else runs)[name],
+    )
     monkeypatch.setattr(rv32_machine, "on_i386", lambda folder, name, counted: double[name])
+    beside = {"i386": 40} if valgrind else {}
     made = []
-    timed = rv32.Measure("x", ("a", "b"), rounds=3, before=lambda: made.append(1))
-    assert rv32.counted(timed, tmp_path) == (20, 40 if valgrind else None)
-    assert len(made) == 3
-    weighed = rv32.Measure("x", ("a",), unit="bytes of heap")
-    assert rv32.counted(weighed, tmp_path) == (300, 400)
-    in_flash = rv32.Measure("x", ("a",), unit="bytes of heap", in_place=True)
-    assert rv32.counted(in_flash, tmp_path) == (300, None)
-
-
-def test_cells_are_whole_where_they_are_large():
-    assert [rv32.shown(value) for value in (None, 3200.0, 58.46, 52103169.3)] == [
-        None,
-        3200,
-        58.5,
-        52103169,
-    ]
+    timed = rv32.Measure("x", ("a", "b"), before=lambda: made.append(1))
+    assert columns(timed, tmp_path) == {"RV32": 20, **beside}
+    assert made == [1]
+    loaded = rv32.Measure("x", ("a", "b"), in_place=True)
+    assert columns(loaded, tmp_path) == {"RV32": 20, **beside, "RV32, in flash": 10}
+    weighed = rv32.Measure("x", ("a",), unit="bytes", in_place=True)
+    assert columns(weighed, tmp_path) == {"RV32": 300, "i386": 400, "RV32, in flash": 100}
 
 
 def test_table_and_file_have_each_number(monkeypatch, capsys, tmp_path):
@@ -128,24 +135,33 @@ def test_table_and_file_have_each_number(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(toolchain, "qemu", lambda: tmp_path)
     monkeypatch.setattr(toolchain, "micropython", lambda arch: tmp_path)
     monkeypatch.setattr(toolchain, "version_of", lambda program: "1.26.1")
-    two = [rv32.Measure("a byte", ()), rv32.Measure("it takes", (), unit="bytes of heap")]
+    two = [rv32.Measure("a byte", (), 8), rv32.Measure("it takes", ("a",), unit="bytes")]
     monkeypatch.setattr(rv32, "measures", lambda folder: two)
-    found = {"a byte": (58.46, 77.77), "it takes": (1296.0, None)}
+    found = {
+        "a byte": [
+            Number("rv32", "a byte", "RV32", 58.4, "instructions/byte"),
+            Number("rv32", "a byte", "i386", 77.9, "instructions/byte"),
+        ],
+        "it takes": [
+            Number("rv32", "it takes", "RV32", 3296, "bytes", False),
+            Number("rv32", "it takes", "RV32, in flash", 1296, "bytes", False),
+        ],
+    }
     monkeypatch.setattr(rv32, "counted", lambda measure, folder: found[measure.name])
     assert rv32.main(["--json", str(tmp_path / "out.json")]) == 0
     printed = capsys.readouterr().out
     rows = [[cell.strip() for cell in row.split("|")[1:-1]] for row in printed.splitlines()]
-    assert ["a byte", "instructions", "58.5", "77.8", "0.75"] in rows
-    assert ["it takes", "bytes of heap", "1,296", "–", "–"] in rows
-    saved = json.loads((tmp_path / "out.json").read_text())
-    assert [(entry["name"], entry["value"], entry["unit"]) for entry in saved] == [
-        ("a byte (RV32)", 58.5, "instructions"),
-        ("a byte (i386)", 77.8, "instructions"),
-        ("it takes (RV32)", 1296.0, "bytes of heap"),
+    assert ["a byte", "58.4", "77.9", "0.75", "–"] in rows
+    assert ["it takes", "3,296", "–", "–", "1,296"] in rows
+    saved = json.loads((tmp_path / "out.json").read_text())["numbers"]
+    assert [(entry["name"], entry["value"], entry["repeatable"]) for entry in saved] == [
+        ("rv32 / a byte / RV32", 58.4, True),
+        ("rv32 / a byte / i386", 77.9, True),
+        ("rv32 / it takes / RV32", 3296, False),
+        ("rv32 / it takes / RV32, in flash", 1296, False),
     ]
-    assert {(entry["command"], entry["repeatable"]) for entry in saved} == {
-        ("make bench-rv32", True)
-    }
+    assert {entry["unit"] for entry in saved} == {"instructions/byte", "bytes"}
+    assert {entry["command"] for entry in saved} == {"make bench-rv32"}
 
 
 # --- what is missing ----------------------------------------------------------------------------
