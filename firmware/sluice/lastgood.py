@@ -43,32 +43,8 @@ _PIECE = const(512)
 log = Log("config")
 
 
-class Ways:
-    """The ways to the cloud that this start knows, and whose turn it is. lastlink.py goes by them.
-
-    turns        linking parts, in the order in which they are tried
-    why          why it begins with the kept one; None when it does not
-    identity     of the newest one; None when it cannot be used
-    state        digest of what may be passed over
-    passed       it is noted as passed over
-    due          there is something to note once a link is up
-    rounds       times that the kept way had its turn
-    again        the newer one is to be tried again, later
-    """
-
-    def __init__(self, identity, state, passed):
-        self.turns = []
-        self.why = None
-        self.identity = identity
-        self.state = state
-        self.passed = passed
-        self.due = not passed
-        self.rounds = 0
-        self.again = False
-
-
 def load(trial=False, keep=True):
-    """The settings of this start; its `ways` are Ways.
+    """The settings of this start; its `ways` are what lastlink.py goes by.
 
     trial    of the image that runs: True leaves everything as it is, and allows no other way
     keep     note what is to be noted; without it, this is but a look
@@ -85,10 +61,10 @@ def load(trial=False, keep=True):
     settings = {key: found[key] for key in found if key not in config.OURS}
     settings.update(_others(found, newest, keep, tell))
     ways = _ways(found, newest, fault, trial, keep)
-    settings["thing"] = ways.turns[0]["thing"]
+    settings["thing"] = ways["turns"][0]["thing"]
     settings["ways"] = ways
-    if ways.why:
-        tell("the way that linked last is taken:", ways.why)
+    if ways["why"]:
+        tell("the way that linked last is taken:", ways["why"])
     own = [settings.pop(key) for key in config.CREDENTIALS] + [settings["http_ca"]]
     settings["own"] = [path for path in own + settings["signers"] if path]
     config.changed(settings)
@@ -96,7 +72,15 @@ def load(trial=False, keep=True):
 
 
 def _ways(found, newest, fault, trial, keep):
-    """What the files make of it. Raises Fail when there is no way."""
+    """turns     linking parts, in the order in which they are tried
+    why          why it begins with the kept one; None when it does not
+    identity     of the newest one; None when it cannot be used
+    state        digest of what may be passed over
+    passed       whether it is noted as passed over
+    due          whether there is something to note once a link is up
+    rounds       times that the kept way had its turn
+    again        whether the newer one is to be tried again, later
+    """
     kept, known = lastlink.load()
     identity = None
     try:
@@ -109,35 +93,37 @@ def _ways(found, newest, fault, trial, keep):
             lastlink.remove(lastlink.PATH)
         kept = known = None
     state = _state(identity)
-    ways = Ways(identity, state, state == lastlink.noted(lastlink.PASSED))
+    ways = {"identity": identity, "state": state, "rounds": 0, "again": False}
+    ways["passed"] = state == lastlink.noted(lastlink.PASSED)
     _order(ways, newest if identity else None, kept, known, fault)
-    if trial and ways.why and not ways.passed:
+    if trial and ways["why"] and not ways["passed"]:
         raise fault
     if trial:
-        del ways.turns[1:]
+        del ways["turns"][1:]
     return ways
 
 
 def _order(ways, newest, kept, known, fault):
     """Fill in turns, why and due. Raises `fault` when there is no way."""
+    ways["turns"], ways["why"], ways["due"] = [], None, not ways["passed"]
     if newest:
         servers = kept["ntp"] if kept else []
         new = [server for server in newest["ntp"] if server not in servers]
         newest["ntp"] = _both(newest["ntp"], servers)
-        ways.turns = [newest]
-        if known == ways.identity:
-            ways.due = ways.passed or bool(new)
+        ways["turns"] = [newest]
+        if known == ways["identity"]:
+            ways["due"] = ways["passed"] or bool(new)
             return
         if kept:
             kept["ntp"] = newest["ntp"]
     if kept:
-        if newest and ways.passed:
+        if newest and ways["passed"]:
             fault = CONFIG + " did not link"
-        if not newest or ways.passed:
-            ways.why = str(fault)
-        ways.turns.insert(0 if ways.why else 1, kept)
+        if not newest or ways["passed"]:
+            ways["why"] = str(fault)
+        ways["turns"].insert(0 if ways["why"] else 1, kept)
     elif newest:
-        ways.due = True
+        ways["due"] = True
     else:
         raise fault
 

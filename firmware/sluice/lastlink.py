@@ -12,8 +12,9 @@ A linking part, or *way*, is a dict: thing, endpoint, port, wifi, ntp; and `file
 the credentials, as `config.linking` gives it. In one that `load` here gives, these are (path,
 first byte, bytes), as they lie in this file. `kept` tells the two apart.
 
-`ways` is lastgood.Ways: turns[0] is the way that the link goes. This is loaded
-when the link is given a way, when one is given up, and when one has linked that is to be noted.
+`ways` is what lastgood made of the files: turns[0] is the way that the link goes. It is a dict,
+because a class would hold lastgood's code in the heap. This is loaded when the link is given a
+way, when one is given up, and when one has linked that is to be noted.
 """
 
 import hashlib
@@ -220,7 +221,7 @@ def take(link, ways):
     # Only now: who waits in `again`, for hours, has no use for it.
     from sluice.net import connect
 
-    turns = ways.turns
+    turns = ways["turns"]
     link.context = None
     while not link.context:
         way = turns[0]
@@ -231,7 +232,7 @@ def take(link, ways):
                 raise error
             turns.pop(0)
             log.e("a way cannot be gone:", error)
-            ways.due, ways.why = True, str(error)
+            ways["due"], ways["why"] = True, str(error)
     link.server, link.port = way["endpoint"], way["port"]
 
 
@@ -240,46 +241,46 @@ def limit_ms(ways, trial_ms):
 
     The newer way has `trial_s`. The kept one has twice as much with every round, to 15 minutes.
     """
-    if not ways.turns[1:]:
+    if not ways["turns"][1:]:
         return None
-    longer_ms = min(trial_ms << min(ways.rounds, _DOUBLED), _TURN_MS)
-    return max(trial_ms, longer_ms) if ways.turns[0]["kept"] else trial_ms
+    longer_ms = min(trial_ms << min(ways["rounds"], _DOUBLED), _TURN_MS)
+    return max(trial_ms, longer_ms) if ways["turns"][0]["kept"] else trial_ms
 
 
 def turn(link, ways):
     """Give a way up for the next one, which the link is to `take`."""
-    turns = ways.turns
+    turns = ways["turns"]
     turns.append(turns.pop(0))
     kept = turns[0]["kept"]
-    ways.rounds += kept
-    ways.due, ways.why = True, "it did not link" if kept else None
+    ways["rounds"] += kept
+    ways["due"], ways["why"] = True, "it did not link" if kept else None
     log.w("now tried:", "the way that linked last" if kept else "the newer way")
     link.context = None
 
 
 def linked(ways):
     """Note the way that has linked: to be gone back to, or as all that there was to go."""
-    way = ways.turns[0]
-    ways.due = False
+    way = ways["turns"][0]
+    ways["due"] = False
     if way["kept"]:
-        if not ways.passed:
-            ways.passed = note(PASSED, ways.state)
+        if not ways["passed"]:
+            ways["passed"] = note(PASSED, ways["state"])
         return
-    del ways.turns[1:]
-    if save(way, ways.identity):
+    del ways["turns"][1:]
+    if save(way, ways["identity"]):
         log.i("this way is kept, as it linked")
         if noted(PASSED):
             remove(PASSED)
-        ways.passed = False
+        ways["passed"] = False
 
 
 async def again(link, ways, clock, idle):
     """Once it is time, and `idle()`, drop the link of the kept way to try the newer one."""
-    await clock.sleep_ms(_AGAIN_MS << min(ways.rounds, _DOUBLED))
+    await clock.sleep_ms(_AGAIN_MS << min(ways["rounds"], _DOUBLED))
     while not idle():
         await clock.sleep_ms(_LOOK_MS)
-    ways.again = False
-    if ways.turns[1:] and ways.turns[0]["kept"]:
+    ways["again"] = False
+    if ways["turns"][1:] and ways["turns"][0]["kept"]:
         turn(link, ways)
         try:
             link.disconnect()

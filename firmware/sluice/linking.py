@@ -46,7 +46,7 @@ async def reach(way, start, deadline_ms, idle):
     ways, link = way.ways, way.link
     while True:
         limit_ms = deadline_ms
-        if deadline_ms is None and ways.turns[1:]:
+        if deadline_ms is None and ways["turns"][1:]:
             limit_ms = plug_in("sluice.lastlink", "limit_ms")(ways, way.trial_ms)
         try:
             await _attempt(way, start, limit_ms)
@@ -54,7 +54,7 @@ async def reach(way, start, deadline_ms, idle):
         except Retry:
             if limit_ms == deadline_ms:
                 raise
-        if ways.turns[1:]:  # else the other one was struck off meanwhile
+        if ways["turns"][1:]:  # else the other one was struck off meanwhile
             plug_in("sluice.lastlink", "turn")(link, ways)
         way.failures, way.since, way.doubt = 0, None, False
     _linked(way, idle)
@@ -64,7 +64,7 @@ async def _attempt(way, start, deadline_ms):
     link, clock = way.link, way.clock
     if not link.context:
         plug_in("sluice.lastlink", "take")(link, way.ways)
-    first = way.ways.turns[0]
+    first = way.ways["turns"][0]
     wifi = board.wifi(first["wifi"], clock)
     if wifi and way.joined != first["wifi"]:
         await plug_in("sluice.lastlink", "leave")(wifi.station, clock)
@@ -75,10 +75,10 @@ async def _attempt(way, start, deadline_ms):
 def _linked(way, idle):
     """The way is kept; on the kept way the newer one is tried again, later."""
     ways = way.ways
-    if ways.due and not way.slots.trial:
+    if ways["due"] and not way.slots.trial:
         plug_in("sluice.lastlink", "linked")(ways)
-    if idle and ways.turns[1:] and not ways.again:
-        ways.again = True
+    if idle and ways["turns"][1:] and not ways["again"]:
+        ways["again"] = True
         asyncio.create_task(plug_in("sluice.lastlink", "again")(way.link, ways, way.clock, idle))
 
 

@@ -140,7 +140,7 @@ def rest():
 class Reach:
     """The way to the cloud, whichever of them leads there.
 
-    ways      sluice.lastgood.Ways
+    ways      what lastgood made of the files
     joined    the Wi-Fi network; None: by whom nobody knows
     failures  attempts in a row that failed
     since     ticks, ms, when the link last came up; None when it did not
@@ -153,7 +153,7 @@ class Reach:
         self.slots = slots
         self.link = link
         self.clock = clock
-        self.joined = None if ways.due else ways.turns[0]["wifi"]
+        self.joined = None if ways["due"] else ways["turns"][0]["wifi"]
         self.failures, self.since, self.doubt = 0, None, False
 
     async def reach(self, start, deadline_ms, idle=None):

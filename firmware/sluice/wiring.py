@@ -33,7 +33,7 @@ def build(settings, slots, app, buffer, starts):
         Journal(cells(board)),
         built("DIALECTS", settings["dialect"], *words),
         Reach(ways, settings["trial_s"] * 1_000, slots, link, clock).reach,
-        Sources(link, clock, settings, ways.turns).source,
+        Sources(link, clock, settings, ways["turns"]).source,
         clock,
         settings,
         load,

@@ -193,7 +193,7 @@ def settings():
     seen["ntp"] = len(values["ntp"])
     seen["missing"] = [name for name in values["own"] if not _there(name)]
     seen["signers"] = len(values["signers"])
-    seen["instead"] = values["ways"].why or ""
+    seen["instead"] = values["ways"]["why"] or ""
     return seen
 
 
@@ -202,7 +202,7 @@ def _settings():
     from sluice.lastgood import load
 
     values = load(False, False)
-    values.update(values["ways"].turns[0])
+    values.update(values["ways"]["turns"][0])
     return values
 
 

@@ -64,7 +64,7 @@ def load(*words):
 def link(*words):
     """Start, and have the first way link."""
     settings = load(*words)
-    if settings["ways"].due:
+    if settings["ways"]["due"]:
         log.to(lambda line: None)
         lastlink.linked(settings["ways"])
         log.to(print)
@@ -72,14 +72,14 @@ def link(*words):
 
 
 def endpoints(*words):
-    return [way["endpoint"] for way in load(*words)["ways"].turns]
+    return [way["endpoint"] for way in load(*words)["ways"]["turns"]]
 
 
 def test_first_configuration_is_the_only_way_and_is_kept_once_it_linked():
     with board(linked=False):
         assert endpoints() == ["old"]
         assert "lastgood.link" not in os.listdir("/")
-        assert link()["ways"].why is None
+        assert link()["ways"]["why"] is None
         kept, known = lastlink.load()
         assert kept["endpoint"] == "old" and kept["wifi"] == OLD["wifi"]
         assert contents(kept) == FILES
@@ -91,8 +91,8 @@ def test_same_configuration_is_not_written_again():
     with made:
         for _ in range(3):
             settings = load()
-            assert not settings["ways"].due and settings["ways"].why is None
-            assert [way["endpoint"] for way in settings["ways"].turns] == ["old"]
+            assert not settings["ways"]["due"] and settings["ways"]["why"] is None
+            assert [way["endpoint"] for way in settings["ways"]["turns"]] == ["old"]
         made.chip.erases = before = 0
         operations = made.chip.operations
         link()
@@ -125,15 +125,15 @@ def test_configuration_that_cannot_be_used_is_replaced_by_the_way_that_linked_la
             else:
                 put(broken)
             settings = link()
-            turns = settings["ways"].turns
+            turns = settings["ways"]["turns"]
             assert [way["endpoint"] for way in turns] == ["old"], broken
-            assert settings["ways"].why and settings["thing"] == "t", broken
+            assert settings["ways"]["why"] and settings["thing"] == "t", broken
             assert contents(turns[0]) == FILES, broken
             assert settings["signers"] == ["/s1"], broken
             if broken is not None and not isinstance(broken, bytes):
                 assert json.loads(read("/config.json")) == broken
         put(OLD)
-        assert not load()["ways"].why
+        assert not load()["ways"]["why"]
 
 
 def test_configuration_that_cannot_be_used_says_why_where_nothing_was_kept():
@@ -152,11 +152,11 @@ def test_credential_that_is_missing_or_too_large_is_replaced_by_its_copy():
         with board():
             os.remove("/" + name)
             path = {"ca": "/ca", "k": "./k"}.get(name, name)
-            assert load()["ways"].why == "cannot read %s [Errno 2] ENOENT" % path
+            assert load()["ways"]["why"] == "cannot read %s [Errno 2] ENOENT" % path
             write("/" + name, b"x" * 16_385)
             settings = load()
-            assert settings["ways"].why == "cannot read %s too large" % path
-            [way] = settings["ways"].turns
+            assert settings["ways"]["why"] == "cannot read %s too large" % path
+            [way] = settings["ways"]["turns"]
             assert contents(way) == FILES
 
 
@@ -165,14 +165,14 @@ def test_changed_way_is_tried_first_and_the_kept_one_after_it():
         with board():
             put(changed(**changes))
             settings = load()
-            newest, kept = settings["ways"].turns
+            newest, kept = settings["ways"]["turns"]
             for key, value in changes.items():
                 assert newest[key] == value != kept[key]
-            assert kept["kept"] and not newest["kept"] and settings["ways"].due
+            assert kept["kept"] and not newest["kept"] and settings["ways"]["due"]
     for name in CREDENTIALS:
         with board():
             put(OLD, **{name: b"another"})
-            newest, kept = load()["ways"].turns
+            newest, kept = load()["ways"]["turns"]
             assert contents(kept) == FILES
             assert b"another" in contents(newest)
 
@@ -184,8 +184,8 @@ def test_way_that_was_passed_over_comes_second_until_the_configuration_changes()
         quietly(lastlink.turn, line, settings["ways"])
         quietly(lastlink.linked, settings["ways"])
         assert endpoints() == ["old", "new"]
-        assert load()["ways"].why == "/config.json did not link"
-        assert not load()["ways"].due
+        assert load()["ways"]["why"] == "/config.json did not link"
+        assert not load()["ways"]["due"]
         put(changed(endpoint="newer"))
         assert endpoints() == ["newer", "old"]
         put(changed(endpoint="new"), ca=b"mended")
@@ -201,8 +201,8 @@ def test_passed_way_that_links_after_all_is_kept_and_no_longer_passed_over():
         for _ in range(2):
             quietly(lastlink.turn, Line(), settings)
             quietly(lastlink.linked, settings)
-        assert settings.turns[1:] == []
-        assert endpoints() == ["new"] and not load()["ways"].due
+        assert settings["turns"][1:] == []
+        assert endpoints() == ["new"] and not load()["ways"]["due"]
 
 
 class Line:
@@ -233,15 +233,15 @@ def test_trust_is_the_newest_that_was_readable_and_not_what_linked():
         put(changed(endpoint="new", signers=["/s2"], allow_unsigned=False))
         for _ in range(2):
             settings = load()["ways"]
-            if not settings.passed:
+            if not settings["passed"]:
                 quietly(lastlink.turn, Line(), settings)
             quietly(lastlink.linked, settings)
             found = load()
-            assert found["ways"].turns[0]["endpoint"] == "old"
+            assert found["ways"]["turns"][0]["endpoint"] == "old"
             assert (found["signers"], found["allow_unsigned"]) == (["/s2"], False)
         put(b"{")
         found = link()
-        assert found["ways"].turns[0]["endpoint"] == "old"
+        assert found["ways"]["turns"][0]["endpoint"] == "old"
         assert (found["signers"], found["allow_unsigned"]) == (["/s2"], False)
         put(changed(thing=None, signers=["/s3"]))
         assert load()["signers"] == ["/s3"]
@@ -287,7 +287,7 @@ def test_keys_that_are_not_ours_are_left_to_the_application_and_are_not_copied()
     with board():
         put(changed(token="sesame", own="x", ways=[]))
         found = load()
-        assert found["token"] == "sesame" and found["own"] != "x" and found["ways"].turns
+        assert found["token"] == "sesame" and found["own"] != "x" and found["ways"]["turns"]
         assert b"sesame" not in read(lastlink.REST)
 
 
@@ -295,7 +295,7 @@ def test_other_keys_that_are_misstated_do_not_keep_a_board_from_its_cloud():
     with board():
         put(changed(block=300, log="verbose", watchdog_s=-1, signers="/s9"))
         found = load()
-        assert found["ways"].why is None
+        assert found["ways"]["why"] is None
         assert (found["block"], found["log"], found["signers"]) == (4096, "I", ["/s1"])
 
 
@@ -325,7 +325,7 @@ def test_trial_on_a_board_that_had_passed_its_configuration_over_goes_the_kept_w
         with board():
             put(broken)
             settings = load()["ways"]
-            if settings.turns[1:]:
+            if settings["turns"][1:]:
                 quietly(lastlink.turn, Line(), settings)
             quietly(lastlink.linked, settings)
             assert endpoints(True) == ["old"]
@@ -365,17 +365,17 @@ def test_time_servers_that_were_never_asked_do_not_displace_those_that_were():
     """A link says nothing of them where the clock was set: with the next power cut it is not."""
     with board():
         put(changed(ntp=["wrong", "wronger"]))
-        [way] = link()["ways"].turns
+        [way] = link()["ways"]["turns"]
         assert way["ntp"] == ["wrong", "a", "wronger"]
-        assert not load()["ways"].due
+        assert not load()["ways"]["due"]
         put(b"{")
-        assert load()["ways"].turns[0]["ntp"] == ["wrong", "a", "wronger"]
+        assert load()["ways"]["turns"][0]["ntp"] == ["wrong", "a", "wronger"]
         put(changed(ntp=[]))
-        assert load()["ways"].turns[0]["ntp"] == ["wrong", "a", "wronger"]
+        assert load()["ways"]["turns"][0]["ntp"] == ["wrong", "a", "wronger"]
         put(changed(ntp=["1", "2", "3", "4"], endpoint="new"))
         for _ in range(2):
-            assert all(len(way["ntp"]) == 7 for way in load()["ways"].turns)
-            assert "a" in link()["ways"].turns[0]["ntp"][:4]
+            assert all(len(way["ntp"]) == 7 for way in load()["ways"]["turns"])
+            assert "a" in link()["ways"]["turns"][0]["ntp"][:4]
 
 
 # -- damage and power cuts -----------------------------------------------------------------------
@@ -477,11 +477,11 @@ def test_kept_way_has_longer_turns_with_every_round_to_15_minutes():
             assert lastlink.limit_ms(found, 100_000) == 100_000
             quietly(lastlink.turn, Line(), found)
             seen.append(lastlink.limit_ms(found, 100_000))
-            assert found.why == "it did not link"
+            assert found["why"] == "it did not link"
             quietly(lastlink.turn, Line(), found)
-            assert found.why is None
+            assert found["why"] is None
         assert seen == [200_000, 400_000, 800_000, 900_000, 900_000, 900_000]
-        found.turns.pop()
+        found["turns"].pop()
         assert lastlink.limit_ms(found, 100_000) is None
 
 
@@ -501,7 +501,7 @@ def test_newer_way_is_tried_again_between_jobs_after_a_growing_time():
         quietly(run, lastlink.again(line, found, clock, lambda: busy.pop(0)))
         assert clock.waited == [1_800_000, 50, 50]
         assert not line.linked and line.context is None
-        assert [way["endpoint"] for way in found.turns] == ["new", "old"]
+        assert [way["endpoint"] for way in found["turns"]] == ["new", "old"]
         for expected in (3_600_000, 7_200_000, 14_400_000, 28_800_000, 57_600_000, 57_600_000):
             quietly(lastlink.turn, Line(), found)
             quietly(run, lastlink.again(line, found, clock, lambda: True))
@@ -528,13 +528,13 @@ def test_way_whose_credentials_the_heap_cannot_hold_leaves_the_kept_one():
                 found, line = load()["ways"], Line()
                 if at:
                     quietly(lastlink.turn, line, found)
-                heavy = found.turns[0]["files"]
+                heavy = found["turns"][0]["files"]
                 if at:
                     raised(MemoryError, lastlink.take, line, found)
-                    assert len(found.turns) == 2
+                    assert len(found["turns"]) == 2
                 else:
                     quietly(lastlink.take, line, found)
-                    assert line.server == "old" and len(found.turns) == 1 and found.due
+                    assert line.server == "old" and len(found["turns"]) == 1 and found["due"]
     finally:
         connect.of_files = real
 

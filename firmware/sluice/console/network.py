@@ -27,7 +27,7 @@ def configured():
         print("no configuration:", error)
         return None
     for key in ("wifi", "ntp", "endpoint"):
-        settings[key] = settings["ways"].turns[0][key]
+        settings[key] = settings["ways"]["turns"][0][key]
     return settings
 
 

@@ -119,8 +119,8 @@ def status():
     """What a person wants to know first."""
     settings, here = configured() or {}, _slots()
     print("thing    ", settings.get("thing", "-"), "at", settings.get("endpoint", "-"))
-    if settings and settings["ways"].why:
-        print("config    the way that linked last, because:", settings["ways"].why)
+    if settings and settings["ways"]["why"]:
+        print("config    the way that linked last, because:", settings["ways"]["why"])
     if here:
         print("firmware ", here.version or "of no version", "in", here.running, _state(here))
     print("board    ", board.NAME + ", MicroPython %d.%d.%d" % sys.implementation[1][:3])
