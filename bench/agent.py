@@ -1,13 +1,14 @@
 """The whole agent over mutual TLS: instructions a byte, and every stretch of its first life.
 
 A simulated board whose MicroPython runs under callgrind takes an image from the local cloud: TLS,
-MQTT, jobs, the download, flash and LittleFS, the digest, the signature. What is counted is the life
-from power-on to the reset, the model's own modules included. A long image less a short one gives
-instructions a byte. The heap has 112 KiB, in two areas, with the code in it.
+MQTT, jobs, the download, flash and LittleFS, the digest, the signature. What is counted is the
+life from power-on to the reset, the model's own modules included. A long image less a short one
+gives instructions a byte. The heap has 112 KiB, in two areas, with the code in it.
 
 Every turn of asyncio's loop is counted apart. By the times in the board's log a stretch is put
-down to the state that it lies in, or to the two that it leads from and to. Callgrind makes the board some fifty times slower, so turns that end by
-the clock end early; bench/blocking.py has those of a clock that stands still.
+down to the state that it lies in, or to the two that it leads from and to. Callgrind makes the
+board some fifty times slower, so turns that end by the clock end early; bench/blocking.py has
+those of a clock that stands still.
 """
 
 import re
@@ -105,7 +106,8 @@ TABLE = Table(
     "agent",
     "The whole agent over TLS, first life of an update",
     "what",
-    "A heap of 112 KiB in two areas, code in it. Collecting, TLS, flash, the digest, and what the\n"
-    "model of the board costs are in it. A stretch may load the code of a state.",
+    "Instructions, in a heap of 112 KiB in two areas, with the code in it. Collecting, TLS,\n"
+    "flash, the digest, and what the model of the board costs are counted. A stretch that leads\n"
+    "from one state to another loads that one's code.",
     measure,
 )

@@ -72,7 +72,7 @@ TABLE = Table(
     "flash",
     f"Flash, per update of {SECTORS} sectors, 1.4 MiB",
     "block, bytes",
-    "From the deployment to SUCCEEDED. Files are the journal's two, and what else an update writes\n"
-    "into LittleFS.",
+    "From the deployment to SUCCEEDED. Files are the journal's two, and what else an update\n"
+    "writes into LittleFS.",
     measure,
 )

@@ -8,7 +8,6 @@ nothing changed. TLS records lie outside of MicroPython's heap, here as on an ES
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from bench import numbers, session
 from bench.numbers import Effort, Number, Table
@@ -17,7 +16,6 @@ BLOCKS = (256, 4_096, 16_384, 98_304, None)  # None is HTTP
 SIZE = 262_144  # bytes of the image
 LOW, HIGH, FIRST = 24, 160, 80  # KiB
 GIVEN = 112  # KiB, the heap that boards are promised to do with
-AT_A_TIME = 2  # boards
 PLACES = {False: "code in the heap", True: "code in flash"}
 
 
@@ -43,9 +41,14 @@ def least(cloud: session.Session, block: int | None, frozen: bool, guess: int) -
     return high if high <= HIGH else None
 
 
+def named(block: int | None, frozen: bool) -> str:
+    """What its row is called."""
+    return f"{f'blocks of {block:,}' if block else 'HTTP'}, {PLACES[frozen]}"
+
+
 def row(cloud: session.Session, block: int | None, frozen: bool) -> list[Number]:
     """The numbers of one row."""
-    name = f"{f'blocks of {block:,}' if block else 'HTTP'}, {PLACES[frozen]}"
+    name = named(block, frozen)
     guess = numbers.value(numbers.load(), "heap", name, "smallest heap")
     found = least(cloud, block, frozen, int(guess or FIRST))
     update = completes(cloud, block, GIVEN, frozen)
@@ -60,9 +63,9 @@ def row(cloud: session.Session, block: int | None, frozen: bool) -> list[Number]
 def measure(effort: Effort) -> Iterator[Number]:
     """Each size of a block, with the code in the heap and in flash."""
     cases = [(block, frozen) for frozen in PLACES for block in BLOCKS]
-    with session.opened() as cloud, ThreadPoolExecutor(AT_A_TIME) as pool:
-        for found in pool.map(lambda case: row(cloud, *case), cases):
-            yield from found
+    with session.opened() as cloud:
+        for block, frozen in cases:
+            yield from row(cloud, block, frozen)
 
 
 TABLE = Table(

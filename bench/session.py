@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,12 +16,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools import cli
+from host_tools.cloud.clients import clients
+from host_tools.cloud.state import State
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
 from host_tools.image import make_image
 
 READY_S = 60
-UPDATE_S = 120
+UPDATE_S = 300
+ONE_AT_A_TIME = threading.RLock()
 
 # What ends the wait for an update: its report, or what a board without memory says and does.
 ENDS = re.compile(
@@ -85,22 +89,39 @@ class Session:
     def image(self, size: int) -> Path:
         """An image of that many bytes."""
         image = self.state / f"image-{size}.bin"
-        if not image.exists():
-            image.write_bytes(make_image("1.1.0", size))
+        with ONE_AT_A_TIME:
+            if not image.exists():
+                image.write_bytes(make_image("1.1.0", size))
         return image
 
     def deploy(self, name: str, size: int, protocol: str = "mqtt") -> str:
         """Deploy an image to a thing; the job's id."""
         where = ["--thing", name, "--state", self.state, "--protocol", protocol]
-        return sluice("deploy", self.image(size), *where).split()[0]
+        image = self.image(size)
+        return sluice("deploy", image, *where).split()[0]
 
-    def update(self, board: Board, size: int, protocol: str = "mqtt") -> Update:
-        """Deploy an image of `size` bytes to a board that is on, and follow it to its end."""
+    def document(self, job: str) -> str:
+        """What a job's document says."""
+        return clients(State(self.state)).iot.get_job_document(jobId=job)["document"]
+
+    def update(
+        self, board: Board, size: int, protocol: str = "mqtt", document: dict | None = None
+    ) -> Update:
+        """Deploy an image of `size` bytes to a board that is on, and follow it to its end.
+
+        document   of a job to create instead, for that image
+        """
         faulty = awaited(board, rf"agent idle|{ENDS.pattern}", READY_S, 0)
         if faulty["fault"]:
             return measured(board, size, faulty["fault"])
         mark = len(board.lines)
-        self.deploy(board.name, size, protocol)
+        if document:
+            file = self.state / f"{board.name}.json"
+            file.write_text(json.dumps(document))
+            where = ["--thing", board.name, "--state", self.state]
+            sluice("job", "create", "--document", file, *where)
+        else:
+            self.deploy(board.name, size, protocol)
         end = awaited(board, ENDS.pattern, UPDATE_S, mark)
         if end["step"] == "succeeded":
             board.wait_for("agent REPORTING reported", READY_S, mark)
@@ -136,9 +157,13 @@ def measured(board: Board, size: int, fault: str | None) -> Update:
 
 
 def sluice(*words: object) -> str:
-    """What a command of ours prints."""
+    """What a command of ours prints. One after the other: what they print is taken from all."""
     printed, complaint = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complaint):
+    with (
+        ONE_AT_A_TIME,
+        contextlib.redirect_stdout(printed),
+        contextlib.redirect_stderr(complaint),
+    ):
         if cli.main([str(word) for word in words]):
             raise SluiceError(complaint.getvalue().removeprefix("sluice: "))
     return printed.getvalue().strip()

@@ -130,10 +130,14 @@ def counted(folder: Path, client: Client, case: Case, what: str) -> float:
     return round(each, 2) if what == "allocated" else round(each * 1024 * 1024)
 
 
+def named(case: Case) -> str:
+    """What its row is called."""
+    return "HTTP" if case[1] == HTTP else f"{case[1].upper()} {case[0]:,}"
+
+
 def row(folder: Path, case: Case, clients: list[Client]) -> Iterator[Number]:
     """The numbers of one row, of those clients."""
-    block, form = case
-    name = "HTTP" if form == HTTP else f"{form.upper()} {block:,}"
+    name = named(case)
     note = {NAIVE_ROOMY: "Naive at blocks of 65,536 and more has 1 MiB: 112 KiB do not hold one"}
     label = {"ours": "Sluice", "naive": "naive", "floor": "floor"}
     for client in clients:

@@ -4,12 +4,13 @@ import asyncio
 import gc
 import os
 
+from gauge import Slot, measured
+
 import sluice.loading
 import sluice.net.http
 import sluice.net.mqtt
 import sluice.transfer.stream as mqtt_stream
 import sluice.transfer.update
-from gauge import Slot, measured
 from sluice.errors import Retry
 from sluice.job import File
 from sluice.transfer.http_range import HTTPRange

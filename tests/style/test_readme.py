@@ -3,10 +3,8 @@
 import argparse
 import ast
 import contextlib
-import importlib
 import io
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -16,12 +14,14 @@ import pytest
 from pages import BEGINNING, blocks
 from patience import FUSE_S
 
-from bench import size as bench_size
-from bench import stream as bench_stream
+from bench import numbers as bench_numbers
+from bench import pages as bench_pages
+from bench import plots as bench_plots
+from bench.__main__ import TABLES
 from host_tools import diagram
 from host_tools.cli import COMMANDS, parser
 from host_tools.compile import FIRMWARE, ROOT
-from host_tools.toolchain import RELEASES, micropython
+from host_tools.toolchain import RELEASES
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -258,33 +258,21 @@ def test_reports_are_documented_with_their_status():
             assert set(re.findall(r"`(\w+)`", stated[step][3])) == set(details), step
 
 
-def numbers() -> list[list[str]]:
-    return rows("Numbers")
+def test_numbers_of_the_readme_are_those_of_the_results():
+    found = bench_numbers.load()
+    placed = bench_pages.placed(README, TABLES, found)
+    assert placed == README, "run: .venv/bin/python -m bench --readme"
+    assert placed.count("\n### ") >= len(bench_pages.QUOTED)
+    page = bench_pages.page(TABLES, found)
+    assert bench_pages.RESULTS.read_text() == page, "run: .venv/bin/python -m bench --readme"
 
 
-@pytest.mark.parametrize("row", numbers(), ids=lambda row: row[0])
-def test_number_names_the_measurement_that_it_comes_from(row):
-    assert re.search(r"\d", row[1])
-    name = row[2].strip("`")
-    assert re.fullmatch(r"bench\.[a-z0-9]+", name), name
-    assert callable(importlib.import_module(name).main)
-
-
-def test_numbers_of_the_size_are_those_of_today(tmp_path):
-    (stated,) = [row[1] for row in numbers() if row[2] == "`bench.size`"]
-    total = next(row for row in bench_size.rows(tmp_path) if str(row[0]).startswith("all"))
-    shown = int(re.search(r"([\d,]+) bytes", stated)[1].replace(",", ""))
-    assert abs(shown - total[1]) < total[1] // 10, f"bench.size says {total[1]:,}"
-
-
-@pytest.mark.parametrize("case", [bench_stream.CASES[0], *bench_stream.CASES[-2:]])
-def test_measurement_of_streaming_streams_a_whole_image(tmp_path, case):
-    bench_stream.prepare(tmp_path)
-    script = bench_stream.scenario(tmp_path, case, bench_stream.UNIT)
-    command = [micropython("i386"), "-X", f"heapsize={bench_stream.HEAP}", script]
-    path = {**os.environ, "MICROPYPATH": f"{tmp_path}:.frozen"}
-    done = subprocess.run(command, cwd=tmp_path, env=path, capture_output=True, timeout=FUSE_S)
-    assert done.returncode == 0, done.stdout + done.stderr
+def test_plots_are_those_of_the_results_and_the_readme_shows_them():
+    figures = bench_plots.figures(bench_numbers.load())
+    for name, svg in figures.items():
+        assert (bench_plots.FOLDER / name).read_text() == svg, "run: make bench"
+    shown = re.findall(r"\(bench/plots/(\S+?)\)", README)
+    assert shown and set(shown) <= figures.keys()
 
 
 def answered() -> dict[str, set[str]]:

@@ -1,0 +1,49 @@
+"""What firmware/DESIGN.md promises of the time between two awaits, in instructions."""
+
+import pytest
+
+from bench import blocking, callgrind, numbers
+from host_tools.compile import FIRMWARE
+
+NEAR = 0.05  # by which a number may differ from what results.json says
+COUNTED = [case for case in blocking.DOWNLOADS if case[0] in (256, 4_096)]
+# The others take long: of them results.json alone is judged.
+COUNTED = [case for case in COUNTED if case[1] in ("json", "cbor", "http")]
+counting = pytest.mark.skipif(not callgrind.available(), reason=callgrind.MISSING)
+STATED = {n.row: n.value for n in numbers.load() if n.table == "blocking"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The device code and what the stretches work on."""
+    made = tmp_path_factory.mktemp("blocking")
+    blocking.prepare(made)
+    return made
+
+
+@counting
+@pytest.mark.parametrize("name", blocking.STRETCHES)
+def test_stretch_between_two_awaits_keeps_within_its_instructions(folder, name):
+    counted = blocking.instructions(folder, name)
+    assert 1_000 < counted <= blocking.LIMIT
+    assert counted == pytest.approx(STATED[name], rel=NEAR), "run: python -m bench blocking"
+
+
+@counting
+@pytest.mark.parametrize("case", COUNTED, ids=blocking.named)
+def test_longest_stretch_of_a_download_keeps_within_its_instructions(folder, case):
+    counted = blocking.download(folder, case)
+    stated = STATED[blocking.named(case)]
+    assert 50_000 < counted <= blocking.LIMIT
+    assert counted == pytest.approx(stated, rel=2 * NEAR), "run: python -m bench blocking"
+
+
+def test_results_have_every_stretch_and_none_is_longer_than_promised():
+    wanted = {blocking.named(case) for case in blocking.DOWNLOADS} | blocking.STRETCHES.keys()
+    assert STATED.keys() == wanted
+    assert max(STATED.values()) <= blocking.LIMIT
+
+
+def test_limit_is_the_one_that_is_promised():
+    said = f"{blocking.LIMIT // 1_000_000} million instructions at most"
+    assert said in " ".join((FIRMWARE / "DESIGN.md").read_text().split())
