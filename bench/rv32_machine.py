@@ -91,7 +91,10 @@ def on_rv32(folder: Path, script: str, in_place: bool = False) -> Run:
             command += ["-device", f"loader,file={file},addr={address},force-raw=on"]
         keys = KEYS.format(frozen=FROZEN, size=len(frozen), name=START)
         typed = b"\x01" + keys.encode() + b"\x04\x02import machine; machine.reset()\r"
-        done = subprocess.run(command, input=typed, capture_output=True, timeout=RUN_S)
+        try:
+            done = subprocess.run(command, input=typed, capture_output=True, timeout=RUN_S)
+        except subprocess.TimeoutExpired:
+            raise SluiceError(f"{script} did not end on RV32 within {RUN_S} s") from None
     return parsed(script, done.stdout + done.stderr)
 
 

@@ -87,7 +87,8 @@ def _make(usr: Path, port: Path, build: Path) -> None:
         f"-j{os.cpu_count()}",
         *(f"{key}={value}" for key, value in options.items()),
     ]
-    environment = {**os.environ, "LDFLAGS": f"{library} -nostartfiles", "MAKEFLAGS": ""}
+    environment = {**os.environ, "CFLAGS": "", "MAKEFLAGS": ""}
+    environment["LDFLAGS"] = f"{library} -nostartfiles"
     done = subprocess.run(
         command, cwd=port, env=environment, capture_output=True, text=True, timeout=BUILD_S
     )
