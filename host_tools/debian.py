@@ -17,7 +17,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LOADERS = {"i386": "ld-linux.so.2", "amd64": "ld-linux-x86-64.so.2"}
 TRIPLETS = {"i386": "i386-linux-gnu", "amd64": "x86_64-linux-gnu"}
 FUSE_S = 120  # for a program that answers at once: only a machine that stands still needs it
-FETCH_S = 900  # for a download
+FETCH_S = 900  # for a download, and to unpack it: a C library may have a gigabyte
 
 
 class ToolchainError(SluiceError):
@@ -51,7 +51,7 @@ def unpack(names: list[str], arch: str, suite: str, into: Path, advice: str) -> 
     _need_apt(names[0], advice)
     with tempfile.TemporaryDirectory(prefix="sluice-apt-") as scratch:
         for archive in _download(names, arch, suite, Path(scratch), advice):
-            subprocess.run(["dpkg", "-x", archive, into], check=True, timeout=FUSE_S)
+            subprocess.run(["dpkg", "-x", archive, into], check=True, timeout=FETCH_S)
 
 
 def unpack_source(name: str, suite: str, into: Path, advice: str) -> None:
