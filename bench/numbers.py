@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from host_tools import toolchain
+
 RESULTS = Path(__file__).with_name("results.json")
 BETWEEN = " / "  # table, row and column, in the name of a number
 
@@ -100,6 +102,7 @@ def save(numbers: Iterable[Number], path: Path = RESULTS) -> None:
     """Write them all."""
     about = {
         "machine": f"{os.cpu_count()} cores",
+        "micropython": toolchain.version_of(toolchain.micropython("i386")),
         "numbers": [number.written() for number in numbers],
     }
     path.write_text(json.dumps(about, indent=1) + "\n")

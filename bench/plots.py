@@ -14,7 +14,16 @@ from bench.numbers import Number
 FOLDER = Path(__file__).with_name("plots")
 WIDTH, HEIGHT = 720, 380
 LEFT, RIGHT, TOP, BOTTOM = 64, 150, 44, 48  # margins
-COLOURS = ("#1f5fa8", "#3a9a68", "#c0562b", "#7b7b7b", "#8a4fa3")
+COLOURS = {
+    "Sluice, JSON": "#1f5fa8",
+    "Sluice, CBOR": "#3a9a68",
+    "Sluice, HTTP": "#8a4fa3",
+    "naive, JSON": "#c0562b",
+    "floor, JSON": "#7b7b7b",
+    "plain copy": "#7b7b7b",
+    "together": "#1f5fa8",
+    "each": "#3a9a68",
+}
 BLOCKS = ("256", "1,024", "4,096", "16,384", "65,536", "98,304")
 TRIPS = ("0 ms", "50 ms", "150 ms", "400 ms")
 CROWDS = ("1", "5", "10", "20", "50", "100", "200")
@@ -95,7 +104,7 @@ def drawn(
     powers: tuple[int, int],
 ) -> list[str]:
     """A line, its points, and its name in the legend."""
-    colour, y = COLOURS[at % len(COLOURS)], TOP + 14 + 22 * at
+    colour, y = COLOURS[name], TOP + 14 + 22 * at
     points = [
         (across(place, places), height(value, *powers))
         for place, value in enumerate(line)

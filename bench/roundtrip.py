@@ -61,7 +61,7 @@ class Line:
     @property
     def slow(self) -> bool:
         """Whether the path is what limits, so that several may be tried at once."""
-        return self.trip_ms >= 150 or self.window != "large" or self.loss > 0
+        return self.trip_ms >= 400 or self.window != "large" or self.loss > 0
 
     def relay(self, port: int) -> FarRelay:
         """The path to a port of this machine."""

@@ -169,12 +169,13 @@ async def fetched(packets, settings, through, image, what, block, watch):
 
 
 def fill(free):
-    """Objects that leave so much of the heap free, as the rest of an agent does."""
+    """Objects that leave so much of the heap free, as the rest of an agent does: in a tree that
+    is neither deep nor wide, because the collector's stack has room for 64."""
     gc.collect()
-    left, kept = gc.mem_free(), None
+    left, kept = gc.mem_free(), []
     while left > free:
-        kept = kept, bytearray(64)  # two small blocks, and one for the tuple
-        left -= 96
+        kept.append([bytearray(64) for _ in range(8)])
+        left -= 8 * 80 + 64
     return kept
 
 

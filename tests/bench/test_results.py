@@ -8,8 +8,8 @@ import pytest
 from bench import callgrind, flash, heap, numbers, p256, session, size, way, wire
 from bench.__main__ import TABLES
 from bench.far import LEAST_S
-from bench.roundtrip import Line, copy
 from bench.numbers import BETWEEN, Effort, Number
+from bench.roundtrip import Line, copy
 from host_tools.toolchain import DEFAULT
 
 NEAR = 0.05  # by which instructions may differ
