@@ -6,7 +6,7 @@ WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? 2 * n : 8
 READY := $(VENV)/.ready
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -57,7 +57,11 @@ bench: setup  ## the measurements behind the README's numbers; 15 minutes
 bench-quick: setup  ## some of them, in two minutes
 	@$(BIN)/python -m bench --quick
 
+bench-rv32: setup  ## the device's modules on an ESP32-C3's instruction set, in qemu
+	@$(BIN)/python -m bench.rv32 $(FLAGS)
+
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
-.PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint bench bench-quick clean
+.PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint bench bench-quick bench-rv32 \
+	clean

@@ -17,7 +17,7 @@ KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LOADERS = {"i386": "ld-linux.so.2", "amd64": "ld-linux-x86-64.so.2"}
 TRIPLETS = {"i386": "i386-linux-gnu", "amd64": "x86_64-linux-gnu"}
 FUSE_S = 120  # for a program that answers at once: only a machine that stands still needs it
-FETCH_S = 900  # for a download
+FETCH_S = 900  # for a download, and to unpack it: a C library may have a gigabyte
 
 
 class ToolchainError(SluiceError):
@@ -42,21 +42,36 @@ class Package:
 
 def fetch(package: Package, into: Path) -> None:
     """Unpack the package in `into`, with a script of its name that runs it. ToolchainError."""
-    what = f"{package.name} for {package.arch} in {package.suite}"
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        raise ToolchainError(
-            f"no usable {package.name} here, and no apt to fetch one with: {package.advice}"
-        )
+    unpack([package.name], package.arch, package.suite, into, package.advice)
+    _wrap(package, into)
+
+
+def unpack(names: list[str], arch: str, suite: str, into: Path, advice: str) -> None:
+    """Unpack packages and all they depend on. ToolchainError names the first that is not there."""
+    _need_apt(names[0], advice)
+    with tempfile.TemporaryDirectory(prefix="sluice-apt-") as scratch:
+        for archive in _download(names, arch, suite, Path(scratch), advice):
+            subprocess.run(["dpkg", "-x", archive, into], check=True, timeout=FETCH_S)
+
+
+def unpack_source(name: str, suite: str, into: Path, advice: str) -> None:
+    """Unpack a source package as its authors made it: without Debian's patches."""
+    _need_apt(f"source of {name}", advice)
     with tempfile.TemporaryDirectory(prefix="sluice-apt-") as scratch:
         for mirror in _mirrors():
-            archives = _download(package, mirror, Path(scratch))
-            if archives:
+            apt = _apt(mirror, suite, "amd64", Path(scratch), source=True)
+            if _does(apt, "update") and _does(apt, "source", "--download-only", name, cwd=scratch):
                 break
         else:
-            raise ToolchainError(f"apt's mirror has no {what}: {package.advice}")
-        for archive in archives:
-            subprocess.run(["dpkg", "-x", archive, into], check=True, timeout=FUSE_S)
-    _wrap(package, into)
+            raise ToolchainError(f"apt's mirror has no source of {name} in {suite}: {advice}")
+        for archive in Path(scratch).glob("*.orig.tar.*"):
+            command = ["tar", "-xf", archive, "-C", into, "--strip-components=1"]
+            subprocess.run(command, check=True, timeout=FUSE_S)
+
+
+def _need_apt(name: str, advice: str) -> None:
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        raise ToolchainError(f"no usable {name} here, and no apt to fetch one with: {advice}")
 
 
 def _mirrors() -> list[str]:
@@ -68,13 +83,30 @@ def _mirrors() -> list[str]:
     return sorted(dict.fromkeys(found), key=lambda uri: "debian" not in uri)
 
 
-def _download(package: Package, mirror: str, scratch: Path) -> list[Path]:
-    """The package and all it depends on, through an apt that knows nothing of this system."""
+def _download(names: list[str], arch: str, suite: str, scratch: Path, advice: str) -> list[Path]:
+    """The packages and all they depend on."""
+    missing = names[0]
+    for mirror in _mirrors():
+        apt = _apt(mirror, suite, arch, scratch)
+        if not _does(apt, "update"):
+            continue
+        for name in names:
+            if not _does(apt, "install", "--yes", "--download-only", name):
+                missing = name
+                break
+        else:
+            return sorted((scratch / "cache/archives").glob("*.deb"))
+    raise ToolchainError(f"apt's mirror has no {missing} for {arch} in {suite}: {advice}")
+
+
+def _apt(mirror: str, suite: str, arch: str, scratch: Path, source: bool = False) -> list[str]:
+    """An apt that knows nothing of this system."""
     for folder in ("state/lists/partial", "cache/archives/partial"):
         (scratch / folder).mkdir(parents=True, exist_ok=True)
     (scratch / "status").touch()
+    kind = "deb-src" if source else "deb"
     (scratch / "sources.list").write_text(
-        f"deb [signed-by={KEYRING} arch={package.arch}] {mirror} {package.suite} main\n"
+        f"{kind} [signed-by={KEYRING} arch={arch}] {mirror} {suite} main\n"
     )
     settings = {
         "Dir::State": scratch / "state",
@@ -82,17 +114,18 @@ def _download(package: Package, mirror: str, scratch: Path) -> list[Path]:
         "Dir::Cache": scratch / "cache",
         "Dir::Etc::sourcelist": scratch / "sources.list",
         "Dir::Etc::sourceparts": "-",
-        "APT::Architecture": package.arch,
-        "APT::Architectures": package.arch,
+        "APT::Architecture": arch,
+        "APT::Architectures": arch,
         "APT::Install-Recommends": "false",
         "APT::Sandbox::User": "root",
         "Acquire::Languages": "none",
     }
-    apt = ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in settings.items())]
-    for step in (["update"], ["install", "--yes", "--download-only", package.name]):
-        if subprocess.run([*apt, *step], capture_output=True, timeout=FETCH_S).returncode:
-            return []
-    return sorted((scratch / "cache/archives").glob("*.deb"))
+    return ["apt-get", "-qq", *(f"-o{key}={value}" for key, value in settings.items())]
+
+
+def _does(apt: list[str], *step: str, cwd: Path | str | None = None) -> bool:
+    done = subprocess.run([*apt, *step], cwd=cwd, capture_output=True, timeout=FETCH_S)
+    return done.returncode == 0
 
 
 def _wrap(package: Package, tree: Path) -> None:
@@ -111,3 +144,24 @@ def _wrap(package: Package, tree: Path) -> None:
         f'"$here/{package.program}" "$@"\n'
     )
     wrapper.chmod(0o755)
+
+
+def wrap_all(tree: Path, arch: str, folders: list[str]) -> None:
+    """Have every program of these folders run with the libraries unpacked beside it.
+
+    A compiler starts others by their paths: so each is a script where it lies, and is itself
+    beside it.
+    """
+    libraries = tree / "usr/lib" / TRIPLETS[arch]
+    loader = libraries / LOADERS[arch]
+    for program in [file for folder in folders for file in tree.glob(f"{folder}/*")]:
+        if program.is_symlink() or not program.is_file() or not program.stat().st_mode & 0o111:
+            continue
+        with program.open("rb") as file:
+            if file.read(4) != b"\x7fELF" or program.suffix == ".so":
+                continue
+        real = program.rename(program.with_name(program.name + ".real"))
+        program.write_text(
+            f'#!/bin/sh\nexec "{loader}" --library-path "{libraries}" --argv0 "$0" "{real}" "$@"\n'
+        )
+        program.chmod(0o755)

