@@ -81,9 +81,11 @@ def test_size_is_that_of_the_results(tmp_path):
 @counting
 def test_cost_of_a_signature_is_that_of_the_results(tmp_path):
     p256.compile_all(tmp_path)
-    for number in p256.row("P-256", "i386", tmp_path):
-        wanted = stated("p256", number.row, number.column)
-        assert number.value == pytest.approx(wanted, rel=NEAR), AGAIN
+    counted, heap_bytes = p256.row("P-256", "i386", tmp_path)
+    wanted = stated("p256", counted.row, counted.column)
+    assert counted.value == pytest.approx(wanted, rel=NEAR), AGAIN
+    wanted = stated("p256", heap_bytes.row, heap_bytes.column)
+    assert heap_bytes.value == pytest.approx(wanted, abs=1_024), AGAIN  # folders have names
 
 
 def test_flash_operations_are_those_of_the_results(measured):
@@ -114,7 +116,7 @@ def test_new_numbers_take_the_place_of_old_ones():
         Number("b", "1", "x", 3, ""),
     ]
     new = [Number("a", "1", "x", 4, "")]
-    assert [n.value for n in numbers.merged(old, new, whole=False)] == [2, 3, 4]
+    assert [n.value for n in numbers.merged(old, new, whole=False)] == [4, 2, 3]
     assert [n.value for n in numbers.merged(old, new, whole=True)] == [3, 4]
 
 
