@@ -113,10 +113,11 @@ def merged(old: list[Number], new: list[Number], whole: bool) -> list[Number]:
 
     whole   of the tables that are among the new ones, nothing old stays
     """
-    again = {number.name for number in new}
-    tables = {number.table for number in new} if whole else set()
-    kept = [n for n in old if n.name not in again and n.table not in tables]
-    return kept + new
+    if whole:
+        tables = {number.table for number in new}
+        return [number for number in old if number.table not in tables] + new
+    again = {number.name: number for number in new}
+    return [again.pop(number.name, number) for number in old] + list(again.values())
 
 
 def value(numbers: Iterable[Number], table: str, row: str, column: str) -> float | None:

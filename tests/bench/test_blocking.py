@@ -15,7 +15,7 @@ STATED = {n.row: n for n in numbers.load() if n.table == "blocking"}
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
+def folder(measured, tmp_path_factory):
     """The device code and what the stretches work on."""
     made = tmp_path_factory.mktemp("blocking")
     blocking.prepare(made)

@@ -1,0 +1,12 @@
+"""The release of MicroPython that the results are of."""
+
+import pytest
+
+from host_tools.toolchain import DEFAULT
+
+
+@pytest.fixture(scope="session")
+def measured(release):
+    """Results are of one release: on another the numbers are others."""
+    if release != DEFAULT:
+        pytest.skip(f"the results are of MicroPython {DEFAULT}")
