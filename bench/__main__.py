@@ -13,7 +13,7 @@ import os
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor
 
 from bench import (
     agent,
@@ -82,7 +82,8 @@ def measured(
     """Each table with its numbers, or why it has none: as they are done."""
     beside = [table for table in chosen if not table.alone]
     beside.sort(key=lambda t: (*LONGEST_FIRST, t.name).index(t.name))
-    with ThreadPoolExecutor(AT_A_TIME) as pool:
+    # Processes, because one that is forked beside another's board would hold its lock, too.
+    with ProcessPoolExecutor(AT_A_TIME) as pool:
         begun = [(table, pool.submit(numbers_of, table, effort)) for table in beside]
         for table, found in begun:
             yield table, found.result()
