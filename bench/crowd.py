@@ -17,6 +17,7 @@ from pathlib import Path
 
 from bench import session
 from bench.numbers import Effort, Number, Table
+from host_tools.errors import SluiceError
 
 CROWDS = {Effort.USUAL: (1, 5, 10, 20, 50, 100), Effort.LONG: (1, 5, 10, 20, 50, 100, 200)}
 BLOCK, COUNT = 4_096, 8  # bytes; blocks of a request
@@ -89,18 +90,24 @@ def context_of(folder: Path) -> ssl.SSLContext:
 
 
 async def watched(cloud: session.Session, members: list[Member]) -> tuple[float, float]:
-    """(seconds, cores busy) of a crowd, from when all of them have had an answer."""
+    """(seconds, cores busy) of a crowd, from when all of them have had an answer.
+
+    raises   SluiceError when one of them gets none in READY_S
+    """
     things = cloud.state / "things"
     tasks = [
         asyncio.create_task(one.live(cloud.port, context_of(things / one.thing)))
         for one in members
     ]
     try:
+        limit = time.monotonic() + session.READY_S
         while not all(one.trips for one in members):
             await asyncio.sleep(0.1)
             for task in tasks:
                 if task.done():
                     task.result()
+            if time.monotonic() > limit:
+                raise SluiceError(f"not all of {len(members)} at once were answered")
         for one in members:
             one.trips.clear()
         begin, busy = time.monotonic(), busy_s()

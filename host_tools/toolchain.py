@@ -208,23 +208,21 @@ def micropython_fault(path: Path, arch: str, release: Release | None = None) -> 
 
 
 def _mosquitto_fault(path: Path) -> str | None:
-    try:
-        done = subprocess.run([path, "-h"], capture_output=True, text=True, timeout=FUSE_S)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return f"cannot run {path}: {error}"
-    version = re.search(r"mosquitto version (\d+)", done.stdout)
-    if not version or int(version[1]) < 2:
-        return f"{path} is not mosquitto 2.0 or later"
-    return None
+    return _version_fault(path, "-h", r"mosquitto version (\d+)", 2, "mosquitto 2.0")
 
 
 def _qemu_fault(path: Path) -> str | None:
+    return _version_fault(path, "--version", r"QEMU emulator version (\d+)", 7, "QEMU 7")
+
+
+def _version_fault(path: Path, option: str, said: str, least: int, name: str) -> str | None:
+    """Why a program that says its version with this option will not do."""
     try:
-        done = subprocess.run([path, "--version"], capture_output=True, text=True, timeout=FUSE_S)
+        done = subprocess.run([path, option], capture_output=True, text=True, timeout=FUSE_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot run {path}: {error}"
-    version = re.match(r"QEMU emulator version (\d+)", done.stdout)
-    return None if version and int(version[1]) >= 7 else f"{path} is not QEMU 7 or later"
+    version = re.search(said, done.stdout)
+    return None if version and int(version[1]) >= least else f"{path} is not {name} or later"
 
 
 def _chosen(variable: str, judge: Callable[[Path], str | None]) -> Path | None:
