@@ -14,14 +14,16 @@ import os
 import sys
 
 _resident = ()  # names of the modules that stay
+_depth = 0  # of scopes within each other that are open
 
 
 def plug_in(path, name):
     """The attribute of that name of the module at `path`, loaded now if it was not yet.
 
-    Collects first: what lives long is to lie low in the heap, not behind garbage.
+    Collects first: what lives long is to lie low in the heap, not behind garbage. Within a scope
+    nothing lives long.
     """
-    if path not in sys.modules:
+    if path not in sys.modules and not _depth:
         gc.collect()
     return getattr(__import__(path, None, None, (name,)), name)
 
@@ -59,9 +61,13 @@ class Scope:
     """`with Scope(): …`: what is loaded within is forgotten at its end."""
 
     def __enter__(self):
+        global _depth
+        _depth += 1
         self._used = tuple(_passing())
 
     def __exit__(self, *fault):
+        global _depth
+        _depth -= 1
         forget(self._used)
 
 

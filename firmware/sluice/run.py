@@ -22,7 +22,7 @@ from sluice.errors import OTAError
 from sluice.loading import Scope, forget, keep, plug_in
 from sluice.log import Log
 
-_THRESHOLD = 3_000  # bytes allocated between collections: keeps the end of the heap in one piece
+_THRESHOLD = 8_000  # bytes allocated between collections: keeps the end of the heap in one piece
 _SMOOTH_S = const(60)  # a start that runs so long has not come to nothing
 _DOUBTED = const(6)  # starts in a row that came to nothing: the journal may be why
 _REST_MS = const(3_600_000)  # of the watchdog, at the prompt

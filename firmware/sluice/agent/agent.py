@@ -139,6 +139,7 @@ class Agent:
         name = self.state.lower()
         try:
             try:
+                await self.pause()  # what the state before did just before its end was work, too
                 with Scope():  # the table is not to lie in the heap while the state works
                     module = plug_in("sluice.agent.table", "MODULES")[self.state]
                 event = await plug_in("sluice.agent.states." + module, name)(self)

@@ -14,7 +14,7 @@ from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.transfer.image import Image
 
-_THRESHOLD = const(3_000)  # bytes allocated between collections, at least; as run.py begins
+_THRESHOLD = const(3_000)  # bytes allocated between collections, at least
 _CHECKPOINT = const(65_536)  # bytes between two records of a download's progress
 
 log = Log("update")

@@ -107,6 +107,7 @@ async def genuine(digest, signature, algorithm, certfile, signers, load, pause):
         if not key:
             continue
         tried = True
+        await pause()
         if await _matches(key, digest, signature, pause):
             log.i("genuine", path)
             return path
@@ -156,6 +157,7 @@ async def _matches(key, digest, signature, pause):
         from sluice.trust.p256 import steps
     else:
         from sluice.trust.rsa import steps
+    await pause()
     gc.collect()  # verification makes about 1 MB of garbage: begin with a clean heap
     verdict = False
     for verdict in steps(first, second, digest, signature):

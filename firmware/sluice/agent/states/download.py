@@ -28,6 +28,7 @@ async def _bring(agent):
     if agent.job.files[1:]:
         await _fetch_files(agent)
     image = agent.work.update.open(agent.job)
+    await agent.pause()
     if image.missing() >= 0:  # else the heap is spared the code for it, as after a reset
         await _fetch(agent, image)
         agent.work.update.note()

@@ -13,6 +13,7 @@ async def verifying(agent):
     target.readblocks(0, head, 0)
     agent.work.update.check(head)
     agent.drop()
+    await agent.pause()
     size, file.url = file.size, None  # long, where it is presigned, and of no use any more
     if file.md5 or file.sealed:
         unseal = plug_in("sluice.trust.seal", "unseal")
