@@ -1,0 +1,234 @@
+"""Bundles: code that a job brings, inflated from /staged into the trees that do not run.
+
+A bundle is a gzip of a tar: docs/bundles.md. It is fetched, kept and proved as any file of a job.
+Then its members are written one after the other into a tree, behind them an index of their places.
+The old content of that tree is gone by then, and the record says so: see sluice.slots.tree.
+
+memory   the agent's sector buffer, 2.5 KB to inflate with, 12 B a member
+"""
+
+import hashlib
+import os
+from binascii import crc32, hexlify
+from struct import pack, unpack
+
+from micropython import const
+
+from sluice.errors import Fail, Refuse
+from sluice.files.bundle_head import BLOCK, FIRST, judge
+from sluice.files.paths import confined
+from sluice.files.staged import blocks, lacking, name
+from sluice.journal import DOWNLOADING
+from sluice.loading import Scope, plug_in
+from sluice.log import Log
+
+_MEMBERS = const(255)
+_ENTRY = const(12)  # bytes of one in the index: CRC of the path, offset, size
+_FOLDER = const(0xFFFFFFFF)  # the offset of one
+_MAGIC = const(0x31544C53)
+_WINDOW = const(10)  # bits: 1 KiB
+_STARTS = {"app": ("app.mpy", "app.py"), "agent": ("sluice/run.mpy", "sluice/run.py")}
+_APART = ("lib", "operations")  # names that an application's bundle may not have in its root
+_AGENT = ("sluice", "umqtt", "board.mpy", "board.py")  # what an agent's may have there
+
+log = Log("bundles")
+
+
+async def run(job, agent):
+    """The operation of a job of bundles alone. Its trial is left to the agent.
+
+    raises   Retry, Fail or Gone; what runs stays as it is
+    """
+    with Scope():  # what fetches makes room for what proves
+        await plug_in("sluice.files.fetch", "fetch")(agent)
+    with Scope():  # and that for what inflates
+        await plug_in("sluice.files.fetch", "check")(agent)
+    await unpack_all(agent)
+    agent.journal.take(job, phase=DOWNLOADING)
+
+
+async def unpack_all(agent):
+    """All bundles of the job at hand, which are proved; they are what is to be tried next."""
+    found = {}
+    for number, file in enumerate([file for file in agent.job.files if file.path]):
+        if file.kind:
+            found[file.kind] = await _unpack(agent, file, name(number))
+    agent.work.trees = found
+
+
+async def _unpack(agent, file, path):
+    """One bundle into its tree; the entry of that for the record. Raises Fail."""
+    try:
+        from deflate import GZIP, DeflateIO
+    except ImportError:
+        raise Fail("this port cannot inflate bundles")
+    kind = file.kind
+    with open(path, "rb") as packed:
+        size = packed.seek(-4, 2) + 4
+        inflated = unpack("<I", packed.read(4))[0]
+        packed.seek(0)
+        try:
+            letter = agent.trees.empty(kind)
+            tree = "/%s.%s" % (kind, letter)
+            _make_room(tree, inflated)
+            with open(tree, "wb") as to:
+                work = _Unpacking(DeflateIO(packed, GZIP, _WINDOW), to, inflated, agent)
+                said = await work.run(file)
+        except OSError as error:
+            raise Fail("file system", *error.args[:1])
+        if packed.tell() != size:
+            raise Fail("bytes behind the bundle's end")
+    digest = work.digest.digest()
+    if await _read_back(tree, agent) != digest:
+        raise Fail("the tree reads back otherwise")
+    log.i("unpacked", tree, said["version"])
+    return [letter, hexlify(digest).decode(), said["version"], said.get("mpy", 0)]
+
+
+def _make_room(tree, size):
+    """The old content goes first. Raises Fail when what comes will not fit."""
+    try:
+        os.remove(tree)
+    except OSError:  # there was none
+        pass
+    short = lacking(blocks(size))
+    if short:
+        raise Fail(short)
+
+
+async def _read_back(path, agent):
+    """The digest of what flash holds."""
+    digest, view = hashlib.sha256(), memoryview(agent.buffer)
+    with open(path, "rb") as file:
+        while True:
+            size = file.readinto(view)
+            if not size:
+                return digest.digest()
+            digest.update(view[:size])
+            await agent.pause()
+
+
+class _Unpacking:
+    """From a tar that inflates to a tree.
+
+    inflated  bytes of the tar, as the gzip says; more are refused while they come
+    digest    SHA-256 of the tree, so far
+    """
+
+    def __init__(self, source, to, inflated, agent):
+        self._source = source
+        self._to = to
+        self._left = inflated
+        self._agent = agent
+        self._view = memoryview(agent.buffer)
+        self._index = bytearray()
+        self._at = 0  # bytes of the tree
+        self.digest = hashlib.sha256()
+
+    async def run(self, file):
+        """All members; returns what the bundle says of itself. Raises Fail, or the OSError of a
+        medium that takes no more."""
+        self._take(2 * BLOCK)
+        said = judge(self._view, file, self._agent)
+        size = self._size()
+        if size > BLOCK:
+            raise Fail("the bundle does not say what it is")
+        self._enter(FIRST, size)
+        self._put(self._view[BLOCK : BLOCK + size])
+        while await self._member(file.kind):
+            pass
+        if not any(self._find(path.encode()) for path in _STARTS[file.kind]):
+            raise Fail("the bundle lacks", _STARTS[file.kind][0])
+        at = self._at
+        self._put(self._index)
+        self._put(pack("<II", at, _MAGIC))
+        return said
+
+    async def _member(self, kind):
+        """The next one; False when there is none."""
+        view = self._view
+        self._take(BLOCK)
+        if not any(view[:BLOCK]):
+            self._take(BLOCK)
+            if any(view[:BLOCK]) or self._left or self._read(view[:1]):
+                raise Fail("the bundle goes on behind its end")
+            return False
+        path, size = self._path(kind), self._size()
+        self._enter(path, size)
+        while size:
+            part = min(size, 4096)
+            self._take(-(-part // BLOCK) * BLOCK)
+            self._put(view[:part])
+            size -= part
+            await self._agent.pause()
+        return True
+
+    def _path(self, kind):
+        """Of the member whose header is at hand. Raises Fail where it may not be there."""
+        view = self._view
+        path = bytes(view[:100]).split(b"\0")[0]
+        if bytes(view[257:262]) != b"ustar" or view[156] not in b"0\0" or view[345]:
+            raise Fail("the bundle holds something that is no file", path)
+        parts = path.split(b"/")
+        first = parts[0].decode() if max(path) < 127 else ""
+        allowed = first in _AGENT if kind == "agent" else first not in _APART
+        if kind == "app":
+            try:
+                allowed = allowed and confined("/" + path.decode()) == "/" + path.decode()
+            except Refuse:
+                allowed = False
+        if not allowed or min(path) <= 32 or b"" in parts or b"." in parts or b".." in parts:
+            raise Fail("the bundle may not bring", path)
+        return path
+
+    def _size(self):
+        """Of the member whose header is at hand."""
+        try:
+            size = int(bytes(self._view[124:136]).rstrip(b"\0 "), 8)
+        except ValueError:
+            size = -1
+        if not 0 <= size <= self._left:
+            raise Fail("the bundle misstates a size")
+        return size
+
+    def _enter(self, path, size):
+        """Into the index, and the folders that it lies in, if they are not there yet."""
+        if len(self._index) > _ENTRY * 2 * _MEMBERS or self._find(path):
+            raise Fail("two files, or too many, in the bundle:", path)
+        at = path.find(b"/")
+        while at > 0:
+            if not self._find(path[:at]):
+                self._index.extend(pack("<III", crc32(path[:at]), _FOLDER, 0))
+            at = path.find(b"/", at + 1)
+        self._index.extend(pack("<III", crc32(path), self._at, size))
+
+    def _find(self, path):
+        """Whether the index has such an entry."""
+        key, at = pack("<I", crc32(path)), self._index.find
+        found = at(key)
+        while found % _ENTRY and found > 0:
+            found = at(key, found + 1)
+        return found >= 0
+
+    def _take(self, size):
+        """Have the next bytes of the tar in the buffer. Raises Fail where they do not come."""
+        self._left -= size
+        if self._left < 0:
+            raise Fail("the bundle inflates to more than it says")
+        view = self._view[:size]
+        while view:
+            got = self._read(view)
+            if not got:
+                raise Fail("the bundle ends early")
+            view = view[got:]
+
+    def _read(self, view):
+        try:
+            return self._source.readinto(view)
+        except (OSError, EOFError):  # a wrong CRC, a larger window, no deflate at all
+            raise Fail("the bundle is damaged")
+
+    def _put(self, data):
+        self._to.write(data)
+        self.digest.update(data)
+        self._at += len(data)

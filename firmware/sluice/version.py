@@ -1,0 +1,3 @@
+"""The version of this agent. Of a tree of it the record has the same."""
+
+VERSION = "0.1.0"
