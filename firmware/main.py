@@ -1,8 +1,8 @@
 """Starts the board, and guards what it starts: it imports nothing of ours outside of that guard.
 
 This one file is the `main` that a build has frozen in, and /main.py of any other board. On trial,
-whatever fails ends in a reset, through which the boot loader takes back the image, and trees.py the
-tree. What hangs is left to the watchdog. Off trial a reset follows a pause that grows.
+whatever fails ends in a reset, through which the boot loader takes back the image, and trees.py
+the tree. What hangs is left to the watchdog. Off trial a reset follows a pause that grows.
 
 /starts keeps two digits: starts in a row that came to nothing, and how many of them ended by an
 exception before the agent first waited for jobs. A start counts when a watchdog, software or a

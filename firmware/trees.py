@@ -1,8 +1,8 @@
 """The code that runs: takes the trees of agent and application onto the path.
 
 A tree is one file, /app.a, /app.b, /agent.a or /agent.b, and is imported from as it lies there.
-The record of those that are whole is in two cells, /trees.0 and /trees.1. docs/bundles.md has both
-formats. What is on trial runs once: any failure of it, hang or reset leads back to what ran before.
+The record of those that are whole is in two cells, /trees.0 and /trees.1. docs/bundles.md has
+both formats. What is on trial runs once: any failure, hang or reset leads back to what ran before.
 
 main.py loads this, and both stay source: an .mpy would not run on a MicroPython that takes another
 version of them. No job replaces them, and they import nothing of the agent but its version.

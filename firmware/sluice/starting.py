@@ -24,20 +24,23 @@ class Start:
     """What this start begins with.
 
     slots       of the board; `settings` as lastgood has them
+    trees       sluice.slots.tree.Trees
     taken_back  True where files of a job, or an image, are taken back without a verdict
     timeout_ms  of the watchdog; 0: none
     """
 
-    def __init__(self, board, counts, note):
+    def __init__(self, board, counts, note, runs):
         with Scope():  # what follows is to lie low in the heap
             self.slots = board.slots()
+            self.trees = plug_in("sluice.slots.tree", "Trees")(runs, board.NAME)
             self.settings = plug_in("sluice.lastgood", "load")(self.slots.trial)
         logging.level(self.settings["log"])
         with Scope():  # the same
-            if max(counts) > _DOUBTED and not self.slots.trial:
+            trial = self.slots.trial or self.trees.trial
+            if max(counts) > _DOUBTED and not trial:
                 set_aside(board)
                 note(min(counts[0], _DOUBTED), 0)
-            self.taken_back = taken_back(self.slots)
+            self.taken_back = taken_back(self.slots) or self.trees.trial
             unproven = self.taken_back or _first(self.slots, board)
         self.timeout_ms = timeout_s(self.settings, unproven) * 1_000
 

@@ -65,6 +65,8 @@ class Staged:
 class InOrder(Image):
     """An image that takes no block before all that stand in front of it count."""
 
+    HEAD = _SECTOR
+
     def open(self, offset, length):
         """False when the block is behind the first byte that is missing."""
         return offset <= self.missing() and Image.open(self, offset, length)
@@ -117,6 +119,8 @@ async def _fetch(agent, file, number, noted):
         gc.collect()
         block = agent.settings["block"]
         check = _no_image(agent.slots, file) if file.data else None
+        if file.kind:
+            check = plug_in("sluice.files.bundle_head", "first")(file, agent)
         image = InOrder(staged, file.size, block, check, noted.written, agent.buffer)
         log.i("open", file.path, file.size, "has", image.received)
         with Scope():  # to close takes room, which a heap that was full has without this code

@@ -23,7 +23,7 @@ _TOGETHER = const(3072)  # bytes of all paths of a job and of the folders to the
 _FOLDER = const(0x4000)  # bit of a mode
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
     " board boot clock config failures journal lastgood main order proof settings sluice staged "
-    "starts umqtt "
+    "starts trees umqtt "
     "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
     "network os random select socket ssl struct sys time tls w800 "
 )
