@@ -88,15 +88,15 @@ def start():
     count()
     if "" in sys.path:  # the root comes last: after what is frozen, and after /lib
         sys.path.append(sys.path.pop(sys.path.index("")))
-    from trees import choose
-
-    trial, runs = choose(buffer, trial, counts[0])
-    if trial:
+    tried, runs = __import__("trees").choose(buffer, trial, counts[0])
+    sys.modules.pop("trees")  # nothing of it is needed where it found no tree
+    if tried:
+        trial = True
         machine.WDT(timeout=_TRIAL_MS)
     from sluice import run as code
 
     run = code
-    run.run(buffer, counts, note, runs)
+    run.run(buffer, counts, note, runs, tried)
     raise RuntimeError("the agent returned")
 
 

@@ -126,12 +126,12 @@ def choose(buffer, trial, starts):
     buffer   of a sector, to read in
     trial    whether an image is on trial
     starts   in a row that came to nothing
-    returns  (whether an image or a tree is on trial, {kind: the entry of its tree that runs})
+    returns  (whether a tree is on trial, {kind: the entry of its tree that runs})
     raises   OSError, ValueError on trial, for a tree that is damaged or that cannot be loaded
     """
-    record, runs = recorded(), {}
+    record, runs, tried = recorded(), {}, False
     if not record:
-        return trial, runs
+        return tried, runs
     new, slot = record["new"], record["slot"]
     if slot:
         from esp32 import Partition
@@ -140,7 +140,7 @@ def choose(buffer, trial, starts):
     else:
         back = record["tried"]
         if new and not back:
-            trial = record["tried"] = True
+            trial = tried = record["tried"] = True
             keep(record)  # before anything of it runs
     if back:  # the agent has the record say so, too
         for kind in new:
@@ -162,4 +162,6 @@ def choose(buffer, trial, starts):
                 print("tree", kind, letter, "is passed over:", error)
                 if trial:
                     raise
-    return trial, runs
+    for name in ("choose", "fits", "frozen_version", "keep", "recorded"):
+        globals().pop(name)  # the trees stay, and these would with them
+    return tried, runs

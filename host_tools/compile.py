@@ -25,7 +25,10 @@ FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
 PUBLIC = {FIRMWARE / "sluice/net/mqtt.py"}  # of which applications may name the arguments
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
-STARTER = FIRMWARE / "main.py"  # source on a board: it says names as they are written
+STARTERS = (  # source on a board: they say names as they are written
+    FIRMWARE / "main.py",
+    FIRMWARE / "trees.py",
+)
 PAGES = ("boards", "docs")
 ON_BOARD = [  # what host_tools runs on a board
     ROOT / "host_tools" / file
@@ -101,8 +104,8 @@ def own(source: Path) -> set[str]:
 @functools.cache
 def agreed_names() -> dict[str, str]:
     """{public name: the short one that it becomes in every module of the firmware}."""
-    modules = [file for name, file in firmware_sources().items() if file != STARTER]
-    speaking = [STARTER, *EXAMPLES.glob("*.py"), *(ROOT / "boards").rglob("*.py"), *ON_BOARD]
+    modules = [file for name, file in firmware_sources().items() if file not in STARTERS]
+    speaking = [*STARTERS, *EXAMPLES.glob("*.py"), *(ROOT / "boards").rglob("*.py"), *ON_BOARD]
     spoken = {word for file in speaking for word in said_in(file.read_text())}
     for file in [*PUBLIC, *SHIMS.glob("*.py")]:
         spoken |= public_in(file.read_text())
@@ -117,8 +120,8 @@ def agreed_names() -> dict[str, str]:
 
 
 def agreeing(source: Path) -> str:
-    """A module with the agreed names in it; the starter as it is, because it may be source."""
-    if source == STARTER:
+    """A module with the agreed names in it; the starters as they are, because they may be source."""
+    if source in STARTERS:
         return source.read_text()
     return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))
 

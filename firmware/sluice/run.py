@@ -101,17 +101,18 @@ async def start(agent, link, app):
     await agent.run()
 
 
-def run(buffer, counts, note, runs):
+def run(buffer, counts, note, runs, trial):
     """Ends by what it raises. What it holds is let go of by then.
 
     buffer   of a sector and four bytes, for images
     counts   starts in a row that came to nothing, and how many of them ended by an exception
              before the agent waited for jobs; `note` keeps others
     runs     {kind: [letter, digest, version, .mpy format]} of the trees that run
+    trial    whether one of them does that a reset takes back
     """
     global watchdog
     gc.threshold(_THRESHOLD)
-    begun = plug_in("sluice.starting", "Start")(board, counts, note, runs)
+    begun = plug_in("sluice.starting", "Start")(board, counts, note, runs, trial)
     watchdog = board.watchdog(begun.timeout_ms)
     app = plug_in("sluice.starting", "application")(begun.taken_back, counts[0])
     words = begun.settings, begun.slots, begun.trees, app, buffer, Starts(counts, note)

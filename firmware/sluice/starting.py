@@ -29,10 +29,10 @@ class Start:
     timeout_ms  of the watchdog; 0: none
     """
 
-    def __init__(self, board, counts, note, runs):
+    def __init__(self, board, counts, note, runs, trial):
         with Scope():  # what follows is to lie low in the heap
             self.slots = board.slots()
-            self.trees = plug_in("sluice.slots.tree", "Trees")(runs, board.NAME)
+            self.trees = plug_in("sluice.slots.tree", "Trees")(runs, trial, board.NAME)
             self.settings = plug_in("sluice.lastgood", "load")(self.slots.trial)
         logging.level(self.settings["log"])
         with Scope():  # the same

@@ -19,7 +19,7 @@ from host_tools.image.modules import device_modules, device_sources
 
 LEFT_OUT = ("__pycache__",)  # of a folder, besides what is hidden
 VERSION_MODULE = "sluice/version"
-STARTER = "main.py"  # which no bundle replaces
+STARTERS = ("main.py", "trees.py")  # which no bundle replaces
 
 
 def application(
@@ -77,11 +77,13 @@ def agent_members(
     """
     ours = device_sources(board)
     files = dict(ours) if source is None else _agent_files(source.resolve(), ours)
-    files.pop(STARTER, None)
+    for name in STARTERS:
+        files.pop(name, None)
     version = version or stated(files)
     if source is None and not sources:
         members = dict(device_modules(board))
-        members.pop(str(Path(STARTER).with_suffix(".mpy")), None)
+        for name in STARTERS:
+            members.pop(str(Path(name).with_suffix(".mpy")), None)
     else:
         members = _built(files, sources)
     members |= _version_module(version, sources)

@@ -26,7 +26,7 @@ class Work:
     job          the sluice.job.Job at hand; None between jobs
     execution    its id, number and stamp
     update       sluice.transfer.update.Update, while the job brings an image
-    trees        {kind: entry} of the trees that are to be tried: see sluice.slots.tree
+    trees        {kind: entry} of the trees that are to be tried: see sluice.slots.tree_record
     fruitless    attempts at it in a row that brought nothing
     begun        since the reset its operation was begun, and noted as such
     """

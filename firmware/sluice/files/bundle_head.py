@@ -18,23 +18,19 @@ BLOCK = const(512)  # bytes: tar's unit; of these, too, the first member has at 
 _VERSION_MAX = const(31)  # characters, as of an image
 
 
-def first(file, agent):
-    """What judges the first bytes of a bundle. Bytes that say nothing yet are no reason."""
-
-    def check(head):
-        try:
-            from deflate import GZIP, DeflateIO
-        except ImportError:
-            raise Fail("this port cannot inflate bundles")
-        found = bytearray(2 * BLOCK)
-        try:
-            if DeflateIO(io.BytesIO(head), GZIP, 10).readinto(found) < len(found):
-                return
-        except (OSError, EOFError):
+def look(head, file, agent):
+    """Judge the first bytes that come. Those that say nothing yet are no reason. Raises Fail."""
+    try:
+        from deflate import GZIP, DeflateIO
+    except ImportError:
+        raise Fail("this port cannot inflate bundles")
+    found = bytearray(2 * BLOCK)
+    try:
+        if DeflateIO(io.BytesIO(head), GZIP, 10).readinto(found) < len(found):
             return
-        judge(found, file, agent)
-
-    return check
+    except (OSError, EOFError):
+        return
+    judge(found, file, agent)
 
 
 def judge(found, file, agent):

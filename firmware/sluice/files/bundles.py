@@ -2,7 +2,7 @@
 
 A bundle is a gzip of a tar: docs/bundles.md. It is fetched, kept and proved as any file of a job.
 Then its members are written one after the other into a tree, behind them an index of their places.
-The old content of that tree is gone by then, and the record says so: see sluice.slots.tree.
+The old content of that tree is gone by then, and the record says so: see sluice.slots.tree_record.
 
 memory   the agent's sector buffer, 2.5 KB to inflate with, 12 B a member
 """
@@ -18,8 +18,7 @@ from sluice.errors import Fail, Refuse
 from sluice.files.bundle_head import BLOCK, FIRST, judge
 from sluice.files.paths import confined
 from sluice.files.staged import blocks, lacking, name
-from sluice.journal import DOWNLOADING
-from sluice.loading import Scope, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 _MEMBERS = const(255)
@@ -32,19 +31,6 @@ _APART = ("lib", "operations")  # names that an application's bundle may not hav
 _AGENT = ("sluice", "umqtt", "board.mpy", "board.py")  # what an agent's may have there
 
 log = Log("bundles")
-
-
-async def run(job, agent):
-    """The operation of a job of bundles alone. Its trial is left to the agent.
-
-    raises   Retry, Fail or Gone; what runs stays as it is
-    """
-    with Scope():  # what fetches makes room for what proves
-        await plug_in("sluice.files.fetch", "fetch")(agent)
-    with Scope():  # and that for what inflates
-        await plug_in("sluice.files.fetch", "check")(agent)
-    await unpack_all(agent)
-    agent.journal.take(job, phase=DOWNLOADING)
 
 
 async def unpack_all(agent):
@@ -68,7 +54,7 @@ async def _unpack(agent, file, path):
         inflated = unpack("<I", packed.read(4))[0]
         packed.seek(0)
         try:
-            letter = agent.trees.empty(kind)
+            letter = plug_in("sluice.slots.tree_record", "empty")(agent.trees, kind)
             tree = "/%s.%s" % (kind, letter)
             _make_room(tree, inflated)
             with open(tree, "wb") as to:

@@ -7,7 +7,7 @@ import os
 
 from micropython import const
 
-from sluice.errors import Refuse
+from sluice.errors import Fail, Refuse
 from sluice.journal import IDLE, File, Journal
 from sluice.loading import plug_in
 
@@ -62,3 +62,50 @@ def tight(size):
 def blocks(size):
     """Blocks that a file takes: LittleFS keeps pointers in them, and an entry."""
     return -(-size // (_BLOCK - 32)) + 1
+
+
+def brought(job):
+    """The files of a job but its image, which is the first where there is one."""
+    return [file for file in job.files if file.path]
+
+
+def opened(path, size, fresh):
+    """A file to write, or to read back. Raises Fail."""
+    try:
+        return Staged(path, size, fresh)
+    except OSError as error:
+        raise Fail("file system", *error.args[:1])
+
+
+class Staged:
+    """A file of `size` bytes as a block device of sectors, as esp32.Partition is one.
+
+    fresh    begin with an empty file
+    """
+
+    def __init__(self, path, size, fresh):
+        self._size = size
+        self._file = open(path, "w+b" if fresh else "r+b")
+
+    def readblocks(self, sector, buf, offset=0):
+        self._file.seek(sector * _BLOCK + offset)
+        self._file.readinto(buf)
+
+    def writeblocks(self, sector, buf, offset=0):
+        at = sector * _BLOCK + offset
+        self._file.seek(at)
+        self._file.write(memoryview(buf)[: self._size - at])  # a file is not padded
+
+    def ioctl(self, operation, sector):
+        """Nothing to erase."""
+        return 0
+
+    def flush(self):
+        """Have it on the medium. Raises Fail when the file system is full or broken."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise Fail("file system", *error.args[:1])
+
+    def close(self):
+        self._file.close()

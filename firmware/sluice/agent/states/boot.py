@@ -3,7 +3,7 @@
 import gc
 
 from sluice.journal import ACTIVATED, DOWNLOADING, OWING, REBOOTING
-from sluice.loading import plug_in
+from sluice.loading import exists, plug_in
 from sluice.log import Log
 
 log = Log("agent")
@@ -25,7 +25,7 @@ async def booting(agent):
             break
     if slot == OLD and _left(journal):
         slots.hide()
-    if not trial:
+    if not trial and exists("/trees.1"):
         _settle(trees, slot == NEW)
     if event == "confirmed":
         agent.succeed()
@@ -56,8 +56,8 @@ def _settle(trees, confirmed):
     """The record of the trees is to say what runs. It did before: power failed, or a trial did."""
     try:
         if confirmed:
-            trees.confirm()
-        trees.settle()
+            plug_in("sluice.slots.tree_record", "confirm")(trees)
+        plug_in("sluice.slots.tree_record", "settle")(trees)
     except OSError as error:  # the next start finds the same
         log.w("record of trees not saved", error)
 

@@ -26,9 +26,9 @@ async def activating(agent):
 
 def _activate(trees, journal, entries):
     """Trees without an image."""
-    journal.write(next=trees.labels(entries))
+    journal.write(next=plug_in("sluice.slots.tree_record", "label")(entries))
     try:
-        trees.activate(entries)
+        plug_in("sluice.slots.tree_record", "activate")(trees, entries)
     except OSError as error:
         raise Fail("file system", *error.args[:1])
     _note(journal)
@@ -48,7 +48,8 @@ def _activate_image(agent):
     journal.write(next=following)
     try:
         if agent.work.trees:
-            agent.trees.activate(agent.work.trees, following)
+            words = agent.trees, agent.work.trees, following
+            plug_in("sluice.slots.tree_record", "activate")(*words)
         slots.activate(new)
         _note(journal)
     except Exception:  # whatever it is, what failed is not to boot
@@ -81,7 +82,8 @@ async def trying(agent):
     except Exception as error:  # whatever it is, this image is not to stay
         return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
-    agent.trees.confirm()
+    if exists("/trees.1"):
+        plug_in("sluice.slots.tree_record", "confirm")(agent.trees)
     if exists("/staged/promised"):
         plug_in("sluice.files.staging", "confirm")()
     if journal.phase == ACTIVATED:

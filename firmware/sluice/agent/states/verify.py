@@ -21,7 +21,7 @@ async def verifying(agent):
     await plug_in("sluice.trust.verify", "check")(file, target, agent, size)
     if agent.job.files[1:]:
         with Scope():  # what proves makes room for what inflates
-            await plug_in("sluice.files.fetch", "check")(agent)
+            await plug_in("sluice.files.place", "check")(agent)
         if any(file.kind for file in agent.job.files):
             await plug_in("sluice.files.bundles", "unpack_all")(agent)
     return "genuine"

@@ -18,6 +18,7 @@ _IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file
 _FILES_MAX = 10
 _PATH_MAX = 256  # characters
 _BUNDLES = {200: "app", 201: "agent"}
+_BUNDLE = "sluice.jobs.operations.update"
 _RESERVED = (202, 203)  # a delta, a compressed image
 
 
@@ -43,7 +44,7 @@ def read(document, job):
         if plain and bundles:
             raise Refuse("files and bundles without an image")
         job.kind = "operation"
-        job.path = "sluice.files.bundles" if bundles else "sluice.files.fetch"
+        job.path = _BUNDLE if bundles else "sluice.files.place"
         for file in plain:
             file.data = True
 

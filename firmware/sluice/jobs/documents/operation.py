@@ -15,8 +15,7 @@ from sluice.plugins import OPERATIONS
 
 _NAME_MAX = 32  # characters
 _FOLDER = "operations"  # of the user's own, on the board's file system
-_FILES = "sluice.files.fetch"  # of a job that only brings files
-_BUNDLES = "sluice.files.bundles"  # of one that brings a bundle
+_FILES = "sluice.files.place"  # of a job that only brings files
 
 
 def read(document, job):
@@ -32,7 +31,7 @@ def read(document, job):
     job.order = document
     _check(job, name, function)
     if function == "check":
-        job.order, job.path = None, _BUNDLES if job.files[0].kind else _FILES
+        job.order, job.path = None, _FILES
 
 
 def _check(job, name, function):

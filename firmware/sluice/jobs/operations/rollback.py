@@ -53,7 +53,12 @@ async def run(job, device):
     """
     kind = job.order.get("kind")
     if kind:
-        return _tree(kind, job, device)
+        _tree(kind, job, device)
+    else:
+        await _image(job, device)
+
+
+async def _image(job, device):
     journal, slots, file = device.journal, device.slots, _file(job.order)
     if journal["home"] != slots.running:
         raise Fail("the other slot does not hold what ran before")
@@ -71,7 +76,7 @@ async def run(job, device):
 def _tree(kind, job, device):
     if not device.settings["allow_rollback"]:
         raise Fail("rollback is not allowed")
-    entry = device.trees.other(kind)
+    entry = plug_in("sluice.slots.tree_record", "other")(kind)
     if not entry or entry[2] != job.order["version"]:
         raise Fail("no other tree of that version", kind)
     device.work.trees = {kind: entry}
