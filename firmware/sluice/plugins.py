@@ -60,6 +60,6 @@ OPERATIONS = {  # name that a document gives it → its function, its module
     "install": ("check", "sluice.jobs.operations.install"),
     "reboot": ("run", "sluice.jobs.operations.reboot"),
     "rollback": ("run", "sluice.jobs.operations.rollback"),
-    "update": ("run", "sluice.jobs.operations.update"),
+    "update": ("check", "sluice.jobs.operations.update"),
 }
 # fmt: on

@@ -30,7 +30,7 @@ log = Log("files")
 class InOrder(Image):
     """An image that takes no block before all that stand in front of it count."""
 
-    HEAD = 512  # of a bundle, what it says of itself
+    HEAD = 1039  # bytes that say what a bundle is: see sluice.files.bundle_head
 
     def open(self, offset, length):
         """False when the block is behind the first byte that is missing."""
@@ -98,6 +98,8 @@ def _judge(agent, file):
     Fail for what is not to come."""
 
     def check(head):
+        if file.kind and agent.settings["block"] < InOrder.HEAD:
+            return None  # it is judged when all of it has come
         if file.kind:
             with Scope():  # in mid-download, when the heap is at its fullest
                 return plug_in("sluice.files.bundle_head", "look")(head, file, agent)

@@ -23,5 +23,5 @@ async def verifying(agent):
         with Scope():  # what proves makes room for what inflates
             await plug_in("sluice.files.place", "check")(agent)
         if any(file.kind for file in agent.job.files):
-            await plug_in("sluice.files.bundles", "unpack_all")(agent)
+            await plug_in("sluice.files.inflate", "unpack_all")(agent)
     return "genuine"

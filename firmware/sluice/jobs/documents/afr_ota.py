@@ -18,7 +18,7 @@ _IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file
 _FILES_MAX = 10
 _PATH_MAX = 256  # characters
 _BUNDLES = {200: "app", 201: "agent"}
-_BUNDLE = "sluice.jobs.operations.update"
+_BUNDLE = "sluice.files.bundle"
 _RESERVED = (202, 203)  # a delta, a compressed image
 
 

@@ -13,8 +13,6 @@ from sluice.errors import Refuse
 from sluice.fields import address, field, signed
 from sluice.files.paths import checksum
 from sluice.job import File
-from sluice.journal import DOWNLOADING
-from sluice.loading import Scope, plug_in
 
 _BUNDLE_MAX = const(24 * 1024 * 1024)  # bytes
 _VERSION_MAX = const(31)  # characters
@@ -33,16 +31,3 @@ def check(job):
     checksum(order, file)
     signed(order, file)
     job.files = [file]
-
-
-async def run(job, agent):
-    """The operation of a job of bundles alone. Its trial is left to the agent.
-
-    raises   Retry, Fail or Gone; what runs stays as it is
-    """
-    with Scope():  # what fetches makes room for what proves
-        await plug_in("sluice.files.fetch", "fetch")(agent)
-    with Scope():  # and that for what inflates
-        await plug_in("sluice.files.place", "check")(agent)
-    await plug_in("sluice.files.bundles", "unpack_all")(agent)
-    agent.journal.take(job, phase=DOWNLOADING)

@@ -30,7 +30,7 @@ _STARTS = {"app": ("app.mpy", "app.py"), "agent": ("sluice/run.mpy", "sluice/run
 _APART = ("lib", "operations")  # names that an application's bundle may not have in its root
 _AGENT = ("sluice", "umqtt", "board.mpy", "board.py")  # what an agent's may have there
 
-log = Log("bundles")
+log = Log("bundle")
 
 
 async def unpack_all(agent):
