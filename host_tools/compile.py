@@ -23,7 +23,10 @@ from host_tools.shorten import bases, members, named, names, own_names, shortene
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
-PUBLIC = {FIRMWARE / "sluice/net/mqtt.py"}  # of which applications may name the arguments
+PUBLIC = {  # whose names stay: applications may name the arguments; starters ask for the version
+    FIRMWARE / "sluice/net/mqtt.py",
+    FIRMWARE / "sluice/version.py",
+}
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
 STARTER = FIRMWARE / "main.py"  # source on a board: it says names as they are written
 PAGES = ("boards", "docs")

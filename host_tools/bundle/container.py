@@ -4,6 +4,7 @@ What is read here is judged as strictly as on a board: a bundle that passes is o
 can unpack, with every byte accounted for.
 """
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ RECORD = 512  # bytes of a tar's header; contents are filled up to a multiple
 GZIP = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"  # deflate, no name, no comment, no time
 HEADER = 10  # bytes of gzip's, of which two are free: how hard it was tried, on what system
 _FED = 64  # bytes fed to the inflater at a time
+_SIZE = re.compile(rb"[0-7]{11}\0")
 _TYPES = {
     "\0": "written before USTAR",
     "1": "a link",
@@ -121,7 +123,7 @@ def _check_size(data: bytes) -> None:
     if not inflater.eof:
         raise SluiceError("the gzip is cut short")
     if inflater.unused_data:
-        raise SluiceError(f"{len(inflater.unused_data)} bytes follow the end of the gzip")
+        raise SluiceError(f"bytes follow the end of the gzip: {len(inflater.unused_data)}")
 
 
 def _reason(error: zlib.error) -> str:
@@ -181,10 +183,9 @@ def _head(block: bytes) -> tuple[str, int]:
     if any(block[345:500]):
         raise SluiceError(f"the path of {name} has a prefix: it is too long")
     rules.check_path(name if name != DESCRIPTION else "-")
-    try:
-        size = int(block[124:135], 8)
-    except ValueError:
-        raise SluiceError(f"the size of {name} is no number") from None
-    if size < 0 or header(name, size) != block:
+    if not _SIZE.fullmatch(block[124:136]):
+        raise SluiceError(f"the size of {name} is no number")
+    size = int(block[124:135], 8)
+    if header(name, size) != block:
         raise SluiceError(f"{name} has an owner, a time or another mode than 644")
     return name, size
