@@ -23,7 +23,10 @@ from host_tools.shorten import bases, members, named, names, own_names, shortene
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
-PUBLIC = {FIRMWARE / "sluice/net/mqtt.py"}  # of which applications may name the arguments
+PUBLIC = {  # whose names stay: applications may name the arguments; starters ask for the version
+    FIRMWARE / "sluice/net/mqtt.py",
+    FIRMWARE / "sluice/version.py",
+}
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
 STARTERS = (  # source on a board: they say names as they are written
     FIRMWARE / "main.py",
@@ -120,7 +123,7 @@ def agreed_names() -> dict[str, str]:
 
 
 def agreeing(source: Path) -> str:
-    """A module with the agreed names in it; the starters as they are, because they may be source."""
+    """A module with the agreed names in it; a starter as it is, because it may be source."""
     if source in STARTERS:
         return source.read_text()
     return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))

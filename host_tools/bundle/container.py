@@ -4,6 +4,8 @@ What is read here is judged as strictly as on a board: a bundle that passes is o
 can unpack, with every byte accounted for.
 """
 
+import re
+import struct
 import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +20,7 @@ RECORD = 512  # bytes of a tar's header; contents are filled up to a multiple
 GZIP = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"  # deflate, no name, no comment, no time
 HEADER = 10  # bytes of gzip's, of which two are free: how hard it was tried, on what system
 _FED = 64  # bytes fed to the inflater at a time
+_SIZE = re.compile(rb"[0-7]{11}\0")
 _TYPES = {
     "\0": "written before USTAR",
     "1": "a link",
@@ -48,8 +51,17 @@ def pack(description: Mapping[str, Any], members: Mapping[str, bytes]) -> bytes:
     data = b"".join(parts) + bytes(2 * RECORD)
     if len(data) > UNPACKED_MAX:
         raise SluiceError(f"{len(data):,} bytes are too many: a board unpacks {UNPACKED_MAX:,}")
-    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + WINDOW_BITS)
-    return packer.compress(data) + packer.flush()
+    return _gzip(data)
+
+
+def _gzip(data: bytes) -> bytes:
+    """The gzip of it. Its first block is stored and holds what the bundle says of itself, so that
+    a board can judge it before it has room to inflate anything."""
+    first = data[: 2 * RECORD]
+    stored = b"\0" + struct.pack("<HH", len(first), len(first) ^ 0xFFFF) + first
+    packer = zlib.compressobj(9, zlib.DEFLATED, -WINDOW_BITS)
+    rest = packer.compress(data[len(first) :]) + packer.flush()
+    return GZIP + b"\x02\xff" + stored + rest + struct.pack("<II", zlib.crc32(data), len(data))
 
 
 def unpack(data: bytes) -> tuple[Description, dict[str, bytes]]:
@@ -121,7 +133,7 @@ def _check_size(data: bytes) -> None:
     if not inflater.eof:
         raise SluiceError("the gzip is cut short")
     if inflater.unused_data:
-        raise SluiceError(f"{len(inflater.unused_data)} bytes follow the end of the gzip")
+        raise SluiceError(f"bytes follow the end of the gzip: {len(inflater.unused_data)}")
 
 
 def _reason(error: zlib.error) -> str:
@@ -181,10 +193,9 @@ def _head(block: bytes) -> tuple[str, int]:
     if any(block[345:500]):
         raise SluiceError(f"the path of {name} has a prefix: it is too long")
     rules.check_path(name if name != DESCRIPTION else "-")
-    try:
-        size = int(block[124:135], 8)
-    except ValueError:
-        raise SluiceError(f"the size of {name} is no number") from None
-    if size < 0 or header(name, size) != block:
+    if not _SIZE.fullmatch(block[124:136]):
+        raise SluiceError(f"the size of {name} is no number")
+    size = int(block[124:135], 8)
+    if header(name, size) != block:
         raise SluiceError(f"{name} has an owner, a time or another mode than 644")
     return name, size

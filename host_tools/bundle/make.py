@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from host_tools import boards
+from host_tools import boards, toolchain
 from host_tools.bundle import container, rules
 from host_tools.bundle.rules import DESCRIPTION
 from host_tools.compile import compile_module
@@ -28,17 +28,19 @@ def application(
     sources: bool = False,
     board: str | None = None,
     needs: Mapping[str, str] | None = None,
+    out: Path | None = None,
 ) -> bytes:
     """A bundle of kind app.
 
     source   a folder that holds app.py, or one file of Python, which becomes app.py
     sources  Python goes as it is written, and is compiled on the board
     board    the board that it is for, None for all
+    out      the file that it will be; an earlier one is not part of the folder
     raises   SluiceError: no such file, it does not compile, or a board would refuse the bundle
     """
     if not source.exists():
         raise SluiceError(f"no such file or folder: {source}")
-    files = _files(source) if source.is_dir() else {"app.py": source}
+    files = _files(source, out) if source.is_dir() else {"app.py": source}
     if not source.is_dir() and source.suffix != ".py":
         raise SluiceError(f"{source} is no folder and no .py")
     if not {"app.py", "app.mpy"} & set(files):
@@ -75,8 +77,7 @@ def agent_members(
     source   a folder that holds sluice/, and perhaps umqtt/ and board.py; None: this firmware
     raises   SluiceError: no such board, no sluice/ in the folder, it does not compile
     """
-    ours = device_sources(board)
-    files = dict(ours) if source is None else _agent_files(source.resolve(), ours)
+    files = dict(device_sources(board)) if source is None else _agent_files(source, board)
     for name in STARTERS:
         files.pop(name, None)
     version = version or stated(files)
@@ -102,8 +103,9 @@ def stated(files: Mapping[str, Path]) -> str:
     raise SluiceError("the agent's sluice/version.py says no VERSION: --version is needed")
 
 
-def _agent_files(source: Path, ours: Mapping[str, Path]) -> dict[str, Path]:
+def _agent_files(source: Path, board: str) -> dict[str, Path]:
     """What a folder has of an agent; umqtt and board.py are ours where it has none."""
+    source = source.resolve()  # this firmware's own files are known by their paths
     if not (source / "sluice").is_dir():
         raise SluiceError(f"{source} holds no folder sluice/: it is no agent's")
     files = {
@@ -112,17 +114,19 @@ def _agent_files(source: Path, ours: Mapping[str, Path]) -> dict[str, Path]:
         if path.split("/")[0] in rules.AGENT or path in ("board.py", "board.mpy")
     }
     if not any(path.startswith("umqtt/") for path in files):
-        files |= {path: file for path, file in ours.items() if path.startswith("umqtt/")}
+        files["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
     if not {"board.py", "board.mpy"} & set(files):
-        files["board.py"] = ours["board.py"]
+        files["board.py"] = boards.folder(board) / "board.py"
     return files
 
 
-def _files(folder: Path) -> dict[str, Path]:
-    """{path below the folder: file} of what is meant to be deployed."""
+def _files(folder: Path, out: Path | None = None) -> dict[str, Path]:
+    """{path below the folder: file} of what is meant to be deployed, but for `out`."""
     found = {}
     for file in sorted(folder.rglob("*")):
         path = file.relative_to(folder)
+        if out and file.resolve() == out.resolve():
+            continue
         if any(part.startswith(".") or part in LEFT_OUT for part in path.parts):
             continue
         if file.is_symlink() and not file.exists():

@@ -42,7 +42,8 @@ def compiled(sources: dict[str, Path | str]) -> dict[str, bytes]:
                 text = source
                 source = Path(scratch, f"{number}.py")
                 source.write_text(text)
-                if firmware_sources().get(name, STARTERS[0]) not in STARTERS:  # it speaks of the others
+                ours = firmware_sources().get(name)
+                if ours and ours not in STARTERS:  # it speaks of the others
                     source.write_text(agreeing(source))
             files[name] = source
         into = Path(scratch, "mpy")

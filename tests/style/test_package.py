@@ -53,7 +53,7 @@ def test_package_is_told_apart_when_old(tmp_path, monkeypatch, capsys):
     assert package.main([]) == 0
 
 
-@pytest.mark.parametrize("folder", ["device", "flash", "fleet", "image"])
+@pytest.mark.parametrize("folder", ["bundle", "device", "flash", "fleet", "image"])
 def test_docstring_of_a_package_lists_its_modules(folder: str):
     modules = {file.stem: file for file in (ROOT / "host_tools" / folder).glob("*.py")}
     text = ast.get_docstring(parsed(modules.pop("__init__")))
