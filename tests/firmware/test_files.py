@@ -12,7 +12,8 @@ from test_staging import content, quiet
 from sluice import log
 from sluice.errors import Fail, Gone, Refuse, Retry
 from sluice.files import paths, staging
-from sluice.files.fetch import InOrder, Staged
+from sluice.files.fetch import InOrder
+from sluice.files.staged import Staged
 from sluice.job import File, Job
 from sluice.journal import ACTIVATED, IDLE, Journal
 from sluice.loading import exists

@@ -102,7 +102,7 @@ def test_afr_ota_file_of_another_type_goes_to_its_path_and_needs_no_image():
     job = read(
         several({"fileType": 1, "filepath": "data/a.bin"}, {"fileType": 9, "filepath": "/b"})
     )
-    assert job.kind == "operation" and job.path == "sluice.files.fetch"
+    assert job.kind == "operation" and job.path == "sluice.files.place"
     assert [(file.path, file.id) for file in job.files] == [("/data/a.bin", 0), ("/b", 1)]
 
 

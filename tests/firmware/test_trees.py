@@ -6,7 +6,7 @@ import sys
 
 from doubles import raised
 from medium import Board, fill, read, write
-from tree_samples import MPY, Start, agent, app, digest, laid, note, noted, packed, sealed
+from tree_samples import MPY, Start, agent, app, digest, laid, note, noted, sealed
 
 DIFFERS = True  # imports
 

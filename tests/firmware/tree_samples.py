@@ -11,7 +11,6 @@ import vfs
 from medium import read, write
 
 MPY = sys.implementation._mpy & 255
-PLACES = {"agent": "/.agent", "app": "/.app"}
 
 
 def digest(data):
@@ -87,6 +86,17 @@ def noted():
     return found
 
 
+def unmounted():
+    """Have no tree mounted any more, which no board ever does."""
+    for place in ("/.agent", "/.app"):
+        try:
+            vfs.umount(place)
+        except AttributeError:  # a tree; it is out of the list by then
+            pass
+        except OSError:  # none
+            pass
+
+
 class Start:
     """`with Start(): …`: what trees.choose makes of the board that is mounted.
 
@@ -107,7 +117,6 @@ class Start:
             if name == "app" or name.split(".")[0] in ("sluice", "trees", "umqtt", "esp32"):
                 del sys.modules[name]
         trees = __import__("trees")
-        trees.Tree.umount = lambda tree: None  # which no board does
         sys.path[:] = [".frozen", "/lib", ""]
         sys.modules.update(self._more)
         printed, builtins.print = print, lambda *words: self.said.append(words)
@@ -125,11 +134,7 @@ class Start:
         return self
 
     def __exit__(self, *fault):
-        for place in PLACES.values():
-            try:
-                vfs.umount(place)
-            except OSError:  # there is no tree
-                pass
+        unmounted()
         sys.path[:] = self._path
         for name in list(sys.modules):
             del sys.modules[name]
