@@ -268,8 +268,9 @@ class World:
         self.slots.boot()
         self.journal = Journal(self.cells)
         self.agent = agent = Agent(
-            self.slots, self.trees, self.journal, self, self.reach, self.source, self.clock, self.settings,
-            self.load, self, self.reset, self.buffer, Starts(self.powered), Session(),
+            self.slots, self.trees, self.journal, self, self.reach, self.source, self.clock,
+            self.settings, self.load, self, self.reset, self.buffer, Starts(self.powered),
+            Session(),
         )  # fmt: skip
         log.to(self.lines.append)
         try:

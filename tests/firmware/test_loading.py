@@ -2,7 +2,7 @@
 
 import sys
 
-from doubles import raised, run
+from doubles import Clock, raised, run
 
 from sluice import log
 from sluice.agent.agent import Agent
@@ -40,8 +40,8 @@ def agent(*faults):
     """An agent that loads a module while it connects."""
     world = Stays(*faults)
     made = Agent(
-        world, Trees({}, False, "BOARD"), world, world, world.reach, None, None, {}, None, world, None,
-        bytearray(1), None, None,
+        world, Trees({}, False, "BOARD"), world, world, world.reach, None, Clock(), {}, None,
+        world, None, bytearray(1), None, None,
     )  # fmt: skip
     made.before = tuple(sys.modules)
     keep(sys.modules)
