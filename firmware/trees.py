@@ -72,8 +72,8 @@ class Tree:
 
 
 def recorded():
-    """The record in force; None: there is none."""
-    found = {"seq": -1}
+    """The record in force, or one that names nothing."""
+    found = {"seq": 0, "app": [], "agent": [], "new": [], "tried": 0, "slot": None}
     for cell in "01":
         try:
             with open("/trees." + cell, "rb") as file:
@@ -83,7 +83,7 @@ def recorded():
                 found = record
         except (OSError, ValueError, KeyError, TypeError):
             pass
-    return found if "app" in found else None
+    return found
 
 
 def keep(record):
@@ -144,20 +144,19 @@ def choose(buffer, trial, starts):
     """Take onto the path what the record names: (whether a tree is on trial, {kind: its entry}).
     On any trial raises OSError or ValueError for one that is damaged or cannot be loaded."""
     record, runs = recorded(), {}
-    if not record:
-        return False, runs
     tried = decide(record, trial, starts)
     for kind in ("agent", "app"):
         for entry in record[kind]:
-            letter, digest, version, made = entry[:4]
             try:
-                if fits(kind, version, made):
-                    vfs.mount(Tree("/%s.%s" % (kind, letter), digest, buffer), "/." + kind)
+                if fits(kind, *entry[2:4]):
+                    vfs.mount(Tree("/%s.%s" % (kind, entry[0]), entry[1], buffer), "/." + kind)
                     sys.path.insert(0 if kind == "agent" else -1, "/." + kind)
                     runs[kind] = entry
                     break
+                if kind in record["new"]:  # what is tried must run, or its verdict is another's
+                    raise ValueError("older than the agent without a tree")
             except (OSError, ValueError) as error:
-                print("tree", kind, letter, "is passed over:", error)
+                print("tree", kind, entry[0], "is passed over:", error)
                 if trial or tried:
                     raise
     for name in ("choose", "decide", "fits", "keep", "recorded", "take_back"):
