@@ -380,6 +380,31 @@ def test_agent_that_is_older_than_the_one_without_a_tree_is_passed_over():
                 assert value("sluice.run") == ("tree" if runs else "lib"), version
 
 
+def test_agent_that_is_older_and_on_trial_ends_the_start_because_it_would_have_no_verdict():
+    with Board():
+        write("/lib/sluice/version.py", b"VERSION = '0.2.0'")
+        older, before = agent("b", b"", "0.1.0"), agent("a", b"X = 5", "0.2.0")
+        note(agent=[older, before], new=["agent"])
+        with Start() as start:
+            assert "older than" in str(start.error) and noted()["tried"]
+        with Start() as start:
+            assert start.error is None and start.runs == {"agent": before}
+
+
+def test_agent_that_is_older_ends_no_trial_of_something_else():
+    with Board():
+        write("/lib/sluice/version.py", b"VERSION = '0.2.0'")
+        mine = app("a", b"X = 5")
+        note(agent=[agent("a", b"", "0.1.0")], app=[mine], new=["app"])
+        with Start() as start:
+            assert start.tried and start.runs == {"app": mine}
+    with Board():
+        write("/lib/sluice/version.py", b"VERSION = '0.2.0'")
+        note(agent=[agent("a", b"", "0.1.0")])
+        with Start(True) as start:
+            assert start.error is None and start.runs == {}, "the image brought a newer one"
+
+
 # -- trees that came with an image ---------------------------------------------------------------
 
 
