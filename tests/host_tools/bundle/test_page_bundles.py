@@ -28,9 +28,9 @@ def test_program_of_the_page_makes_the_bundle_and_the_tree_that_we_make():
     made: dict = {}
     exec(blocks(PAGE, "python")[-1], made)
     description, members = container.unpack(made["bundle"])
-    assert (description, members) == (made["about"], made["members"])
+    assert (description, members) == (made["description"], made["contents"])
     assert tree.pack(members) == made["tree"]
-    assert container.unpack(container.pack(made["about"], made["files"]))[1] == members
+    assert container.unpack(container.pack(made["description"], made["files"]))[1] == members
 
 
 def test_examples_of_the_page_are_taken():
