@@ -112,7 +112,7 @@ def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
         known.append(None)
     return Wanted(
         paths=args.paths,
-        files=[split(text) for text in args.file],
+        files=[part(text) for text in args.file],
         version=args.version,
         agent=args.agent,
         board=args.board,
@@ -134,7 +134,7 @@ def check_number(parts: list[Part]) -> None:
         raise SluiceError(f"a job brings {FILES} files at most, the image and bundles among them")
 
 
-def split(text: str) -> tuple[Path, str]:
+def part(text: str) -> tuple[Path, str]:
     """(file, path on the board) of an option SRC=DEST."""
     source, _, place = text.rpartition("=")
     if not source or not place:
