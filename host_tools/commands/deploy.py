@@ -19,7 +19,7 @@ from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehears
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
-from host_tools.fleet.parts import Part, Wanted, board_of, gathered
+from host_tools.fleet.parts import Part, Wanted, boards_of, gathered
 from host_tools.fleet.provision import imagined
 from host_tools.fleet.update import FILE_TYPES, File, by_signer, offer, own_signature, upload
 from host_tools.signing import digest, load_key
@@ -106,12 +106,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
-    """What is to be deployed; an agent's board is looked up if it is not said."""
-    board = args.board
-    if args.agent and board is None and args.state and not wanted.groups:
-        board = board_of(State(args.state), wanted.things)
-    files = [split(text) for text in args.file]
-    return Wanted(args.paths, files, args.version, args.agent, board, args.any)
+    """What is to be deployed."""
+    known = boards_of(State(args.state), wanted.things) if args.state else [None]
+    if wanted.groups:
+        known.append(None)
+    return Wanted(
+        paths=args.paths,
+        files=[part(text) for text in args.file],
+        version=args.version,
+        agent=args.agent,
+        board=args.board,
+        known=known,
+        anything=args.any,
+    )
 
 
 def file(cloud: Clients, part: Part, bucket: str, new: bool, signing: dict) -> File:
@@ -127,7 +134,7 @@ def check_number(parts: list[Part]) -> None:
         raise SluiceError(f"a job brings {FILES} files at most, the image and bundles among them")
 
 
-def split(text: str) -> tuple[Path, str]:
+def part(text: str) -> tuple[Path, str]:
     """(file, path on the board) of an option SRC=DEST."""
     source, _, place = text.rpartition("=")
     if not source or not place:
