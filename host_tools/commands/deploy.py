@@ -13,6 +13,7 @@ it. A --schedule and --retries are beyond an OTA update: then a stream and a job
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
@@ -97,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
             arns = targets.arns(cloud.iot, wanted)
             files = [file(cloud, one, bucket, args.new_bucket, how) for one, how in signed]
             name = offer(cloud, files, arns, args.protocol, role, job)
+    for one in parts:
+        if one.made:
+            print(one.made, file=sys.stderr)
     if cloud.rehearsal:
         return 0
     print(name, flush=True)

@@ -6,7 +6,6 @@ becomes the bundle of an agent.
 
 import json
 import re
-import sys
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -38,11 +37,13 @@ class Part:
 
     kind   one of ORDER; "file" for what goes to a place
     place  path on the board's file system
+    made   what there is to say of a bundle that was made for this job
     """
 
     path: Path
     kind: str
     place: str | None = None
+    made: str = ""
 
 
 @dataclass(frozen=True)
@@ -193,11 +194,10 @@ def _judge_places(places: list[str]) -> None:
 
 
 def _made(folder: Path, name: str, version: str, bundle: bytes, kind: str) -> Part:
-    """A bundle that was made for this job, and is told of."""
+    """A bundle that was made for this job."""
     path = folder / (_STRANGE.sub("-", f"{name}-{version}") + ".bundle")
     path.write_bytes(bundle)
-    print(f"{NAMES[kind]}, version {version}, {len(bundle):,} bytes", file=sys.stderr)
-    return Part(path, kind)
+    return Part(path, kind, made=f"{NAMES[kind]}, version {version}, {len(bundle):,} bytes")
 
 
 def boards_of(state: State, things: Sequence[str]) -> list[str | None]:
