@@ -145,12 +145,12 @@ def choose(buffer, trial, starts):
     On any trial raises OSError or ValueError for one that is damaged or cannot be loaded."""
     record, runs = recorded(), {}
     tried = decide(record, trial, starts)
-    for kind in ("agent", "app"):
+    for kind in ("app", "agent"):  # before what is frozen, which they are newer than; agent first
         for entry in record[kind]:
             try:
                 if fits(kind, *entry[2:4]):
                     vfs.mount(Tree("/%s.%s" % (kind, entry[0]), entry[1], buffer), "/." + kind)
-                    sys.path.insert(0 if kind == "agent" else -1, "/." + kind)
+                    sys.path.insert(0, "/." + kind)
                     runs[kind] = entry
                     break
                 if kind in record["new"]:  # what is tried must run, or its verdict is another's

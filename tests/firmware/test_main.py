@@ -332,7 +332,7 @@ def test_tree_that_runs_is_told_and_is_no_trial():
         chip = Chip(HARD)
         assert start(chip, ValueError("broken")) is Reset
         assert (chip.runs, chip.trial, chip.beside) == ({"app": entry}, False, False)
-        assert chip.path[-2:] == ["/.app", ""]
+        assert chip.path[0] == "/.app" and chip.path[-1] == ""
         assert chip.said == ["reset"] and chip.slept_ms == 20_000
 
 

@@ -76,7 +76,7 @@ def test_record_that_names_no_tree_is_as_none():
         assert board.chip.operations == operations
 
 
-def test_trees_come_onto_the_path_agent_first_and_application_before_the_root():
+def test_trees_come_onto_the_path_agent_first_and_application_before_what_is_frozen():
     with Board(files={"app.py": b"X = 'root'"}) as board:
         write("/lib/sluice/version.py", b"VERSION = '0.1.0'")
         write("/lib/sluice/run.py", b"X = 'lib'")
@@ -86,7 +86,7 @@ def test_trees_come_onto_the_path_agent_first_and_application_before_the_root():
         with Start() as start:
             assert not start.tried and not start.error and not start.said
             assert start.runs == {"app": mine, "agent": his}
-            assert start.path == ["/.agent", ".frozen", "/lib", "/.app", ""]
+            assert start.path == ["/.agent", "/.app"] + HERE
             assert value("sluice.run") == "agent.a" and value("app") == "app.b"
             assert value("sluice.version", "VERSION") == "0.2.0"
         assert board.chip.operations == operations, "a start that is no trial writes nothing"
@@ -94,7 +94,7 @@ def test_trees_come_onto_the_path_agent_first_and_application_before_the_root():
 
 def test_tree_of_either_kind_runs_alone():
     for kind, made, path in (
-        ("app", app, [".frozen", "/lib", "/.app", ""]), ("agent", agent, ["/.agent"] + HERE),
+        ("app", app, ["/.app"] + HERE), ("agent", agent, ["/.agent"] + HERE),
     ):  # fmt: skip
         with Board():
             entry = made("a", b"X = 5")

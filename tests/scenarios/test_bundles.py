@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 from shadows import reported
-from stage import Cloud, Stage, Verdict, image, soon
+from stage import HEAP, Cloud, Stage, Verdict, image, soon
 from test_kinds import create, stored
 from typed import good
 
 from host_tools.bundle import container, make, tree
+from host_tools.device.supervisor import Board
+from host_tools.image import make_image
 from host_tools.image.modules import compiled
 
 BOARD = "SIM_ESP32"
@@ -184,6 +186,18 @@ def test_what_runs_is_told_to_the_shadow(cloud: Cloud, stage):
 
     soon(lambda: told().get("app") == "1.0.0")
     assert told()["trees"] == "app.a" and told()["agent"] == "0.1.0"
+
+
+def test_application_that_came_as_a_bundle_runs_before_the_one_in_the_image(cloud: Cloud, stage):
+    scene = stage(cloud)
+    frozen = "async def main(link):\n    print('runs frozen')\n"
+    scene.board = Board(scene.root, scene.name, heap=HEAP, factory=make_image("1.0.0", app=frozen))
+    scene.power_on()
+    assert "runs frozen" in scene.board.lines
+    seen = len(scene.board.lines)
+    assert tried(scene, app(scene, GOOD.format("one"), "1.0.0")).status == "SUCCEEDED"
+    after = scene.board.lines[seen:]
+    assert "runs one" in after and "runs frozen" not in after
 
 
 def test_application_in_the_root_is_passed_over_where_one_came_as_a_bundle(cloud: Cloud, stage):
