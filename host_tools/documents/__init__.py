@@ -19,8 +19,8 @@ SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first m
 OURS = (  # in the root or in /lib, up to the first dot: what the agent is made of, and keeps
     "board boot clock config failures journal lastgood main order proof settings sluice staged "
     "starts trees umqtt "
-    "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
-    "network os random select socket ssl struct sys time tls w800"
+    "asyncio binascii builtins collections deflate errno esp32 gc hashlib io json machine "
+    "micropython network os random select socket ssl struct sys time tls vfs w800"
 )
 TREES = ("app.a", "app.b", "agent.a", "agent.b", ".app", ".agent")  # and in the root alone
 SHOWN = 60  # characters of a wrong value in a message

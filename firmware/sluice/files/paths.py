@@ -24,8 +24,8 @@ _FOLDER = const(0x4000)  # bit of a mode
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
     " board boot clock config failures journal lastgood main order proof settings sluice staged "
     "starts trees umqtt "
-    "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
-    "network os random select socket ssl struct sys time tls w800 "
+    "asyncio binascii builtins collections deflate errno esp32 gc hashlib io json machine "
+    "micropython network os random select socket ssl struct sys time tls vfs w800 "
 )
 _TREES = ("app.a", "app.b", "agent.a", "agent.b", ".app", ".agent")  # in the root, as trees.py has
 
