@@ -15,12 +15,11 @@ from struct import pack, unpack
 from micropython import const
 
 from sluice.errors import Fail, Refuse
-from sluice.files.bundle_head import BLOCK, FIRST, judge
-from sluice.files.paths import confined
 from sluice.files.staged import blocks, lacking, name
-from sluice.loading import plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
+_BLOCK = const(512)  # bytes: tar's unit
 _MEMBERS = const(255)
 _ENTRY = const(12)  # bytes of one in the index: CRC of the path, offset, size
 _FOLDER = const(0xFFFFFFFF)  # the offset of one
@@ -35,6 +34,62 @@ log = Log("bundle")
 
 async def unpack_all(agent):
     """All bundles of the job at hand, which are proved; they are what is to be tried next."""
+    import gc
+
+    gc.collect()
+    print(
+        "AT unpack_all free",
+        gc.mem_free(),
+        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+    )
+    import gc as g_
+
+    g_.collect()
+    print(
+        "AT unpack_all free",
+        g_.mem_free(),
+        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+    )
+    import gc as g_
+
+    g_.collect()
+    print(
+        "AT unpack_all free",
+        g_.mem_free(),
+        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+    )
+    import gc as g_
+
+    g_.collect()
+    print(
+        "AT unpack_all free",
+        g_.mem_free(),
+        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+    )
+    import gc as g_
+
+    g_.collect()
+    print(
+        "AT unpack_all free",
+        g_.mem_free(),
+        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+    )
+    import gc as g_
+
+    g_.collect()
+    print(
+        "AT unpack_all free",
+        g_.mem_free(),
+        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+    )
+    import gc as g_
+
+    g_.collect()
+    print(
+        "AT unpack_all free",
+        g_.mem_free(),
+        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+    )
     found = {}
     for number, file in enumerate([file for file in agent.job.files if file.path]):
         if file.kind:
@@ -114,13 +169,70 @@ class _Unpacking:
     async def run(self, file):
         """All members; returns what the bundle says of itself. Raises Fail, or the OSError of a
         medium that takes no more."""
-        self._take(2 * BLOCK)
-        said = judge(self._view, file, self._agent)
+        self._take(2 * _BLOCK)
+        with Scope():  # what inflates takes the rest
+            said = plug_in("sluice.files.bundle_head", "judge")(self._view, file, self._agent)
         size = self._size()
-        if size > BLOCK:
+        if size > _BLOCK:
             raise Fail("the bundle does not say what it is")
-        self._enter(FIRST, size)
-        self._put(self._view[BLOCK : BLOCK + size])
+        self._enter(b"sluice.json", size)
+        self._put(self._view[_BLOCK : _BLOCK + size])
+        import gc
+
+        gc.collect()
+        print(
+            "AT members free",
+            gc.mem_free(),
+            [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+        )
+        import gc as g_
+
+        g_.collect()
+        print(
+            "AT members free",
+            g_.mem_free(),
+            [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+        )
+        import gc as g_
+
+        g_.collect()
+        print(
+            "AT members free",
+            g_.mem_free(),
+            [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+        )
+        import gc as g_
+
+        g_.collect()
+        print(
+            "AT members free",
+            g_.mem_free(),
+            [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+        )
+        import gc as g_
+
+        g_.collect()
+        print(
+            "AT members free",
+            g_.mem_free(),
+            [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+        )
+        import gc as g_
+
+        g_.collect()
+        print(
+            "AT members free",
+            g_.mem_free(),
+            [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+        )
+        import gc as g_
+
+        g_.collect()
+        print(
+            "AT members free",
+            g_.mem_free(),
+            [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
+        )
         while await self._member(file.kind):
             pass
         if not any(self._find(path.encode()) for path in _STARTS[file.kind]):
@@ -133,17 +245,17 @@ class _Unpacking:
     async def _member(self, kind):
         """The next one; False when there is none."""
         view = self._view
-        self._take(BLOCK)
-        if not any(view[:BLOCK]):
-            self._take(BLOCK)
-            if any(view[:BLOCK]) or self._left or self._read(view[:1]):
+        self._take(_BLOCK)
+        if not any(view[:_BLOCK]):
+            self._take(_BLOCK)
+            if any(view[:_BLOCK]) or self._left or self._read(view[:1]):
                 raise Fail("the bundle goes on behind its end")
             return False
         path, size = self._path(kind), self._size()
         self._enter(path, size)
         while size:
             part = min(size, 4096)
-            self._take(-(-part // BLOCK) * BLOCK)
+            self._take(-(-part // _BLOCK) * _BLOCK)
             self._put(view[:part])
             size -= part
             await self._agent.pause()
@@ -159,6 +271,7 @@ class _Unpacking:
         first = parts[0].decode() if max(path) < 127 else ""
         allowed = first in _AGENT if kind == "agent" else first not in _APART
         if kind == "app":
+            confined = plug_in("sluice.files.paths", "confined")
             try:
                 allowed = allowed and confined("/" + path.decode()) == "/" + path.decode()
             except Refuse:
