@@ -77,7 +77,7 @@ def recorded():
     for cell in "01":
         try:
             with open("/trees." + cell, "rb") as file:
-                data = file.read(2048)
+                data = file.read(1024)  # more than there can be
             record = json.loads(data[8:])
             if int(data[:8], 16) == crc32(data[8:]) and record["seq"] > found["seq"]:
                 found = record

@@ -91,8 +91,8 @@ LISTS = "sluice.plugins"  # names every plug-in and imports none
 NET = "sluice.net."
 CONSOLE = ("sluice.console.verbs", "sluice.console.network")
 ONLY = {
-    "machine": ("sluice.hardware", "main"), "network": ("sluice.hardware",), "esp32": ("main", "trees"),
-    "w800": (), "ntptime": (),
+    "machine": ("sluice.hardware", "main"), "network": ("sluice.hardware",),
+    "esp32": ("main", "trees"), "w800": (), "ntptime": (),
     "socket": (NET,), "tls": (NET,), "ssl": (NET,), "select": (NET,), "umqtt.simple": (NET,),
     "asyncio": (NET, "sluice.run", "sluice.linking", *CONSOLE, "sluice.console.prompt"),
     "board": ("main", "sluice.run", "sluice.linking", "sluice.wiring", *CONSOLE),

@@ -124,5 +124,7 @@ def test_jobs_cannot_replace_a_module_of_the_firmware():
         name.split(".")[0] for file in device_files() for name in imports(parsed(file), set(TREES))
     }
     assert {"json", "hashlib", "esp32", "w800", "umqtt"} <= imported
-    assert imported - {"app", "__main__"} <= kept, "a file of a job may stand in for a module that is imported"
+    assert imported - {"app", "__main__"} <= kept, (
+        "a file of a job may stand in for a module that is imported"
+    )
     assert {"boot", "clock", "journal", "order", "settings", "staged"} <= kept  # its own files

@@ -15,12 +15,11 @@ from struct import pack, unpack
 from micropython import const
 
 from sluice.errors import Fail, Refuse
-from sluice.files.bundle_head import BLOCK, FIRST, judge
-from sluice.files.paths import confined
 from sluice.files.staged import blocks, lacking, name
-from sluice.loading import plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
+_BLOCK = const(512)  # bytes: tar's unit
 _MEMBERS = const(255)
 _INDEX = const(6120)  # bytes of an index, folders and all, about
 _ENTRY = const(12)  # bytes of one in the index: CRC of the path, offset, size
@@ -106,6 +105,7 @@ def _allowed(path, kind):
     text, first = "/" + path.decode(), parts[0].decode().lower() if parts[1:] else ""
     if kind == "agent":
         return b".." not in parts and (first in _AGENT or path in _BOARD)
+    confined = plug_in("sluice.files.paths", "confined")
     try:
         return first not in _APART and confined(text) == text
     except Refuse:
@@ -132,9 +132,10 @@ class _Unpacking:
 
     def begin(self, file):
         """Have its first member in the buffer; returns what that says. Raises Fail."""
-        self._take(2 * BLOCK)
-        said = judge(self._view, file, self._agent)
-        if self._size() > BLOCK:
+        self._take(2 * _BLOCK)
+        with Scope():  # what inflates takes the rest
+            said = plug_in("sluice.files.bundle_head", "judge")(self._view, file, self._agent)
+        if self._size() > _BLOCK:
             raise Fail("the bundle does not say what it is")
         return said
 
@@ -142,8 +143,8 @@ class _Unpacking:
         """All members, into that file. Raises Fail, or the OSError of a medium that takes no
         more."""
         self._to, size = to, self._size()
-        self._enter(FIRST, size)
-        self._put(self._view[BLOCK : BLOCK + size])
+        self._enter(b"sluice.json", size)
+        self._put(self._view[_BLOCK : _BLOCK + size])
         while await self._member(kind):
             pass
         if not any(self._find(path.encode()) for path in _STARTS[kind]):
@@ -155,17 +156,17 @@ class _Unpacking:
     async def _member(self, kind):
         """The next one; False when there is none."""
         view = self._view
-        self._take(BLOCK)
-        if not any(view[:BLOCK]):
-            self._take(BLOCK)
-            if any(view[:BLOCK]) or self._left or self._read(view[:1]):
+        self._take(_BLOCK)
+        if not any(view[:_BLOCK]):
+            self._take(_BLOCK)
+            if any(view[:_BLOCK]) or self._left or self._read(view[:1]):
                 raise Fail("the bundle goes on behind its end")
             return False
         path, size = self._path(kind), self._size()
         self._enter(path, size)
         while size:
             part = min(size, 4096)
-            self._take(-(-part // BLOCK) * BLOCK)
+            self._take(-(-part // _BLOCK) * _BLOCK)
             self._put(view[:part])
             size -= part
             await self._agent.pause()
