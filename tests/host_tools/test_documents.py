@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from host_tools.compile import FIRMWARE
-from host_tools.documents import OURS, SCHEMA, SHAPES, check, check_places
+from host_tools.documents import OURS, SCHEMA, SHAPES, TREES, check, check_places
 from host_tools.errors import SluiceError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -217,8 +217,11 @@ def test_operations_of_the_standard_are_those_of_the_board():
         (["/main.py"], "/main.py is the agent's own"),
         (["./LIB//sluice/x.mpy"], "the agent's own"),
         (["lib"], "the agent's own"),
+        (["/App.a"], "the agent's own"),
+        (["/.agent/sluice/run.py"], "the agent's own"),
         (["/a", "a"], "two files at a"),
         (["/a", "/a/b"], "two files at a"),
+        (["/lib/app.a", "/app.c", "/agent.py"], None),
         (["/a", "/ab", "lib/c.py", "/www/main.py", "/data/x.b"], None),
     ],
 )
@@ -233,5 +236,9 @@ def test_places_that_no_board_would_take_are_refused(places, said):
 
 def test_places_that_are_the_agents_own_are_those_of_the_board():
     listed = ast.parse((FIRMWARE / "sluice/files/paths.py").read_text()).body
-    (names,) = [node.value for node in listed if "_OURS = " in ast.unparse(node)[:8]]
-    assert ast.literal_eval(names).split() == OURS.split()
+    names, trees = [
+        ast.literal_eval(node.value)
+        for node in listed
+        if ast.unparse(node).startswith(("_OURS = ", "_TREES = "))
+    ]
+    assert names.split() == OURS.split() and trees == TREES

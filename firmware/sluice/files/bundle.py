@@ -13,37 +13,5 @@ async def run(job, agent):
         await plug_in("sluice.files.fetch", "fetch")(agent)
     with Scope():  # and that for what inflates
         await plug_in("sluice.files.place", "check")(agent)
-    import gc as g_
-
-    g_.collect()
-    print(
-        "AT run free",
-        g_.mem_free(),
-        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
-    )
-    import gc as g_
-
-    g_.collect()
-    print(
-        "AT run free",
-        g_.mem_free(),
-        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
-    )
-    import gc as g_
-
-    g_.collect()
-    print(
-        "AT run free",
-        g_.mem_free(),
-        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
-    )
-    import gc as g_
-
-    g_.collect()
-    print(
-        "AT run free",
-        g_.mem_free(),
-        [m[7:] for m in __import__("sys").modules if m[:7] == "sluice."],
-    )
     await plug_in("sluice.files.inflate", "unpack_all")(agent)
     agent.journal.take(job, phase=DOWNLOADING)
