@@ -107,6 +107,22 @@ def present(paths):
     return found
 
 
+def below(folder):
+    """The files in a folder and in those below it; none where there is no such folder."""
+    found = []
+    try:
+        rows = list(os.ilistdir(folder))
+    except OSError:
+        return found
+    for row in rows:
+        path = folder + "/" + row[0]
+        if row[1] == 0x4000:
+            found += below(path)
+        else:
+            found.append(path)
+    return found
+
+
 def veiled(path, most, key):
     """A file of at most that size, empty for any other; not to be read in a console's log."""
     raw = bytearray()
