@@ -22,6 +22,56 @@ except OSError:
     pass
 
 
+def trees(on_trial):
+    """What is recorded of them, [] of a kind without any; what runs is taken onto the path, as the
+    starter does. {} where nothing starts trees.
+
+    on_trial   whether a tree was being tried, that a soft reset would take back: it is tried again
+    """
+    try:
+        from trees import Tree, fits, keep, recorded
+    except ImportError:
+        return {}
+    record = recorded() or {"app": [], "agent": [], "new": [], "tried": 0, "slot": None}
+    on_trial = bool(on_trial and record["new"] and record["tried"] and not record["slot"])
+    if on_trial:
+        record["tried"] = 0
+        keep(record)
+    seen = {"new": record["new"], "slot": record["slot"] or "", "on_trial": on_trial}
+    back = _is_back(record)
+    for kind in ("agent", "app"):
+        seen[kind], runs = [], False
+        for number, entry in enumerate(record[kind]):
+            letter, digest, version, made = entry
+            row = {"tree": kind + "." + letter, "version": version, "runs": False}
+            try:
+                tree = Tree("/" + row["tree"], digest, room)
+                row["fault"] = "" if fits(kind, version, made) else "older than what is there"
+            except OSError as error:
+                row["fault"] = "missing" if error.args[0] == 2 else str(error.args[0])
+            except ValueError as error:
+                row["fault"] = str(error)
+            if back and kind in record["new"] and not number:
+                row["fault"] = row["fault"] or "taken back"
+            if not row["fault"] and not runs:
+                runs = row["runs"] = True
+                os.mount(tree, "/." + kind)
+                sys.path.insert(0 if kind == "agent" else len(sys.path), "/." + kind)
+            seen[kind].append(row)
+        seen["shadowed"] = [path for path in ("/app.py", "/app.mpy") if runs and _there(path)]
+    sys.modules.pop("trees")
+    return seen
+
+
+def _is_back(record):
+    """Whether what is new in the record is to run no more."""
+    if not record["slot"]:
+        return bool(record["tried"])
+    from esp32 import Partition
+
+    return Partition(Partition.RUNNING).info()[4] != record["slot"]
+
+
 def quiet():
     """Keep the log out of the answers."""
     from sluice import log

@@ -6,7 +6,15 @@ Runs on MicroPython 1.24 and on any older one that may be found there.
 import hashlib
 import os
 import sys
-from binascii import hexlify
+from binascii import a2b_base64, hexlify
+from io import BytesIO
+
+try:
+    from deflate import ZLIB, DeflateIO
+except ImportError:  # a port without it: files come as they are
+    DeflateIO = None
+
+into = None  # the file that is written piece by piece
 
 try:
     os.remove("/.mend")  # never there; LittleFS mends its folders after a cut, then looks
@@ -154,6 +162,17 @@ def digest(path):
                 found.update(view[:size])
     except OSError:
         return ""
+
+
+def begin(path):
+    """A file that comes in pieces."""
+    global into
+    into = open(path, "wb")
+
+
+def more(piece):
+    """The next piece of it, deflated on its own, in base64."""
+    into.write(DeflateIO(BytesIO(a2b_base64(piece)), ZLIB).read())
 
 
 def make_folders(paths):
