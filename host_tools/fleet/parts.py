@@ -91,7 +91,6 @@ def gathered(wanted: Wanted) -> Iterator[list[Part]]:
             bundle = make.agent(wanted.board, version)
             stated = container.unpack(bundle)[0]["version"]
             parts.append(_made(scratch, f"agent-{wanted.board}", stated, bundle, "agent"))
-        _check_kinds([part.kind for part in parts])
         if not wanted.anything:
             _judge_places([place for _, place in wanted.files])
         placed = [Part(path, "file", place) for path, place in wanted.files]
@@ -132,9 +131,7 @@ def _guessed(data: bytes) -> str:
 def _check(wanted: Wanted, kinds: Sequence[str]) -> None:
     """Refuse options that do not go with what there is."""
     if not kinds and not wanted.agent:
-        raise SluiceError(
-            "what is to be deployed? an image, a bundle, a folder, a .py, or --agent"
-        )
+        raise SluiceError("deploy what? an image, a bundle, a folder, a .py, or --agent")
     made = "source" in kinds
     if made and wanted.version is None:
         path = wanted.paths[kinds.index("source")]
@@ -147,12 +144,10 @@ def _check(wanted: Wanted, kinds: Sequence[str]) -> None:
         raise SluiceError(
             f"an agent is for one board: --board NAME, of {', '.join(boards.names())}"
         )
-
-
-def _check_kinds(kinds: Sequence[str]) -> None:
+    ends = ["app" if kind == "source" else kind for kind in kinds] + ["agent"] * wanted.agent
     for kind, name in NAMES.items():
-        if kinds.count(kind) > 1:
-            raise SluiceError(f"a job brings one {name} at most, and here are {kinds.count(kind)}")
+        if ends.count(kind) > 1:
+            raise SluiceError(f"a job brings one {name} at most, and here are {ends.count(kind)}")
 
 
 def _judge(name: Path, image: Path, anything: bool) -> None:

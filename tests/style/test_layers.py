@@ -15,6 +15,7 @@ LAYERS = (
         "sluice.log",
         "sluice.loading",
         "sluice.failures",
+        "sluice.version",
     ),
     ("sluice.plugins", "sluice.fields", "sluice.address"),
     ("sluice.job", "sluice.journal", "sluice.records"),

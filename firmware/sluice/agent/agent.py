@@ -231,11 +231,11 @@ class Agent:
 
     def succeed(self):
         """What runs is confirmed: that is owed to the cloud."""
-        said = "accepted v" + (self.slots.version or "unknown")
+        said = "v" + (self.slots.version or "unknown")
         if not self.journal["slot"]:
-            runs = self.trees.runs
-            said = "accepted " + ", ".join([kind + " v" + runs[kind][2] for kind in sorted(runs)])
-        self.journal.owe("succeeded", said)
+            kinds = [part.partition(".")[0] for part in self.journal["next"].split("+")]
+            said = ", ".join(["%s v%s" % (kind, self.trees.version(kind)) for kind in kinds])
+        self.journal.owe("succeeded", "accepted " + said)
 
     async def pause(self):
         """Let the others run."""

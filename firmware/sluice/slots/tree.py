@@ -1,4 +1,4 @@
-"""The trees that this start runs. The record of them, and its changes, are in tree_record.py."""
+"""The trees that this start runs. Their record, and what changes it, are in tree_record.py."""
 
 from sluice.version import VERSION
 
@@ -21,7 +21,11 @@ class Trees:
         """Of what runs; "" for an application without a tree."""
         return self.runs[kind][2] if kind in self.runs else VERSION if kind == "agent" else ""
 
+    def label(self, entries):
+        """{kind: entry} in a word: "app.b", "agent.a+app.b"."""
+        return "+".join(["%s.%s" % (kind, entries[kind][0]) for kind in sorted(entries)])
+
     def running(self, label):
-        """Whether these run, as sluice.slots.tree_record.label has them."""
-        mine = ["%s.%s" % (kind, self.runs[kind][0]) for kind in self.runs]
+        """Whether this start runs all of these."""
+        mine = self.label(self.runs).split("+")
         return all(part in mine for part in label.split("+"))

@@ -10,11 +10,6 @@ All raise OSError where the medium does not take the record.
 from trees import keep, recorded
 
 
-def label(entries):
-    """{kind: entry} in a word: "app.b", "agent.a+app.b"."""
-    return "+".join(["%s.%s" % (kind, entries[kind][0]) for kind in sorted(entries)])
-
-
 def other(kind):
     """The entry of the tree that ran before; None: there is none."""
     record = recorded()

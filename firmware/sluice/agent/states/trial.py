@@ -26,7 +26,7 @@ async def activating(agent):
 
 def _activate(trees, journal, entries):
     """Trees without an image."""
-    journal.write(next=plug_in("sluice.slots.tree_record", "label")(entries))
+    journal.write(next=trees.label(entries))
     try:
         plug_in("sluice.slots.tree_record", "activate")(trees, entries)
     except OSError as error:
