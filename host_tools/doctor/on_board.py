@@ -28,39 +28,54 @@ def trees(on_trial):
 
     on_trial   whether a tree was being tried, that a soft reset would take back: it is tried again
     """
+    gc.collect()  # what stays is to lie low in the heap: it is compiled here, from source
     try:
-        from trees import Tree, fits, keep, recorded
+        import vfs
+        from trees import fits, keep, recorded
     except ImportError:
         return {}
+    gc.collect()
     record = recorded() or {"app": [], "agent": [], "new": [], "tried": 0, "slot": None}
-    on_trial = bool(on_trial and record["new"] and record["tried"] and not record["slot"])
-    if on_trial:
+    again = bool(on_trial and record["new"] and record["tried"] and not record["slot"])
+    if again:
         record["tried"] = 0
         keep(record)
-    seen = {"new": record["new"], "slot": record["slot"] or "", "on_trial": on_trial}
-    back = _is_back(record)
+    seen = {"new": record["new"], "slot": record["slot"] or "", "on_trial": again}
+    back = record["new"] if _is_back(record) else ()
     for kind in ("agent", "app"):
-        seen[kind], runs = [], False
-        for number, entry in enumerate(record[kind]):
-            letter, digest, version, made = entry
-            row = {"tree": kind + "." + letter, "version": version, "runs": False}
-            try:
-                tree = Tree("/" + row["tree"], digest, room)
-                row["fault"] = "" if fits(kind, version, made) else "older than what is there"
-            except OSError as error:
-                row["fault"] = "missing" if error.args[0] == 2 else str(error.args[0])
-            except ValueError as error:
-                row["fault"] = str(error)
-            if back and kind in record["new"] and not number:
-                row["fault"] = row["fault"] or "taken back"
-            if not row["fault"] and not runs:
-                runs = row["runs"] = True
-                os.mount(tree, "/." + kind)
-                sys.path.insert(0 if kind == "agent" else len(sys.path), "/." + kind)
-            seen[kind].append(row)
-        seen["shadowed"] = [path for path in ("/app.py", "/app.mpy") if runs and _there(path)]
+        rows = []
+        for entry in record[kind]:
+            fault = "taken back" if kind in back and not rows else ""
+            rows.append(_looked_into(kind, entry, fits, fault))
+        seen[kind] = rows
+        runs = [row for row in rows if not row["fault"]][:1]
+        for row in runs:
+            row["runs"] = True
+            vfs.mount(row["mounted"], "/." + kind)
+            sys.path.insert(0 if kind == "agent" else len(sys.path), "/." + kind)
+        for row in rows:
+            row.pop("mounted")
+    seen["shadowed"] = [path for path in ("/app.py", "/app.mpy") if runs and _there(path)]
     sys.modules.pop("trees")
     return seen
+
+
+def _looked_into(kind, entry, fits, fault):
+    """A tree that is recorded; `fault` is why it cannot run, "" where it can."""
+    from trees import Tree
+
+    letter, digest, version, made = entry
+    row = {"tree": kind + "." + letter, "version": version, "runs": False, "mounted": None}
+    try:
+        row["mounted"] = Tree("/" + row["tree"], digest, room)
+        if not fits(kind, version, made):
+            fault = fault or "older than the agent that is there without it"
+    except OSError as error:
+        fault = "missing" if error.args[0] == 2 else str(error.args[0])
+    except ValueError as error:
+        fault = str(error)
+    row["fault"] = fault
+    return row
 
 
 def _is_back(record):

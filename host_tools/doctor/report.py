@@ -81,7 +81,8 @@ def _trees(seen: Finding) -> list[str]:
     rows = []
     for row in seen["agent"] + seen["app"]:
         kind = row["tree"].partition(".")[0]
-        state = "runs" if row["runs"] else row["fault"].upper() if row["fault"] else "stays as the way back"
+        idle = row["fault"].upper() or "stays as the way back"
+        state = "runs" if row["runs"] else idle
         tried = ", on trial" if row["runs"] and kind in seen["new"] else ""
         rows.append(f"{row['tree']} {row['version']}, {state}{tried}")
     return rows or ["none recorded"]
