@@ -149,13 +149,13 @@ def choose(buffer, trial, starts):
     if starts == _OTHER and not trial and len(record["agent"]) > 1:
         record["agent"].reverse()
         keep(record)
-    for kind in ("agent", "app"):
+    for kind in ("app", "agent"):  # before what is frozen, which they are newer than; agent first
         for entry in record[kind]:
             letter, digest, version, made = entry
             try:
                 if fits(kind, version, made):
                     vfs.mount(Tree("/%s.%s" % (kind, letter), digest, buffer), "/." + kind)
-                    sys.path.insert(0 if kind == "agent" else len(sys.path) - 1, "/." + kind)
+                    sys.path.insert(0, "/." + kind)
                     runs[kind] = entry
                     break
             except (OSError, ValueError) as error:

@@ -18,7 +18,8 @@ WINDOW_BITS = 10  # of deflate: 1 KiB, which a board has the RAM for
 UNPACKED_MAX = 8 * 1024 * 1024  # bytes: no board's file system holds a larger tree
 RECORD = 512  # bytes of a tar's header; contents are filled up to a multiple
 GZIP = b"\x1f\x8b\x08\x00\x00\x00\x00\x00"  # deflate, no name, no comment, no time
-HEADER = 10  # bytes of gzip's, of which two are free: how hard it was tried, on what system
+CHECKSUM = slice(148, 156)  # of a tar's header
+DEVICE = slice(329, 345)
 _FED = 64  # bytes fed to the inflater at a time
 _SIZE = re.compile(rb"[0-7]{11}\0")
 _TYPES = {
@@ -150,10 +151,10 @@ def header(path: str, size: int) -> bytes:
     block[: len(path)] = path.encode("ascii")
     block[100:124] = b"0000644\0" + b"0000000\0" * 2
     block[124:148] = b"%011o\0" % size + b"%011o\0" % 0
-    block[148:156] = b" " * 8
+    block[CHECKSUM] = b" " * 8
     block[156:157] = b"0"
     block[257:265] = b"ustar\x0000"
-    block[148:156] = b"%06o\0 " % sum(block)
+    block[CHECKSUM] = b"%06o\0 " % sum(block)
     return bytes(block)
 
 
@@ -183,7 +184,7 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
 def _head(block: bytes) -> tuple[str, int]:
     """(path, size) of a header. Raises SluiceError that says what is wrong with it."""
     name = block[:100].split(b"\0")[0].decode("latin-1")
-    if block[148:156] != b"%06o\0 " % (sum(block) - sum(block[148:156]) + 8 * 32):
+    if block[CHECKSUM] != b"%06o\0 " % (sum(block) - sum(block[CHECKSUM]) + 8 * 32):
         raise SluiceError("the archive is bad: wrong checksum of a header")
     kind = chr(block[156])
     if kind != "0":
@@ -196,6 +197,12 @@ def _head(block: bytes) -> tuple[str, int]:
     if not _SIZE.fullmatch(block[124:136]):
         raise SluiceError(f"the size of {name} is no number")
     size = int(block[124:135], 8)
-    if header(name, size) != block:
+    numbers = block[DEVICE]
+    if numbers.strip(b"0\0") or _said(header(name, size)) != _said(block):
         raise SluiceError(f"{name} has an owner, a time or another mode than 644")
     return name, size
+
+
+def _said(block: bytes) -> bytes:
+    """A header without its checksum and the numbers of a device, which may be two kinds of 0."""
+    return block[: CHECKSUM.start] + block[CHECKSUM.stop : DEVICE.start] + block[DEVICE.stop :]

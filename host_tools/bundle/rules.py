@@ -26,7 +26,7 @@ AGENT = ("sluice", "umqtt")  # folders of an agent's bundle
 NOT_AN_APP = ("lib", "sluice", "operations")  # folders that an application's bundle has not
 NEEDS = ("agent", "micropython")
 _NUMBERS = re.compile(r"\d{1,5}(\.\d{1,5}){0,3}")
-_STATED = ("board", "kind", "mpy", "needs", "version")
+STATED = ("board", "kind", "mpy", "needs", "version")
 _SAID = re.compile(rb"""^VERSION = ["']([^"'\\]*)["']""", re.MULTILINE)
 
 
@@ -54,7 +54,7 @@ def read(text: bytes) -> Description:
 
 def check_description(description: Mapping[str, Any]) -> None:
     """Refuse a description that no board takes."""
-    unknown = sorted(set(description) - set(_STATED))
+    unknown = sorted(set(description) - set(STATED))
     if unknown:
         raise SluiceError(f"{DESCRIPTION} says {unknown[0]!r}, which nobody knows")
     kind, board, mpy = (description.get(key) for key in ("kind", "board", "mpy"))

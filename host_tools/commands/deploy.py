@@ -13,13 +13,14 @@ it. A --schedule and --retries are beyond an OTA update: then a stream and a job
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
-from host_tools.fleet.parts import Part, Wanted, board_of, gathered
+from host_tools.fleet.parts import Part, Wanted, boards_of, gathered
 from host_tools.fleet.provision import imagined
 from host_tools.fleet.update import FILE_TYPES, File, by_signer, offer, own_signature, upload
 from host_tools.signing import digest, load_key
@@ -97,6 +98,9 @@ def run(args: argparse.Namespace) -> int:
             arns = targets.arns(cloud.iot, wanted)
             files = [file(cloud, one, bucket, args.new_bucket, how) for one, how in signed]
             name = offer(cloud, files, arns, args.protocol, role, job)
+    for one in parts:
+        if one.made:
+            print(one.made, file=sys.stderr)
     if cloud.rehearsal:
         return 0
     print(name, flush=True)
@@ -106,12 +110,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
-    """What is to be deployed; an agent's board is looked up if it is not said."""
-    board = args.board
-    if args.agent and board is None and args.state and not wanted.groups:
-        board = board_of(State(args.state), wanted.things)
-    files = [split(text) for text in args.file]
-    return Wanted(args.paths, files, args.version, args.agent, board, args.any)
+    """What is to be deployed."""
+    known = boards_of(State(args.state), wanted.things) if args.state else [None]
+    if wanted.groups:
+        known.append(None)
+    return Wanted(
+        paths=args.paths,
+        files=[part(text) for text in args.file],
+        version=args.version,
+        agent=args.agent,
+        board=args.board,
+        known=known,
+        anything=args.any,
+    )
 
 
 def file(cloud: Clients, part: Part, bucket: str, new: bool, signing: dict) -> File:
@@ -127,7 +138,7 @@ def check_number(parts: list[Part]) -> None:
         raise SluiceError(f"a job brings {FILES} files at most, the image and bundles among them")
 
 
-def split(text: str) -> tuple[Path, str]:
+def part(text: str) -> tuple[Path, str]:
     """(file, path on the board) of an option SRC=DEST."""
     source, _, place = text.rpartition("=")
     if not source or not place:

@@ -6,7 +6,6 @@ becomes the bundle of an agent.
 
 import json
 import re
-import sys
 import tempfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -38,11 +37,13 @@ class Part:
 
     kind   one of ORDER; "file" for what goes to a place
     place  path on the board's file system
+    made   what there is to say of a bundle that was made for this job
     """
 
     path: Path
     kind: str
     place: str | None = None
+    made: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Wanted:
     version  of what is made of a folder or of a .py; else of the agent; None: not said
     agent    this installation's firmware, too
     board    the one that bundles are made for, None: not said
+    known    boards that the things have; None among them: there may be others
     anything do not judge what is no whole image or bundle, nor where files go
     """
 
@@ -62,6 +64,7 @@ class Wanted:
     version: str | None
     agent: bool
     board: str | None
+    known: Sequence[str | None]
     anything: bool
 
 
@@ -72,7 +75,7 @@ def gathered(wanted: Wanted) -> Iterator[list[Part]]:
     raises  SluiceError: nothing to deploy, two of a kind, no version, what boards would refuse
     """
     found = [(path, kind_of(path, wanted.anything)) for path in wanted.paths]
-    _check(wanted, [kind for _, kind in found])
+    board = _check(wanted, [kind for _, kind in found])
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-deploy-")))
         parts = []
@@ -88,10 +91,11 @@ def gathered(wanted: Wanted) -> Iterator[list[Part]]:
                 parts.append(Part(path, kind))
         if wanted.agent:
             version = None if any(kind == "source" for _, kind in found) else wanted.version
-            bundle = make.agent(wanted.board, version)
+            bundle = make.agent(board, version)
             stated = container.unpack(bundle)[0]["version"]
-            parts.append(_made(scratch, f"agent-{wanted.board}", stated, bundle, "agent"))
+            parts.append(_made(scratch, f"agent-{board}", stated, bundle, "agent"))
         if not wanted.anything:
+            _judge_boards(parts, wanted.known)
             _judge_places([place for _, place in wanted.files])
         placed = [Part(path, "file", place) for path, place in wanted.files]
         yield sorted(parts, key=lambda part: ORDER.index(part.kind)) + placed
@@ -128,8 +132,8 @@ def _guessed(data: bytes) -> str:
     return "agent" if b'"kind":"agent"' in start else "app"
 
 
-def _check(wanted: Wanted, kinds: Sequence[str]) -> None:
-    """Refuse options that do not go with what there is."""
+def _check(wanted: Wanted, kinds: Sequence[str]) -> str | None:
+    """Refuse options that do not go with what there is; the board of the agent's bundle."""
     if not kinds and not wanted.agent:
         raise SluiceError("deploy what? an image, a bundle, a folder, a .py, or --agent")
     made = "source" in kinds
@@ -140,14 +144,35 @@ def _check(wanted: Wanted, kinds: Sequence[str]) -> None:
         raise SluiceError("--version is for a folder, a .py or --agent: all else says its own")
     if wanted.board is not None and not made and not wanted.agent:
         raise SluiceError("--board is for a folder, a .py or --agent: all else says its own")
-    if wanted.agent and wanted.board is None:
-        raise SluiceError(
-            f"an agent is for one board: --board NAME, of {', '.join(boards.names())}"
-        )
     ends = ["app" if kind == "source" else kind for kind in kinds] + ["agent"] * wanted.agent
     for kind, name in NAMES.items():
         if ends.count(kind) > 1:
             raise SluiceError(f"a job brings one {name} at most, and here are {ends.count(kind)}")
+    return wanted.board or (_only(wanted.known) if wanted.agent else None)
+
+
+def _only(known: Sequence[str | None]) -> str:
+    """The one board that all things have."""
+    names = [name for name in known if name is not None]
+    if len(names) > 1:
+        raise SluiceError(f"the things are {' and '.join(names)}: deploy to each kind by itself")
+    if len(known) > 1 or not names:
+        there = ", ".join(boards.names())
+        raise SluiceError(f"an agent is for one board: --board NAME, of {there}")
+    return names[0]
+
+
+def _judge_boards(parts: Sequence[Part], known: Sequence[str | None]) -> None:
+    """Refuse a bundle for one board where a thing is known to have another."""
+    for part in parts:
+        if part.kind in ("app", "agent"):
+            stated = container.unpack(part.path.read_bytes())[0].get("board")
+            others = [name for name in known if name not in (None, stated)]
+            if stated is not None and others:
+                raise SluiceError(
+                    f"{part.path.name} is for {stated}, and a thing is known to be {others[0]} "
+                    "(--any sends it all the same)"
+                )
 
 
 def _judge(name: Path, image: Path, anything: bool) -> None:
@@ -169,36 +194,26 @@ def _judge_places(places: list[str]) -> None:
 
 
 def _made(folder: Path, name: str, version: str, bundle: bytes, kind: str) -> Part:
-    """A bundle that was made for this job, and is told of."""
+    """A bundle that was made for this job."""
     path = folder / (_STRANGE.sub("-", f"{name}-{version}") + ".bundle")
     path.write_bytes(bundle)
-    print(f"{NAMES[kind]}, version {version}, {len(bundle):,} bytes", file=sys.stderr)
-    return Part(path, kind)
+    return Part(path, kind, made=f"{NAMES[kind]}, version {version}, {len(bundle):,} bytes")
 
 
-def board_of(state: State, things: Sequence[str]) -> str | None:
-    """The board that all these things of a local cloud have, None where that is not known.
+def boards_of(state: State, things: Sequence[str]) -> list[str | None]:
+    """The names of the boards that these things of a local cloud have; None: one is not known.
 
     A board tells its name in its shadow, if its configuration names one.
-    raises  SluiceError: they have several
     """
     if not things or not state.database.exists():
-        return None
+        return [None]
+    found: set[str | None] = set()
     with open_store(state.database) as store:
-        told = [
-            {
-                board
-                for row in store.rows("SELECT state FROM shadows WHERE thing = ?", thing)
-                if (board := _reported(row["state"])) is not None
-            }
-            for thing in things
-        ]
-    if any(len(names) != 1 for names in told):
-        return None
-    found = sorted(set().union(*told))
-    if len(found) > 1:
-        raise SluiceError(f"the things are {' and '.join(found)}: deploy to each kind by itself")
-    return found[0]
+        for thing in things:
+            rows = store.rows("SELECT state FROM shadows WHERE thing = ?", thing)
+            told = {_reported(row["state"]) for row in rows} - {None}
+            found |= told or {None}
+    return sorted(found, key=str)
 
 
 def _reported(text: str) -> str | None:

@@ -166,6 +166,18 @@ def test_board_that_is_not_known_has_to_be_said(cloud):
     assert good(agent(cloud, "silent", more=("--board", BOARD)))
 
 
+def test_bundle_for_another_board_than_the_things_is_refused(cloud, parts):
+    tell(cloud, "known", "SIM_W800")
+    line = ("--thing", "known", "--thing", cloud.thing("unknown"), "--state", cloud.state.root)
+    said = refused(sluice("deploy", parts / "agent.bundle", *line))
+    assert "agent.bundle is for SIM_ESP32, and a thing is known to be SIM_W800 (--any" in said
+    assert good(sluice("deploy", parts / "agent.bundle", *line, "--any"))
+    assert good(sluice("deploy", parts / "app.bundle", *line))  # which is for any board
+    app = ("deploy", parts / "app.py", "--version", "1", *line, "--dry-run")
+    assert good(sluice(*app, "--board", "SIM_W800"))
+    assert "app-1.bundle is for SIM_ESP32" in refused(sluice(*app, "--board", BOARD))
+
+
 # --- what is refused -----------------------------------------------------------------------------
 
 
