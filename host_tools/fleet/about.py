@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from host_tools.errors import SluiceError
 
+VERSION = ("version", "nrf_cloud_app_fw_version")  # keys of it, by the board's configuration
 NONE = "none, or none that was told"
 
 
@@ -41,11 +42,12 @@ def lines(thing: str, state: dict[str, Any]) -> list[str]:
         tree = next((tree for tree in trees if tree.startswith(f"{kind}.")), None)
         return f"{version}, from tree {tree}" if tree else str(version)
 
+    version = next((state[key] for key in VERSION if state.get(key)), None)
     slot = f" in {state['slot']}" if state.get("slot") else ""
     rows = {
         "thing": thing,
         "board": state.get("board") or "not told",
-        "interpreter": f"{state.get('version') or 'not told'}{slot}",
+        "interpreter": f"{version or 'not told'}{slot}",
         "agent": code("agent"),
         "application": code("app"),
     }
