@@ -23,7 +23,7 @@ FOLDER = 0xFFFFFFFF  # the offset of what is a folder
 BLOCK = 4096  # bytes of flash that LittleFS gives a file at a time
 POINTER = 4  # bytes of a pointer from one block of a file to an earlier one
 
-Tree = Sequence[str]  # letter, SHA-256 in hex, version
+Tree = Sequence[Any]  # letter, SHA-256 in hex, version, .mpy format; 0 where all is source
 
 _CELL = re.compile(rb"[0-9a-f]{8}\{.*\}", re.DOTALL)
 

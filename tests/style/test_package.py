@@ -34,7 +34,10 @@ def test_package_for_mip_is_as_it_would_be_made_today():
 
 def test_package_for_mip_names_every_module_and_umqtt():
     made = json.loads(package.PACKAGE.read_text())
-    assert {source for _, source in made["urls"]} == set(firmware_sources()) - {"main.py"}
+    assert {source for _, source in made["urls"]} == set(firmware_sources()) - {
+        "main.py",
+        "trees.py",
+    }
     assert all(target == source for target, source in made["urls"])
     assert made["deps"] == [["umqtt.simple", "latest"]]
 

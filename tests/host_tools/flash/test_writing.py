@@ -11,7 +11,7 @@ from host_tools.errors import SluiceError
 from host_tools.flash import writing
 from host_tools.flash.contents import START
 from host_tools.flash.earlier import leftovers
-from host_tools.flash.writing import KEPT, NOTES, carry_out, plan, present
+from host_tools.flash.writing import NOTES, carry_out, plan, present
 
 OLD = {"/lib/a.mpy": b"a1", "/lib/b.mpy": b"b1" * 300, START: b"s1", "/config.json": b"c1"}
 NEW = {"/lib/a.mpy": b"a2", "/lib/deep/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}
@@ -76,9 +76,9 @@ def test_main_of_the_user_is_kept_under_another_name(session: BoardPort, interru
         session.put(NOTES, json.dumps({START: "a digest that it has not"}).encode())
     assert flash(session, OLD).theirs
     assert contents(session) == OLD
-    assert session.get(KEPT) == b"print('mine')"
+    assert session.get("/main.py.old") == b"print('mine')"
     assert not flash(session, OLD | {START: b"s2"}).theirs
-    assert session.get(KEPT) == b"print('mine')"
+    assert session.get("/main.py.old") == b"print('mine')"
 
 
 def test_file_that_is_to_be_kept_stays_and_is_not_forgotten(session: BoardPort):
@@ -152,7 +152,7 @@ def test_what_we_wrote_is_known_as_ours_after_a_run_that_was_cut_off(session: Bo
     cut_off(session, {path: content + b"2" for path, content in OLD.items()}, at=START)
     planned = flash(session, NEW | {START: b"s3"})
     assert (planned.theirs, planned.stale) == (False, ["/lib/b.mpy"])
-    assert session.get(KEPT) == b"print('mine')"
+    assert session.get("/main.py.old") == b"print('mine')"
     assert contents(session) == NEW | {START: b"s3"}
 
 
