@@ -6,35 +6,12 @@ import sys
 
 from doubles import raised
 from medium import Board, fill, read, write
-from tree_samples import MPY, Start, agent, app, digest, laid, note, noted, sealed
+from tree_samples import MPY, Start, agent, app, digest, esp32, laid, note, noted, sealed
 
 DIFFERS = True  # imports
 
 HEAP = "4m"
 HERE = [".frozen", "/lib", ""]
-
-
-class Module:
-    """Stands for a module."""
-
-    def __init__(self, **names):
-        for name, value in names.items():
-            setattr(self, name, value)
-
-
-def esp32(label):
-    """The module, on a board that runs the image of that slot."""
-
-    class Partition:
-        RUNNING = 1
-
-        def __init__(self, which):
-            assert which == Partition.RUNNING
-
-        def info(self):
-            return (0, 16, 0x10000, 0x180000, label, False)
-
-    return {"esp32": Module(Partition=Partition)}
 
 
 def value(name, attribute="X"):

@@ -86,6 +86,29 @@ def noted():
     return found
 
 
+class Module:
+    """Stands for a module."""
+
+    def __init__(self, **names):
+        for name, value in names.items():
+            setattr(self, name, value)
+
+
+def esp32(label):
+    """The module, on a board that runs the image of that slot."""
+
+    class Partition:
+        RUNNING = 1
+
+        def __init__(self, which):
+            assert which == Partition.RUNNING
+
+        def info(self):
+            return (0, 16, 0x10000, 0x180000, label, False)
+
+    return {"esp32": Module(Partition=Partition)}
+
+
 def unmounted():
     """Have no tree mounted any more, which no board ever does."""
     for place in ("/.agent", "/.app"):
