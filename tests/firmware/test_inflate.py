@@ -377,6 +377,10 @@ def test_bundle_that_misstates_the_size_that_it_inflates_to_is_refused():
         assert reason(stated(data, wrong)) in (
             "the bundle goes on behind its end", "the bundle is damaged",
         ), wrong  # fmt: skip
+    for name in ("end-none", "end-one"):
+        data = made(name)
+        said = reason(stated(data, unpack("<I", data[-4:])[0] + 1_024))
+        assert said in ("the bundle ends early", "the bundle is damaged"), (name, said)
     for wrong in (0xFFFFFFFF, 0x7FFFFFFF, 96 * 4_096):
         assert reason(stated(data, wrong)).startswith("file system too small: "), wrong
 
