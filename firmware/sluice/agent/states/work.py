@@ -59,8 +59,6 @@ def _judge(agent, job):
         raise Refuse("no record of the trial that the job speaks of")
     _look(agent, job)
     if job.kind == "image":
-        if agent.slots.trial is None and any(file.kind for file in job.files):
-            raise Refuse("this board takes an image and a bundle in two jobs")
         work = agent.work
         if work.update is None:
             from sluice.transfer.update import Update
