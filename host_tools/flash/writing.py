@@ -1,7 +1,7 @@
 """Writes what changed, so that a board interrupted at any time starts, or is flashed again.
 
-1. The agent's tree goes where none runs, when the record names nothing there: see trees.py. What
-   else is to change is written beside its place, as PATH.new. All is read back.
+1. What is to change is written beside its place, as PATH.new. The agent's tree goes where none
+   runs, when the record names nothing there: see trees.py. All is read back.
 2. It takes its place by renames. The record names the tree. /main.py takes its place last, and is
    what has the new firmware start, where it did not start trees before. A main.py or trees.py that
    we did not write stays as PATH.old.
@@ -91,7 +91,7 @@ class Plan:
         """What has to go over the wire, but the record and our notes."""
         tree = self.trees.content
         files = {path: self.files[path] for path in self.changed if path not in self.beside}
-        return ({self.trees.path: tree} if tree is not None else {}) | files
+        return files | ({self.trees.path: tree} if tree is not None else {})
 
     def room(self, block: int) -> int:
         """Bytes of the file system that copying takes, as each file fills whole blocks."""
@@ -167,9 +167,9 @@ def carry_out(board: BoardPort, plan: Plan, progress: Progress) -> None:
         _step_aside(board, plan)
     if plan.first:
         _each(board, "remove", plan.stale)
-    _make(board, plan.trees, progress)
     files = {path: content for path, content in plan.to_copy.items() if path in plan.files}
     _copy(board, files, progress)
+    _make(board, plan.trees, progress)
     if aside and not plan.first:
         _step_aside(board, plan)
     for path in [*plan.veiling, *(path for path in plan.theirs if path != START)]:
