@@ -16,8 +16,10 @@ from sluice.clouds.aws_pending import describe_job, pending_jobs
 from sluice.clouds.shadow import Shadow
 from sluice.job import Job
 from sluice.net.packets import PUBLISH, matches, packet, text
+from sluice.slots.tree import Trees
 from sluice.transfer.image import Image
 from sluice.transfer.stream import MQTTStream
+from sluice.version import VERSION
 
 OURS = "sluice-"
 INFO = {"reason": "done", "running": "1.0.0", "received": 0, "total": 1, "free": 1}
@@ -148,11 +150,16 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
         link = Link(obliging(told))
         settings = {"thing": NRF_THING}
 
+        trees = Trees({}, False, "SIM_ESP32")
+
         class slots:
             version = "1.0.0"
 
     run(aws_shadow.report_version(Agent, Shadow("", key, "SIM_ESP32", "sluice.config")))
-    assert told == [(said["topic"], {"state": {"reported": {key: version.lstrip("v")}}})]
+    # what runs of ours is told beside it
+    code = {"agent": VERSION, "app": None, "trees": None, "board": "SIM_ESP32"}
+    reported = dict(code, **{key: version.lstrip("v")})
+    assert told == [(said["topic"], {"state": {"reported": reported}})]
 
 
 def test_document_001_topics_are_subscribed():
