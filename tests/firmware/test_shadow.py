@@ -55,7 +55,7 @@ class Agent:
         self.journal = {"seq": 1, "job": None, "step": None, "reason": None}
         self.journal.update(journal)
         self.slots = Slots()
-        self.trees = Trees({}, False, "SIM_ESP32")
+        self.trees = Trees({"app": ["b", "0" * 64, "1.2.0", 6]}, False, "SIM_ESP32")
         values = dict.fromkeys(config.REQUIRED, "x")
         self.settings = config.others(values, {}, None)
         self.settings["thing"] = "t"
@@ -120,8 +120,8 @@ def test_report_says_what_the_board_is():
     assert reported.pop("free") > 0
     assert reported == {
         "version": "2.0.0", "slot": "ota_1", "trial": False, "board": "SIM_ESP32",
-        "agent": VERSION, "app": None, "trees": None,
         "settings": DEFAULTS, "refused": None,
+        "agent": VERSION, "app": "1.2.0", "trees": "app.b",
         "job": {"id": "j1", "status": "SUCCEEDED", "reason": "accepted v2.0.0"},
     }  # fmt: skip
 
@@ -131,8 +131,8 @@ def test_report_says_which_trees_run_and_whether_one_is_on_trial():
         board = Board(Cloud({}))
         runs = {"app": ["b", "", "1.2.0", 6], "agent": ["a", "", "0.3.0", 6]}
         board.agent.trees = Trees(runs, trial, "SIM_ESP32")
-        board.look()
-        reported = board.cloud.reports[0]["reported"]
+        reported = board.look()[0]["reported"]
+        board.close()
         assert (reported["agent"], reported["app"]) == ("0.3.0", "1.2.0")
         assert reported["trees"] == "agent.a+app.b" and reported["trial"] is trial
 

@@ -150,16 +150,17 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
         link = Link(obliging(told))
         settings = {"thing": NRF_THING}
 
-        trees = Trees({}, False, "SIM_ESP32")
-
         class slots:
             version = "1.0.0"
 
+        trees = Trees({}, False, "SIM_ESP32")
+
     run(aws_shadow.report_version(Agent, Shadow("", key, "SIM_ESP32", "sluice.config")))
-    # what runs of ours is told beside it
-    code = {"agent": VERSION, "app": None, "trees": None, "board": "SIM_ESP32"}
-    reported = dict(code, **{key: version.lstrip("v")})
-    assert told == [(said["topic"], {"state": {"reported": reported}})]
+    [(topic, report)] = told
+    reported = report["state"]["reported"]
+    assert topic == said["topic"] and reported.pop(key) == version.lstrip("v")
+    ours = {"board": "SIM_ESP32", "agent": VERSION, "app": None, "trees": None}
+    assert reported == ours  # what the document does not know
 
 
 def test_document_001_topics_are_subscribed():
