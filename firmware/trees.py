@@ -3,9 +3,7 @@
 A tree is one file, /app.a, /app.b, /agent.a or /agent.b, and is imported from as it lies there.
 The record of those that are whole is in two cells, /trees.0 and /trees.1. docs/bundles.md has
 both formats. What is on trial runs once: any failure, hang or reset leads back to what ran before.
-
-main.py loads this, and both stay source: an .mpy would not run on a MicroPython that takes another
-version of them. No job replaces them, and they import nothing of the agent but its version.
+Like main.py it stays source, because no .mpy suits every MicroPython. No job replaces them.
 """
 
 import io
@@ -17,14 +15,16 @@ from struct import unpack_from
 
 import vfs
 
-_OTHER = 7  # starts in a row that came to nothing: then the agent's other tree is taken
-
 
 class Member(io.IOBase):
     """A file in a tree. One handle serves all that are open, each of which knows its place."""
 
-    def __init__(self, file, at, size):
-        self._file, self._at, self._end = file, at, at + size
+    def __init__(self, file, found, mode):
+        self._file, self._at, self._end = file, found[1], found[1] + found[6]
+        self._text = "b" not in mode
+
+    def __enter__(self):
+        return self
 
     def readinto(self, buf):
         size = min(len(buf), self._end - self._at)
@@ -32,21 +32,21 @@ class Member(io.IOBase):
         self._at += size
         return self._file.readinto(memoryview(buf)[:size])
 
-    def ioctl(self, request, argument):
+    def read(self, size=-1):
+        data = bytearray(min(size & 0x3FFFFFFF, self._end - self._at))  # -1: all of it
+        self.readinto(data)
+        return str(data, "utf-8") if self._text else bytes(data)
+
+    def close(self, *words):
         return 0
 
-    def read(self, size=-1):
-        left = self._end - self._at
-        data = bytearray(left if size < 0 else min(size, left))
-        self.readinto(data)
-        return bytes(data)
-
-    def close(self):
-        pass
+    ioctl = __exit__ = close
 
 
 class Tree:
     """A tree as a file system to import from. Raises OSError where it is not what was recorded."""
+
+    mount = Member.close  # nothing to do
 
     def __init__(self, path, digest, buffer):
         self._file = file = open(path, "rb")
@@ -59,9 +59,6 @@ class Tree:
         file.seek(unpack_from("<I", file.read(4))[0])
         self._index = file.read(end - file.tell())
 
-    def mount(self, readonly, mkfs):
-        pass
-
     def stat(self, path):
         key, at = crc32(path.strip("/").encode()).to_bytes(4, "little"), -1
         while (at := self._index.find(key, at + 1)) % 12:
@@ -71,22 +68,20 @@ class Tree:
         return (0x4000 if place == 0xFFFFFFFF else 0x8000, place, 0, 0, 0, 0, size, 0, 0, 0)
 
     def open(self, path, mode):
-        found = self.stat(path)
-        return Member(self._file, found[1], found[6])
+        return Member(self._file, self.stat(path), mode)
 
 
 def recorded():
-    """The record in force; None: there is none."""
-    found = None
+    """The record in force, or one that names nothing."""
+    found = {"seq": 0, "app": [], "agent": [], "new": [], "tried": 0, "slot": None}
     for cell in "01":
         try:
             with open("/trees." + cell, "rb") as file:
-                data = file.read(2048)
-            if int(data[:8], 16) == crc32(data[8:]):
-                record = json.loads(data[8:])
-                if not found or record["seq"] > found["seq"]:
-                    found = record
-        except (OSError, ValueError):
+                data = file.read(1024)  # more than there can be
+            record = json.loads(data[8:])
+            if int(data[:8], 16) == crc32(data[8:]) and record["seq"] > found["seq"]:
+                found = record
+        except (OSError, ValueError, KeyError, TypeError):
             pass
     return found
 
@@ -99,69 +94,71 @@ def keep(record):
         file.write(b"%08x" % crc32(text) + text)
 
 
-def frozen_version():
-    """Of the agent that is there without a tree, in numbers; [] where there is none."""
+def take_back(record):
+    """Have the record name what ran before that which is new."""
+    for kind in record["new"]:
+        record[kind].pop(0)
+    record["new"], record["tried"], record["slot"] = [], 0, None
+
+
+def decide(record, trial, starts):
+    """Have the record name first what is to run; whether a tree goes on trial by that."""
+    slot, back = record["slot"], record["tried"]
+    if slot:  # what came with an image runs in its slot alone, whose verdict is its own
+        Partition = __import__("esp32").Partition
+        back = Partition(Partition.RUNNING).info()[4] != slot
+    if back:  # the agent has the record say so, too
+        take_back(record)
+    tried = bool(record["new"]) and not slot
+    record["tried"] = int(tried)
+    if not tried:
+        if starts != 7 or trial or not record["agent"][1:]:  # it came to nothing, so many times
+            return False
+        record["agent"].reverse()
     try:
-        from sluice.version import VERSION
-    except ImportError:
-        return []
-    for name in ("sluice.version", "sluice"):
-        sys.modules.pop(name)
-    return [int(number) for number in VERSION.split(".")]
+        keep(record)  # before anything of it runs
+        return tried
+    except OSError:
+        if tried:
+            take_back(record)
+    return False
 
 
 def fits(kind, version, made):
-    """False for an agent that is older than what is there without it. Raises ValueError where
-    this MicroPython cannot load what is in the tree."""
+    """False for an agent older than what is there without it. Raises ValueError for other .mpy."""
     if made not in (0, sys.implementation._mpy & 255):
         raise ValueError("not for this MicroPython")
-    return kind == "app" or [int(number) for number in version.split(".")] >= frozen_version()
+    if kind == "app":
+        return True
+    try:
+        from sluice.version import VERSION as there
+    except ImportError:
+        there = "0"
+    for name in ("sluice.version", "sluice"):
+        sys.modules.pop(name, None)
+    mine, theirs = [[int(part) for part in text.split(".")] for text in (version, there)]
+    return mine >= theirs
 
 
 def choose(buffer, trial, starts):
-    """Take onto the path what the record names.
-
-    What came with an image runs in that image's slot alone, and the slot's verdict is its own.
-
-    buffer   of a sector, to read in
-    trial    whether an image is on trial
-    starts   in a row that came to nothing
-    returns  (whether a tree is on trial, {kind: the entry of its tree that runs})
-    raises   OSError, ValueError on trial, for a tree that is damaged or that cannot be loaded
-    """
-    record, runs, tried = recorded(), {}, False
-    if not record:
-        return tried, runs
-    new, slot = record["new"], record["slot"]
-    if slot:
-        from esp32 import Partition
-
-        back = Partition(Partition.RUNNING).info()[4] != slot
-    else:
-        back = record["tried"]
-        if new and not back:
-            trial = tried = record["tried"] = True
-            keep(record)  # before anything of it runs
-    if back:  # the agent has the record say so, too
-        for kind in new:
-            record[kind].pop(0)
-        record["new"], record["tried"], record["slot"] = [], False, None
-    if starts == _OTHER and not trial and len(record["agent"]) > 1:
-        record["agent"].reverse()
-        keep(record)
+    """Take onto the path what the record names: (whether a tree is on trial, {kind: its entry}).
+    On any trial raises OSError or ValueError for one that is damaged or cannot be loaded."""
+    record, runs = recorded(), {}
+    tried = decide(record, trial, starts)
     for kind in ("app", "agent"):  # before what is frozen, which they are newer than; agent first
         for entry in record[kind]:
-            letter, digest, version, made = entry
             try:
-                if fits(kind, version, made):
-                    vfs.mount(Tree("/%s.%s" % (kind, letter), digest, buffer), "/." + kind)
+                if fits(kind, *entry[2:4]):
+                    vfs.mount(Tree("/%s.%s" % (kind, entry[0]), entry[1], buffer), "/." + kind)
                     sys.path.insert(0, "/." + kind)
                     runs[kind] = entry
                     break
+                if kind in record["new"]:  # what is tried must run, or its verdict is another's
+                    raise ValueError("older than the agent without a tree")
             except (OSError, ValueError) as error:
-                print("tree", kind, letter, "is passed over:", error)
-                if trial:
+                print("tree", kind, entry[0], "is passed over:", error)
+                if trial or tried:
                     raise
-    for name in ("choose", "fits", "frozen_version", "keep", "recorded"):
+    for name in ("choose", "decide", "fits", "keep", "recorded", "take_back"):
         globals().pop(name)  # the trees stay, and these would with them
     return tried, runs

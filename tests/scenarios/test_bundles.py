@@ -185,7 +185,12 @@ def test_what_runs_is_told_to_the_shadow(cloud: Cloud, stage):
         return reported(scene)
 
     soon(lambda: told().get("app") == "1.0.0")
-    assert told()["trees"] == "app.a" and told()["agent"] == "0.1.0"
+    assert told()["agent"] == "0.1.0" and told()["trees"] == "app.a"
+    shown = good("thing", "show", scene.name, "--state", scene.root)
+    assert "application  1.0.0, from tree app.a" in shown.splitlines(), shown
+    assert "interpreter  1.0.0" in shown and "board        SIM_ESP32" in shown
+    seen = json.loads(good("thing", "show", scene.name, "--state", scene.root, "--json"))
+    assert seen == told()
 
 
 def test_application_that_came_as_a_bundle_runs_before_the_one_in_the_image(cloud: Cloud, stage):

@@ -57,7 +57,7 @@ async def report(agent, shadow):
 
 async def report_version(agent, shadow):
     """Have the firmware's version in the classic shadow. Raises Retry as `report` does."""
-    state = {shadow.key: agent.slots.version or "unknown"}
+    state = {shadow.key: agent.slots.version or "unknown", "board": shadow.board}
     _code(agent.trees, state)
     report = {"state": {"reported": state}}
     topic = "$aws/things/%s/shadow/update" % agent.settings["thing"]

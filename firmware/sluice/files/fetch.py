@@ -98,11 +98,8 @@ def _judge(agent, file):
     Fail for what is not to come."""
 
     def check(head):
-        if file.kind and agent.settings["block"] < InOrder.HEAD:
-            return None  # it is judged when all of it has come
         if file.kind:
-            with Scope():  # in mid-download, when the heap is at its fullest
-                return plug_in("sluice.files.bundle_head", "look")(head, file, agent)
+            return _look(agent, file, head)
         try:
             agent.slots.check(head, file.size)
         except Fail:  # it is no image for this board: so it is a file
@@ -110,6 +107,16 @@ def _judge(agent, file):
         raise Fail("an app image must be of fileType 0", file.path)
 
     return check
+
+
+def _look(agent, file, head):
+    """Refuse a bundle by what it says of itself. It is judged again when all of it has come."""
+    try:
+        with Scope():  # in mid-download, when the heap is at its fullest
+            if agent.settings["block"] >= len(head):
+                plug_in("sluice.files.bundle_head", "look")(head, file, agent)
+    except MemoryError:  # then it is judged later
+        pass
 
 
 def _watch(agent, image, staged, noted):

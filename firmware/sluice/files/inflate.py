@@ -15,20 +15,22 @@ from struct import pack, unpack
 from micropython import const
 
 from sluice.errors import Fail, Refuse
-from sluice.files.bundle_head import BLOCK, FIRST, judge
-from sluice.files.paths import confined
 from sluice.files.staged import blocks, lacking, name
-from sluice.loading import plug_in
+from sluice.loading import Scope, plug_in
 from sluice.log import Log
 
+_BLOCK = const(512)  # bytes: tar's unit
 _MEMBERS = const(255)
+_INDEX = const(6120)  # bytes of an index, folders and all, about
 _ENTRY = const(12)  # bytes of one in the index: CRC of the path, offset, size
 _FOLDER = const(0xFFFFFFFF)  # the offset of one
 _MAGIC = const(0x31544C53)
 _WINDOW = const(10)  # bits: 1 KiB
 _STARTS = {"app": ("app.mpy", "app.py"), "agent": ("sluice/run.mpy", "sluice/run.py")}
-_APART = ("lib", "operations")  # names that an application's bundle may not have in its root
-_AGENT = ("sluice", "umqtt", "board.mpy", "board.py")  # what an agent's may have there
+_APART = ("lib", "sluice", "operations")  # folders that an application's bundle may not have
+_AGENT = ("sluice", "umqtt")  # those of an agent's
+_BOARD = (b"board.mpy", b"board.py")  # what else that may have
+_PLAIN = const(0x30)  # tar's type of a file
 
 log = Log("bundle")
 
@@ -49,21 +51,22 @@ async def _unpack(agent, file, path):
     except ImportError:
         raise Fail("this port cannot inflate bundles")
     kind = file.kind
-    with open(path, "rb") as packed:
-        size = packed.seek(-4, 2) + 4
-        inflated = unpack("<I", packed.read(4))[0]
-        packed.seek(0)
-        try:
+    try:
+        with open(path, "rb") as packed:
+            size = packed.seek(-4, 2) + 4
+            inflated = unpack("<I", packed.read(4))[0]
+            packed.seek(0)
+            work = _Unpacking(DeflateIO(packed, GZIP, _WINDOW), inflated, agent)
+            said = work.begin(file)  # what is refused by its head costs no tree
             letter = plug_in("sluice.slots.tree_record", "empty")(agent.trees, kind)
             tree = "/%s.%s" % (kind, letter)
             _make_room(tree, inflated)
             with open(tree, "wb") as to:
-                work = _Unpacking(DeflateIO(packed, GZIP, _WINDOW), to, inflated, agent)
-                said = await work.run(file)
-        except OSError as error:
-            raise Fail("file system", *error.args[:1])
-        if packed.tell() != size:
-            raise Fail("bytes behind the bundle's end")
+                await work.run(kind, to)
+            if packed.tell() != size:
+                raise Fail("bytes behind the bundle's end")
+    except OSError as error:
+        raise Fail("file system", *error.args[:1])
     digest = work.digest.digest()
     if await _read_back(tree, agent) != digest:
         raise Fail("the tree reads back otherwise")
@@ -94,6 +97,21 @@ async def _read_back(path, agent):
             await agent.pause()
 
 
+def _allowed(path, kind):
+    """Whether a bundle of that kind may bring a file there."""
+    parts = path.split(b"/")
+    if b"" in parts or b"." in parts or not all(32 <= c < 127 for c in path):
+        return False
+    text, first = "/" + path.decode(), parts[0].decode().lower() if parts[1:] else ""
+    if kind == "agent":
+        return b".." not in parts and (first in _AGENT or path in _BOARD)
+    confined = plug_in("sluice.files.paths", "confined")
+    try:
+        return first not in _APART and confined(text) == text
+    except Refuse:
+        return False
+
+
 class _Unpacking:
     """From a tar that inflates to a tree.
 
@@ -101,49 +119,54 @@ class _Unpacking:
     digest    SHA-256 of the tree, so far
     """
 
-    def __init__(self, source, to, inflated, agent):
+    def __init__(self, source, inflated, agent):
         self._source = source
-        self._to = to
+        self._to = None
         self._left = inflated
         self._agent = agent
         self._view = memoryview(agent.buffer)
         self._index = bytearray()
+        self._members = _MEMBERS  # that there may still be
         self._at = 0  # bytes of the tree
         self.digest = hashlib.sha256()
 
-    async def run(self, file):
-        """All members; returns what the bundle says of itself. Raises Fail, or the OSError of a
-        medium that takes no more."""
-        self._take(2 * BLOCK)
-        said = judge(self._view, file, self._agent)
-        size = self._size()
-        if size > BLOCK:
+    def begin(self, file):
+        """Have its first member in the buffer; returns what that says. Raises Fail."""
+        self._take(2 * _BLOCK)
+        with Scope():  # what inflates takes the rest
+            said = plug_in("sluice.files.bundle_head", "judge")(self._view, file, self._agent)
+        if self._size() > _BLOCK:
             raise Fail("the bundle does not say what it is")
-        self._enter(FIRST, size)
-        self._put(self._view[BLOCK : BLOCK + size])
-        while await self._member(file.kind):
+        return said
+
+    async def run(self, kind, to):
+        """All members, into that file. Raises Fail, or the OSError of a medium that takes no
+        more."""
+        self._to, size = to, self._size()
+        self._enter(b"sluice.json", size)
+        self._put(self._view[_BLOCK : _BLOCK + size])
+        while await self._member(kind):
             pass
-        if not any(self._find(path.encode()) for path in _STARTS[file.kind]):
-            raise Fail("the bundle lacks", _STARTS[file.kind][0])
+        if not any(self._find(path.encode()) for path in _STARTS[kind]):
+            raise Fail("the bundle lacks", _STARTS[kind][0])
         at = self._at
         self._put(self._index)
         self._put(pack("<II", at, _MAGIC))
-        return said
 
     async def _member(self, kind):
         """The next one; False when there is none."""
         view = self._view
-        self._take(BLOCK)
-        if not any(view[:BLOCK]):
-            self._take(BLOCK)
-            if any(view[:BLOCK]) or self._left or self._read(view[:1]):
+        self._take(_BLOCK)
+        if not any(view[:_BLOCK]):
+            self._take(_BLOCK)
+            if any(view[:_BLOCK]) or self._left or self._read(view[:1]):
                 raise Fail("the bundle goes on behind its end")
             return False
         path, size = self._path(kind), self._size()
         self._enter(path, size)
         while size:
             part = min(size, 4096)
-            self._take(-(-part // BLOCK) * BLOCK)
+            self._take(-(-part // _BLOCK) * _BLOCK)
             self._put(view[:part])
             size -= part
             await self._agent.pause()
@@ -153,17 +176,9 @@ class _Unpacking:
         """Of the member whose header is at hand. Raises Fail where it may not be there."""
         view = self._view
         path = bytes(view[:100]).split(b"\0")[0]
-        if bytes(view[257:262]) != b"ustar" or view[156] not in b"0\0" or view[345]:
+        if bytes(view[257:262]) != b"ustar" or view[156] != _PLAIN or view[345]:
             raise Fail("the bundle holds something that is no file", path)
-        parts = path.split(b"/")
-        first = parts[0].decode() if max(path) < 127 else ""
-        allowed = first in _AGENT if kind == "agent" else first not in _APART
-        if kind == "app":
-            try:
-                allowed = allowed and confined("/" + path.decode()) == "/" + path.decode()
-            except Refuse:
-                allowed = False
-        if not allowed or min(path) <= 32 or b"" in parts or b"." in parts or b".." in parts:
+        if not _allowed(path, kind):
             raise Fail("the bundle may not bring", path)
         return path
 
@@ -179,22 +194,26 @@ class _Unpacking:
 
     def _enter(self, path, size):
         """Into the index, and the folders that it lies in, if they are not there yet."""
-        if len(self._index) > _ENTRY * 2 * _MEMBERS or self._find(path):
+        self._members -= 1
+        if self._members < 0 or len(self._index) > _INDEX or self._find(path):
             raise Fail("two files, or too many, in the bundle:", path)
         at = path.find(b"/")
         while at > 0:
-            if not self._find(path[:at]):
+            found = self._find(path[:at])
+            if not found:
                 self._index.extend(pack("<III", crc32(path[:at]), _FOLDER, 0))
+            elif found[4:8] != b"\xff\xff\xff\xff":
+                raise Fail("two files, or too many, in the bundle:", path)
             at = path.find(b"/", at + 1)
         self._index.extend(pack("<III", crc32(path), self._at, size))
 
     def _find(self, path):
-        """Whether the index has such an entry."""
+        """The entry that the index has of it; None: it has none."""
         key, at = pack("<I", crc32(path)), self._index.find
         found = at(key)
         while found % _ENTRY and found > 0:
             found = at(key, found + 1)
-        return found >= 0
+        return self._index[found : found + _ENTRY] if found >= 0 else None
 
     def _take(self, size):
         """Have the next bytes of the tar in the buffer. Raises Fail where they do not come."""

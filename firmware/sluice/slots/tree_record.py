@@ -7,18 +7,19 @@ one is whole and is to be tried, and when it is confirmed. So a tree that is nam
 All raise OSError where the medium does not take the record.
 """
 
-from trees import keep, recorded
+from trees import keep, recorded, take_back
 
 
-def other(kind):
+def other(trees, kind):
     """The entry of the tree that ran before; None: there is none."""
-    record = recorded()
-    return record[kind][1] if record and record[kind][1:] else None
+    left = _settled(trees)[kind][1:]
+    return left[0] if left and left[0] != trees.runs.get(kind) else None
 
 
 def empty(trees, kind):
     """The letter of the tree that does not run. From now on nothing is whole there."""
-    record = _settled(trees)
+    settle(trees)
+    record = recorded()
     letter = "b" if kind in trees.runs and trees.runs[kind][0] == "a" else "a"
     left = [entry for entry in record[kind] if entry[0] != letter]
     if len(left) < len(record[kind]):
@@ -36,23 +37,21 @@ def activate(trees, entries, slot=None):
     for kind in entries:
         left = [entry for entry in record[kind] if entry[0] != entries[kind][0]]
         record[kind] = [entries[kind]] + left[:1]
-    record["new"], record["tried"], record["slot"] = list(entries), False, slot
+    record["new"], record["slot"] = list(entries), slot
     keep(record)
 
 
 def confirm(trees):
     """End the trial: what runs stays. Cheap where nothing is new."""
     record = recorded()
-    if record and record["new"] and _runs(trees, record):
-        record["new"], record["tried"], record["slot"] = [], False, None
-        keep(record)
+    if record["new"] and _runs(trees, record):
+        keep(_settled(trees))
     trees.trial = False
 
 
 def settle(trees):
     """What was taken back is named no more. For a start that is no trial."""
-    record = recorded()
-    if record and record["new"]:
+    if recorded()["new"]:
         keep(_settled(trees))
 
 
@@ -64,9 +63,8 @@ def _runs(trees, record):
 def _settled(trees):
     """The record without what is new and does not run: an earlier trial of it failed, or the image
     that it came with does not run."""
-    record = recorded() or {"seq": 0, "app": [], "agent": [], "new": ()}
-    if record["new"] and not _runs(trees, record):
-        for kind in record["new"]:
-            record[kind].pop(0)
-    record["new"], record["tried"], record["slot"] = [], False, None
+    record = recorded()
+    if _runs(trees, record):
+        record["new"] = []
+    take_back(record)
     return record

@@ -36,8 +36,7 @@ class Image:
     """An image of `size` bytes for `slot`.
 
     slot     block device of 4,096 B blocks (esp32.Partition): writeblocks(n, buf) erases and
-             writes, writeblocks(n, buf, offset) only programs, ioctl(6, n) erases,
-             readblocks(n, buf, offset) reads
+             writes, with an offset it only programs, ioctl(6, n) erases, readblocks reads
     size     bytes, as the job says
     block    bytes of a stream block: a multiple of 4,096, or a divisor of it
     check    called with the first bytes before their block counts; raises Fail. Of a block of one
@@ -45,11 +44,10 @@ class Image:
     written  map of sectors that an earlier attempt completed, from `sectors()`
     buffer   4,100 B to work in, when the caller has one
     writes   sectors written and blocks programmed so far
-    HEAD     bytes of the image's beginning that `check` is shown
     raises   Fail("block size") for a block that is neither
     """
 
-    HEAD = 80
+    HEAD = 80  # bytes of the image's beginning that `check` is shown
 
     def __init__(self, slot, size, block=SECTOR, check=None, written=None, buffer=None):
         if block < 256 or (block % SECTOR and SECTOR % block):

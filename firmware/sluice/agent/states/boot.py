@@ -26,7 +26,7 @@ async def booting(agent):
     if slot == OLD and _left(journal):
         slots.hide()
     if not trial and exists("/trees.1"):
-        _settle(trees, slot == NEW)
+        _settle(trees)
     if event == "confirmed":
         agent.succeed()
     elif event == "rolled_back":
@@ -52,11 +52,9 @@ def _left(journal):
     return proven and journal["slot"] and not journal["home"]
 
 
-def _settle(trees, confirmed):
+def _settle(trees):
     """The record of the trees is to say what runs. It did before: power failed, or a trial did."""
     try:
-        if confirmed:
-            plug_in("sluice.slots.tree_record", "confirm")(trees)
         plug_in("sluice.slots.tree_record", "settle")(trees)
     except OSError as error:  # the next start finds the same
         log.w("record of trees not saved", error)

@@ -50,6 +50,8 @@ def _activate_image(agent):
         if agent.work.trees:
             words = agent.trees, agent.work.trees, following
             plug_in("sluice.slots.tree_record", "activate")(*words)
+        elif exists("/trees.1"):  # those of an image that did not come to run wait for its slot
+            plug_in("sluice.slots.tree_record", "settle")(agent.trees)
         slots.activate(new)
         _note(journal)
     except Exception:  # whatever it is, what failed is not to boot
@@ -75,6 +77,8 @@ async def trying(agent):
     journal = agent.journal
     if journal.phase == DOWNLOADING and agent.runs(journal["next"]):
         journal.write(phase=ACTIVATED)  # power failed before that was noted
+    if agent.trees.trial and journal.phase != ACTIVATED:  # it could not begin, and that was told
+        return _sick(agent, "no job is waiting for the verdict")
     try:
         await _reach(agent)
         if not await agent.healthy():

@@ -76,7 +76,7 @@ async def _image(job, device):
 def _tree(kind, job, device):
     if not device.settings["allow_rollback"]:
         raise Fail("rollback is not allowed")
-    entry = plug_in("sluice.slots.tree_record", "other")(kind)
+    entry = plug_in("sluice.slots.tree_record", "other")(device.trees, kind)
     if not entry or entry[2] != job.order["version"]:
         raise Fail("no other tree of that version", kind)
     device.work.trees = {kind: entry}
