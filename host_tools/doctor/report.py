@@ -232,7 +232,7 @@ def remarks(found: Finding) -> list[str]:
         texts.append("the journal was set aside, because the agent did not start with it")
     if found["slots"].get("trial"):
         texts.append("the image that runs is on trial: a reset takes it back")
-    texts += _about_trees(found["trees"])
+    texts += about_trees(found["trees"])
     if found["settings"].get("instead"):
         why = found["settings"]["instead"]
         texts.append(f"the configuration that linked last is in use, because: {why}")
@@ -247,7 +247,7 @@ def remarks(found: Finding) -> list[str]:
     return texts
 
 
-def _about_trees(seen: Finding) -> list[str]:
+def about_trees(seen: Finding) -> list[str]:
     """What is to be known of them."""
     texts = []
     for row in seen.get("agent", []) + seen.get("app", []):

@@ -25,7 +25,7 @@ PORT, ADDRESS = "/dev/ttyUSB0", "192.168.1.20"
 IMAGE, MERGED = "ESP32_GENERIC-OTA.app-bin", "ESP32_GENERIC-OTA.bin"
 COMPILING = "512k"  # heap of a board that compiles the firmware's sources itself
 PASSWORD = "a good secret"
-HEAP = "104k"  # an ESP32 begins with less and takes more when it needs it; Wi-Fi is Python here
+HEAP = "100k"  # an ESP32 begins with less and takes more when it needs it; Wi-Fi is Python here
 
 
 @pytest.fixture

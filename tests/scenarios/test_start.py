@@ -1,16 +1,19 @@
 """Boards that come back: from an image that is broken anywhere, an application that resets the
 board, a partition table with one slot, a full file system, a journal that is not to be read."""
 
+from functools import cache
 from pathlib import Path
 
 import pytest
 from littlefs.errors import LittleFSError
 from stage import HEAP, Stage, image, soon
 
+from host_tools.bundle import make, tree
 from host_tools.compile import FIRMWARE
 from host_tools.device import provision
 from host_tools.device.supervisor import Board
 from host_tools.flash import contents
+from host_tools.flash.trees import Agent
 from host_tools.image import make_image, pack_image
 from host_tools.image.modules import device_sources
 
@@ -59,11 +62,19 @@ def sources(**changes: str) -> dict[str, Path | str]:
 
 
 def flashed(scene: Stage) -> Stage:
-    """Its board has the firmware in /lib, as `sluice flash` leaves it, and none in its image."""
+    """Its board has the agent in a tree, as `sluice flash` leaves it, and none in its image. An
+    image that brings one brings a newer one, which runs in the place of the tree."""
     bare = pack_image("", {})
     scene.board = Board(scene.root, scene.name, heap=HEAP, factory=bare)
-    put(scene, contents.firmware("SIM_ESP32"))
+    put(scene, contents.firmware("SIM_ESP32", older()))
     return scene
+
+
+@cache
+def older() -> Agent:
+    """The agent, of a version before that of today."""
+    members = make.agent_members("SIM_ESP32", "0.0.9")
+    return Agent(tree.pack(members), "0.0.9", 6)
 
 
 def put(scene: Stage, files: dict[str, bytes]) -> None:
@@ -94,7 +105,7 @@ def test_image_that_is_broken_anywhere_is_taken_back(cloud, stage, fault, module
 
 
 @pytest.mark.parametrize("kind", ["frozen", "flashed"])
-def test_image_without_a_firmware_is_taken_back_or_runs_the_one_in_lib(cloud, stage, kind):
+def test_image_without_a_firmware_is_taken_back_or_runs_the_one_in_a_tree(cloud, stage, kind):
     """MicroPython alone, deployed by mistake where the firmware is frozen in."""
     scene = stage(cloud)
     if kind == "flashed":
