@@ -1,5 +1,6 @@
 """The trees that this start runs. Their record, and what changes it, are in tree_record.py."""
 
+from sluice.loading import exists
 from sluice.version import VERSION
 
 
@@ -20,6 +21,10 @@ class Trees:
     def version(self, kind):
         """Of what runs; "" for an application without a tree."""
         return self.runs[kind][2] if kind in self.runs else VERSION if kind == "agent" else ""
+
+    def recorded(self):
+        """Whether this board has a record of trees."""
+        return exists("/trees.0") or exists("/trees.1")
 
     def label(self, entries):
         """{kind: entry} in a word: "app.b", "agent.a+app.b"."""

@@ -3,7 +3,7 @@
 import gc
 
 from sluice.journal import ACTIVATED, DOWNLOADING, OWING, REBOOTING
-from sluice.loading import exists, plug_in
+from sluice.loading import plug_in
 from sluice.log import Log
 
 log = Log("agent")
@@ -25,7 +25,7 @@ async def booting(agent):
             break
     if slot == OLD and _left(journal):
         slots.hide()
-    if not trial and exists("/trees.1"):
+    if not trial and trees.recorded():
         _settle(trees)
     if event == "confirmed":
         agent.succeed()

@@ -50,7 +50,9 @@ def _activate_image(agent):
         if agent.work.trees:
             words = agent.trees, agent.work.trees, following
             plug_in("sluice.slots.tree_record", "activate")(*words)
-        elif exists("/trees.1"):  # those of an image that did not come to run wait for its slot
+        elif (
+            agent.trees.recorded()
+        ):  # those of an image that did not come to run wait for its slot
             plug_in("sluice.slots.tree_record", "settle")(agent.trees)
         slots.activate(new)
         _note(journal)
@@ -86,7 +88,7 @@ async def trying(agent):
     except Exception as error:  # whatever it is, this image is not to stay
         return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
-    if exists("/trees.1"):
+    if agent.trees.recorded():
         plug_in("sluice.slots.tree_record", "confirm")(agent.trees)
     if exists("/staged/promised"):
         plug_in("sluice.files.staging", "confirm")()
