@@ -102,8 +102,8 @@ def test_blocks_are_counted_as_littlefs_does(size):
 
 # --- the record ----------------------------------------------------------------------------------
 
-RUNS = ("b", "0" * 64, "1.3.0")
-RAN = ("a", "f" * 64, "1.2.0")
+RUNS = ("b", "0" * 64, "1.3.0", 6)
+RAN = ("a", "f" * 64, "1.2.0", 0)
 
 
 def test_record_is_a_crc_and_the_json_it_is_of():

@@ -365,28 +365,34 @@ FLASHED = THINGS | {"/agent.a", "/trees.1", "/trees.py", "/main.py", "/flashed.j
 def test_board_with_the_package_in_lib_is_brought_over_without_leftovers(
     flash: Flash, rested: Board, by: str
 ):
-    """It was made by a `sluice flash` of before, or by mip, and has files of the user's."""
+    """It was made by a `sluice flash` of before, which noted what it wrote. Or it was by mip, and
+    board.py and main.py were copied by hand. It has files of the user's."""
     mine = {"/lib/tools.py": b"1", "/app.py": b"2", "/operations/own.py": b"3"}
     kind = {"flash": ".mpy", "mip": ".py"}[by]
     paths = [path.replace(".py", kind) for path in firmware_sources() if "/" in path]
-    paths += ["board.mpy", "umqtt/simple.mpy"]
-    firmware = {f"/lib/{path}": path.encode() for path in paths}
-    firmware["/main.py"] = b"starts no trees"
+    others = {f"/lib/board{kind}": b"4", f"/lib/umqtt/simple{kind}": b"5", "/main.py": b"6"}
+    firmware = {f"/lib/{path}": path.encode() for path in paths} | others
     notes = {path: hashlib.sha256(text).hexdigest() for path, text in firmware.items()}
     with opened(rested) as port:
         for path, text in (firmware | mine).items():
             port.folder(path.rpartition("/")[0])
             port.put(path, text)
-        port.put("/flashed.json", json.dumps(notes).encode())
+        if by == "flash":
+            port.put("/flashed.json", json.dumps(notes).encode())
     code, said, complaint = flash("--wait", "0")
     assert code == 0, complaint
     assert "the firmware in /lib/sluice goes: the agent's tree takes its place" in said
-    assert f"copied 8 files, 0 were right, {len(firmware) - 1} removed" in said
-    assert "is kept as" not in said
+    removed = len(paths) + (2 if by == "flash" else 0)
+    assert f"copied 8 files, 0 were right, {removed} removed" in said
+    assert ("is kept as /main.py.old" in said) == (by == "mip")
+    stays = mine
+    if by == "mip":
+        stays = mine | {"/lib/board.py": b"4", "/lib/umqtt/simple.py": b"5", "/main.py.old": b"6"}
     with opened(rested) as port:
-        assert everything(port) == FLASHED | set(mine)
-        assert {path: port.get(path) for path in mine} == mine
-        assert port.value("present(['/lib/sluice', '/lib/umqtt'])") == []
+        assert everything(port) == FLASHED | set(stays)
+        assert {path: port.get(path) for path in stays} == stays
+        folders = port.value("present(['/lib/sluice', '/lib/umqtt'])")
+        assert folders == ([] if by == "flash" else ["/lib/umqtt"])
     assert "nothing to copy" in flash("--wait", "0")[1]
 
 
