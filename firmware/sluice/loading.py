@@ -53,7 +53,7 @@ def _passing():
         path
         for path in sys.modules
         if path not in _resident
-        and (path[:7] == "sluice." or path.split(".")[0] in ("umqtt", "operations", "trees"))
+        and (path[:7] == "sluice." or path.split(".")[0] in ("umqtt", "operations"))
     ]
 
 

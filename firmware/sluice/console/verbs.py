@@ -84,7 +84,7 @@ def _ask(look, *words):
 
 async def _asked(settings, here, look, words):
     """Link for a question, with nothing told to a shadow."""
-    agent, link = plug_in("sluice.wiring", "build")(settings, here, None, bytearray(0), None)
+    agent, link = plug_in("sluice.wiring", "build")(settings, here, None, None, bytearray(0), None)
     dialect = agent.dialect
     try:
         await agent.reach(dialect.start, _ANSWER_MS)
@@ -134,7 +134,7 @@ def status():
 
 def _trees():
     """What the record of trees has first: that runs, unless the log said why not."""
-    record = plug_in("trees", "recorded")() or {"agent": (), "app": (), "new": ()}
+    record = plug_in("sluice.slots.tree_record", "recorded")()
     version = plug_in("sluice.version", "VERSION")
     print("agent    ", _tree(record, "agent") if record["agent"] else version + " in no tree")
     print("app      ", _tree(record, "app") if record["app"] else "none in a tree")

@@ -1,13 +1,44 @@
 """Trees as slots: two for the application and two for the agent, in the file system.
 
-What runs was chosen by trees.py, which has the record's format, too. Here the record is changed.
+What runs was chosen by trees.py. Here the record is changed. Its format is fixed for good, because
+trees.py is never replaced and may be older; what reads and writes it is here once more, because to
+load trees.py again would be to compile it.
+
 An update of a tree writes it three times: before anything of the old content goes, when the new
 one is whole and is to be tried, and when it is confirmed. So a tree that is named is always whole.
 
 All raise OSError where the medium does not take the record.
 """
 
-from trees import keep, recorded, take_back
+import json
+from binascii import crc32
+
+from micropython import const
+
+_CELL = const(1_024)  # bytes of one, at most
+
+
+def recorded():
+    """The record in force, or one that names nothing."""
+    found = {"seq": 0, "app": [], "agent": [], "new": [], "tried": 0, "slot": None}
+    for cell in "01":
+        try:
+            with open("/trees." + cell, "rb") as file:
+                data = file.read(_CELL)
+            record = json.loads(data[8:])
+            if int(data[:8], 16) == crc32(data[8:]) and record["seq"] > found["seq"]:
+                found = record
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+    return found
+
+
+def _keep(record):
+    """Write the record, over the older of its two cells."""
+    record["seq"] += 1
+    text = json.dumps(record).encode()
+    with open("/trees.%d" % (record["seq"] & 1), "wb") as file:
+        file.write(b"%08x" % crc32(text) + text)
 
 
 def other(trees, kind):
@@ -24,7 +55,7 @@ def empty(trees, kind):
     left = [entry for entry in record[kind] if entry[0] != letter]
     if len(left) < len(record[kind]):
         record[kind] = left
-        keep(record)
+        _keep(record)
     return letter
 
 
@@ -38,21 +69,21 @@ def activate(trees, entries, slot=None):
         left = [entry for entry in record[kind] if entry[0] != entries[kind][0]]
         record[kind] = [entries[kind]] + left[:1]
     record["new"], record["slot"] = list(entries), slot
-    keep(record)
+    _keep(record)
 
 
 def confirm(trees):
     """End the trial: what runs stays. Cheap where nothing is new."""
     record = recorded()
     if record["new"] and _runs(trees, record):
-        keep(_settled(trees))
+        _keep(_settled(trees))
     trees.trial = False
 
 
 def settle(trees):
     """What was taken back is named no more. For a start that is no trial."""
     if recorded()["new"]:
-        keep(_settled(trees))
+        _keep(_settled(trees))
 
 
 def _runs(trees, record):
@@ -64,7 +95,8 @@ def _settled(trees):
     """The record without what is new and does not run: an earlier trial of it failed, or the image
     that it came with does not run."""
     record = recorded()
-    if _runs(trees, record):
-        record["new"] = []
-    take_back(record)
+    if not _runs(trees, record):
+        for kind in record["new"]:
+            record[kind].pop(0)
+    record["new"], record["tried"], record["slot"] = [], 0, None
     return record
