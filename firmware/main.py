@@ -49,9 +49,9 @@ def on_trial():
     return False
 
 
-def note(starts, faults):
+def note(starts, failures):
     """Keep other counts. A file system that takes nothing does not stop a start."""
-    new = min(starts, 9), min(faults, 9)
+    new = min(starts, 9), min(failures, 9)
     if tuple(counts) == new:
         return
     try:

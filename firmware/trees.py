@@ -20,24 +20,24 @@ class Member(io.IOBase):
     """A file in a tree. One handle serves all that are open, each of which knows its place."""
 
     def __init__(self, file, found, mode):
-        self._file, self._at, self._end = file, found[1], found[1] + found[6]
-        self._text = "b" not in mode
+        self.file, self.offset, self.length = file, found[1], found[1] + found[6]
+        self.text = "b" not in mode
 
     def __enter__(self):
         return self
 
     def readinto(self, buf):
-        size = min(len(buf), self._end - self._at)
-        self._file.seek(self._at)
-        self._at += size
-        return self._file.readinto(memoryview(buf)[:size])
+        size = min(len(buf), self.length - self.offset)
+        self.file.seek(self.offset)
+        self.offset += size
+        return self.file.readinto(memoryview(buf)[:size])
 
     def read(self, size=-1):
-        data = bytearray(min(size & 0x3FFFFFFF, self._end - self._at))  # -1: all of it
+        data = bytearray(min(size & 0x3FFFFFFF, self.length - self.offset))  # -1: all of it
         self.readinto(data)
-        return str(data, "utf-8") if self._text else bytes(data)
+        return str(data, "utf-8") if self.text else bytes(data)
 
-    def close(self, *words):
+    def close(self, *args):
         return 0
 
     ioctl = __exit__ = close
@@ -49,41 +49,41 @@ class Tree:
     mount = Member.close  # nothing to do
 
     def __init__(self, path, digest, buffer):
-        self._file = file = open(path, "rb")
-        found, view = sha256(), memoryview(buffer)[:4096]
-        while size := file.readinto(view):
-            found.update(view[:size])
+        self.file = file = open(path, "rb")
+        total, data = sha256(), memoryview(buffer)[:4096]
+        while size := file.readinto(data):
+            total.update(data[:size])
         end = file.seek(-8, 2)
-        if hexlify(found.digest()).decode() != digest:
-            raise OSError("damaged")
+        if hexlify(total.digest()).decode() != digest:
+            raise OSError("it is damaged")
         file.seek(unpack_from("<I", file.read(4))[0])
-        self._index = file.read(end - file.tell())
+        self.index = file.read(end - file.tell())
 
     def stat(self, path):
-        key, at = crc32(path.strip("/").encode()).to_bytes(4, "little"), -1
-        while (at := self._index.find(key, at + 1)) % 12:
-            if at < 0:
+        key, start = crc32(path.strip("/").encode()).to_bytes(4, "little"), -1
+        while (start := self.index.find(key, start + 1)) % 12:
+            if start < 0:
                 raise OSError(2)
-        place, size = unpack_from("<II", self._index, at + 4)
-        return (0x4000 if place == 0xFFFFFFFF else 0x8000, place, 0, 0, 0, 0, size, 0, 0, 0)
+        offset, size = unpack_from("<II", self.index, start + 4)
+        return (0x4000 if offset == 0xFFFFFFFF else 0x8000, offset, 0, 0, 0, 0, size, 0, 0, 0)
 
     def open(self, path, mode):
-        return Member(self._file, self.stat(path), mode)
+        return Member(self.file, self.stat(path), mode)
 
 
 def recorded():
     """The record in force, or one that names nothing."""
-    found = {"seq": 0, "app": [], "agent": [], "new": [], "tried": 0, "slot": None}
-    for cell in "01":
+    record = {"seq": 0, "app": [], "agent": [], "new": [], "tried": 0, "slot": None}
+    for number in "01":
         try:
-            with open("/trees." + cell, "rb") as file:
+            with open("/trees." + number, "rb") as file:
                 data = file.read(1024)  # more than there can be
-            record = json.loads(data[8:])
-            if int(data[:8], 16) == crc32(data[8:]) and record["seq"] > found["seq"]:
-                found = record
+            new = json.loads(data[8:])
+            if int(data[:8], 16) == crc32(data[8:]) and new["seq"] > record["seq"]:
+                record = new
         except (OSError, ValueError, KeyError, TypeError):
             pass
-    return found
+    return record
 
 
 def keep(record):
@@ -103,11 +103,11 @@ def take_back(record):
 
 def decide(record, trial, starts):
     """Have the record name first what is to run; whether a tree goes on trial by that."""
-    slot, back = record["slot"], record["tried"]
+    slot, failed = record["slot"], record["tried"]
     if slot:  # what came with an image runs in its slot alone, whose verdict is its own
         Partition = __import__("esp32").Partition
-        back = Partition(Partition.RUNNING).info()[4] != slot
-    if back:  # the agent has the record say so, too
+        failed = Partition(Partition.RUNNING).info()[4] != slot
+    if failed:  # the agent has the record say so, too
         take_back(record)
     tried = bool(record["new"]) and not slot
     record["tried"] = int(tried)
@@ -124,20 +124,20 @@ def decide(record, trial, starts):
     return False
 
 
-def fits(kind, version, made):
+def fits(kind, version, format):
     """False for an agent older than what is there without it. Raises ValueError for other .mpy."""
-    if made not in (0, sys.implementation._mpy & 255):
+    if format not in (0, sys.implementation._mpy & 255):
         raise ValueError("not for this MicroPython")
     if kind == "app":
         return True
     try:
-        from sluice.version import VERSION as there
+        from sluice.version import VERSION
     except ImportError:
-        there = "0"
+        VERSION = "0"
     for name in ("sluice.version", "sluice"):
         sys.modules.pop(name, None)
-    mine, theirs = [[int(part) for part in text.split(".")] for text in (version, there)]
-    return mine >= theirs
+    new, known = [[int(value) for value in text.split(".")] for text in (version, VERSION)]
+    return new >= known
 
 
 def choose(buffer, trial, starts):

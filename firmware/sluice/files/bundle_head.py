@@ -20,7 +20,7 @@ BLOCK = const(512)  # bytes: tar's unit; of these, too, the first member has at 
 _VERSION_MAX = const(31)  # characters, as of an image
 
 
-def look(head, file, agent):
+def check(head, file, agent):
     """Judge the first bytes that come. Those that say nothing yet are no reason. Raises Fail.
 
     `sluice bundle` has the first two blocks stored as they are, so nothing is inflated for this.

@@ -14,7 +14,7 @@ from binascii import hexlify
 from micropython import const
 
 from sluice.errors import Fail, Gone
-from sluice.files.staged import brought, name, opened, record, tight
+from sluice.files.staged import Staged, brought, name, record, tight
 from sluice.journal import IDLE
 from sluice.loading import Scope, plug_in
 from sluice.log import Log
@@ -75,7 +75,7 @@ async def _fetch(agent, file, number, noted):
             if short:
                 raise Fail(short)
             noted.write(size=file.size, written=b"")
-        staged = opened(name(number), file.size, not noted["written"])
+        staged = Staged(name(number), file.size, not noted["written"])
         gc.collect()
         block = agent.settings["block"]
         check = _judge(agent, file) if file.data or file.kind else None
@@ -114,7 +114,7 @@ def _look(agent, file, head):
     try:
         with Scope():  # in mid-download, when the heap is at its fullest
             if agent.settings["block"] >= len(head):
-                plug_in("sluice.files.bundle_head", "look")(head, file, agent)
+                plug_in("sluice.files.bundle_head", "check")(head, file, agent)
     except MemoryError:  # then it is judged later
         pass
 

@@ -3,7 +3,7 @@
 import os
 
 from sluice.errors import Gone
-from sluice.files.staged import brought, name, opened, record
+from sluice.files.staged import Staged, brought, name, record
 from sluice.journal import ACTIVATED, REBOOTING
 from sluice.loading import Scope, plug_in
 from sluice.log import Log
@@ -19,7 +19,7 @@ async def check(agent):
     for number, file in enumerate(brought(agent.job)):
         path = name(number)
         file.size = os.stat(path)[6]  # as the job said, or the server
-        staged = opened(path, file.size, False)
+        staged = Staged(path, file.size, False)
         try:
             await plug_in("sluice.trust.verify", "check")(file, staged, agent, file.size)
         finally:

@@ -42,13 +42,13 @@ def name(number):
     return "%s/%d" % (FOLDER, number)
 
 
-def lacking(needed, more=0):
+def lacking(needed, spare=0):
     """None, or what to say when the file system has no room for so many blocks.
 
-    more     blocks that will be free, beside those that are
+    spare    blocks that will be free, beside those that are
     """
     stat = os.statvfs("/")
-    free = stat[3] * stat[0] // _BLOCK + more
+    free = stat[3] * stat[0] // _BLOCK + spare
     if needed + _RESERVE <= free:
         return None
     return "file system too small: %d blocks of 4096 needed, %d free" % (needed + _RESERVE, free)
@@ -69,23 +69,19 @@ def brought(job):
     return [file for file in job.files if file.path]
 
 
-def opened(path, size, fresh):
-    """A file to write, or to read back. Raises Fail."""
-    try:
-        return Staged(path, size, fresh)
-    except OSError as error:
-        raise Fail("file system", *error.args[:1])
-
-
 class Staged:
     """A file of `size` bytes as a block device of sectors, as esp32.Partition is one.
 
     fresh    begin with an empty file
+    raises   Fail where it cannot be opened
     """
 
     def __init__(self, path, size, fresh):
         self._size = size
-        self._file = open(path, "w+b" if fresh else "r+b")
+        try:
+            self._file = open(path, "w+b" if fresh else "r+b")
+        except OSError as error:
+            raise Fail("file system", *error.args[:1])
 
     def readblocks(self, sector, buf, offset=0):
         self._file.seek(sector * _BLOCK + offset)

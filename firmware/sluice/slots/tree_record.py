@@ -15,7 +15,7 @@ from binascii import crc32
 
 from micropython import const
 
-_CELL = const(1_024)  # bytes of one, at most
+_CELL = const(700)  # bytes, more than one has
 
 
 def recorded():
