@@ -18,7 +18,7 @@ from host_tools.image import make_image, pack_image
 from host_tools.image.modules import device_sources
 
 SMALL = 163_840  # bytes
-NOT_CONFIRMED = "rolled back: not confirmed in its trial"
+TAKEN_BACK = "rolled back: "  # and by what, where something could say so
 GUARD_MS = "300_000"  # of a trial, in main.py and boot.py; 300 s are too long to wait here
 HANGS = "while True:\n    pass\n"
 FAULTS = {
@@ -100,7 +100,7 @@ def test_image_that_is_broken_anywhere_is_taken_back(cloud, stage, fault, module
     name = module.removesuffix(".py").replace("/", "__")
     broken = make_image("1.1.0", SMALL * 2, modules=sources(**{name: FAULTS[fault]}))
     verdict = scene.verdict(scene.deploy(broken))
-    assert (verdict.status, verdict.reason) == ("FAILED", NOT_CONFIRMED), scene.tail
+    assert verdict.status == "FAILED" and verdict.reason.startswith(TAKEN_BACK), scene.tail
     assert scene.running[0] == "ota_0" and scene.trials == 1
 
 
@@ -114,7 +114,7 @@ def test_image_without_a_firmware_is_taken_back_or_runs_the_one_in_a_tree(cloud,
     scene.power_on()
     verdict = scene.verdict(scene.deploy(make_image("1.1.0", SMALL, modules={"x.py": "y = 1\n"})))
     if kind == "frozen":
-        assert (verdict.status, verdict.reason) == ("FAILED", NOT_CONFIRMED), scene.tail
+        assert verdict.status == "FAILED" and verdict.reason.startswith(TAKEN_BACK), scene.tail
     else:
         assert verdict.status == "SUCCEEDED", scene.tail
 
@@ -214,7 +214,7 @@ def test_board_that_starts_from_factory_is_updated_and_comes_back_to_it(cloud, s
     board = scene.power_on()
     assert "boot: factory 1.0.0 new-board" in board.lines
     verdict = scene.verdict(scene.deploy(image("1.1.0", SMALL, app="raise ValueError\n")))
-    assert (verdict.status, verdict.reason) == ("FAILED", NOT_CONFIRMED), scene.tail
+    assert verdict.status == "FAILED" and verdict.reason.startswith(TAKEN_BACK), scene.tail
     assert board.lines.count("boot: factory 1.0.0 new-board") == 2
     for number in (2, 3, 4):
         assert scene.verdict(scene.deploy(image(f"1.{number}.0", SMALL))).status == "SUCCEEDED"
