@@ -58,7 +58,10 @@ def brought(cloud: session.Session, board: session.Board, file: Path, protocol: 
     job = session.sluice("deploy", file, *where).split()[0]
     if session.awaited(board, session.ENDS.pattern, DEADLINE_S, mark)["step"] != "succeeded":
         return False
-    board.wait_for("agent REPORTING reported", session.READY_S, mark)
+    try:
+        board.wait_for("agent REPORTING reported", session.READY_S, mark)
+    except TimeoutError:  # the heap is full each time
+        return False
     iot, limit = clients(State(cloud.state)).iot, time.monotonic() + session.READY_S
     while time.monotonic() < limit:
         found = iot.describe_job_execution(jobId=job, thingName=board.name)["execution"]
