@@ -18,9 +18,11 @@ from concurrent.futures import ProcessPoolExecutor
 from bench import (
     agent,
     blocking,
+    bundles,
     crowd,
     flash,
     heap,
+    imports,
     p256,
     pages,
     plots,
@@ -33,7 +35,7 @@ from bench.numbers import Effort, Number, Table, load, merged, save
 from bench.tables import rendered
 from host_tools.errors import SluiceError
 
-MODULES = (size, way, agent, blocking, heap, roundtrip, wire, flash, p256, crowd)
+MODULES = (size, way, agent, blocking, heap, roundtrip, wire, flash, p256, bundles, imports, crowd)
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in MODULES)
 LONGEST_FIRST = ("heap", "way", "agent", "blocking")
 AT_A_TIME = 2  # counts of instructions do not mind each other

@@ -7,7 +7,7 @@ found to 1,024 bytes. The search begins where the last run ended, so two tries w
 nothing changed. TLS records lie outside of MicroPython's heap, here as on an ESP32.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from bench import numbers, session
 from bench.numbers import Effort, Number, Table
@@ -27,11 +27,11 @@ def completes(
         return cloud.update(board, SIZE, "mqtt" if block else "http")
 
 
-def least(cloud: session.Session, block: int | None, frozen: bool, guess: int) -> int | None:
+def smallest(does: Callable[[int], bool], guess: int) -> int | None:
     """KiB of the smallest heap that does; None when the largest does not."""
     low, high, middle, step = LOW, HIGH + 1, guess, 1
     while high - low > 1:
-        if completes(cloud, block, middle, frozen).succeeded:
+        if does(middle):
             high, middle = middle, middle - step
         else:
             low, middle = middle, middle + step
@@ -50,7 +50,9 @@ def row(cloud: session.Session, block: int | None, frozen: bool) -> list[Number]
     """The numbers of one row."""
     name = named(block, frozen)
     guess = numbers.value(numbers.load(), "heap", name, "smallest heap")
-    found = least(cloud, block, frozen, int(guess or FIRST))
+    found = smallest(
+        lambda size: completes(cloud, block, size, frozen).succeeded, int(guess or FIRST)
+    )
     update = completes(cloud, block, GIVEN, frozen)
     free = update.idle_free if update.succeeded else None
     return [

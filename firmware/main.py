@@ -1,11 +1,8 @@
 """Starts the board, and guards what it starts: it imports nothing of ours outside of that guard.
 
-This one file is the `main` that a build has frozen in, and /main.py of a board whose firmware lies
-in /lib. MicroPython looks for the frozen one first. On a board it stays source, because an .mpy
-would not run on a MicroPython that takes another version of them.
-
-On trial, whatever fails ends in a reset, through which the boot loader takes the image back. What
-hangs is left to the watchdog. Off trial it is tried again, by a reset after a pause that grows.
+This one file is the `main` that a build has frozen in, and /main.py of any other board. On trial,
+whatever fails ends in a reset, through which the boot loader takes back the image, and trees.py
+the tree. What hangs is left to the watchdog. Off trial a reset follows a pause that grows.
 
 /starts keeps two digits: starts in a row that came to nothing, and how many of them ended by an
 exception before the agent first waited for jobs. A start counts when a watchdog, software or a
@@ -22,7 +19,6 @@ from time import sleep_ms
 
 import machine
 
-_STARTS = "/starts"
 _TRIAL_MS = 300_000  # for a trial, until its configuration says more
 
 counts = [0, 0]
@@ -53,13 +49,13 @@ def on_trial():
     return False
 
 
-def note(starts, faults):
+def note(starts, failures):
     """Keep other counts. A file system that takes nothing does not stop a start."""
-    new = min(starts, 9), min(faults, 9)
+    new = min(starts, 9), min(failures, 9)
     if tuple(counts) == new:
         return
     try:
-        with open(_STARTS, "wb") as file:
+        with open("/starts", "wb") as file:
             file.write(b"%d%d" % new)
     except OSError:
         pass
@@ -73,7 +69,7 @@ def count():
     except OSError:
         pass
     try:
-        with open(_STARTS, "rb") as file:
+        with open("/starts", "rb") as file:
             text = file.read(2)
         if len(text) == 2 and text.isdigit():
             counts[:] = divmod(int(text), 10)
@@ -92,10 +88,15 @@ def start():
     count()
     if "" in sys.path:  # the root comes last: after what is frozen, and after /lib
         sys.path.append(sys.path.pop(sys.path.index("")))
+    tried, runs = __import__("trees").choose(buffer, trial, counts[0])
+    sys.modules.pop("trees")  # nothing of it is needed where it found no tree
+    if tried:
+        trial = True
+        machine.WDT(timeout=_TRIAL_MS)
     from sluice import run as code
 
     run = code
-    run.run(buffer, counts, note)
+    run.run(buffer, counts, note, runs, tried)
     raise RuntimeError("the agent returned")
 
 

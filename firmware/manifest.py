@@ -6,4 +6,5 @@ takes no heap; it comes before what lies in /lib.
 
 require("umqtt.simple")
 module("main.py", opt=3)
+module("trees.py", opt=3)
 package("sluice", opt=3)

@@ -9,9 +9,14 @@ from host_tools.errors import SluiceError
 BOARDS = ROOT / "boards"
 
 
+def names() -> list[str]:
+    """The boards that there are."""
+    return sorted(file.parent.name for file in BOARDS.glob("*/board.json"))
+
+
 def folder(name: str) -> Path:
     """The board's folder; SluiceError names those there are."""
-    known = sorted(file.parent.name for file in BOARDS.glob("*/board.json"))
+    known = names()
     if name not in known:
         raise SluiceError(f"no board {name!r} in boards/; there are {', '.join(known)}")
     return BOARDS / name

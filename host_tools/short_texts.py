@@ -10,9 +10,9 @@ from collections.abc import Callable
 INTERNED = 10  # MICROPY_ALLOC_PARSE_INTERN_STRING_LEN of MicroPython, characters
 
 
-def spaced(text: str) -> bool:
-    """A text with a space in it, which is for people: it is nobody's name."""
-    return " " in text
+def nameless(text: str) -> bool:
+    """A text that is nobody's name, because of a space or another sign in it."""
+    return len(text) > 1 and not text.replace("_", "a").isalnum()
 
 
 def any_text(text: str) -> bool:

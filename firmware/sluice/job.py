@@ -61,7 +61,9 @@ class File:
     """A file that a job brings.
 
     size        bytes; None where the document does not say
-    path        where on the board's file system it is to be; None for the image of the slot
+    path        where on the board's file system it is to be; None for the image of the slot; of a
+                bundle where its tree is imported from
+    kind        "app" or "agent" for a bundle of that, else None
     sha256      its checksum, 64 hex digits, or None
     signature   base64 text, or None when there is none; `algorithm` is "ecdsa" or "rsa"
     signer      name of the certificate to check it with, from the document, or None
@@ -74,7 +76,7 @@ class File:
     url         where to get it, for http_range
     """
 
-    path = sha256 = None  # most files have neither: no member of each then
+    path = sha256 = kind = None  # most files have none of them: no member of each then
     data = False
 
     def __init__(self, size, source):

@@ -127,8 +127,8 @@ class Journal:
         """The outcome of the job of the record, or of `job`, is to be told to the cloud."""
         other = job and not self.about(job)
         record = self._turned_to(job) if other else dict(self._record)
-        if record["phase"] == ACTIVATED and step == "succeeded":
-            record["home"] = record.get("slot")
+        if record["phase"] == ACTIVATED and step == "succeeded" and record.get("slot"):
+            record["home"] = record["slot"]
         reason = reason and reason[:_REASON]
         self._in_force(record, {"phase": OWING, "step": step, "reason": reason, "written": ""})
 

@@ -26,9 +26,9 @@ An operation, what a job asks other than an image, has
     check(job)                     may be missing; raises Refuse for what it will not do; fills
                                    in `job.files`, where it brings files
     async run(job, device)         → how it went, in words; raises Fail, or Retry to be run again;
-                                   missing in one that only brings files: sluice.files.fetch has it
+                                   missing in one that only brings files: sluice.files.place has it
 `job.order` is the document. `device` is the agent.agent.Agent: its `slots`, `journal`, `dialect`,
-`clock`, `settings`, `load`, `pause`, `link`, `buffer` and `source`; files.fetch brings and places
+`clock`, `settings`, `load`, `pause`, `link`, `buffer` and `source`; files.place brings and places
 what is in `job.files`.
 An operation that is cut off, by a reset or its link, is run again; one that has ended is not.
 Besides those listed here, a module of the name in the folder /operations of the board is one.
@@ -60,5 +60,6 @@ OPERATIONS = {  # name that a document gives it → its function, its module
     "install": ("check", "sluice.jobs.operations.install"),
     "reboot": ("run", "sluice.jobs.operations.reboot"),
     "rollback": ("run", "sluice.jobs.operations.rollback"),
+    "update": ("check", "sluice.jobs.operations.update"),
 }
 # fmt: on

@@ -33,6 +33,7 @@ _BUILDERS = ("sluice.starting", "sluice.wiring")  # forgotten once there is an a
 log = Log("main")
 watchdog = None
 waited = False  # the agent has waited for jobs since the start
+unproven = False  # what runs is taken back, unless it is confirmed
 
 
 class Starts:
@@ -101,19 +102,21 @@ async def start(agent, link, app):
     await agent.run()
 
 
-def run(buffer, counts, note):
+def run(buffer, counts, note, runs, trial):
     """Ends by what it raises. What it holds is let go of by then.
 
     buffer   of a sector and four bytes, for images
     counts   starts in a row that came to nothing, and how many of them ended by an exception
              before the agent waited for jobs; `note` keeps others
+    runs     {kind: [letter, digest, version, .mpy format]} of the trees that run
+    trial    whether one of them does that a reset takes back
     """
-    global watchdog
+    global watchdog, unproven
     gc.threshold(_THRESHOLD)
-    begun = plug_in("sluice.starting", "Start")(board, counts, note)
-    watchdog = board.watchdog(begun.timeout_ms)
+    begun = plug_in("sluice.starting", "Start")(board, counts, note, runs, trial)
+    watchdog, unproven = board.watchdog(begun.timeout_ms), begun.taken_back
     app = plug_in("sluice.starting", "application")(begun.taken_back, counts[0])
-    words = begun.settings, begun.slots, app, buffer, Starts(counts, note)
+    words = begun.settings, begun.slots, begun.trees, app, buffer, Starts(counts, note)
     agent, link = plug_in("sluice.wiring", "build")(*words)
     begun = words = None
     keep([path for path in sys.modules if path not in _BUILDERS])
@@ -129,6 +132,8 @@ def failed(error, counts, note):
         note(counts[0], counts[1] + 1)
     asyncio.new_event_loop()  # the one before holds the agent
     plug_in("sluice.failures", "stopped")(error)
+    if unproven:
+        plug_in("sluice.starting", "blame")(board, error)
 
 
 def rest():

@@ -24,22 +24,36 @@ class Start:
     """What this start begins with.
 
     slots       of the board; `settings` as lastgood has them
+    trees       sluice.slots.tree.Trees
     taken_back  True where files of a job, or an image, are taken back without a verdict
     timeout_ms  of the watchdog; 0: none
     """
 
-    def __init__(self, board, counts, note):
+    def __init__(self, board, counts, note, runs, trial):
         with Scope():  # what follows is to lie low in the heap
             self.slots = board.slots()
+            self.trees = plug_in("sluice.slots.tree", "Trees")(runs, trial, board.NAME)
             self.settings = plug_in("sluice.lastgood", "load")(self.slots.trial)
         logging.level(self.settings["log"])
+        _say(self.trees)
         with Scope():  # the same
-            if max(counts) > _DOUBTED and not self.slots.trial:
+            trial = self.slots.trial or self.trees.trial
+            if max(counts) > _DOUBTED and not trial:
                 set_aside(board)
                 note(min(counts[0], _DOUBTED), 0)
-            self.taken_back = taken_back(self.slots)
+            self.taken_back = taken_back(self.slots) or self.trees.trial
             unproven = self.taken_back or _first(self.slots, board)
         self.timeout_ms = timeout_s(self.settings, unproven) * 1_000
+
+
+def _say(trees):
+    """Where the code comes from that runs."""
+    app = "app" in trees.runs
+    here = exists("/app.py") or exists("/app.mpy")
+    words = "app", trees.version("app") or "-", trees.label(trees.runs) or "no tree"
+    log.i("agent", trees.version("agent"), *words)
+    if app and here:
+        log.w("the app in / is passed over, because an application came as a bundle")
 
 
 def timeout_s(settings, unproven):
@@ -95,6 +109,17 @@ def set_aside(board):
             cell.save(b"")
         except OSError as error:
             log.w("journal not emptied", error)
+
+
+def blame(board, error):
+    """What ended the trial that this start is, for whoever ordered it. On trial the journal has
+    nothing else to say. Where the medium does not take it, it is said without a reason."""
+    journal = plug_in("sluice.journal", "Journal")(plug_in("sluice.journal", "cells")(board))
+    if journal.phase == plug_in("sluice.journal", "ACTIVATED"):
+        try:
+            journal.write(reason="rolled back: " + repr(error))
+        except OSError as fault:
+            log.w("reason not kept", fault)
 
 
 class _Unfit:

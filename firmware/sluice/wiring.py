@@ -16,7 +16,7 @@ from sluice.net.mqtt import Link
 from sluice.run import Application, Reach, Sources, built, load
 
 
-def build(settings, slots, app, buffer, starts):
+def build(settings, slots, trees, app, buffer, starts):
     """(agent, link) for a board with that configuration and application.
 
     raises   Fail, naming the file, for credentials that are missing or unusable, those of the way
@@ -30,6 +30,7 @@ def build(settings, slots, app, buffer, starts):
     words = link, thing, clock, slots.version, settings, shadow
     agent = Agent(
         slots,
+        trees,
         Journal(cells(board)),
         built("DIALECTS", settings["dialect"], *words),
         Reach(ways, settings["trial_s"] * 1_000, slots, link, clock).reach,

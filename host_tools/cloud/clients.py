@@ -1,6 +1,6 @@
 """boto3 clients, of the local cloud or of AWS: the same calls go to either."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,19 @@ def clients(state: State | None, endpoint_url: str | None = None) -> Clients:
 
     endpoint_url   AWS's calls go there instead, as boto3 does with AWS_ENDPOINT_URL
     """
+    made = _made(("iot", "s3"), state, endpoint_url)
+    host = urlsplit(made[0].meta.endpoint_url).hostname or ""
+    near = host == "localhost" or host.startswith("127.")
+    return Clients(*made, region=made[0].meta.region_name, local=state is not None, near=near)
+
+
+def shadows(state: State | None, endpoint_url: str | None = None) -> Any:
+    """A client of the same cloud, for what things tell in their shadows."""
+    (made,) = _made(("iot-data",), state, endpoint_url)
+    return made
+
+
+def _made(names: Sequence[str], state: State | None, endpoint_url: str | None) -> list[Any]:
     config = Config(
         connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"}
     )
@@ -52,12 +65,9 @@ def clients(state: State | None, endpoint_url: str | None = None) -> Clients:
                 region_name=about["region"],
             )
             options = {"config": config, "endpoint_url": about["http_endpoint"]}
-        made = [session.client(name, **options) for name in ("iot", "s3")]
+        return [session.client(name, **options) for name in names]
     except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise SluiceError(f"AWS: {error}") from None
-    host = urlsplit(made[0].meta.endpoint_url).hostname or ""
-    near = host == "localhost" or host.startswith("127.")
-    return Clients(*made, region=session.region_name, local=state is not None, near=near)
 
 
 def rehearsed(

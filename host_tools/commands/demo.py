@@ -1,9 +1,13 @@
-"""A cloud, a board, and two updates: one that succeeds and one that is rolled back.
+"""A cloud, a board, and five updates: of its image, its application and its agent.
 
 Starts the local cloud and a simulated ESP32 with 112 KiB of heap, and on it the agent and an
-example application (firmware/examples/app.py). Signs and deploys a 1.4 MiB image, and follows it
-until the cloud says SUCCEEDED. Then deploys an image whose self-test fails, and follows it until
-the board has rolled back and the cloud says FAILED. Exit code 0 only when both ended so.
+example application (firmware/examples/app.py).
+
+1. Signs and deploys a 1.4 MiB image, and follows it until the cloud says SUCCEEDED.
+2. Deploys an image whose self-test fails, and follows it until the board has rolled back.
+3. Deploys an application of a few hundred bytes, one that raises, and a new agent.
+
+Exit code 0 only when each ended as it should.
 """
 
 import argparse
@@ -32,6 +36,17 @@ from host_tools.image.modules import EXAMPLE, SELF_TESTS
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
+AGENT = "0.2.0"  # version of the new agent
+APPLICATION = """\
+import asyncio
+
+async def main(link):
+    while True:
+        await asyncio.sleep(1)
+
+async def healthy():
+    return True
+"""
 BLOCK = 4_096  # bytes, as `thing create` configures the board
 READY_S = 180  # for cloud and board to come up
 UPDATE_S = 600  # for an update, from the deploy to the board's report
@@ -49,10 +64,14 @@ SHOWN = (  # a line of the board → who acts, and what the user is told
     (re.compile(r"mqtt linked (\S+)"),           "board", "linked to {0} over mutual TLS"),
     (re.compile(r"attempt failed: (.+)"),        "board", "[yellow]cannot link yet: {0}[/]"),
     (re.compile(r"agent job (\S+)"),             "board", "hears of job {0}"),
-    (re.compile(r"verify signed by (\S+)"),       "board", "the image is genuine: signed by {0}"),
-    (re.compile(r"agent ACTIVATING ready"),      "board", "has the new image tried at its reset"),
+    (re.compile(r"verify signed by (\S+)"),       "board", "it is genuine: signed by {0}"),
+    (re.compile(r"bundle unpacked /(\S+) (\S+)"), "board", "has version {1} in tree {0}"),
+    (re.compile(r"agent ACTIVATING ready"),      "board", "has it tried at its reset"),
+    (re.compile(r"main agent (\S+) app (\S+) (.+)"), "board",
+     "runs agent {0}, application {1}, from {2}"),
     (re.compile(r"agent TRYING healthy"),        "board", "[green]is healthy: confirmed[/]"),
     (re.compile(r"agent sick (.+)"),             "board", "[yellow]{0}: left unconfirmed[/]"),
+    (re.compile(r"E \d+ main stopped (.+)"),     "board", "[yellow]{0}: left unconfirmed[/]"),
     (re.compile(r"app reading (\d+) (\d+)"),       "application", "reading {0}: {1} bytes free"),
     (re.compile(r"agent report (\S+) (.+)"),     "board", "reports {0}: {1}"),
 )
@@ -102,7 +121,10 @@ def _demo(state: Path) -> int:
             updates = Updates(story, board, state)
             good = updates.deploy("SUCCEEDED", "a good image", SIZE, EXAMPLE)
             bad = updates.deploy("FAILED", "its self-test fails", app=SELF_TESTS["fail"])
-    return 0 if good and bad else 1
+            app = updates.application("SUCCEEDED", "1.0.0", APPLICATION)
+            worse = updates.application("FAILED", "1.1.0", SELF_TESTS["crash"])
+            agent = updates.agent("SUCCEEDED", AGENT)
+    return 0 if good and bad and app and worse and agent else 1
 
 
 class Story:
@@ -193,14 +215,35 @@ class Updates:
         image.write_bytes(make_image(version, size, app=app))
         self._story.title(f"Version {version}: {what}")
         self._slots("before")
-        self._story.tell("host", f"signs and deploys {image.name}, {image.stat().st_size:,} bytes")
-        seen = len(self._board.lines)
-        job = _sluice("deploy", image, "--thing", THING, "--state", self._state).split()[-1]
+        ended = self._follow(wanted, f"{image.name}, {image.stat().st_size:,} bytes", image)
+        self._slots("after")
+        return ended
+
+    def application(self, wanted: str, version: str, text: str) -> bool:
+        """The same for an application of one file."""
+        file = self._state / "app.py"
+        file.write_text(text)
+        what = "it raises" if wanted == "FAILED" else "a good one"
+        self._story.title(f"Application {version}: {what}")
+        size = f"app.py, {len(text):,} bytes"
+        return self._follow(wanted, size, file, "--version", version)
+
+    def agent(self, wanted: str, version: str) -> bool:
+        """The same for the agent that this installation has."""
+        self._story.title(f"Agent {version}")
+        words = ("--agent", "--board", self._board.board, "--version", version)
+        return self._follow(wanted, "this installation's agent", *words)
+
+    def _follow(self, wanted: str, what: str, *words: object) -> bool:
+        self._story.tell("host", f"signs and deploys {what}")
+        seen, begin = len(self._board.lines), time.monotonic()
+        job = _sluice("deploy", *words, "--thing", THING, "--state", self._state).split()[-1]
         self._board.wait_for("agent REPORTING reported", UPDATE_S, after=seen)
         status, reason = _verdict(job, self._state)
         colour = "green" if status == wanted else "red"
-        self._story.tell("cloud", f"{job}: [bold {colour}]{status}[/], {escape(reason)}")
-        self._slots("after")
+        took = f"after {time.monotonic() - begin:.1f} s"
+        said = f"{job}: [bold {colour}]{status}[/] {took}, {escape(reason)}"
+        self._story.tell("cloud", said)
         return status == wanted
 
     def _slots(self, when: str) -> None:

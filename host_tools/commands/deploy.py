@@ -1,4 +1,10 @@
-"""Deploy an image to things: upload, sign, create the OTA update; prints the job's id.
+"""Deploy code to things: upload, sign, create the OTA update; prints the job's id.
+
+deploy IMAGE                      an interpreter's image, of an ESP32 or a W800
+deploy DIR --version V            an application: a folder with an app.py, or one .py
+deploy BUNDLE                     what `sluice bundle make` made, of an application or an agent
+deploy --agent --board NAME       this installation's own firmware, without the interpreter
+deploy IMAGE BUNDLE BUNDLE        together, in one job: all of them are taken, or none
 
 The same calls go to AWS and to the local cloud. With --wait the devices' progress is shown, and
 the exit code is 0 only if every one of them reports SUCCEEDED. For AWS, --bucket names a versioned
@@ -7,17 +13,16 @@ it. A --schedule and --retries are beyond an OTA update: then a stream and a job
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
 from host_tools.cloud.state import State
-from host_tools.documents import check_places
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
+from host_tools.fleet.parts import Part, Wanted, boards_of, gathered
 from host_tools.fleet.provision import imagined
-from host_tools.fleet.update import File, by_signer, offer, own_signature, upload
-from host_tools.image.inspect import read_image
-from host_tools.image.plain import plain_file
+from host_tools.fleet.update import FILE_TYPES, File, by_signer, offer, own_signature, upload
 from host_tools.signing import digest, load_key
 
 BUCKET = "sluice-images"
@@ -27,7 +32,24 @@ ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role f
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.add_argument("image", type=Path, metavar="IMAGE")
+    parser.add_argument(
+        "paths",
+        type=Path,
+        nargs="*",
+        metavar="IMAGE|BUNDLE|DIR|FILE.py",
+        help="at most one image, one application and one agent",
+    )
+    parser.add_argument(
+        "--version", metavar="V", help="of what a folder or a .py becomes; else of --agent"
+    )
+    parser.add_argument(
+        "--agent", action="store_true", help="this installation's own firmware, for --board"
+    )
+    parser.add_argument(
+        "--board",
+        metavar="NAME",
+        help="a folder of boards/; default: the one that the things' shadows name in DIR",
+    )
     parser.add_argument(
         "--file",
         action="append",
@@ -38,10 +60,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--any",
         action="store_true",
-        help="any file, to any place: do not check what boards refuse",
+        help="any image or bundle, files to any place: do not check what boards refuse",
     )
     targets.arguments(parser)
-    parser.add_argument("--key", type=Path, help="signs the image; default: DIR/signer.key")
+    parser.add_argument("--key", type=Path, help="signs all of it; default: DIR/signer.key")
     parser.add_argument("--signer", help="its certificate, on the board; default: signer.crt")
     parser.add_argument("--signer-profile", metavar="NAME", help="AWS Signer's, in place of --key")
     where = parser.add_mutually_exclusive_group(required=True)
@@ -66,20 +88,19 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     patience_s = watch.patience(args)
     job = settings.settings(args)
+    content = asked(args, wanted)
     cloud = reach(args)
     bucket, role = args.bucket or BUCKET, args.role or ROLE
-    with plain_file(args.image) as image:
-        parts = [(image, None), *map(part, args.file)]
-        if not args.any:
-            judge(args.image, image, [place for _, place in parts[1:]])
-        signed = [(path, place, signature(args, path, bucket)) for path, place in parts]
+    with gathered(content) as parts:
+        check_number(parts)
+        signed = [(part, signature(args, part.path, bucket)) for part in parts]
         with plainly():
             arns = targets.arns(cloud.iot, wanted)
-            files = [
-                File(path, upload(cloud, path, bucket, args.new_bucket), signing, place)
-                for path, place, signing in signed
-            ]
+            files = [file(cloud, one, bucket, args.new_bucket, how) for one, how in signed]
             name = offer(cloud, files, arns, args.protocol, role, job)
+    for one in parts:
+        if one.made:
+            print(one.made, file=sys.stderr)
     if cloud.rehearsal:
         return 0
     print(name, flush=True)
@@ -88,15 +109,33 @@ def run(args: argparse.Namespace) -> int:
     return watch.wait(cloud, name, wanted.things if not wanted.groups else None, patience_s)
 
 
-def judge(name: Path, image: Path, places: list[str]) -> None:
-    """Refuse what every board would, in the end: an image that is not whole, paths of files."""
-    what = str(name)
-    try:
-        read_image(image.read_bytes())
-        what = "--file"
-        check_places(places)
-    except SluiceError as error:
-        raise SluiceError(f"{what}: {error} (--any sends it all the same)") from None
+def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
+    """What is to be deployed."""
+    known = boards_of(State(args.state), wanted.things) if args.state else [None]
+    if wanted.groups:
+        known.append(None)
+    return Wanted(
+        paths=args.paths,
+        files=[part(text) for text in args.file],
+        version=args.version,
+        agent=args.agent,
+        board=args.board,
+        known=known,
+        anything=args.any,
+    )
+
+
+def file(cloud: Clients, part: Part, bucket: str, new: bool, signing: dict) -> File:
+    """A part, uploaded."""
+    where = upload(cloud, part.path, bucket, new)
+    kind = part.kind if part.kind in FILE_TYPES else None
+    return File(part.path, where, signing, part.place, kind)
+
+
+def check_number(parts: list[Part]) -> None:
+    """Refuse more files than a board takes."""
+    if len(parts) > FILES:
+        raise SluiceError(f"a job brings {FILES} files at most, the image and bundles among them")
 
 
 def part(text: str) -> tuple[Path, str]:
@@ -120,8 +159,6 @@ def check(args: argparse.Namespace) -> None:
         raise SluiceError("--signer is for --key: a profile has the certificate's path in it")
     if args.signer_profile and (args.schedule or args.retries):
         raise SluiceError("AWS Signer signs updates only: not with --schedule or --retries")
-    if len(args.file) > FILES - 1:
-        raise SluiceError(f"a job brings {FILES} files at most, the image among them")
     if args.wait and args.continuous:
         raise SluiceError("a --continuous job has no end to --wait for")
 

@@ -20,10 +20,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 from host_tools.board_port import BoardPort, board_at
 from host_tools.errors import SluiceError
 from host_tools.flash import boards, contents, inspection, micropython, on_board, settings
-from host_tools.flash.contents import CONFIG, START
-from host_tools.flash.earlier import leftovers
+from host_tools.flash import trees as on_trees
+from host_tools.flash.contents import CONFIG
+from host_tools.flash.earlier import PACKAGE, leftovers, modules
+from host_tools.flash.trees import Trees
 from host_tools.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
-from host_tools.flash.writing import KEPT, Plan, carry_out, plan, present
+from host_tools.flash.writing import STARTER, Plan, carry_out, plan, present
 
 READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
 RESTART_S = 2  # for a chip that was just written: a port that is part of it goes and comes
@@ -117,21 +119,31 @@ class Flashing:
             board.run(f"ease_watchdog({WATCHDOG_MS})")
         inspection.judge(seen)
         kind = boards.choose(seen.chip, self._args.board)
-        modules = contents.firmware(kind.name)
-        inspection.judge_bytecode(seen, contents.mpy_version(modules))
+        agent = contents.agent(kind.name)
+        inspection.judge_bytecode(seen, agent.mpy)
         self._config = settings.merged(self._config, old, self._wifi, self._endpoint)
         self._remark(seen, kind, old)
         brings = seen.brings or seen.earlier
-        early = [] if brings else leftovers(lambda paths: present(board, paths))
+        trees = on_trees.look(board, None if brings else agent, seen.running)
+        self._remark_trees(trees, agent, brings)
+        code = {} if brings else contents.starter()
+        files = code | self._files | {CONFIG: settings.text(self._config)}
+        early = [] if brings else self._early(board)
+        planned = plan(board, files, lambda path: brings and _is_code(path), early, trees)
+        return self._fitting(planned, seen)
+
+    def _early(self, board: BoardPort) -> list[str]:
+        """What lies there of the layouts before the trees."""
+        early = leftovers(lambda paths: present(board, paths))
         if early:
             self._tell(
                 "the firmware that is there is of an earlier layout, without the package sluice: "
                 "it is replaced, and nothing of it stays"
             )
-        code = {} if brings else modules
-        files = code | self._files | {CONFIG: settings.text(self._config)}
-        planned = plan(board, files, lambda path: brings and _is_code(path), early)
-        return self._fitting(planned, seen)
+        package = modules(board.value(f"below({PACKAGE!r})"))
+        if package:
+            self._tell(f"the firmware in {PACKAGE} goes: the agent's tree takes its place")
+        return early + package
 
     def _fitting(self, planned: Plan, seen: inspection.Found) -> Plan:
         """The plan, or one that removes first. SluiceError where there is no room for that."""
@@ -169,10 +181,29 @@ class Flashing:
         elif not self._config["wifi"]:
             self._tell("note: no Wi-Fi is configured: --wifi SSID, unless the board is wired")
 
+    def _remark_trees(self, trees: Trees, agent: on_trees.Agent, brings: bool) -> None:
+        """What becomes of those that are there."""
+        for dropped in trees.dropped:
+            self._tell(f"{dropped} was on trial, which ends here: it is taken back")
+        if trees.replaced:
+            letter, _, version, *_ = trees.replaced
+            self._tell(
+                f"the agent {version} in agent.{letter} is replaced by {agent.version}, this "
+                f"installation's own, in {trees.path[1:]}; agent.{letter} stays as the way back"
+            )
+        elif trees.agent and brings:
+            letter, _, version, *_ = trees.agent
+            self._tell(f"a tree of the agent is there, too: agent.{letter} {version}. It stays")
+        if trees.app:
+            letter, _, version, *_ = trees.app
+            passed = f", and {trees.passed} is passed over" if trees.passed else ""
+            self._tell(f"the application {version} in app.{letter} runs{passed}")
+
     def _copy(self, board: BoardPort, planned: Plan) -> None:
         todo = planned.to_copy
+        every = len(planned.files) + bool(planned.trees.path)
         if planned.done:
-            self._tell(f"nothing to copy: all {len(planned.files)} files are right")
+            self._tell(f"nothing to copy: all {every} files are right")
             return
         columns = (
             BarColumn(30),
@@ -187,12 +218,13 @@ class Flashing:
 
             carry_out(board, planned, step)
             bar.update(task, description="")
-        if planned.theirs:
-            self._tell(f"the main.py that was there is kept as {KEPT}")
-        right = len(planned.files) - len(planned.changed)
+        for path in [*planned.theirs, *planned.veiling]:
+            self._tell(f"the {path.lstrip('/')} that was there is kept as {path}.old")
+        changed = len(planned.changed) + (planned.trees.content is not None)
         before = f", {len(planned.beside)} were there from a run before" if planned.beside else ""
         self._tell(
-            f"copied {len(todo)} files{before}, {right} were right, {len(planned.stale)} removed"
+            f"copied {len(todo)} files{before}, {every - changed} were right, "
+            f"{len(planned.stale)} removed"
         )
 
     def _await_agent(self, board: BoardPort) -> None:
@@ -213,7 +245,7 @@ class Flashing:
 
 
 def _is_code(path: str) -> bool:
-    return path.startswith("/lib/") or path == START
+    return path.startswith("/lib/") or path in STARTER
 
 
 def _now() -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""Create jobs of a local cloud; list, show and cancel those of a local cloud or of AWS.
+"""Create, list, show and cancel jobs of a local cloud or of AWS.
 
 A job's document is checked against host_tools/documents/job.schema.json, the standard of what
 boards understand; with --any it is not, and what a board makes of it is the board's matter.
@@ -30,9 +30,7 @@ KEPT = (  # a board on trial hears of it, and judges the image all the same
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
-    row = rows.add_parser("create", help="give things something to do; prints the job's id")
-    row.set_defaults(run=create)
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    row = _anywhere(rows, "create", create, "give things something to do; prints the job's id")
     targets.arguments(row)
     row.add_argument("--document", type=Path, required=True, metavar="FILE", help="JSON")
     row.add_argument("--id", help="default: one of its own")
@@ -72,7 +70,7 @@ def create(args: argparse.Namespace) -> None:
     wanted, asked = targets.targets(args), settings.settings(args)
     name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
     document = read_document(args.document)
-    cloud = clients(State(args.state))
+    cloud = reach(args)
     with plainly():
         arns = targets.arns(cloud.iot, wanted)
         if not args.any:

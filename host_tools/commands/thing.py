@@ -1,4 +1,4 @@
-"""Create, list and delete things: of a local cloud, or of AWS.
+"""Create, list, show and delete things: of a local cloud, or of AWS.
 
 `sluice thing create NAME` makes DIR/things/NAME with all that a board needs: config.json, its
 certificate and key, the root CA, and the certificate of the key that images are signed with.
@@ -15,13 +15,14 @@ import shutil
 import time
 from pathlib import Path
 
-from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
+from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from host_tools.cloud.groups import Groups
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.run import MQTT_PORT, opened
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import provision
+from host_tools.fleet.about import lines, told
 from host_tools.fleet.folder import LOCAL_HOSTS, Board, signer_certificate, write_board
 from host_tools.fleet.root_ca import from_file, root_ca
 
@@ -49,6 +50,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row = rows.add_parser("list", help="show all things")
     row.add_argument("--state", type=Path, required=True, metavar="DIR")
     row.add_argument("--json", action="store_true", help="as JSON")
+    row.set_defaults(run=listed)
+    row = rows.add_parser("show", help="what runs on its board", epilog=UNTRIED)
+    row.add_argument("name", metavar="NAME")
+    where = row.add_mutually_exclusive_group(required=True)
+    where.add_argument("--state", type=Path, metavar="DIR", help="of a local cloud that runs")
+    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
+    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    row.add_argument("--json", action="store_true", help="what the board told, as it told it")
     row.set_defaults(run=show)
     text = "remove a thing, its certificates and its files"
     row = rows.add_parser("delete", help=text, epilog=UNTRIED)
@@ -167,6 +176,16 @@ def wait_known(state: State, common_name: str) -> None:
 
 
 def show(args: argparse.Namespace) -> None:
+    """`thing show`."""
+    name = check_thing(args.name)
+    if args.endpoint_url and not args.aws:
+        raise SluiceError("--endpoint-url is for --aws")
+    with plainly():
+        state = told(shadows(None if args.aws else State(args.state), args.endpoint_url), name)
+    print(json.dumps(state) if args.json else "\n".join(lines(name, state)))
+
+
+def listed(args: argparse.Namespace) -> None:
     """`thing list`."""
     state = State(args.state)
     if not state.database.exists():

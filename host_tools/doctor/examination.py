@@ -14,6 +14,7 @@ from host_tools.doctor import on_board
 
 WATCHDOG_MS = 120_000  # for the whole examination
 HANDSHAKE_S = 20
+_TRIED = "globals().get('trial') is True"  # main.py's, which runs as __main__
 _LOG = "bytes(__import__('sluice.log', None, None, ('recent',)).recent)"
 NEW = ("downloading", "activated")  # phases in which an image may run without a verdict yet
 SILENCE_S = 60  # a probe may compute for so long without a word
@@ -30,6 +31,7 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     raises  SluiceError when the board is lost
     """
     found: Finding = {"port": board.name, "log": whole(_asked(board, _LOG))}
+    tried = _asked(board, _TRIED)
     board.enter()
     board.run(Path(on_board.__file__).read_text())
 
@@ -38,13 +40,14 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
         found[name] = _asked(board, call)
         return found[name]
 
+    trees = probe("trees", f"trees({tried is True})")
     _asked(board, "quiet()")
     probe("system", "system()")
     slots = probe("slots", "slots()")
     settings = probe("settings", "settings()")
     journal = probe("journal", "journal()")
     untold = slots.get("trial") is None and journal.get("phase") in NEW
-    if slots.get("trial") or settings.get("watchdog_s") or untold:
+    if slots.get("trial") or trees.get("on_trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
     for name in (
         "heap",

@@ -22,6 +22,71 @@ except OSError:
     pass
 
 
+def trees(on_trial):
+    """What is recorded of them, [] of a kind without any; what runs is taken onto the path, as the
+    starter does. {} where nothing starts trees.
+
+    on_trial   whether a tree was being tried, that a soft reset would take back: it is tried again
+    """
+    gc.collect()  # what stays is to lie low in the heap: it is compiled here, from source
+    try:
+        import vfs
+        from trees import fits, keep, recorded
+    except ImportError:
+        return {}
+    gc.collect()
+    record = recorded() or {"app": [], "agent": [], "new": [], "tried": 0, "slot": None}
+    again = bool(on_trial and record["new"] and record["tried"] and not record["slot"])
+    if again:
+        record["tried"] = 0
+        keep(record)
+    seen = {"new": record["new"], "slot": record["slot"] or "", "on_trial": again}
+    back = record["new"] if _is_back(record) else ()
+    for kind in ("agent", "app"):
+        rows = []
+        for entry in record[kind]:
+            fault = "taken back" if kind in back and not rows else ""
+            rows.append(_looked_into(kind, entry, fits, fault))
+        seen[kind] = rows
+        runs = [row for row in rows if not row["fault"]][:1]
+        for row in runs:
+            row["runs"] = True
+            vfs.mount(row["mounted"], "/." + kind)
+            sys.path.insert(0 if kind == "agent" else len(sys.path), "/." + kind)
+        for row in rows:
+            row.pop("mounted")
+    seen["shadowed"] = [path for path in ("/app.py", "/app.mpy") if runs and _there(path)]
+    sys.modules.pop("trees")
+    return seen
+
+
+def _looked_into(kind, entry, fits, fault):
+    """A tree that is recorded; `fault` is why it cannot run, "" where it can."""
+    from trees import Tree
+
+    letter, digest, version, made = entry
+    row = {"tree": kind + "." + letter, "version": version, "runs": False, "mounted": None}
+    try:
+        row["mounted"] = Tree("/" + row["tree"], digest, room)
+        if not fits(kind, version, made):
+            fault = fault or "older than the agent that is there without it"
+    except OSError as error:
+        fault = "missing" if error.args[0] == 2 else str(error.args[0])
+    except ValueError as error:
+        fault = str(error)
+    row["fault"] = fault
+    return row
+
+
+def _is_back(record):
+    """Whether what is new in the record is to run no more."""
+    if not record["slot"]:
+        return bool(record["tried"])
+    from esp32 import Partition
+
+    return Partition(Partition.RUNNING).info()[4] != record["slot"]
+
+
 def quiet():
     """Keep the log out of the answers."""
     from sluice import log

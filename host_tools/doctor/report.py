@@ -49,7 +49,9 @@ def simulated(found: Finding) -> bool:
 def _system(seen: Finding) -> list[str]:
     cause = RESET_CAUSES.get(seen["reset_cause"], str(seen["reset_cause"]))
     lies = seen["firmware"]
-    where = "in /lib" if lies.startswith("/lib/") else "in the image" if lies else "none"
+    where = "in the image" if lies else "none"
+    for place, words in (("/lib/", "in /lib"), ("/.agent/", "in a tree")):
+        where = words if lies.startswith(place) else where
     where = "of an earlier layout" if seen.get("earlier") else where
     return [
         f"MicroPython {seen['micropython']}, {seen['machine']}, time from {seen['epoch']}",
@@ -71,6 +73,19 @@ def _slots(seen: Finding) -> list[str]:
         f"{seen['running']} runs, version {seen['version'] or 'unknown'}, {state}",
         f"{seen['inactive']}, {size}: {holds}",
     ]
+
+
+def _trees(seen: Finding) -> list[str]:
+    if not seen:
+        return ["none: what starts this board knows of no trees"]
+    rows = []
+    for row in seen["agent"] + seen["app"]:
+        kind = row["tree"].partition(".")[0]
+        idle = row["fault"].upper() or "stays as the way back"
+        state = "runs" if row["runs"] else idle
+        tried = ", on trial" if row["runs"] and kind in seen["new"] else ""
+        rows.append(f"{row['tree']} {row['version']}, {state}{tried}")
+    return rows or ["none recorded"]
 
 
 def _otadata(records: list[str]) -> list[str]:
@@ -174,6 +189,7 @@ def _file_speed(seen: Finding) -> list[str]:
 SHAPES = {
     "slots": _slots,
     "system": _system,
+    "trees": _trees,
     "otadata": _otadata,
     "partitions": _partitions,
     "journal": _journal,
@@ -216,6 +232,7 @@ def remarks(found: Finding) -> list[str]:
         texts.append("the journal was set aside, because the agent did not start with it")
     if found["slots"].get("trial"):
         texts.append("the image that runs is on trial: a reset takes it back")
+    texts += about_trees(found["trees"])
     if found["settings"].get("instead"):
         why = found["settings"]["instead"]
         texts.append(f"the configuration that linked last is in use, because: {why}")
@@ -227,4 +244,18 @@ def remarks(found: Finding) -> list[str]:
         texts.append("no signer is configured: every image will be refused")
     needed = ("slots", "settings", "handshake", "signature", "wifi")
     texts += [f"{name} failed" for name in needed if "failed" in found[name]]
+    return texts
+
+
+def about_trees(seen: Finding) -> list[str]:
+    """What is to be known of them."""
+    texts = []
+    for row in seen.get("agent", []) + seen.get("app", []):
+        if row["fault"]:
+            texts.append(f"the tree {row['tree']} is passed over: {row['fault']}")
+        kind = row["tree"].partition(".")[0]
+        if row["runs"] and kind in seen["new"]:
+            with_image = f", with the image in {seen['slot']}" if seen["slot"] else ""
+            texts.append(f"the tree {row['tree']} is on trial{with_image}: a reset takes it back")
+    texts += [f"{path} is passed over: a tree runs instead" for path in seen.get("shadowed", [])]
     return texts

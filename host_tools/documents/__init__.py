@@ -18,10 +18,11 @@ SCHEMA = Path(__file__).with_name("job.schema.json")
 SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first member there decides
 OURS = (  # in the root or in /lib, up to the first dot: what the agent is made of, and keeps
     "board boot clock config failures journal lastgood main order proof settings sluice staged "
-    "starts umqtt "
-    "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
-    "network os random select socket ssl struct sys time tls w800"
+    "starts trees umqtt "
+    "asyncio binascii builtins collections deflate errno esp32 gc hashlib io json machine "
+    "micropython network os random select socket ssl struct sys time tls vfs w800"
 )
+TREES = ("app.a", "app.b", "agent.a", "agent.b", ".app", ".agent")  # and in the root alone
 SHOWN = 60  # characters of a wrong value in a message
 
 
@@ -46,6 +47,8 @@ def check_places(places: list[str]) -> None:
             raise SluiceError(told(error).removeprefix("document: "))
         names = [part for part in text.split("/") if part not in ("", ".")]
         below = names[1:] if "lib" in map(str.lower, names[:1]) else names
+        if names[:1] and names[0].lower() in TREES:
+            raise SluiceError(f"{text} is the agent's own")
         if not below or below[0].lower().split(".")[0] in OURS.split():
             raise SluiceError(f"{text} is the agent's own")
         kept.append("/".join(names))

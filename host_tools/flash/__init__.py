@@ -4,9 +4,10 @@ boards      which boards there are, and which one this is
 contents    what belongs on the board, by path
 settings    its config.json: where the cloud is, the Wi-Fi
 on_board    runs on the board: looks, digests, renames
-earlier     the layout of before the package `sluice`
+earlier     what an earlier `sluice flash`, or mip, left in /lib and the root
+trees       the trees that are there, and what to write of the agent's
 inspection  what was found there, and what is wrong with it
-writing     copies what changed: beside, read back, renamed
+writing     copies what changed: read back, and put in force in a safe order
 watching    restarts it and waits for the agent
 micropython MicroPython itself, by esptool
 """

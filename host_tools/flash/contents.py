@@ -1,27 +1,38 @@
-"""What belongs on a board, by path: the firmware as .mpy, /main.py, and the thing's files."""
+"""What belongs on a board: the agent as a tree, the starter as source, and the thing's files."""
 
 import json
+from functools import lru_cache
 from pathlib import Path
 
-from host_tools.compile import FIRMWARE
+from host_tools.bundle import make, rules, tree
+from host_tools.compile import STARTERS
 from host_tools.device.provision import thing_files
 from host_tools.errors import SluiceError
-from host_tools.image.modules import device_modules
+from host_tools.flash.trees import CELLS, Agent
 
-START = "/main.py"
+START, CHOICE = "/main.py", "/trees.py"  # the starter: the second chooses what runs
 CONFIG = "/config.json"
 
 
-def firmware(board: str) -> dict[str, bytes]:
-    """The modules in /lib, leaves and board.py included, and /main.py that starts them."""
-    modules = {path: text for path, text in device_modules(board).items() if path != "main.mpy"}
-    files = {f"/lib/{path}": content for path, content in modules.items()}
-    return files | {START: (FIRMWARE / "main.py").read_bytes()}
+def starter() -> dict[str, bytes]:
+    """What starts a board, as source: an .mpy would not run on a MicroPython of another format."""
+    return {f"/{file.name}": file.read_bytes() for file in STARTERS}
 
 
-def mpy_version(files: dict[str, bytes]) -> int:
-    """The .mpy version that these modules were compiled to."""
-    return next(content[1] for path, content in files.items() if path.endswith(".mpy"))
+@lru_cache
+def agent(board: str) -> Agent:
+    """The tree of this installation's agent. SluiceError: no such board."""
+    members = make.agent_members(board)
+    about = rules.read(members[rules.DESCRIPTION])
+    return Agent(tree.pack(members), about["version"], about.get("mpy", 0))
+
+
+def firmware(board: str, runs: Agent | None = None) -> dict[str, bytes]:
+    """All that a board has of us, when nothing was there before: the agent's tree, which is
+    `runs` where it is given, the record that names it, and the starter."""
+    runs = runs or agent(board)
+    cell = tree.record(1, [], [runs.entry("a")])
+    return {"/agent.a": runs.content, CELLS[1]: cell, **starter()}
 
 
 def identity(state: Path, thing: str) -> tuple[dict, dict[str, bytes]]:

@@ -1,10 +1,13 @@
-"""The layout of before the package `sluice`: its modules are told by name, and go.
+"""The layouts of before the trees: their modules are told by name, and go.
 
-They lay in /lib, or in the root, as .mpy or, by `mip`, as .py. A board has that layout where both
-ota.errors and ota.journal lie in the same place. Elsewhere a file of such a name is the user's.
+The first were a hundred modules in /lib, or in the root, as .mpy or, by `mip`, as .py. A board has
+that layout where both ota.errors and ota.journal lie in the same place. Elsewhere a file of such a
+name is the user's. Then they were the package `sluice` in /lib, where `mip` still puts them.
 """
 
 from collections.abc import Callable
+
+from host_tools.compile import firmware_sources
 
 FOLDERS = {  # below /lib or the root: the modules of every release
     "": "config console console_net hardware lastgood lastlink main prompt run start starting "
@@ -22,6 +25,17 @@ FOLDERS = {  # below /lib or the root: the modules of every release
     "ota/sources/": "__init__ blocks description http_range mqtt_stream",
     "ota/states/": "__init__ accepting activating booting connecting downloading idle operating "
     "reporting resetting trying verifying",
+}
+PACKAGE = "/lib/sluice"
+PAST = {  # below it: modules of earlier releases that are none any more
+    "": "handed traces ways",
+    "agent/": "heap",
+    "agent/states/": "accepting activating booting connecting downloading idle operating "
+    "reporting resetting trying verifying",
+    "clouds/": "aws_version product_kept",
+    "net/": "dial floor head tcp tls uplink wifi",
+    "slots/": "otadata",
+    "trust/": "digest",
 }
 PLACES = ("/lib/", "/")
 KINDS = (".mpy", ".py")
@@ -47,3 +61,11 @@ def leftovers(present: Callable[[list[str]], list[str]]) -> list[str]:
                 ]
             )
     return [path for path in found if path not in _IN_THE_ROOT]
+
+
+def modules(files: list[str]) -> list[str]:
+    """Those of the files in PACKAGE that are the firmware's, also where a run was cut off."""
+    names = {path.removesuffix(".py") for path in firmware_sources()}
+    names |= {f"sluice/{folder}{name}" for folder in PAST for name in PAST[folder].split()}
+    known = {f"/lib/{name}{kind}" for name in names for kind in KINDS}
+    return [path for path in files if path.removesuffix(".new") in known]

@@ -6,7 +6,15 @@ Runs on MicroPython 1.24 and on any older one that may be found there.
 import hashlib
 import os
 import sys
-from binascii import hexlify
+from binascii import a2b_base64, hexlify
+from io import BytesIO
+
+try:
+    from deflate import ZLIB, DeflateIO
+except ImportError:  # a port without it: files come as they are
+    DeflateIO = None
+
+into = None  # the file that is written piece by piece
 
 try:
     os.remove("/.mend")  # never there; LittleFS mends its folders after a cut, then looks
@@ -107,6 +115,22 @@ def present(paths):
     return found
 
 
+def below(folder):
+    """The files in a folder and in those below it; none where there is no such folder."""
+    found = []
+    try:
+        rows = list(os.ilistdir(folder))
+    except OSError:
+        return found
+    for row in rows:
+        path = folder + "/" + row[0]
+        if row[1] == 0x4000:
+            found += below(path)
+        else:
+            found.append(path)
+    return found
+
+
 def veiled(path, most, key):
     """A file of at most that size, empty for any other; not to be read in a console's log."""
     raw = bytearray()
@@ -138,6 +162,17 @@ def digest(path):
                 found.update(view[:size])
     except OSError:
         return ""
+
+
+def begin(path):
+    """A file that comes in pieces."""
+    global into
+    into = open(path, "wb")
+
+
+def more(piece):
+    """The next piece of it, deflated on its own, in base64."""
+    into.write(DeflateIO(BytesIO(a2b_base64(piece)), ZLIB).read())
 
 
 def make_folders(paths):

@@ -1,37 +1,44 @@
-"""Copies what changed, so that a board interrupted at any time runs the old or the new firmware.
+"""Writes what changed, so that a board interrupted at any time starts, or is flashed again.
 
-1. What is to change is written beside its place, as PATH.new, and read back there.
-2. If modules are among it, /main.py steps aside; one that we did not write stays as /main.py.old.
-   From here on a board that loses its power stays at its REPL. A firmware of which only a part is
-   new never runs.
-3. Each takes its place by a rename; files that we wrote once and that are no longer part go, and
-   so do those of an earlier layout, and folders that are empty then.
-4. /main.py takes its place, last.
+1. What is to change is written beside its place, as PATH.new. The agent's tree goes where none
+   runs, when the record names nothing there: see trees.py. All is read back.
+2. It takes its place by renames. The record names the tree. /main.py takes its place last, and is
+   what has the new firmware start, where it did not start trees before. A main.py or trees.py that
+   we did not write stays as PATH.old.
+3. Files that we wrote once and that are no longer part go then, and so do those of an earlier
+   layout, and folders that are empty.
 
-Where there is no room for both, what goes does so first, after /main.py stepped aside.
+Where trees started before, and more than one of /main.py, /trees.py and the record change,
+/main.py steps aside before step 2. From there on a board that loses its power stays at its REPL. A
+firmware of which only a part is new never runs. Where there is no room for both, /main.py steps
+aside and what goes does so first.
 
-Run again, what lies beside its place already and is right is not copied anew, and what lies there
-of another firmware goes. What we wrote is noted on the board, in /flashed.json: what is there and
-what is to be there, before it is written; what is there, after it.
+Run again, what is there already and is right is not copied anew, and what lies beside its place of
+another firmware goes. What we wrote is noted on the board, in /flashed.json: what is there and
+what is to be there, before it is written; what is there, after it. Trees are in their record only.
 """
 
+import base64
 import hashlib
 import json
+import zlib
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from host_tools.board_port import BoardPort
 from host_tools.errors import SluiceError
-from host_tools.flash.contents import START
+from host_tools.flash.contents import CHOICE, START
+from host_tools.flash.trees import Trees
 
 NOTES = "/flashed.json"  # {path: SHA-256 of what we wrote, two of them in between}
-KEPT = "/main.py.old"  # a main.py that was there before us
-OURS = "/lib/sluice/"  # whatever lies there is the firmware's
-BOARD = "/lib/board.mpy"
+STARTER = (CHOICE, START)  # in this order
+VEILS = ("/lib/trees", "/lib/trees.py", "/lib/trees.mpy", "/trees")  # come before /trees.py
 NOTES_MAX = 32_768  # bytes
 INLINE = 512  # bytes of a file that LittleFS may keep in its folder
 SPARE_BLOCKS = 8  # of the file system: folders, journal, clock
+PIECE = 2_048  # bytes of a larger file that are deflated on their own
+WINDOW_BITS = 11  # which is the window for them
 _AT_ONCE = 12  # paths in one question to the board
 _TRIES = 2  # for a file that reads back otherwise
 
@@ -42,18 +49,20 @@ Progress = Callable[[str, int], None]  # path, bytes written since the last call
 class Plan:
     """What a board lacks.
 
-    files    {path: content} of all that belongs there
+    files    {path: content} of all that belongs there, but trees and their record
     changed  paths whose content is another, or not there, in the order to settle them
     beside   those of them whose content is beside its place already
     stale    paths that we wrote, untouched since, or of an earlier layout, that are no longer part
     freed    {path: bytes} of those
     folders  where what is no longer part lay or lies, the deepest first
-    veiling  sources that would be imported in the place of what we write
+    veiling  what would be imported in the place of /trees.py
     notes    what /flashed.json says
     between  what it is to say while we write
     noting   what it is to say then
-    theirs   whether there is a /main.py that we did not write
+    theirs   files of the starter's names that we did not write
+    aside    whether /main.py steps aside meanwhile
     first    whether what goes is to go first, because there is no room for both
+    trees    what is to be done about them
     """
 
     files: dict[str, bytes]
@@ -66,24 +75,29 @@ class Plan:
     notes: dict[str, str]
     between: dict[str, str]
     noting: dict[str, str]
-    theirs: bool
+    theirs: list[str]
+    aside: bool
     first: bool = False
+    trees: Trees = field(default_factory=Trees)
 
     @property
     def done(self) -> bool:
         """Whether there is nothing to do."""
-        settled = self.notes == self.noting and not self.veiling
+        settled = self.notes == self.noting and not self.veiling and not self.trees.record
         return settled and not self.changed and not self.stale
 
     @property
     def to_copy(self) -> dict[str, bytes]:
-        """What has to go over the wire."""
-        return {path: self.files[path] for path in self.changed if path not in self.beside}
+        """What has to go over the wire, but the record and our notes."""
+        tree = self.trees.content
+        files = {path: self.files[path] for path in self.changed if path not in self.beside}
+        return files | ({self.trees.path: tree} if tree is not None else {})
 
     def room(self, block: int) -> int:
         """Bytes of the file system that copying takes, as each file fills whole blocks."""
-        blocks = sum(-(-len(content) // block) for content in self.to_copy.values())
-        return (blocks + SPARE_BLOCKS) * block if blocks else 0
+        files = [content for path, content in self.to_copy.items() if path != self.trees.path]
+        blocks = sum(-(-len(content) // block) for content in files) + self.trees.blocks()
+        return (blocks + SPARE_BLOCKS) * block if self.to_copy else 0
 
     def gain(self, block: int) -> int:
         """Bytes of the file system that come free when what is stale goes."""
@@ -95,22 +109,25 @@ def plan(
     files: dict[str, bytes],
     keep: Callable[[str], bool],
     early: Collection[str] = (),
+    trees: Trees | None = None,
 ) -> Plan:
     """Compare the files with the board's, by digests that the board computes.
 
     keep     paths that are left alone although they are not among the files
     early    paths of an earlier layout: see earlier.py
+    trees    what is to be done about them; None: nothing
     """
+    trees = trees or Trees()
     notes, digests = _notes(board), {path: _sha256(text) for path, text in files.items()}
     gone = [path for path in notes if path not in files and not keep(path)]
-    early = [path for path in early if path not in notes and path not in files]
-    early += _twins(board, [path for path in files if path.startswith(OURS)])
-    there = _digests(board, [*files, *gone, *early])
+    early = [path for path in early if path not in files]
+    every = dict.fromkeys([*files, *gone, *early])
+    there = _digests(board, list(every))
     ours = {path for path, digest in there.items() if digest in notes.get(path, "").split()}
     ours |= set(early)
-    stale = [path for path in [*gone, *early] if path in ours]
+    stale = [path for path in every if path not in files and path in ours]
     changed = [path for path, digest in digests.items() if there[path] != digest]
-    changed.sort(key=lambda path: path == START)
+    changed.sort(key=lambda path: STARTER.index(path) if path in STARTER else -1)
     beside = _digests(board, [f"{path}.new" for path in changed])
     noting = {path: digest for path, digest in notes.items() if keep(path)} | digests
     between = {
@@ -118,18 +135,23 @@ def plan(
         for path in ours
         if there[path] != digests.get(path)
     }
+    starting = [path for path in STARTER if path in changed]
+    parts = len(starting) + bool(trees.record)
+    theirs = [path for path in starting if there[path] and path not in ours]
     return Plan(
         files,
         changed,
         {path for path in changed if beside[f"{path}.new"] == digests[path]},
         stale,
         _asked(board, "sizes", stale),
-        sorted(set(_folders([*gone, *early])) - set(_folders(files)) - {"/lib"}, reverse=True),
-        _twins(board, [path for path in files if path == BOARD]),
+        sorted(set(_folders([*gone, *early])) - set(_folders(files)), reverse=True),
+        present(board, list(VEILS)) if CHOICE in files else [],
         notes,
         noting | between,
         noting,
-        START in changed and there[START] != "" and START not in ours,
+        theirs,
+        bool(there.get(START) and there.get(CHOICE) and parts > 1),
+        trees=trees,
     )
 
 
@@ -140,31 +162,49 @@ def carry_out(board: BoardPort, plan: Plan, progress: Progress) -> None:
     _note(board, plan.between)
     left = {*plan.notes, *plan.files}.difference(plan.changed)  # by a run that was cut off
     _each(board, "remove", [f"{path}.new" for path in sorted(left)])
-    modules = any(path.endswith((".mpy", ".py")) for path in [*plan.changed, *plan.stale])
-    last = [START] if modules or plan.veiling else []
+    aside = plan.aside or plan.first and START in plan.files
+    if aside and plan.first:
+        _step_aside(board, plan)
     if plan.first:
-        _step_aside(board, plan)
         _each(board, "remove", plan.stale)
-    _copy(board, plan.to_copy, plan.noting, progress)
-    if last and not plan.first:
+    files = {path: content for path, content in plan.to_copy.items() if path in plan.files}
+    _copy(board, files, progress)
+    _make(board, plan.trees, progress)
+    if aside and not plan.first:
         _step_aside(board, plan)
+    for path in [*plan.veiling, *(path for path in plan.theirs if path != START)]:
+        board.run(f"set_aside({path!r}, {path + '.old'!r})")
     _each(board, "settle", [path for path in plan.changed if path != START])
+    if plan.trees.record:
+        _record(board, *plan.trees.record)
+    if START in plan.theirs and not aside:
+        board.run(f"set_aside({START!r}, {START + '.old'!r})")
+    _each(board, "settle", [START] if aside or START in plan.changed else [])
     _each(board, "remove", plan.stale)
     _each(board, "remove_folders", plan.folders)
-    _each(board, "settle", last)
     _note(board, plan.noting)
 
 
 def _step_aside(board: BoardPort, plan: Plan) -> None:
     """Nothing starts from here on, until /main.py is back."""
-    board.run(f"set_aside({START!r}, {KEPT!r})" if plan.theirs else f"hold({START!r})")
-    for path in plan.veiling:
-        board.run(f"set_aside({path!r}, {path + '.old'!r})")
+    if START in plan.theirs:
+        board.run(f"set_aside({START!r}, {START + '.old'!r})")
+    else:
+        board.run(f"hold({START!r})")
 
 
-def _twins(board: BoardPort, modules: list[str]) -> list[str]:
-    """The sources beside these modules. MicroPython takes a .py before the .mpy of its name."""
-    return present(board, [path.replace(".mpy", ".py") for path in modules])
+def _make(board: BoardPort, trees: Trees, progress: Progress) -> None:
+    """Write the agent's tree, which nothing names meanwhile."""
+    if trees.emptied:
+        _record(board, *trees.emptied)
+    if trees.content is not None:
+        _each(board, "remove", [trees.path])  # so that its blocks are free
+        _write(board, trees.path, trees.path, trees.content, progress)
+
+
+def _record(board: BoardPort, path: str, content: bytes) -> None:
+    """Write a cell of the trees' record. Until it is whole the other one is in force."""
+    _write(board, path, path, content, lambda path, size: None)
 
 
 def present(board: BoardPort, paths: list[str]) -> list[str]:
@@ -176,31 +216,47 @@ def present(board: BoardPort, paths: list[str]) -> list[str]:
     return [path for path in paths if path in found]
 
 
-def _copy(
-    board: BoardPort, files: dict[str, bytes], digests: dict[str, str], progress: Progress
-) -> None:
-    """Write each beside its place and have the board read it back."""
+def _copy(board: BoardPort, files: dict[str, bytes], progress: Progress) -> None:
+    """Write each beside its place."""
     board.run(f"make_folders({_folders(files)!r})")
     for path, content in files.items():
-        for _ in range(_TRIES):
-            _put(board, path, content, progress)
-            if _digests(board, [f"{path}.new"])[f"{path}.new"] == digests[path]:
-                break
+        _write(board, path, f"{path}.new", content, progress)
+
+
+def _write(board: BoardPort, path: str, place: str, content: bytes, progress: Progress) -> None:
+    """Write what is to be at `path`, and have the board read it back."""
+    packs = None if len(content) > PIECE else False
+    for _ in range(_TRIES):
+        before = 0
+
+        def step(written: int, _: int) -> None:
+            nonlocal before
+            progress(path, written - before)
+            before = written
+
+        if packs is None:
+            packs = board.value("DeflateIO is not None")
+        if packs:
+            _put(board, place, content, step)
         else:
-            raise SluiceError(
-                f"{path} reads back otherwise than it was written: bad flash or line"
-            )
+            board.put(place, content, step)
+        if _digests(board, [place])[place] == _sha256(content):
+            return
+    raise SluiceError(f"{path} reads back otherwise than it was written: bad flash or line")
 
 
-def _put(board: BoardPort, path: str, content: bytes, progress: Progress) -> None:
-    before = 0
-
-    def step(written: int, _: int) -> None:
-        nonlocal before
-        progress(path, written - before)
-        before = written
-
-    board.put(f"{path}.new", content, step)
+def _put(
+    board: BoardPort, place: str, content: bytes, progress: Callable[[int, int], None]
+) -> None:
+    """As the board's `put`, with half of the bytes on the wire."""
+    board.run(f"begin({place!r})")
+    for at in range(0, len(content), PIECE):
+        piece = content[at : at + PIECE]
+        packer = zlib.compressobj(9, zlib.DEFLATED, WINDOW_BITS)
+        packed = packer.compress(piece) + packer.flush()
+        board.run(f"more({base64.b64encode(packed)!r})")
+        progress(at + len(piece), len(content))
+    board.run("into.close()")
 
 
 def _folders(paths: Iterable[str]) -> list[str]:

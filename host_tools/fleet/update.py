@@ -1,4 +1,4 @@
-"""An image on its way: into a versioned bucket, signed, and offered to its targets.
+"""Images and bundles on their way: into a versioned bucket, signed, and offered to its targets.
 
 CreateOTAUpdate makes stream and job in one call, and can have AWS Signer sign. It knows neither
 schedules nor retries: with those, stream and job are made here, and the job's document is the one
@@ -30,6 +30,8 @@ URL_S = 3600  # lifetime of a presigned URL: AWS's longest
 STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 ONLY_JOB = ("schedulingConfig", "jobExecutionsRetryConfig")
 SIGNED = "signed/"  # where AWS Signer puts what it makes
+FILE_TYPES = {"app": 200, "agent": 201}  # `fileType` of a bundle, by its kind
+PLACED = 1  # `fileType` of a file that goes to a path of the board's file system
 
 
 @dataclass(frozen=True)
@@ -38,18 +40,22 @@ class File:
 
     where     bucket, key, version
     signing   `codeSigning` of CreateOTAUpdate
-    place     path on the board's file system; None for the app image
+    place     path on the board's file system; None for the app image and for a bundle
+    bundle    the kind of a bundle; None for everything else
     """
 
     path: Path
     where: dict[str, str]
     signing: Parameters
     place: str | None = None
+    bundle: str | None = None
 
     @property
     def naming(self) -> tuple[str, Parameters]:
         """(name on the board, the member that tells its type); an image's type is 0, unsaid."""
-        return (self.place, {"fileType": 1}) if self.place else (self.path.name, {})
+        if self.place:
+            return self.place, {"fileType": PLACED}
+        return self.path.name, {"fileType": FILE_TYPES[self.bundle]} if self.bundle else {}
 
 
 def upload(cloud: Clients, image: Path, bucket: str, new: bool = False) -> dict[str, str]:

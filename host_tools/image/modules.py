@@ -5,7 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from host_tools import boards, toolchain
-from host_tools.compile import EXAMPLES, STARTER, agreeing, compile_tree, firmware_sources
+from host_tools.compile import EXAMPLES, STARTERS, agreeing, compile_tree, firmware_sources
 
 EXAMPLE = EXAMPLES / "app.py"  # an application to copy
 
@@ -42,7 +42,8 @@ def compiled(sources: dict[str, Path | str]) -> dict[str, bytes]:
                 text = source
                 source = Path(scratch, f"{number}.py")
                 source.write_text(text)
-                if firmware_sources().get(name, STARTER) != STARTER:  # it speaks of the others
+                ours = firmware_sources().get(name)
+                if ours and ours not in STARTERS:  # it speaks of the others
                     source.write_text(agreeing(source))
             files[name] = source
         into = Path(scratch, "mpy")

@@ -13,6 +13,7 @@ import os
 import subprocess
 from pathlib import Path
 
+import made_bundles
 import pytest
 import releases
 from patience import LONG_S
@@ -115,11 +116,14 @@ class DeviceFault(Exception):
 
 
 def _compiled(session: pytest.Session) -> Path:
-    """The firmware as .mpy, once a session."""
+    """The firmware as .mpy, and bundles beside it, once a session."""
     if not hasattr(session, "device_code"):
         into = session.config._tmp_path_factory.mktemp("device")
         sources = firmware_sources()
         sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
         compile_tree(sources, into, short=False)
+        (into / "bundles").mkdir()
+        for name, data in made_bundles.samples().items():
+            (into / "bundles" / name).write_bytes(data)
         session.device_code = into
     return session.device_code

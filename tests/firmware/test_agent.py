@@ -18,6 +18,7 @@ from sluice.journal import (
     Journal,
 )
 from sluice.slots.target import Target, hide
+from sluice.slots.tree import Trees
 from sluice.transfer.update import Update
 
 HEAP = "2m"
@@ -159,6 +160,7 @@ class World:
 
     def __init__(self, *jobs, data=None, settings=None, slots=None):
         self.slots, self.cells, self.clock = slots or Slots(), (Cell(), Cell()), Clock()
+        self.trees = Trees({}, False, "BOARD")
         Cell.cuts, Cell.fault = None, Cut
         self.jobs = list(jobs)  # a Job, or an error to raise, for each next_job
         self.accepted = []  # the same for accept; without one, the job itself
@@ -266,8 +268,9 @@ class World:
         self.slots.boot()
         self.journal = Journal(self.cells)
         self.agent = agent = Agent(
-            self.slots, self.journal, self, self.reach, self.source, self.clock, self.settings,
-            self.load, self, self.reset, self.buffer, Starts(self.powered), Session(),
+            self.slots, self.trees, self.journal, self, self.reach, self.source, self.clock,
+            self.settings, self.load, self, self.reset, self.buffer, Starts(self.powered),
+            Session(),
         )  # fmt: skip
         log.to(self.lines.append)
         try:

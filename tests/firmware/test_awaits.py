@@ -11,7 +11,7 @@ from test_link import THING, Waiting, linked, publish, quiet
 from test_mqtt_stream import STREAM, CBORServer, Server
 
 from sluice import journal as journals
-from sluice.files import fetch as files
+from sluice.files import place as files
 from sluice.job import File, Job
 from sluice.net.http import HTTP
 from sluice.transfer.http_range import HTTPRange

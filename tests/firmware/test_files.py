@@ -12,7 +12,8 @@ from test_staging import content, quiet
 from sluice import log
 from sluice.errors import Fail, Gone, Refuse, Retry
 from sluice.files import paths, staging
-from sluice.files.fetch import InOrder, Staged
+from sluice.files.fetch import InOrder
+from sluice.files.staged import Staged
 from sluice.job import File, Job
 from sluice.journal import ACTIVATED, IDLE, Journal
 from sluice.loading import exists
@@ -138,6 +139,7 @@ def test_path_is_made_absolute_and_plain():
         ("a", "/", "/a"), ("/a/b", "/x", "/a/b"), ("a", "/x/y", "/x/y/a"),
         ("./a//b", "x", "/x/a/b"),
         ("app.py", "/lib/blink/", "/lib/blink/app.py"), ("/lib/blink.py", "/", "/lib/blink.py"),
+        ("app.c", "/", "/app.c"), ("app.a", "/lib", "/lib/app.a"), ("agent.py", "/", "/agent.py"),
         ("wiring.py", "/lib", "/lib/wiring.py"), ("net/ota.py", "/", "/net/ota.py"),
     ):  # fmt: skip
         assert paths.confined(text, folder) == path
@@ -155,8 +157,9 @@ def test_path_of_what_the_agent_is_made_of_is_refused():
                  "/lib/sluice/agent/agent.mpy", "sluice/wiring.py", "lib/Sluice/mine.mpy",
                  "staged/0", "/staged/journal.0", "lib/umqtt/simple.py", "lib/board.mpy",
                  "sluice.mpy", "./lib/../lib/sluice/x", "lib//sluice.py", "json.py", "lib/time/x",
-                 "order.devices", "Settings.json", "lastgood.link", "lastgood.rest.new",
-                 "starts", "lib/main.mpy"):  # fmt: skip
+                 "app.a", "/App.b", "agent.a", "agent.b/x", ".app/app.py", "/.agent/sluice/run.py",
+                 "trees.0", "trees.py", "order.devices", "Settings.json", "lastgood.link",
+                 "lastgood.rest.new", "starts", "lib/main.mpy"):  # fmt: skip
         raised(Refuse, paths.confined, text)
 
 

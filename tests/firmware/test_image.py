@@ -6,7 +6,7 @@ from random import getrandbits, seed
 from doubles import ERASED, SECTOR, Flash, pattern, raised
 
 from sluice.errors import Fail, Refuse
-from sluice.transfer.image import HEAD, Image
+from sluice.transfer.image import Image
 
 HEAP = "1m"
 
@@ -163,14 +163,14 @@ def test_image_check_sees_the_head_before_its_sector_is_written():
             give(image, data, index, block)
         assert image.missing() == -1
         assert_holds(flash, data)
-        assert seen == [bytes(data[:HEAD])]
+        assert seen == [bytes(data[: Image.HEAD])]
 
 
 def test_image_wrong_head_is_final_only_in_a_good_block():
     data, wrong = pattern(4 * SECTOR), pattern(4 * SECTOR, 99)
 
     def check(head):
-        if head != data[:HEAD]:
+        if head != data[: Image.HEAD]:
             raise Refuse("not our image")
 
     for block in (256, 4_096, 8_192, 16_384):

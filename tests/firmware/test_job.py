@@ -102,7 +102,7 @@ def test_afr_ota_file_of_another_type_goes_to_its_path_and_needs_no_image():
     job = read(
         several({"fileType": 1, "filepath": "data/a.bin"}, {"fileType": 9, "filepath": "/b"})
     )
-    assert job.kind == "operation" and job.path == "sluice.files.fetch"
+    assert job.kind == "operation" and job.path == "sluice.files.place"
     assert [(file.path, file.id) for file in job.files] == [("/data/a.bin", 0), ("/b", 1)]
 
 
@@ -112,8 +112,34 @@ def test_afr_ota_image_stands_before_the_files_that_come_with_it():
     assert [(file.path, file.id) for file in job.files] == [(None, 1), ("/a", 0)]
 
 
+def test_afr_ota_bundles_are_told_by_their_type_and_say_nothing_of_a_place():
+    for kind, name in ((200, "app"), (201, "agent")):
+        job = read(several({"fileType": kind, "filepath": "/main.py"}))
+        assert (job.kind, job.path) == ("operation", "sluice.files.bundle")
+        (file,) = job.files
+        assert (file.kind, file.path, file.data) == (name, "/." + name, False)
+        assert read(several({"fileType": kind})).files[0].path == "/." + name
+
+
+def test_afr_ota_bundles_come_alone_or_with_an_image_behind_its_files():
+    job = read(several({"fileType": 201}, {"fileType": 200}))
+    assert [file.kind for file in job.files] == ["agent", "app"] and job.kind == "operation"
+    job = read(several({"fileType": 200}, {"fileType": 1, "filepath": "/a"}, {}))
+    assert (job.kind, [file.path for file in job.files]) == ("image", [None, "/a", "/.app"])
+    job = read(several({"fileType": 200}, {}))
+    assert (job.kind, [file.path for file in job.files]) == ("image", [None, "/.app"])
+
+
+def test_afr_ota_bundles_that_do_not_go_together_are_refused():
+    for kind in (200, 201):
+        said = "two bundles of one kind"
+        assert refusal(several({"fileType": kind}, {"fileType": kind})) == said
+        said = "files and bundles without an image"
+        assert refusal(several({"fileType": kind}, {"fileType": 1, "filepath": "/a"})) == said
+
+
 def test_afr_ota_file_of_a_type_that_is_reserved_is_refused_by_its_number():
-    for kind in (200, 201, 202, 203):
+    for kind in (202, 203):
         for files in (({"fileType": kind, "filepath": "/a"},), ({}, {"fileType": kind})):
             assert refusal(several(*files)) == "file type is not known to this version %d" % kind
     for kind in (1, 199, 204, 255):

@@ -2,12 +2,13 @@
 
 import sys
 
-from doubles import raised, run
+from doubles import Clock, raised, run
 
 from sluice import log
 from sluice.agent.agent import Agent
 from sluice.errors import Retry
 from sluice.loading import Scope, forget, keep, plug_in
+from sluice.slots.tree import Trees
 
 VERIFY, RSA = "sluice.trust.verify", "sluice.trust.rsa"
 
@@ -39,8 +40,8 @@ def agent(*faults):
     """An agent that loads a module while it connects."""
     world = Stays(*faults)
     made = Agent(
-        world, world, world, world.reach, None, None, {}, None, world, None,
-        bytearray(1), None, None,
+        world, Trees({}, False, "BOARD"), world, world, world.reach, None, Clock(), {}, None,
+        world, None, bytearray(1), None, None,
     )  # fmt: skip
     made.before = tuple(sys.modules)
     keep(sys.modules)

@@ -5,6 +5,7 @@ import os
 import sys
 
 from medium import Board, fill, read, write
+from tree_samples import app, note, noted, unmounted
 
 HEAP = "4m"
 PWRON, HARD, WDT, DEEPSLEEP, SOFT = 1, 2, 3, 4, 5
@@ -31,7 +32,8 @@ class Chip:
         self.slept_ms = self.fed = 0
         self.interrupt_ms = None  # when Ctrl-C comes
         self.watchdog = None  # what the module `run` armed
-        self.held = None  # what `run` was given
+        self.held = None  # what `run` was given: the buffer's size, the counts
+        self.runs = self.trial = None  # and of the trees
         self.cause = cause
         self.state = state
         self.esp32 = esp32
@@ -95,8 +97,10 @@ def start(chip, outcome=None, run=True):
     run      whether the module `run` can be imported
     """
 
-    def running(buffer, counts, note):
+    def running(buffer, counts, note, runs, trial):
         chip.held = (len(buffer), list(counts))
+        chip.runs, chip.trial = runs, trial
+        chip.beside = "trees" in sys.modules
         chip.note = note
         if chip.loaded:
             sys.modules["app"] = chip.loaded
@@ -120,6 +124,7 @@ def start(chip, outcome=None, run=True):
         return type(error)
     finally:
         sys.path[:] = path
+        unmounted()
         for name in list(sys.modules):
             if name not in modules:
                 del sys.modules[name]
@@ -301,3 +306,76 @@ def test_start_that_is_in_order_writes_nothing():
         start(Chip(HARD))
         assert 0 < board.chip.operations <= 8, board.chip.operations
         assert os.listdir("/").count(".mend") == 0
+
+
+# -- trees ---------------------------------------------------------------------------------------
+
+
+def trial(board):
+    """Put an application on the board that is to be tried, and the one before; their entries."""
+    old, new = app("a", b"X = 'old'"), app("b", b"X = 'new'", "2.0.0")
+    note(app=[new, old], new=["app"])
+    return new, old
+
+
+def test_board_without_trees_is_told_so_and_keeps_nothing_of_their_module():
+    with Board():
+        chip = Chip()
+        start(chip)
+        assert (chip.runs, chip.trial, chip.beside) == ({}, False, False)
+
+
+def test_tree_that_runs_is_told_and_is_no_trial():
+    with Board():
+        entry = app("a", b"X = 5")
+        note(app=[entry])
+        chip = Chip(HARD)
+        assert start(chip, ValueError("broken")) is Reset
+        assert (chip.runs, chip.trial, chip.beside) == ({"app": entry}, False, False)
+        assert chip.path[0] == "/.app" and chip.path[-1] == ""
+        assert chip.said == ["reset"] and chip.slept_ms == 20_000
+
+
+def test_whatever_fails_on_trial_of_a_tree_ends_in_a_reset_that_takes_it_back():
+    for outcome in BROKEN:
+        with Board() as board:
+            new, old = trial(board)
+            chip = Chip(HARD)
+            chip.watchdog = chip
+            assert start(chip, outcome) is Reset, outcome
+            assert chip.runs == {"app": new} and chip.trial is True
+            assert chip.said == ["watchdog 300000", "reset"] and chip.slept_ms == 10_000
+            assert not chip.fed, "what hangs on trial is left to the watchdog"
+            chip = Chip(HARD)
+            start(chip)
+            assert chip.runs == {"app": old} and chip.trial is False
+
+
+def test_agent_that_cannot_be_imported_on_trial_of_a_tree_ends_in_a_reset():
+    with Board() as board:
+        new, old = trial(board)
+        chip = Chip(HARD)
+        sys.path.append("/nothing")
+        assert start(chip, run=False) is Reset
+        assert chip.said == ["watchdog 300000", "reset"] and chip.slept_ms == 10_000
+        assert noted()["tried"]
+
+
+def test_tree_on_trial_that_cannot_be_taken_onto_the_path_ends_in_a_reset():
+    with Board() as board:
+        new, old = trial(board)
+        write("/app.b", b"something else")
+        chip = Chip(HARD)
+        assert start(chip) is Reset and chip.held is None and chip.said == ["reset"]
+        chip = Chip(HARD)
+        start(chip)
+        assert chip.runs == {"app": old}
+
+
+def test_ctrl_c_on_trial_of_a_tree_leaves_the_watchdog_unfed():
+    with Board() as board:
+        trial(board)
+        chip = Chip(HARD)
+        chip.watchdog = chip
+        assert start(chip, KeyboardInterrupt()) is KeyboardInterrupt
+        assert chip.said == ["watchdog 300000"], chip.said

@@ -103,7 +103,7 @@ def test_steps_of_the_download_template_are_the_download_operation_with_its_word
     except Refuse as error:  # a board without it says so
         assert str(error) == "unknown operation download"
     [file] = one.files
-    assert (file.url, file.path) == ("https://h/f", "/f") and one.path == "sluice.files.fetch"
+    assert (file.url, file.path) == ("https://h/f", "/f") and one.path == "sluice.files.place"
     for args in ([], ["https://h/f"], ["a", "b", "c"], "ab"):
         document["steps"][0]["action"]["input"]["args"] = args
         error = raised(Refuse, steps.read, document, Job("j", 1))

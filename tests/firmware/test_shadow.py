@@ -10,6 +10,8 @@ from sluice import config, log
 from sluice.clouds import aws_shadow
 from sluice.clouds.shadow import Shadow
 from sluice.errors import Retry
+from sluice.slots.tree import Trees
+from sluice.version import VERSION
 
 CLASSIC = "$aws/things/t/shadow/"
 DONE = {"seq": 7, "job": "j1", "step": "succeeded", "reason": "accepted v2.0.0"}
@@ -53,6 +55,7 @@ class Agent:
         self.journal = {"seq": 1, "job": None, "step": None, "reason": None}
         self.journal.update(journal)
         self.slots = Slots()
+        self.trees = Trees({"app": ["b", "0" * 64, "1.2.0", 6]}, False, "SIM_ESP32")
         values = dict.fromkeys(config.REQUIRED, "x")
         self.settings = config.others(values, {}, None)
         self.settings["thing"] = "t"
@@ -118,8 +121,20 @@ def test_report_says_what_the_board_is():
     assert reported == {
         "version": "2.0.0", "slot": "ota_1", "trial": False, "board": "SIM_ESP32",
         "settings": DEFAULTS, "refused": None,
+        "agent": VERSION, "app": "1.2.0", "trees": "app.b",
         "job": {"id": "j1", "status": "SUCCEEDED", "reason": "accepted v2.0.0"},
     }  # fmt: skip
+
+
+def test_report_says_which_trees_run_and_whether_one_is_on_trial():
+    for trial in (False, True):
+        board = Board(Cloud({}))
+        runs = {"app": ["b", "", "1.2.0", 6], "agent": ["a", "", "0.3.0", 6]}
+        board.agent.trees = Trees(runs, trial, "SIM_ESP32")
+        reported = board.look()[0]["reported"]
+        board.close()
+        assert (reported["agent"], reported["app"]) == ("0.3.0", "1.2.0")
+        assert reported["trees"] == "agent.a+app.b" and reported["trial"] is trial
 
 
 def test_report_before_any_job_ended_has_none():

@@ -117,6 +117,7 @@ class Start(Machine):
     def modules(self, run):
         found = Machine.modules(self, None)
         found["board"].slots = Slots
+        found["board"].NAME = "BOARD"
         found["board"].watchdog = lambda timeout_ms: None
         settings = {"log": "E", "watchdog_s": 0, "trial_s": 300}
         found["sluice.lastgood"] = Module(load=lambda trial: settings)

@@ -16,8 +16,10 @@ from sluice.clouds.aws_pending import describe_job, pending_jobs
 from sluice.clouds.shadow import Shadow
 from sluice.job import Job
 from sluice.net.packets import PUBLISH, matches, packet, text
+from sluice.slots.tree import Trees
 from sluice.transfer.image import Image
 from sluice.transfer.stream import MQTTStream
+from sluice.version import VERSION
 
 OURS = "sluice-"
 INFO = {"reason": "done", "running": "1.0.0", "received": 0, "total": 1, "free": 1}
@@ -151,8 +153,14 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
         class slots:
             version = "1.0.0"
 
+        trees = Trees({}, False, "SIM_ESP32")
+
     run(aws_shadow.report_version(Agent, Shadow("", key, "SIM_ESP32", "sluice.config")))
-    assert told == [(said["topic"], {"state": {"reported": {key: version.lstrip("v")}}})]
+    [(topic, report)] = told
+    reported = report["state"]["reported"]
+    assert topic == said["topic"] and reported.pop(key) == version.lstrip("v")
+    ours = {"board": "SIM_ESP32", "agent": VERSION, "app": None, "trees": None}
+    assert reported == ours  # what the document does not know
 
 
 def test_document_001_topics_are_subscribed():

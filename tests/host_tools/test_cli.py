@@ -61,12 +61,14 @@ def test_help_lists_every_command(capsys):
         ("flash", ["--port", "--thing", "--state", "--board"]),
         ("image make", ["--version", "--size", "--chip", "--self-test"]),
         ("image show", ["FILE", "--json"]),
+        ("bundle make", ["DIR|FILE", "OUT", "--version", "--kind", "--board", "--sources"]),
+        ("bundle show", ["FILE", "--json"]),
         ("sign", ["--key", "--new-key", "IMAGE"]),
         (
             "deploy",
-            ["--thing", "--key", "--state", "--aws", "--protocol", "--wait", "--any"],
+            ["--thing", "--key", "--state", "--aws", "--protocol", "--wait", "--any", "--agent"],
         ),
-        ("job create", ["--thing", "--document", "--id", "--state"]),
+        ("job create", ["--thing", "--document", "--id", "--state", "--aws"]),
         ("job list", ["--state", "--json"]),
         ("job show", ["--state", "--json", "ID"]),
         ("job cancel", ["--state", "--force", "ID"]),
@@ -80,7 +82,9 @@ def test_command_takes_what_other_programs_rely_on(command, words, capsys):
     assert [word for word in words if word not in shown] == []
 
 
-@pytest.mark.parametrize("command", ["deploy", "thing create", "thing delete", "job cancel"])
+@pytest.mark.parametrize(
+    "command", ["deploy", "thing create", "thing delete", "job create", "job cancel"]
+)
 def test_help_says_what_was_not_tried(command, capsys):
     with pytest.raises(SystemExit):
         cli.main([*command.split(), "--help"])

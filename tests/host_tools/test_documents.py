@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from host_tools.compile import FIRMWARE
-from host_tools.documents import OURS, SCHEMA, SHAPES, check, check_places
+from host_tools.documents import OURS, SCHEMA, SHAPES, TREES, check, check_places
 from host_tools.errors import SluiceError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
@@ -28,6 +28,10 @@ CHECKSUM = {"inline": {"value": DIGEST}, "hashAlgorithm": "SHA256"}
 DEVICE = {"sn": "dock", "file_url": HOLDER, "md5": "0123456789abcDEF" * 2, "file_size": 9}
 INSTALL = {"operation": "install", "packageName": "demo"}
 ENTRY = {"fileName": "a.py", "fileSource": {"url": HOLDER}, "checksum": CHECKSUM}
+BUNDLES = [FILE | {"fileType": 200}, FILE | {"fileType": 201, "filepath": "agent.bundle"}]
+PLAIN = FILE | {"fileType": 2, "filepath": "lib/a.py"}
+BUNDLE = {"operation": "update", "kind": "app", "url": HTTP, "size": 1042}
+BACK = {"operation": "rollback", "kind": "agent", "version": "0.1.0"}
 ACTION = {"name": "Reboot", "type": "runHandler", "input": {"handler": "reboot.sh"}}
 
 
@@ -88,7 +92,16 @@ GOOD = [
         {"operation": "download", "url": HOLDER, "path": "a", "size": 5, "sig-sha256-rsa": SIGNED},
         "operation",
     ),
-    (afr(files=[FILE, FILE | {"fileType": 2, "filepath": "lib/a.py"}]), "afr_ota"),
+    (BACK, "operation"),
+    (BUNDLE, "operation"),
+    (
+        BUNDLE | {"kind": "agent", "version": "1.2.0", "sha256": DIGEST, "signature": SIGNED},
+        "operation",
+    ),
+    (afr(files=BUNDLES), "afr_ota"),
+    (afr(files=BUNDLES[1:]), "afr_ota"),
+    (afr(files=[FILE, *BUNDLES, PLAIN]), "afr_ota"),
+    (afr(files=[FILE, PLAIN]), "afr_ota"),
     (afr(files=[FILE | {"fileType": 2, "filepath": "/b"}] * 10), "afr_ota"),
     (INSTALL | {"files": {"fileName": "a.py", "url": HTTP}, "autoStart": True}, "operation"),
     (INSTALL | {"files": [ENTRY, ENTRY], "autoStart": "true"}, "operation"),
@@ -115,6 +128,11 @@ BAD = [
     (of_file(fileType=1, filepath="../a"), "afr_ota.files[0].filepath:"),
     (of_file(fileType=1, filepath="a/"), "afr_ota.files[0].filepath:"),
     (afr(files=[FILE, FILE]), "afr_ota.files:"),
+    (afr(files=[BUNDLES[0]] * 2), "afr_ota.files:"),
+    (afr(files=[FILE, BUNDLES[1], BUNDLES[1]]), "afr_ota.files:"),
+    (afr(files=[BUNDLES[0], PLAIN]), "afr_ota.files:"),
+    (of_file(fileType=202, filepath="a"), "files[0].fileType: 202"),
+    (of_file(fileType=203, filepath="a"), "files[0].fileType: 203"),
     ({"operation": "download", "url": HTTP, "path": "a/../../b"}, "path:"),
     (INSTALL | {"files": ENTRY | {"fileName": "\u00e4"}}, "files.fileName:"),
     ({"afr_ota": []}, "afr_ota:"),
@@ -144,6 +162,16 @@ BAD = [
     ({"operation": None}, "operation:"),
     ({"operation": "echo", "text": 5}, "text:"),
     ({"operation": "rollback", "size": 5}, "'sha256' is a required"),
+    ({"operation": "rollback", "kind": "app"}, "'version' is a required"),
+    (BACK | {"kind": "image"}, 'kind: "image" is not a kind of bundle'),
+    (BACK | {"version": ""}, 'version: "" is not a version'),
+    (BUNDLE | {"kind": "image"}, 'kind: "image" is not a kind of bundle'),
+    ({"operation": "update", "kind": "app", "size": 5}, "'url' is a required"),
+    ({"operation": "update", "url": HTTP, "size": 5}, "'kind' is a required"),
+    ({"operation": "update", "kind": "app", "url": HTTP}, "'size' is a required"),
+    (BUNDLE | {"size": 25_165_825}, "size:"),
+    (BUNDLE | {"version": "v" * 32}, "is not a version of 1 to 31"),
+    (BUNDLE | {"signature": "no"}, "is not a signature in base64"),
     ({"operation": "rollback", "size": 5, "sha256": DIGEST[1:]}, "sha256:"),
     ({"operation": "download", "url": HTTP}, "'path' is a required"),
     (INSTALL, "'files' is a required"),
@@ -217,8 +245,11 @@ def test_operations_of_the_standard_are_those_of_the_board():
         (["/main.py"], "/main.py is the agent's own"),
         (["./LIB//sluice/x.mpy"], "the agent's own"),
         (["lib"], "the agent's own"),
+        (["/App.a"], "the agent's own"),
+        (["/.agent/sluice/run.py"], "the agent's own"),
         (["/a", "a"], "two files at a"),
         (["/a", "/a/b"], "two files at a"),
+        (["/lib/app.a", "/app.c", "/agent.py"], None),
         (["/a", "/ab", "lib/c.py", "/www/main.py", "/data/x.b"], None),
     ],
 )
@@ -233,5 +264,9 @@ def test_places_that_no_board_would_take_are_refused(places, said):
 
 def test_places_that_are_the_agents_own_are_those_of_the_board():
     listed = ast.parse((FIRMWARE / "sluice/files/paths.py").read_text()).body
-    (names,) = [node.value for node in listed if "_OURS = " in ast.unparse(node)[:8]]
-    assert ast.literal_eval(names).split() == OURS.split()
+    names, trees = [
+        ast.literal_eval(node.value)
+        for node in listed
+        if ast.unparse(node).startswith(("_OURS = ", "_TREES = "))
+    ]
+    assert names.split() == OURS.split() and trees == TREES

@@ -2,10 +2,10 @@
 
 import ast
 
-from host_tools.short_texts import ShortTexts, any_text, spaced
+from host_tools.short_texts import ShortTexts, any_text, nameless
 
 
-def made(source, choose=spaced):
+def made(source, choose=nameless):
     return ast.unparse(ShortTexts(choose).visit(ast.parse(source)))
 
 

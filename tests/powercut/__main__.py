@@ -21,11 +21,13 @@ from pathlib import Path
 TESTS = Path(__file__).parents[1]
 sys.path[:0] = [str(TESTS.parent), str(TESTS), str(TESTS / "scenarios"), str(TESTS / "powercut")]
 
+from bundle_stories import BUNDLES  # noqa: E402
 from histories import STORIES, History, Story, history, theatre  # noqa: E402
 from stage import Cloud  # noqa: E402
 
 from host_tools import toolchain  # noqa: E402
 
+ALL = (*STORIES, *BUNDLES)
 PIECE = 12  # histories that a worker plays before it tells: each costs an update beforehand
 _clouds: list[Cloud] = []  # of this process: the worker's own
 
@@ -47,7 +49,7 @@ def main(words: list[str] | None = None) -> int:
     version = toolchain.version_of(toolchain.micropython("i386"))
     chosen = [
         story
-        for story in STORIES
+        for story in ALL
         if args.board in (None, story.board) and args.story in (None, story.name)
     ]
     print(f"seed {args.seed}, MicroPython {version}", flush=True)
@@ -63,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--stride", type=int, default=1, metavar="N", help="only each N-th operation")
     add("--only", type=int, metavar="OPERATION", help="only this one")
     add("--seed", type=int, default=1, metavar="N", help="for what is random")
-    add("--board", choices=sorted({story.board for story in STORIES}))
-    add("--story", choices=sorted({story.name for story in STORIES}))
+    add("--board", choices=sorted({story.board for story in ALL}))
+    add("--story", choices=sorted({story.name for story in ALL}))
     add("--workers", type=int, default=os.cpu_count() or 2, metavar="N")
     add("--micropython", metavar="VERSION", help="which release plays the boards")
     return parser

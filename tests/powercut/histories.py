@@ -79,6 +79,32 @@ class Story:
         more = {"app": SELF_TESTS["fail"]} if self.name == "sick" else {}
         return _made("1.2.0", self.board, **more)
 
+    def begin(self, scene: Stage) -> None:
+        """What the board lived through before; it is off afterwards."""
+        if self.updated:
+            scene.power_on()
+            job = scene.deploy(self.before[-1])
+            assert scene.settled(job).status == "SUCCEEDED", scene.tail
+            scene.board.stop()
+        else:
+            scene.board.make()
+
+    def losses(self, board: Board) -> list[str]:
+        """What could start wrongly now, wherever the job is."""
+        proven = [*self.before, *([] if self.name == "forged" else [self.brought])]
+        return list(losses(board, proven))
+
+    def wrong(self, board: Board, status: str) -> Iterator[str]:
+        """What is wrong with the flash once the job has ended so."""
+        proven = self.before
+        if status == "SUCCEEDED" or self.stays:
+            proven = [*proven, self.brought]
+        yield from losses(board, proven)
+        wanted = self.brought if status == "SUCCEEDED" else self.before[-1]
+        _, content = next(outcomes(board))
+        if not content or not content.startswith(wanted):
+            yield "another image runs than the job's end says"
+
     def order(self, scene: Stage) -> str:
         """Make the job; its id."""
         content = self.brought
@@ -142,13 +168,7 @@ class Theatre:
         self.story = story
         self.scene = cloud.stage(folder, **CONFIG)
         self._board([])
-        if story.updated:
-            self.scene.power_on()
-            job = self.scene.deploy(story.before[-1])
-            assert self.scene.settled(job).status == "SUCCEEDED", self.scene.tail
-            self.scene.board.stop()
-        else:
-            self.scene.board.make()
+        story.begin(self.scene)
         self._flash = bytes(self.scene.board.flash)
 
     def _board(self, cuts: list, on_line: Callable[[str], None] | None = None) -> Board:
@@ -163,12 +183,11 @@ class Theatre:
     def play(self, one: History) -> History:
         """Have it happen; what went wrong is in its `lost`."""
         story, scene = self.story, self.scene
-        proven = [*story.before, *([] if story.name == "forged" else [story.brought])]
 
         def on_line(line: str) -> None:
             if line == "power: cut":
                 one.blown += 1
-                one.lost += [f"cut {one.blown}: {loss}" for loss in losses(board, proven)]
+                one.lost += [f"cut {one.blown}: {loss}" for loss in story.losses(board)]
 
         board = self._board(one.cuts, on_line)
         board.flash[:] = self._flash
@@ -190,14 +209,7 @@ class Theatre:
         story, board = self.story, self.scene.board
         if not reason.startswith(story.ends.get(status, "\0")):
             yield f"the job ended {status}: {reason}"
-        proven = story.before
-        if status == "SUCCEEDED" or story.stays:
-            proven = [*proven, story.brought]
-        yield from (f"at the end: {loss}" for loss in losses(board, proven))
-        wanted = story.brought if status == "SUCCEEDED" else story.before[-1]
-        _, content = next(outcomes(board))
-        if not content or not content.startswith(wanted):
-            yield "at the end: another image runs than the job's end says"
+        yield from (f"at the end: {loss}" for loss in story.wrong(board, status))
         for line in board.lines:
             if line.startswith(("end: ", "reset: panic")):
                 yield line

@@ -3,6 +3,7 @@
 from itertools import count
 
 import pytest
+from bundle_stories import BUNDLES
 from damage import forged, losses
 from histories import STORIES, History, Story, history, theatre
 from patience import LONG_S
@@ -15,7 +16,7 @@ COUNT = 2  # of each story that the sweeps beside this file do not play
 
 
 @pytest.mark.parametrize(
-    "story", STORIES[2:5] + STORIES[7:], ids=lambda story: f"{story.board}-{story.name}"
+    "story", STORIES[2:5] + STORIES[7:] + BUNDLES, ids=lambda story: f"{story.board}-{story.name}"
 )
 def test_history_of_cuts_starts_only_what_was_proven_and_ends_in_the_truth(
     cloud, release, tmp_path, story

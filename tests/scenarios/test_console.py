@@ -10,7 +10,10 @@ from seat import GREEN, GREY
 from sntp import packet, server
 from stage import HEAP, SIZE, Stage, image, soon
 
+from host_tools.device import provision
 from host_tools.device.supervisor import Board
+from host_tools.flash import contents
+from host_tools.image import pack_image
 
 SMALL = 163_840  # bytes
 SLOW_VERDICT = """
@@ -24,12 +27,22 @@ async def healthy():
 
 
 class Console:
-    """A stage whose board has a serial port, and someone at it."""
+    """A stage whose board has a serial port, and someone at it.
 
-    def __init__(self, scene: Stage, heap: str = HEAP) -> None:
+    flashed   the board has the agent in a tree, and none in its image
+    """
+
+    def __init__(self, scene: Stage, heap: str = HEAP, flashed: bool = False) -> None:
         self.scene = scene
         port = scene.folder / f"port-{scene.name}"
-        scene.board = Board(scene.root, scene.name, heap=heap, link=port)
+        bare = pack_image("", {}) if flashed else None
+        scene.board = Board(scene.root, scene.name, heap=heap, link=port, factory=bare)
+        if flashed:
+            scene.board.make()
+            with provision.mounted(scene.board.chip, scene.board.table) as root:
+                for path, content in contents.firmware("SIM_ESP32").items():
+                    with root.open(path, "wb") as file:
+                        file.write(content)
         self.board = scene.power_on()
         self.person = Person(port)
         self.say = self.person.say
@@ -50,8 +63,8 @@ def console(cloud, stage):
     """A function: (**config) → a Console whose board waits for jobs."""
     made: list[Console] = []
 
-    def make(heap: str = HEAP, where=cloud, **config) -> Console:
-        made.append(Console(stage(where, **config), heap))
+    def make(heap: str = HEAP, where=cloud, flashed=False, **config) -> Console:
+        made.append(Console(stage(where, **config), heap, flashed))
         return made[-1]
 
     yield make
@@ -88,6 +101,17 @@ def test_ctrl_c_gives_the_verbs_and_start_gives_the_agent_back(console):
     assert "nothing pending" in desk.say("aws_job.pending()")
     assert "none" in desk.say("aws_job.describe()")
     assert f"idle, {later} succeeded" in desk.say("aws_job.status()")
+
+
+def test_prompt_of_a_board_whose_agent_is_in_a_tree_has_the_verbs_and_gives_it_back(console):
+    desk = console(flashed=True)
+    assert "aws_job.start()" in desk.take_over()
+    said = desk.say("status()")
+    assert "agent     0.1.0 in agent.a" in said and "job       idle" in said
+    assert "wifi.connect(ssid)" in desk.say("help()")
+    echo = desk.scene.job({"operation": "echo", "text": "hello"})
+    desk.start()
+    assert desk.scene.settled(echo).status == "SUCCEEDED"
 
 
 @pytest.mark.parametrize("share", [0, 25, 60, 95])

@@ -2,14 +2,19 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from stage import HEAP, SIZE, Stage, image, soon
 from typed import good
 
+from host_tools.bundle import container, make, tree
+from host_tools.device import provision
 from host_tools.device.supervisor import Board
 from host_tools.doctor.examination import keeps_out, whole
-from host_tools.doctor.report import SHAPES, lines
+from host_tools.doctor.report import SHAPES, about_trees, lines
+from host_tools.flash import contents
+from host_tools.image import pack_image
 from host_tools.image.modules import SELF_TESTS
 
 SMALL = 163_840  # bytes
@@ -118,6 +123,104 @@ def test_doctor_in_a_trial_leaves_it_on_trial(patient):
     assert scene.trials == 1
 
 
+@pytest.fixture
+def flashed(cloud, stage):
+    """A function: (files) → a stage whose board has the agent in a tree, a serial port, and these
+    files besides, a record of trees among them."""
+
+    def make(files: dict[str, bytes]) -> Stage:
+        scene = stage(cloud)
+        bare, port = pack_image("", {}), scene.folder / f"port-{scene.name}"
+        scene.board = Board(scene.root, scene.name, heap=HEAP, factory=bare, link=port)
+        scene.board.make()
+        with provision.mounted(scene.board.chip, scene.board.table) as root:
+            for path, content in (contents.firmware("SIM_ESP32") | files).items():
+                with root.open(path, "wb") as file:
+                    file.write(content)
+        return scene
+
+    return make
+
+
+def app_tree(folder: Path, text: str) -> bytes:
+    """The tree of an application."""
+    (folder / "app.py").write_text(text)
+    return tree.pack(container.unpack(make.application(folder / "app.py", "3.1"))[1])
+
+
+def test_doctor_shows_the_trees_that_run_and_those_that_cannot(flashed, tmp_path):
+    app, agent = app_tree(tmp_path, "print('the tree')"), contents.agent("SIM_ESP32")
+    runs = [["b", tree.digest(app), "3.1", 6], ["a", "0" * 64, "3.0", 6]]
+    agents = [["b", "0" * 64, "0.2.0", 6], agent.entry("a")]
+    scene = flashed(
+        {
+            "/trees.0": tree.record(2, runs, agents),
+            "/app.b": app,
+            "/agent.b": b"damaged" * 9,
+            "/app.py": b"print('mine')",
+        }
+    )
+    scene.power_on()
+    assert "the tree" in scene.board.lines and "mine" not in scene.board.lines
+    seen = len(scene.board.lines)
+    text = good("doctor", "--port", scene.board.link)
+    scene.board.wait_for("agent idle", after=seen)
+    assert re.search(
+        r"trees +agent.b 0.2.0, DAMAGED\n +agent.a 0.1.0, runs\n"
+        r" +app.b 3.1, runs\n +app.a 3.0, MISSING\n",
+        text,
+    ), text
+    assert "firmware in a tree; last reset" in text
+    for remark in (
+        "the tree agent.b is passed over: damaged",
+        "the tree app.a is passed over: missing",
+        "/app.py is passed over: a tree runs instead",
+    ):
+        assert f"to look at     {remark}\n" in text
+    assert " failed" not in text
+
+
+def test_doctor_in_the_trial_of_a_tree_leaves_it_on_trial(flashed, tmp_path):
+    scene = flashed({})
+    scene.power_on()
+    (tmp_path / "app.py").write_text(SLOW_VERDICT)
+    job = scene.deploy(make.application(tmp_path / "app.py", "3.1"))
+    scene.board.wait_for("^asked")
+    found = report(scene)
+    assert found["trees"]["new"] == ["app"] and found["trees"]["on_trial"]
+    assert [row["runs"] for row in found["trees"]["app"]] == [True]
+    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    assert scene.board.lines.count("asked") == 2
+    found = report(scene)
+    assert found["trees"]["new"] == [] and not found["trees"]["on_trial"]
+    assert found["trees"]["shadowed"] == []
+
+
+ROW = {"tree": "app.b", "version": "1.2", "runs": True, "fault": ""}
+
+
+@pytest.mark.parametrize(
+    ("seen", "told", "remarks"),
+    [
+        ({}, ["none: what starts this board knows of no trees"], []),
+        ({"agent": [], "app": [], "new": [], "slot": ""}, ["none recorded"], []),
+        (
+            {"agent": [], "app": [ROW], "new": ["app"], "slot": "ota_1"},
+            ["app.b 1.2, runs, on trial"],
+            ["the tree app.b is on trial, with the image in ota_1: a reset takes it back"],
+        ),
+        (
+            {"agent": [], "app": [ROW | {"runs": False}], "new": [], "slot": ""},
+            ["app.b 1.2, stays as the way back"],
+            [],
+        ),
+    ],
+)
+def test_doctor_says_what_trees_are_for(seen, told, remarks):
+    assert SHAPES["trees"](seen) == told
+    assert about_trees(seen) == remarks
+
+
 def test_doctor_says_what_failed_and_goes_on(cloud, stage):
     scene = stage(cloud)
     config = json.loads((scene.files / "config.json").read_text())
@@ -142,6 +245,7 @@ SYSTEM = {
     ("lies", "where"),
     [
         ("/lib/sluice/errors.mpy", "in /lib"),
+        ("/.agent/sluice/errors.mpy", "in a tree"),
         ("sluice/errors.py", "in the image"),
         ("/rom/sluice/errors.mpy", "in the image"),
         ("", "none"),

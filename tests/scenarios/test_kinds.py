@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from stage import Stage, image, target
 
+from host_tools.bundle import make
 from host_tools.commands import deploy
 from host_tools.device import provision
 from host_tools.image.seal import sealed
@@ -151,6 +152,30 @@ def back(scene: Stage) -> dict:
     return {"operation": "rollback", "size": SMALL, "sha256": digest}
 
 
+def application(scene: Stage, version: str) -> bytes:
+    """The bundle of an application of that version."""
+    file = scene.folder / "app.py"
+    file.write_text("async def healthy():\n    return True\n")
+    return make.application(file, version)
+
+
+def by_bundle(scene: Stage, version: str = "1.1.0") -> dict:
+    content = application(scene, version)
+    return {
+        "operation": "update",
+        "kind": "app",
+        "url": stored(scene, content),
+        "size": len(content),
+        "sig-sha256-ecdsa": scene.signature(content),
+    }
+
+
+def back_to_application(scene: Stage) -> dict:
+    """One more application comes first, so that there is one before."""
+    assert scene.verdict(create(scene, by_bundle(scene, "1.2.0"))).status == "SUCCEEDED"
+    return {"operation": "rollback", "kind": "app", "version": "1.1.0"}
+
+
 def unsigned(scene: Stage) -> dict:
     """The template has no room for a signature: on a board that takes files without one."""
     scene.board.stop()
@@ -178,7 +203,9 @@ KINDS: dict[str, Callable[[Stage], dict]] = {  # as the page's table begins them
     '{"operation": "install"': install,
     '{"operation": "echo"': lambda scene: {"operation": "echo", "text": "hello"},
     '{"operation": "reboot"': lambda scene: {"operation": "reboot"},
-    '{"operation": "rollback"': back,
+    '{"operation": "rollback", "size"': back,
+    '{"operation": "update", "kind": "app"': by_bundle,
+    '{"operation": "rollback", "kind": "app"': back_to_application,
     '{"operation": NAME': lambda scene: {"operation": "ours"},
     '{"version": "1.0", "steps": [reboot': lambda scene: template("Reboot", "reboot.sh"),
     '{"version": "1.0", "steps": [download': unsigned,

@@ -13,6 +13,8 @@ from shadows import data, desire, reported, settled, state
 from stage import Stage, image, soon
 from thing_policy import allows
 
+from host_tools import __version__
+
 SMALL = 163_840  # bytes
 QUIET_S = 1.5  # without a word, so that a conversation counts as ended
 DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 262_144}
@@ -30,6 +32,7 @@ def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):
         "slot": "ota_0",
         "trial": False,
         "board": "SIM_ESP32",
+        "agent": __version__,
         "settings": DEFAULTS,
     }
     job = scene.deploy(image("1.1.0", SMALL))

@@ -26,6 +26,7 @@ def test_self_test_that_fails_is_rolled_back_and_a_good_update_still_works(cloud
 
 
 EXITS = "import sys\n\nsys.exit()\n"
+CRASHED = "rolled back: RuntimeError('this application cannot be imported',)"
 RAISES = "async def healthy():\n    raise ValueError('no sensor')\n"
 
 
@@ -33,8 +34,8 @@ RAISES = "async def healthy():\n    raise ValueError('no sensor')\n"
     ("app", "reason"),
     [
         (SELF_TESTS["hang"], "rolled back: not confirmed in its trial"),
-        (SELF_TESTS["crash"], "rolled back: not confirmed in its trial"),
-        (EXITS, "rolled back: not confirmed in its trial"),
+        (SELF_TESTS["crash"], CRASHED),
+        (EXITS, "rolled back: SystemExit()"),
         (RAISES, "rolled back: ValueError('no sensor',)"),
     ],
     ids=["hangs", "crashes", "exits", "raises"],

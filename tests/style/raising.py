@@ -136,6 +136,10 @@ class Raising:
                 *(self.function(doc, "read") for doc in _package("sluice.jobs.documents"))
             )
         if module == "sluice.agent.states.operate":
-            known = [*_package("sluice.jobs.operations"), "sluice.files.fetch"]
+            known = [
+                *_package("sluice.jobs.operations"),
+                "sluice.files.place",
+                "sluice.files.bundle",
+            ]
             return set().union(*(self.function(one, "run") for one in known))
         return set()

@@ -7,7 +7,7 @@ from pathlib import Path
 from host_tools.compile import FIRMWARE, ROOT, firmware_sources
 
 BOARDS = ROOT / "boards"
-PLAIN = {"main"}  # a name that is a word, too
+PLAIN = {"main", "trees"}  # names that are words, too
 
 
 def trees() -> dict[str, ast.Module]:
@@ -43,5 +43,8 @@ def imports(tree: ast.Module, known: set[str]) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             inside = [f"{node.module}.{alias.name}" for alias in node.names]
             yield from (name if name in known else node.module for name in inside)
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in ("__import__", "plug_in"):
+            if isinstance(node.args[0], ast.Constant):
+                yield node.args[0].value
         elif isinstance(node, ast.Constant) and node.value in known - PLAIN:
             yield node.value  # a row of a registry, or the argument of plug_in

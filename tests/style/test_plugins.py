@@ -92,7 +92,8 @@ def test_plug_in_is_written_as_its_list_says(name):
 def test_operations_run_or_only_check_and_bring_files():
     for what, module, *_ in rows("OPERATIONS"):
         assert what == ("run" if "run" in defined(module) else "check"), module
-    assert "run" in defined("sluice.files.fetch")
+    assert "run" in defined("sluice.files.place")
+    assert "run" in defined("sluice.files.bundle")
 
 
 @pytest.mark.parametrize("name", sorted(literals()))
@@ -118,10 +119,12 @@ def test_jobs_cannot_replace_a_module_of_the_firmware():
     )
     kept = set(kept.split())
     own = {path.split("/")[0].removesuffix(".py") for path in firmware_sources()} | {"board"}
-    assert own == {"board", "main", "sluice"} and own <= kept
+    assert own == {"board", "main", "sluice", "trees"} and own <= kept
     imported = {
         name.split(".")[0] for file in device_files() for name in imports(parsed(file), set(TREES))
     }
     assert {"json", "hashlib", "esp32", "w800", "umqtt"} <= imported
-    assert imported - {"app"} <= kept, "a file of a job may stand in for a module that is imported"
+    assert imported - {"app", "__main__"} <= kept, (
+        "a file of a job may stand in for a module that is imported"
+    )
     assert {"boot", "clock", "journal", "order", "settings", "staged"} <= kept  # its own files

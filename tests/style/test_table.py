@@ -90,7 +90,7 @@ def kinds() -> set[str]:
         for name in TREES
         if name.startswith("sluice.jobs.documents.")
         for node in ast.walk(TREES[name])
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "attr", "") == "kind"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "job.kind"
     }
 
 

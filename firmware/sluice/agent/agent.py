@@ -26,6 +26,7 @@ class Work:
     job          the sluice.job.Job at hand; None between jobs
     execution    its id, number and stamp
     update       sluice.transfer.update.Update, while the job brings an image
+    trees        {kind: entry} of the trees that are to be tried: see sluice.slots.tree_record
     fruitless    attempts at it in a row that brought nothing
     begun        since the reset its operation was begun, and noted as such
     """
@@ -33,7 +34,7 @@ class Work:
     def __init__(self, job):
         self.job = job
         self.execution = job.id, job.number, job.stamp
-        self.update = None
+        self.update = self.trees = None
         self.fruitless = 0
         self.begun = False
 
@@ -80,6 +81,7 @@ class Agent:
 
     slots     running, inactive, plain, target, size, version, trial, check, activate, hide and
               confirm
+    trees     sluice.slots.tree.Trees
     journal   sluice.journal.Journal
     dialect   see sluice.plugins
     reach     `await reach(start, deadline_ms, idle)`: see sluice.run.Reach
@@ -98,6 +100,7 @@ class Agent:
     def __init__(
         self,
         slots,
+        trees,
         journal,
         dialect,
         reach,
@@ -112,6 +115,7 @@ class Agent:
         link,
     ):
         self.slots = slots
+        self.trees = trees
         self.journal = journal
         self.dialect = dialect
         self.reach = reach
@@ -221,9 +225,17 @@ class Agent:
             "free": gc.mem_free(),
         }
 
+    def runs(self, labels):
+        """Whether this start runs what the journal calls so: the image of a slot, or trees."""
+        return labels and (labels == self.slots.running or self.trees.running(labels))
+
     def succeed(self):
-        """The image that runs is confirmed: that is owed to the cloud."""
-        self.journal.owe("succeeded", "accepted v" + (self.slots.version or "unknown"))
+        """What runs is confirmed: that is owed to the cloud."""
+        said = "v" + (self.slots.version or "unknown")
+        if not self.journal["slot"]:
+            kinds = [part.partition(".")[0] for part in self.journal["next"].split("+")]
+            said = ", ".join(["%s v%s" % (kind, self.trees.version(kind)) for kind in kinds])
+        self.journal.owe("succeeded", "accepted " + said)
 
     async def pause(self):
         """Let the others run."""

@@ -57,7 +57,9 @@ async def report(agent, shadow):
 
 async def report_version(agent, shadow):
     """Have the firmware's version in the classic shadow. Raises Retry as `report` does."""
-    report = {"state": {"reported": {shadow.key: agent.slots.version or "unknown"}}}
+    state = {shadow.key: agent.slots.version or "unknown", "board": shadow.board}
+    _code(agent.trees, state)
+    report = {"state": {"reported": state}}
     topic = "$aws/things/%s/shadow/update" % agent.settings["thing"]
     await agent.link.deliver(topic, json.dumps(report))
 
@@ -118,10 +120,17 @@ def _wanted(answer):
     return value if isinstance(value, dict) else {}
 
 
+def _code(trees, state):
+    """The versions of what else runs, and the trees that it runs from: None for none."""
+    state["agent"], state["app"] = trees.version("agent"), trees.version("app") or None
+    state["trees"] = trees.label(trees.runs) or None
+
+
 def _describe(agent, state):
     """What the board is, but for the free heap."""
     journal, slots = agent.journal, agent.slots
-    state["slot"], state["trial"] = slots.running, slots.trial
+    state["slot"], state["trial"] = slots.running, agent.trees.trial or slots.trial
+    _code(agent.trees, state)
     if journal["step"]:  # of the last job that ended
         reason = (journal["reason"] or "")[:_TEXT]
         status = journal["step"].upper()

@@ -84,7 +84,7 @@ def _ask(look, *words):
 
 async def _asked(settings, here, look, words):
     """Link for a question, with nothing told to a shadow."""
-    agent, link = plug_in("sluice.wiring", "build")(settings, here, None, bytearray(0), None)
+    agent, link = plug_in("sluice.wiring", "build")(settings, here, None, None, bytearray(0), None)
     dialect = agent.dialect
     try:
         await agent.reach(dialect.start, _ANSWER_MS)
@@ -124,11 +124,25 @@ def status():
     if here:
         print("firmware ", here.version or "of no version", "in", here.running, _state(here))
     print("board    ", board.NAME + ", MicroPython %d.%d.%d" % sys.implementation[1][:3])
+    _trees()
     wifi.status()
     ntp.status()
     aws_job.status()
     gc.collect()
     print("heap     ", gc.mem_free(), "bytes free")
+
+
+def _trees():
+    """What the record of trees has first: that runs, unless the log said why not."""
+    record = plug_in("sluice.slots.tree_record", "recorded")()
+    version = plug_in("sluice.version", "VERSION")
+    print("agent    ", _tree(record, "agent") if record["agent"] else version + " in no tree")
+    print("app      ", _tree(record, "app") if record["app"] else "none in a tree")
+
+
+def _tree(record, kind):
+    letter, _, version, _ = record[kind][0]
+    return "%s in %s.%s%s" % (version, kind, letter, " on trial" * (kind in record["new"]))
 
 
 def _state(here):

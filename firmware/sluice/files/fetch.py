@@ -9,14 +9,13 @@ memory   that of an Image, which works in the agent's sector buffer, and of one 
 
 import gc
 import hashlib
-import os
 from binascii import hexlify
 
 from micropython import const
 
 from sluice.errors import Fail, Gone
-from sluice.files.staged import name, record, tight
-from sluice.journal import ACTIVATED, IDLE, REBOOTING
+from sluice.files.staged import Staged, brought, name, record, tight
+from sluice.journal import IDLE
 from sluice.loading import Scope, plug_in
 from sluice.log import Log
 from sluice.transfer.image import Image
@@ -28,42 +27,10 @@ _FILE_MAX = const(24 * 1024 * 1024)  # bytes, as of a stream's
 log = Log("files")
 
 
-class Staged:
-    """A file of `size` bytes as a block device of sectors, as esp32.Partition is one.
-
-    fresh    begin with an empty file
-    """
-
-    def __init__(self, path, size, fresh):
-        self._size = size
-        self._file = open(path, "w+b" if fresh else "r+b")
-
-    def readblocks(self, sector, buf, offset=0):
-        self._file.seek(sector * _SECTOR + offset)
-        self._file.readinto(buf)
-
-    def writeblocks(self, sector, buf, offset=0):
-        at = sector * _SECTOR + offset
-        self._file.seek(at)
-        self._file.write(memoryview(buf)[: self._size - at])  # a file is not padded
-
-    def ioctl(self, operation, sector):
-        """Nothing to erase."""
-        return 0
-
-    def flush(self):
-        """Have it on the medium. Raises Fail when the file system is full or broken."""
-        try:
-            self._file.flush()
-        except OSError as error:
-            raise Fail("file system", *error.args[:1])
-
-    def close(self):
-        self._file.close()
-
-
 class InOrder(Image):
     """An image that takes no block before all that stand in front of it count."""
+
+    HEAD = 1039  # bytes that say what a bundle is: see sluice.files.bundle_head
 
     def open(self, offset, length):
         """False when the block is behind the first byte that is missing."""
@@ -72,11 +39,6 @@ class InOrder(Image):
     def there(self, sector):
         """A file is not compared: it ends where it has come to."""
         return False
-
-
-def brought(job):
-    """The files of a job but its image, which is the first where there is one."""
-    return [file for file in job.files if file.path]
 
 
 async def fetch(agent):
@@ -113,10 +75,10 @@ async def _fetch(agent, file, number, noted):
             if short:
                 raise Fail(short)
             noted.write(size=file.size, written=b"")
-        staged = _opened(name(number), file.size, not noted["written"])
+        staged = Staged(name(number), file.size, not noted["written"])
         gc.collect()
         block = agent.settings["block"]
-        check = _no_image(agent.slots, file) if file.data else None
+        check = _judge(agent, file) if file.data or file.kind else None
         image = InOrder(staged, file.size, block, check, noted.written, agent.buffer)
         log.i("open", file.path, file.size, "has", image.received)
         with Scope():  # to close takes room, which a heap that was full has without this code
@@ -131,24 +93,30 @@ async def _fetch(agent, file, number, noted):
     noted.write(file=number + 1, size=None, written=b"")
 
 
-def _no_image(slots, file):
-    """What judges the first bytes of a file that must not be an image. Raises Fail for one."""
+def _judge(agent, file):
+    """What judges the first bytes of a bundle, or of a file that must not be an image. Raises
+    Fail for what is not to come."""
 
     def check(head):
+        if file.kind:
+            return _look(agent, file, head)
         try:
-            slots.check(head, file.size)
+            agent.slots.check(head, file.size)
         except Fail:  # it is no image for this board: so it is a file
-            return
+            return None
         raise Fail("an app image must be of fileType 0", file.path)
 
     return check
 
 
-def _opened(path, size, fresh):
+def _look(agent, file, head):
+    """Refuse a bundle by what it says of itself. It is judged again when all of it has come."""
     try:
-        return Staged(path, size, fresh)
-    except OSError as error:
-        raise Fail("file system", *error.args[:1])
+        with Scope():  # in mid-download, when the heap is at its fullest
+            if agent.settings["block"] >= len(head):
+                plug_in("sluice.files.bundle_head", "check")(head, file, agent)
+    except MemoryError:  # then it is judged later
+        pass
 
 
 def _watch(agent, image, staged, noted):
@@ -175,72 +143,6 @@ def _watch(agent, image, staged, noted):
         await agent.dialect.still(agent.job)
 
     return watch
-
-
-async def check(agent):
-    """Every file is what its job says: its checksum, its signature, of what can be read back.
-
-    raises   Fail with the reason
-    """
-    for number, file in enumerate(brought(agent.job)):
-        path = name(number)
-        file.size = os.stat(path)[6]  # as the job said, or the server
-        staged = _opened(path, file.size, False)
-        try:
-            await plug_in("sluice.trust.verify", "check")(file, staged, agent, file.size)
-        finally:
-            staged.close()
-
-
-async def run(job, agent):
-    """The operation of a job that brings files and nothing else: have them in place, and say so
-    in words; or leave that to a reset, which is their trial: see sluice.files.staging.
-
-    raises   Retry, Fail or Gone, with nothing changed
-    """
-    noted = record()
-    if noted.phase == ACTIVATED and noted.about(job):  # cut off after the promise
-        return _put(job, noted)
-    with Scope():  # a download has no room for it
-        placed = plug_in("sluice.files.staging", "placed")(job)
-    if not placed:
-        await fetch(agent)
-        await check(agent)
-        if job.restart:
-            await _ours(agent.dialect.report(job, "rebooting", agent.info()))
-            await agent.hold()
-            await _ours(agent.dialect.still(job))
-            plug_in("sluice.files.staging", "activate")(job, None, True)
-            agent.journal.take(job, phase=REBOOTING, files=1)
-            return None
-        await _ours(agent.dialect.still(job))
-        plug_in("sluice.files.staging", "activate")(job)
-        return _put(job, record())
-    return _done(job)
-
-
-def _put(job, noted):
-    """Have the files in place. What they replace is removed later where that does not work now:
-    the promise stands, so a start does it, or the next job that brings files."""
-    plug_in("sluice.files.staging", "put")(noted)
-    try:
-        plug_in("sluice.files.staging", "confirm")(noted)
-    except (OSError, MemoryError) as error:
-        log.w("old files not removed", error)
-    return _done(job)
-
-
-def _done(job):
-    return "files in place: %d" % len(brought(job))
-
-
-async def _ours(asking):
-    """Leave nothing when the answer is that the job was withdrawn."""
-    try:
-        await asking
-    except Gone:
-        plug_in("sluice.files.staging", "drop")()
-        raise
 
 
 def _identity(job):

@@ -23,10 +23,11 @@ _TOGETHER = const(3072)  # bytes of all paths of a job and of the folders to the
 _FOLDER = const(0x4000)  # bit of a mode
 _OURS = (  # names in the root or in /lib, up to their first dot; with a blank around each
     " board boot clock config failures journal lastgood main order proof settings sluice staged "
-    "starts umqtt "
-    "asyncio binascii builtins collections errno esp32 gc hashlib io json machine micropython "
-    "network os random select socket ssl struct sys time tls w800 "
+    "starts trees umqtt "
+    "asyncio binascii builtins collections deflate errno esp32 gc hashlib io json machine "
+    "micropython network os random select socket ssl struct sys time tls vfs w800 "
 )
+_TREES = ("app.a", "app.b", "agent.a", "agent.b", ".app", ".agent")  # in the root, as trees.py has
 
 
 def confined(text, folder="/"):
@@ -44,6 +45,8 @@ def confined(text, folder="/"):
         raise Refuse("path leaves its folder")
     if not names[0] or len(path) > _PATH_MAX:
         raise Refuse("path is empty or too long")
+    if names[0] in _TREES:
+        raise Refuse("path is the agent's own", path)
     if names[0] == "lib":
         names.pop(0)
     if not names or " %s " % names[0].split(".")[0] in _OURS:

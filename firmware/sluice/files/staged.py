@@ -7,7 +7,7 @@ import os
 
 from micropython import const
 
-from sluice.errors import Refuse
+from sluice.errors import Fail, Refuse
 from sluice.journal import IDLE, File, Journal
 from sluice.loading import plug_in
 
@@ -42,13 +42,13 @@ def name(number):
     return "%s/%d" % (FOLDER, number)
 
 
-def lacking(needed, more=0):
+def lacking(needed, spare=0):
     """None, or what to say when the file system has no room for so many blocks.
 
-    more     blocks that will be free, beside those that are
+    spare    blocks that will be free, beside those that are
     """
     stat = os.statvfs("/")
-    free = stat[3] * stat[0] // _BLOCK + more
+    free = stat[3] * stat[0] // _BLOCK + spare
     if needed + _RESERVE <= free:
         return None
     return "file system too small: %d blocks of 4096 needed, %d free" % (needed + _RESERVE, free)
@@ -62,3 +62,46 @@ def tight(size):
 def blocks(size):
     """Blocks that a file takes: LittleFS keeps pointers in them, and an entry."""
     return -(-size // (_BLOCK - 32)) + 1
+
+
+def brought(job):
+    """The files of a job but its image, which is the first where there is one."""
+    return [file for file in job.files if file.path]
+
+
+class Staged:
+    """A file of `size` bytes as a block device of sectors, as esp32.Partition is one.
+
+    fresh    begin with an empty file
+    raises   Fail where it cannot be opened
+    """
+
+    def __init__(self, path, size, fresh):
+        self._size = size
+        try:
+            self._file = open(path, "w+b" if fresh else "r+b")
+        except OSError as error:
+            raise Fail("file system", *error.args[:1])
+
+    def readblocks(self, sector, buf, offset=0):
+        self._file.seek(sector * _BLOCK + offset)
+        self._file.readinto(buf)
+
+    def writeblocks(self, sector, buf, offset=0):
+        at = sector * _BLOCK + offset
+        self._file.seek(at)
+        self._file.write(memoryview(buf)[: self._size - at])  # a file is not padded
+
+    def ioctl(self, operation, sector):
+        """Nothing to erase."""
+        return 0
+
+    def flush(self):
+        """Have it on the medium. Raises Fail when the file system is full or broken."""
+        try:
+            self._file.flush()
+        except OSError as error:
+            raise Fail("file system", *error.args[:1])
+
+    def close(self):
+        self._file.close()

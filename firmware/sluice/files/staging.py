@@ -51,7 +51,7 @@ def activate(job, slot=None, trial=False):
     slot     label of the slot whose image they come with; None: at once
     trial    whether the next start is a trial of them
     """
-    paths = [file.path for file in job.files if file.path]
+    paths = [file.path for file in job.files if file.path and not file.kind]
     folders = []
     for path in paths:
         at = path.find("/", 1)

@@ -27,7 +27,6 @@ from sluice.errors import Fail, OTAError
 
 SECTOR = const(4096)  # bytes, the erase unit of SPI NOR flash
 _BEHIND = const(4)  # bytes of buffer behind the sector: a CBOR message's last one, base64's rest
-HEAD = const(80)  # bytes of the image's beginning that `check` is shown
 _LINE = const(16)  # bytes that a slot with flash encryption is programmed in multiples of
 _PAGE = const(256)  # bytes compared at a time with what flash holds
 _ERASE = const(6)  # ioctl of MicroPython's block devices
@@ -37,8 +36,7 @@ class Image:
     """An image of `size` bytes for `slot`.
 
     slot     block device of 4,096 B blocks (esp32.Partition): writeblocks(n, buf) erases and
-             writes, writeblocks(n, buf, offset) only programs, ioctl(6, n) erases,
-             readblocks(n, buf, offset) reads
+             writes, with an offset it only programs, ioctl(6, n) erases, readblocks reads
     size     bytes, as the job says
     block    bytes of a stream block: a multiple of 4,096, or a divisor of it
     check    called with the first bytes before their block counts; raises Fail. Of a block of one
@@ -48,6 +46,8 @@ class Image:
     writes   sectors written and blocks programmed so far
     raises   Fail("block size") for a block that is neither
     """
+
+    HEAD = 80  # bytes of the image's beginning that `check` is shown
 
     def __init__(self, slot, size, block=SECTOR, check=None, written=None, buffer=None):
         if block < 256 or (block % SECTOR and SECTOR % block):
@@ -268,7 +268,7 @@ class Image:
         """Judge the head before its sector is written; final once its block is known good."""
         if self._check and not self._has(0):
             try:
-                self._check(self._view[:HEAD])
+                self._check(self._view[: self.HEAD])
             except OTAError as error:
                 self._fault = error
 

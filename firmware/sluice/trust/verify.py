@@ -46,7 +46,7 @@ async def check(file, source, agent, size):
     """What can be read back is what the job says: by its checksum, by its signature.
 
     file     sluice.job.File
-    source   block device that holds it: a slot, or sluice.files.fetch.Staged
+    source   block device that holds it: a slot, or sluice.files.staged.Staged
     size     bytes of it that are signed
     raises   Fail with the reason
     """

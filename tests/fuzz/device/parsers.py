@@ -533,6 +533,7 @@ def journal():
     from sluice.agent.states.boot import first
     from sluice.clouds.aws_shadow import _describe
     from sluice.journal import PHASES, Journal
+    from sluice.slots.tree import Trees
 
     class Slots:
         running = "ota_0"
@@ -540,6 +541,7 @@ def journal():
 
     class Agent:
         slots = Slots()
+        trees = Trees({}, False, "SIM_ESP32")
 
     def judge(data):
         cells = _Cell(bytes(data)), _Cell()

@@ -646,3 +646,34 @@ def test_job_for_a_group_takes_the_options_of_a_rollout(cloud, tmp_path, group):
     assert (about["status"], len(about["abortConfig"]["criteriaList"])) == ("SCHEDULED", 1)
     line = ("job", "create", "--document", document, "--state", cloud.state.root)
     assert "whom for?" in refused(sluice(*line))
+
+
+def test_job_is_created_at_aws_by_the_calls_that_the_policy_allows(
+    cloud, tmp_path, monkeypatch, capsys
+):
+    """By endpoint_url; on AWS these would be the calls."""
+    cloud.thing("ordered")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "any")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    made: set[str] = set()
+
+    def listening(*given):
+        found = clients.clients(*given)
+        found.iot.meta.events.register("before-call", lambda model, **_: made.add(model.name))
+        return found
+
+    monkeypatch.setattr(job_command, "clients", listening)
+    document = tmp_path / "job.json"
+    document.write_text('{"operation": "echo", "text": "hello"}')
+    line = ["job", "create", "--thing", "ordered", "--document", str(document), "--id", "hello-1"]
+    there = ["--aws", "--endpoint-url", cloud.client("iot").meta.endpoint_url]
+    assert main([*line, *there]) == 0
+    assert capsys.readouterr().out == "hello-1\n"
+    about = cloud.client("iot").describe_job(jobId="hello-1")["job"]
+    assert about["targets"] == ["arn:aws:iot:us-east-1:123456789012:thing/ordered"]
+    assert {f"iot:{name}" for name in made} <= statement("Deploy")
+    assert main([*line, "--state", str(cloud.state.root), *there[1:]]) == 1
+    assert "--endpoint-url is for --aws" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(line)  # neither cloud

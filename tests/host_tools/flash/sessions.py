@@ -1,6 +1,7 @@
 """Sessions at a simulated board's REPL, with the code that `sluice flash` sends there."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from patience import FUSE_S
@@ -12,15 +13,17 @@ from host_tools.flash import on_board
 
 
 def wipe(port: BoardPort) -> None:
-    """Remove every file that was put there; what MicroPython has mounted stays."""
+    """Remove every file and folder that was put there; what MicroPython has mounted stays."""
     port.run(
         "def wipe(at):\n"
-        "    for name, kind, *_ in list(os.ilistdir(at)):\n"
+        "    for name, kind, *_ in list(os.ilistdir(at or '/')):\n"
+        "        path = at + '/' + name\n"
         "        if kind == 0x8000:\n"
-        "            os.remove(at + '/' + name)\n"
-        "        elif (at + '/' + name).startswith('//lib'):\n"
-        "            wipe(at + '/' + name)\n"
-        "wipe('/')\n"
+        "            os.remove(path)\n"
+        "        elif path not in ('/rom', '/shims'):\n"
+        "            wipe(path)\n"
+        "            os.rmdir(path)\n"
+        "wipe('')\n"
     )
 
 
@@ -56,3 +59,26 @@ class Session:
 
     def __exit__(self, *error: object) -> None:
         self._port.close()
+
+
+class Interrupted(Exception):
+    """The cable is pulled."""
+
+
+def interrupt(port: BoardPort, after: int) -> Callable[[], int]:
+    """Have the port fail at a call; returns how many there were."""
+    count = 0
+
+    def counted(call: Callable) -> Callable:
+        def wrapped(*words, **options):
+            nonlocal count
+            count += 1
+            if count > after:
+                raise Interrupted
+            return call(*words, **options)
+
+        return wrapped
+
+    for name in ("run", "put"):
+        setattr(port, name, counted(getattr(port, name)))
+    return lambda: count

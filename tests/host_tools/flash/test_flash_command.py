@@ -1,6 +1,7 @@
 """`sluice flash` as it is typed, with the real mpremote transport on a simulated board's port."""
 
 import functools
+import hashlib
 import json
 import re
 import struct
@@ -17,7 +18,9 @@ from stage import Cloud, good
 
 from host_tools import cli
 from host_tools.board_port import BoardPort, board_at
+from host_tools.bundle import container, make, tree
 from host_tools.commands import flash as command
+from host_tools.compile import firmware_sources
 from host_tools.device import partitions
 from host_tools.device.norflash import WATCHDOG_MS
 from host_tools.device.supervisor import Board
@@ -100,9 +103,9 @@ def test_dry_run_says_what_and_copies_nothing(flash: Flash, rested: Board):
     code, said, _ = flash("--dry-run")
     assert code == 0
     assert "would copy /config.json" in said or ", /config.json" in said
-    assert "/main.py" in said and "/lib/sluice/agent/agent.mpy" in said
+    assert "/main.py" in said and "/trees.py" in said and "/agent.a" in said
     with opened(rested) as port:
-        assert port.value("digests(['/config.json', '/main.py'])") == ["", ""]
+        assert port.value("digests(['/config.json', '/main.py', '/agent.a'])") == ["", "", ""]
 
 
 def test_configuration_that_is_wrong_is_told(flash: Flash, rested: Board, configure):
@@ -267,6 +270,9 @@ def test_image_that_brings_its_firmware_gets_the_clock_and_the_things_files_alon
     assert "copied 1 files" in said
     assert clock == [LATER]
     assert json.loads(board.read_file("/config.json"))["endpoint"] == "cloud.invalid"
+    for path in ("/agent.a", "/trees.0", "/trees.1", "/main.py", "/trees.py"):
+        with pytest.raises(FileNotFoundError):
+            board.read_file(path)
 
 
 def test_firmware_of_an_earlier_layout_is_told_and_replaced(flash: Flash, rested: Board):
@@ -342,3 +348,86 @@ def test_main_of_the_user_is_kept_and_told(flash: Flash, rested: Board):
     with opened(rested) as port:
         port.put("/main.py", b"print('mine')")
     assert "is kept as /main.py.old" in flash("--wait", "0")[1]
+
+
+def everything(port: BoardPort) -> set[str]:
+    """All files but those that MicroPython has mounted, and what an agent keeps."""
+    others = ("/rom/", "/shims/", "/starts", "/lastgood.", "/clock", "/journal.", "/failures")
+    return {path for path in port.value("below('')") if not path.startswith(others)}
+
+
+THINGS = {"/config.json", "/AmazonRootCA1.pem", "/certificate.pem.crt", "/private.pem.key",
+          "/signer.crt"}  # fmt: skip
+FLASHED = THINGS | {"/agent.a", "/trees.1", "/trees.py", "/main.py", "/flashed.json"}
+
+
+@pytest.mark.parametrize("by", ["flash", "mip"])
+def test_board_with_the_package_in_lib_is_brought_over_without_leftovers(
+    flash: Flash, rested: Board, by: str
+):
+    """It was made by a `sluice flash` of before, which noted what it wrote. Or it was by mip, and
+    board.py and main.py were copied by hand. It has files of the user's."""
+    mine = {"/lib/tools.py": b"1", "/app.py": b"2", "/operations/own.py": b"3"}
+    kind = {"flash": ".mpy", "mip": ".py"}[by]
+    paths = [path.replace(".py", kind) for path in firmware_sources() if "/" in path]
+    others = {f"/lib/board{kind}": b"4", f"/lib/umqtt/simple{kind}": b"5", "/main.py": b"6"}
+    firmware = {f"/lib/{path}": path.encode() for path in paths} | others
+    notes = {path: hashlib.sha256(text).hexdigest() for path, text in firmware.items()}
+    with opened(rested) as port:
+        for path, text in (firmware | mine).items():
+            port.folder(path.rpartition("/")[0])
+            port.put(path, text)
+        if by == "flash":
+            port.put("/flashed.json", json.dumps(notes).encode())
+    code, said, complaint = flash("--wait", "0")
+    assert code == 0, complaint
+    assert "the firmware in /lib/sluice goes: the agent's tree takes its place" in said
+    removed = len(paths) + (2 if by == "flash" else 0)
+    assert f"copied 8 files, 0 were right, {removed} removed" in said
+    assert ("is kept as /main.py.old" in said) == (by == "mip")
+    stays = mine
+    if by == "mip":
+        stays = mine | {"/lib/board.py": b"4", "/lib/umqtt/simple.py": b"5", "/main.py.old": b"6"}
+    with opened(rested) as port:
+        assert everything(port) == FLASHED | set(stays)
+        assert {path: port.get(path) for path in stays} == stays
+        folders = port.value("present(['/lib/sluice', '/lib/umqtt'])")
+        assert folders == ([] if by == "flash" else ["/lib/umqtt"])
+    assert "nothing to copy" in flash("--wait", "0")[1]
+
+
+def test_agent_of_a_job_is_replaced_and_an_application_of_one_runs_on(
+    flash: Flash, rested: Board, tmp_path: Path
+):
+    """Both are told, and that the user's own application is passed over."""
+    job = tree.pack(make.agent_members("ESP32_GENERIC_OTA", "9.9.9"))
+    (tmp_path / "app.py").write_text("print('the tree')")
+    members = container.unpack(make.application(tmp_path / "app.py", "3.1"))[1]
+    app = tree.pack(members)
+    entries = [["b", tree.digest(app), "3.1", 6]], [["a", tree.digest(job), "9.9.9", 6]]
+    with opened(rested) as port:
+        for path, text in {"/app.b": app, "/agent.a": job, "/app.py": b"print('mine')"}.items():
+            port.put(path, text)
+        port.put("/trees.0", tree.record(4, *entries))
+    code, said, complaint = flash("--wait", "0")
+    assert code == 0, complaint
+    assert "the agent 9.9.9 in agent.a is replaced by 0.1.0, this installation's own" in said
+    assert "the application 3.1 in app.b runs, and /app.py is passed over" in said
+    rested.wait_for("^the tree")
+    rested.wait_for("main agent 0.1.0 app 3.1 agent.b")
+    with opened(rested) as port:
+        trees = {"/agent.a", "/agent.b", "/app.b", "/app.py", "/trees.0", "/trees.1"}
+        assert trees <= everything(port)
+    said = flash("--wait", "0")[1]
+    assert "is replaced" not in said and "nothing to copy" in said
+
+
+def test_trial_of_a_tree_that_flashing_ends_is_told(flash: Flash, rested: Board):
+    seen = len(rested.lines)
+    assert flash("--wait", "0")[0] == 0
+    rested.wait_for("agent BOOTING", after=seen)
+    with opened(rested) as port:
+        cell = tree.read_record([port.get("/trees.1")])
+        new = [["a", "0" * 64, "3.1", 6]]
+        port.put("/trees.0", tree.record(2, new, cell["agent"], ["app"], 1))
+    assert "app.a 3.1 was on trial, which ends here" in flash("--wait", "0")[1]

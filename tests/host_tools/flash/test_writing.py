@@ -5,13 +5,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from sessions import Interrupted
 
 from host_tools.board_port import BoardPort
 from host_tools.errors import SluiceError
 from host_tools.flash import writing
-from host_tools.flash.contents import START
-from host_tools.flash.earlier import leftovers
-from host_tools.flash.writing import KEPT, NOTES, carry_out, plan, present
+from host_tools.flash.contents import CHOICE, START
+from host_tools.flash.earlier import leftovers, modules
+from host_tools.flash.writing import NOTES, carry_out, plan, present
 
 OLD = {"/lib/a.mpy": b"a1", "/lib/b.mpy": b"b1" * 300, START: b"s1", "/config.json": b"c1"}
 NEW = {"/lib/a.mpy": b"a2", "/lib/deep/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}
@@ -76,9 +77,9 @@ def test_main_of_the_user_is_kept_under_another_name(session: BoardPort, interru
         session.put(NOTES, json.dumps({START: "a digest that it has not"}).encode())
     assert flash(session, OLD).theirs
     assert contents(session) == OLD
-    assert session.get(KEPT) == b"print('mine')"
+    assert session.get("/main.py.old") == b"print('mine')"
     assert not flash(session, OLD | {START: b"s2"}).theirs
-    assert session.get(KEPT) == b"print('mine')"
+    assert session.get("/main.py.old") == b"print('mine')"
 
 
 def test_file_that_is_to_be_kept_stays_and_is_not_forgotten(session: BoardPort):
@@ -117,10 +118,6 @@ def test_flash_that_loses_what_is_written_is_found_by_reading_back(
     assert contents(session) == OLD
 
 
-class Interrupted(Exception):
-    """The cable is pulled."""
-
-
 def cut_off(port: BoardPort, files: dict[str, bytes], at: str) -> None:
     """Flash them; the cable is pulled when a part of that file is there."""
 
@@ -151,60 +148,9 @@ def test_what_we_wrote_is_known_as_ours_after_a_run_that_was_cut_off(session: Bo
     flash(session, OLD)
     cut_off(session, {path: content + b"2" for path, content in OLD.items()}, at=START)
     planned = flash(session, NEW | {START: b"s3"})
-    assert (planned.theirs, planned.stale) == (False, ["/lib/b.mpy"])
-    assert session.get(KEPT) == b"print('mine')"
+    assert (planned.theirs, planned.stale) == ([], ["/lib/b.mpy"])
+    assert session.get("/main.py.old") == b"print('mine')"
     assert contents(session) == NEW | {START: b"s3"}
-
-
-def interrupt(port: BoardPort, after: int) -> Callable[[], int]:
-    """Have the port fail at a call; returns how many there were."""
-    count = 0
-
-    def counted(call: Callable) -> Callable:
-        def wrapped(*words, **options):
-            nonlocal count
-            count += 1
-            if count > after:
-                raise Interrupted
-            return call(*words, **options)
-
-        return wrapped
-
-    for name in ("run", "put"):
-        setattr(port, name, counted(getattr(port, name)))
-    return lambda: count
-
-
-def test_interrupted_anywhere_it_never_leaves_a_mixture_that_starts(again: Callable):
-    """The old firmware whole, or the new one whole, or no main.py; and run again, the new one."""
-    with again() as port:
-        flash(port, OLD)
-        calls = interrupt(port, 1_000)
-        flash(port, NEW)
-        total = calls()
-    assert 10 < total < 40
-    modules = [path for path in PATHS if path.startswith("/lib")]
-    seen = set()
-    for after in range(total):
-        with again() as port:
-            flash(port, OLD)
-            interrupt(port, after)
-            with pytest.raises(Interrupted):
-                flash(port, NEW)
-        with again() as port:
-            there = contents(port)
-            state = {path: there[path] for path in modules if path in there}
-            whole = [
-                {path: content for path, content in files.items() if path in modules}
-                for files in (OLD, NEW)
-            ]
-            assert START not in there or state in whole, after
-            seen.add((START in there, state in whole))
-            flash(port, NEW)
-            assert contents(port) == NEW
-            assert listed(port) == {"main.py", "config.json"}, "nothing lies beside its place"
-            assert set(json.loads(port.get(NOTES))) == set(NEW)
-    assert seen >= {(True, True), (False, False)}
 
 
 def test_what_was_copied_before_an_interruption_is_not_copied_again(again: Callable):
@@ -231,6 +177,7 @@ EARLY = {
                  f"ota/states/idle.{kind}", f"ota/operations/echo.{kind}")
 }  # fmt: skip
 MINE = {"/lib/ota/operations/mine.py": b"1", "/lib/tools.py": b"2", "/app.py": b"3"}
+STARTER = {CHOICE: b"choice", START: b"start"}
 FIRMWARE = {"/lib/sluice/run.mpy": b"run", "/lib/board.mpy": b"board", START: b"start"}
 
 
@@ -303,14 +250,31 @@ def test_package_of_another_that_is_called_ota_is_not_ours(session: BoardPort):
     assert {path: session.get(path) for path in theirs} == theirs
 
 
-def test_sources_that_would_be_imported_in_the_place_of_ours_go_or_step_aside(session: BoardPort):
-    """As `mpremote mip` left them: MicroPython takes a .py before the .mpy beside it."""
-    lay(session, {"/lib/sluice/run.py": b"1", "/lib/board.py": b"2", "/lib/tools.py": b"3"})
-    flash(session, FIRMWARE | {"/lib/tools.mpy": b"x"})
-    assert plan(session, FIRMWARE | {"/lib/tools.mpy": b"x"}, nothing_kept).done
-    left = tree(session)
-    assert {"/lib/board.py.old", "/lib/tools.py"} <= left
-    assert not {"/lib/sluice/run.py", "/lib/board.py"} & left
+def test_what_would_be_imported_in_the_place_of_the_starters_steps_aside(session: BoardPort):
+    mine = {"/lib/trees.py": b"1", "/lib/board.py": b"2", "/trees/oak.txt": b"3"}
+    lay(session, mine)
+    files = {CHOICE: b"choice", START: b"start"}
+    flash(session, files)
+    assert plan(session, files, nothing_kept).done
+    left = {"/lib/trees.py.old", "/lib/board.py", "/trees.old", "/trees.old/oak.txt", *files}
+    assert tree(session) == left
+
+
+@pytest.mark.parametrize("kind", [".py", ".mpy"])
+def test_package_in_lib_goes_by_its_names_and_what_is_the_users_there_stays(
+    session: BoardPort, kind: str
+):
+    package = {
+        f"/lib/sluice/{name}{kind}": b"1" for name in ("run", "net/mqtt", "ways", "slots/tree")
+    }
+    mine = {"/lib/sluice/mine.py": b"2", "/lib/sluice/net/run.py": b"3", "/lib/board.py": b"4"}
+    lay(session, package | mine | {"/lib/sluice/job.mpy.new": b"5"})
+    found = modules(session.value("below('/lib/sluice')"))
+    assert set(found) == {*package, "/lib/sluice/job.mpy.new"}
+    carry_out(session, plan(session, STARTER, nothing_kept, found), quiet)
+    assert tree(session) == {"/lib/sluice", "/lib/sluice/net", *mine, *STARTER}
+    assert modules(session.value("below('/lib/sluice')")) == []
+    assert session.value("below('/nothing')") == []
 
 
 @pytest.mark.parametrize("cut", [False, True])

@@ -14,8 +14,9 @@ async def booting(agent):
     # Only now: a board that is idle has no use for the table.
     from sluice.agent.table import ANY, BOOT, NEW, OLD, TRIAL
 
-    journal, slots = agent.journal, agent.slots
-    slot = TRIAL if slots.trial else NEW if journal["next"] == slots.running else OLD
+    journal, slots, trees = agent.journal, agent.slots, agent.trees
+    trial = slots.trial or trees.trial
+    slot = TRIAL if trial else NEW if agent.runs(journal["next"]) else OLD
     if first(journal, slots):
         slot = TRIAL  # though nothing will take it back
     log.i("boot", slots.running, slots.version or "-", slot, journal.phase)
@@ -24,10 +25,12 @@ async def booting(agent):
             break
     if slot == OLD and _left(journal):
         slots.hide()
+    if not trial and trees.recorded():
+        _settle(trees)
     if event == "confirmed":
         agent.succeed()
     elif event == "rolled_back":
-        journal.owe("failed", journal["reason"] or _returned(slots))
+        journal.owe("failed", journal["reason"] or _returned(agent))
     elif journal.phase == REBOOTING:  # on trial, too
         verdict = "succeeded", "rebooted"
         if journal["files"]:
@@ -46,11 +49,19 @@ def _left(journal):
     """Whether an image was proven that does not run: its trial failed, the boot loader did not
     take it, or the power failed before it was to. Not one that ran before: then `home` is set."""
     proven = journal.phase in (DOWNLOADING, ACTIVATED) and journal["next"]
-    return proven and not journal["home"]
+    return proven and journal["slot"] and not journal["home"]
 
 
-def _returned(slots):
-    if slots.trial is None:
+def _settle(trees):
+    """The record of the trees is to say what runs. It did before: power failed, or a trial did."""
+    try:
+        plug_in("sluice.slots.tree_record", "settle")(trees)
+    except OSError as error:  # the next start finds the same
+        log.w("record of trees not saved", error)
+
+
+def _returned(agent):
+    if agent.slots.trial is None and agent.journal["slot"]:
         return "the boot loader did not take the image"
     return "rolled back: not confirmed in its trial"
 

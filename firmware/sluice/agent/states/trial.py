@@ -1,6 +1,6 @@
-"""An image that is proven: ACTIVATING, and TRYING at its first boot."""
+"""An image or a tree that is proven: ACTIVATING, and TRYING at its first start."""
 
-from sluice.errors import Gone, OTAError, Retry
+from sluice.errors import Fail, Gone, OTAError, Retry
 from sluice.journal import ACTIVATED, DOWNLOADING
 from sluice.loading import exists, plug_in
 from sluice.log import Log
@@ -9,17 +9,35 @@ log = Log("agent")
 
 
 async def activating(agent):
-    """Have the boot loader try the new image, if the job is still ours.
+    """Have what is new be tried, if the job is still ours.
 
-    The next reset boots it, and puts in place the files that come with it.
+    The next reset boots it, and puts in place the files and trees that come with it.
     """
     await agent.dialect.still(agent.job)
     await agent.dialect.report(agent.job, "applying", agent.info())
     await agent.hold()
     await agent.dialect.still(agent.job)
+    if agent.journal["slot"]:
+        _activate_image(agent)
+    else:
+        _activate(agent.trees, agent.journal, agent.work.trees)
+    return "ready"
+
+
+def _activate(trees, journal, entries):
+    """Trees without an image."""
+    journal.write(next=trees.label(entries))
+    try:
+        plug_in("sluice.slots.tree_record", "activate")(trees, entries)
+    except OSError as error:
+        raise Fail("file system", *error.args[:1])
+    _note(journal)
+
+
+def _activate_image(agent):
     slots = agent.slots
     following = slots.inactive if slots.trial is not None else slots.next()
-    if agent.job.files[1:]:
+    if any(file.path and not file.kind for file in agent.job.files):
         plug_in("sluice.files.staging", "activate")(agent.job, following)
     if agent.job.files and slots.trial is not None:  # so that a rollback can prove it again
         plug_in("sluice.trust.proofs", "keep")(slots.inactive, agent.job.files[0])
@@ -29,13 +47,19 @@ async def activating(agent):
     new = not journal["home"]  # else it ran before, and has its head already
     journal.write(next=following)
     try:
+        if agent.work.trees:
+            words = agent.trees, agent.work.trees, following
+            plug_in("sluice.slots.tree_record", "activate")(*words)
+        elif (
+            agent.trees.recorded()
+        ):  # those of an image that did not come to run wait for its slot
+            plug_in("sluice.slots.tree_record", "settle")(agent.trees)
         slots.activate(new)
         _note(journal)
     except Exception:  # whatever it is, what failed is not to boot
         if new:
             slots.hide()
         raise
-    return "ready"
 
 
 def _note(journal):
@@ -53,8 +77,10 @@ async def trying(agent):
     "settled" where it cannot.
     """
     journal = agent.journal
-    if journal.phase == DOWNLOADING and journal["next"] == agent.slots.running:
+    if journal.phase == DOWNLOADING and agent.runs(journal["next"]):
         journal.write(phase=ACTIVATED)  # power failed before that was noted
+    if agent.trees.trial and journal.phase != ACTIVATED:  # it could not begin, and that was told
+        return _sick(agent, "no job is waiting for the verdict")
     try:
         await _reach(agent)
         if not await agent.healthy():
@@ -62,6 +88,8 @@ async def trying(agent):
     except Exception as error:  # whatever it is, this image is not to stay
         return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))
     agent.slots.confirm()
+    if agent.trees.recorded():
+        plug_in("sluice.slots.tree_record", "confirm")(agent.trees)
     if exists("/staged/promised"):
         plug_in("sluice.files.staging", "confirm")()
     if journal.phase == ACTIVATED:
@@ -71,7 +99,7 @@ async def trying(agent):
 
 async def _reach(agent):
     """Be linked, and have the cloud know of the trial. Raises Retry at the deadline."""
-    clock, ends = agent.clock, agent.slots.trial
+    clock, ends = agent.clock, agent.slots.trial or agent.trees.trial
     end = clock.ticks_add(clock.ticks_ms(), agent.settings["trial_s"] * 1000)
     while True:
         left_ms = max(clock.ticks_diff(end, clock.ticks_ms()), 0)
@@ -90,7 +118,7 @@ async def _reach(agent):
 def _sick(agent, reason):
     journal = agent.journal
     log.e("sick", reason)
-    if agent.slots.trial is None:
+    if agent.slots.trial is None and not agent.trees.trial:
         journal.owe("failed", reason + "; it stays, as this board cannot go back")
         return "settled"
     if journal.phase == ACTIVATED:

@@ -1,6 +1,6 @@
 """VERIFYING. Alone, because a signature takes more of the heap than all other states but one."""
 
-from sluice.loading import plug_in
+from sluice.loading import Scope, plug_in
 
 
 async def verifying(agent):
@@ -20,5 +20,8 @@ async def verifying(agent):
         size = await unseal(file, target, buffer, agent.settings, agent.pause)
     await plug_in("sluice.trust.verify", "check")(file, target, agent, size)
     if agent.job.files[1:]:
-        await plug_in("sluice.files.fetch", "check")(agent)
+        with Scope():  # what proves makes room for what inflates
+            await plug_in("sluice.files.place", "check")(agent)
+        if any(file.kind for file in agent.job.files):
+            await plug_in("sluice.files.inflate", "unpack_all")(agent)
     return "genuine"

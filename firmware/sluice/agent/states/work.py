@@ -53,6 +53,8 @@ def _judge(agent, job):
             raise Refuse("this board cannot roll back")
         if job.rollback and job.kind == "operation" and not agent.settings["allow_rollback"]:
             raise Refuse("rollback is not allowed")
+    if job.kind == "image" and job.files[-1].kind and agent.slots.trial is None:
+        raise Refuse("this board takes no bundle with an image")
     if job.trial and not agent.journal.about(job):
         raise Refuse("no record of the trial that the job speaks of")
     _look(agent, job)

@@ -1,10 +1,10 @@
 """The document that AWS's CreateOTAUpdate makes: `{"afr_ota": {"protocols", "files", …}}`.
 
-A file of type 0 is the app image, at most one; others go to `filepath` on the file system. Types
-200 to 203 have a meaning in versions to come, so they are refused by number. A job that only
-brings files must not bring the image as one of them: stored as a file it would not run, and the
-job would have SUCCEEDED. Where both protocols are offered, MQTT is taken; config.json's `protocol`
-may prefer HTTP.
+A file of type 0 is the app image, at most one. Types 200 and 201 are bundles, of an application
+and of an agent; 202 and 203 have a meaning in versions to come, so they are refused by number.
+Others go to `filepath` on the file system. A job that only brings files must not bring the image
+as one of them: stored as a file it would not run, and the job would have SUCCEEDED. Where both
+protocols are offered, MQTT is taken; config.json's `protocol` may prefer HTTP.
 
 source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
 """
@@ -17,7 +17,9 @@ from sluice.loading import plug_in
 _IMAGE_MAX = 24 * 1024 * 1024  # bytes, the service's limit for a stream's file
 _FILES_MAX = 10
 _PATH_MAX = 256  # characters
-_RESERVED = (200, 201, 202, 203)  # an application, an agent, a delta, a compressed image
+_BUNDLES = {200: "app", 201: "agent"}
+_BUNDLE = "sluice.files.bundle"
+_RESERVED = (202, 203)  # a delta, a compressed image
 
 
 def read(document, job):
@@ -33,10 +35,17 @@ def read(document, job):
         raise Refuse("more than one image")
     job.kind = "image"
     job.rollback = bool(images and document.get("rollback"))
-    job.files = images + [file for file in files if file.path]
+    plain = [file for file in files if file.path and not file.kind]
+    bundles = [file for file in files if file.kind]
+    if len(bundles) > len({file.kind for file in bundles}):
+        raise Refuse("two bundles of one kind")
+    job.files = images + plain + bundles
     if not images:  # nothing to boot
-        job.kind, job.path = "operation", "sluice.files.fetch"
-        for file in files:
+        if plain and bundles:
+            raise Refuse("files and bundles without an image")
+        job.kind = "operation"
+        job.path = _BUNDLE if bundles else "sluice.files.place"
+        for file in plain:
             file.data = True
 
 
@@ -47,7 +56,10 @@ def _file(entry, order, protocols):
     kind = field(entry, "fileType", int, 0, 255, default=0)
     if kind in _RESERVED:
         raise Refuse("file type is not known to this version", kind)
-    if kind:
+    file.kind = _BUNDLES.get(kind)
+    if file.kind:
+        file.path = "/." + file.kind
+    elif kind:
         path = field(entry, "filepath", str, 1, _PATH_MAX)
         file.path = plug_in("sluice.files.paths", "confined")(path)
     if "MQTT" not in protocols or "HTTP" in protocols and entry.get("update_data_url"):

@@ -15,7 +15,8 @@ from sluice.plugins import OPERATIONS
 
 _NAME_MAX = 32  # characters
 _FOLDER = "operations"  # of the user's own, on the board's file system
-_FILES = "sluice.files.fetch"  # of a job that only brings files
+_FILES = "sluice.files.place"  # of a job that only brings files
+_BUNDLE = "sluice.files.bundle"  # of one that brings a bundle
 
 
 def read(document, job):
@@ -31,7 +32,7 @@ def read(document, job):
     job.order = document
     _check(job, name, function)
     if function == "check":
-        job.order, job.path = None, _FILES
+        job.order, job.path = None, _BUNDLE if job.files[0].kind else _FILES
 
 
 def _check(job, name, function):
