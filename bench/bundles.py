@@ -106,8 +106,8 @@ def measure(effort: Effort) -> Iterator[Number]:
         files = bundles(Path(scratch))
         for name, (what, _, _) in FORMS.items():
             yield from row(cloud, name, files[what])
-            for frozen, place in heap.PLACES.items():
-                found = least(cloud, files[what], frozen) if name in LEAST else None
+            for frozen, place in heap.PLACES.items() if name in LEAST else ():
+                found = least(cloud, files[what], frozen)
                 yield Number("bundles", name, f"smallest heap, {place}", found, "KiB")
 
 
