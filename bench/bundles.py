@@ -32,6 +32,7 @@ FORMS = {  # row → what is brought, protocol, format of blocks
 }
 SECTOR = 4_096  # bytes
 DEADLINE_S = 120
+POLL_S = 0.1
 TIME = re.compile(r"^I (\d+) agent (IDLE job|REPORTING reported)", re.MULTILINE)
 
 
@@ -67,6 +68,7 @@ def brought(cloud: session.Session, board: session.Board, file: Path, protocol: 
         found = iot.describe_job_execution(jobId=job, thingName=board.name)["execution"]
         if found["status"] == "SUCCEEDED":
             return True
+        time.sleep(POLL_S)
     return False
 
 

@@ -62,8 +62,8 @@ class Scope:
 
     def __enter__(self):
         global _depth
+        self._used = tuple(_passing())  # before it counts: where this fails, nobody leaves it
         _depth += 1
-        self._used = tuple(_passing())
 
     def __exit__(self, *fault):
         global _depth

@@ -203,7 +203,7 @@ def _made(folder: Path, name: str, version: str, bundle: bytes, kind: str) -> Pa
 def boards_of(state: State, things: Sequence[str]) -> list[str | None]:
     """The names of the boards that these things of a local cloud have; None: one is not known.
 
-    A board tells its name in its shadow, if its configuration names one.
+    A board tells its name in a shadow, unless its configuration has it tell nothing.
     """
     if not things or not state.database.exists():
         return [None]

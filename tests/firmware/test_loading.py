@@ -1,10 +1,11 @@
 """What is loaded when it is needed, and forgotten when a state or a scope of it ends."""
 
+import gc
 import sys
 
 from doubles import Clock, raised, run
 
-from sluice import log
+from sluice import loading, log
 from sluice.agent.agent import Agent
 from sluice.errors import Retry
 from sluice.loading import Scope, forget, keep, plug_in
@@ -120,6 +121,29 @@ def test_scope_that_is_left_by_an_error_forgets_and_lets_it_go_on():
 
     raised(Retry, scoped)
     assert set(sys.modules) == before
+
+
+def test_scope_that_could_not_begin_is_not_open():
+    """Else nothing would be collected before a load from then on."""
+    modules, collections = sys.modules, []
+
+    class Full:
+        def __iter__(self):
+            raise MemoryError
+
+    loading.sys = type("sys", (), {"modules": Full()})
+    try:
+        raised(MemoryError, Scope().__enter__)
+    finally:
+        loading.sys = sys
+    loading.gc = type("gc", (), {})
+    loading.gc.collect = lambda: collections.append(1)
+    try:
+        plug_in(RSA, "verify")
+    finally:
+        loading.gc = gc
+    assert collections == [1] and sys.modules is modules
+    forget([path for path in sys.modules if path != RSA])
 
 
 def test_operation_of_the_boards_own_folder_is_forgotten_and_the_applications_modules_are_not():

@@ -40,7 +40,9 @@ def kept():
 def test_first_application_has_no_tree_to_empty_and_takes_two_writes():
     with Board():
         trees = running()
-        assert tree_record.empty(trees, "app") == "a" and noted() is None
+        assert tree_record.free(trees, "app") == "a"
+        tree_record.empty(trees, "app")
+        assert noted() is None
         tree_record.activate(trees, {"app": A})
         assert kept() == members(app=[A], new=["app"]) and noted()["seq"] == 1
         trees = running(True, app=A)
@@ -52,9 +54,11 @@ def test_update_takes_three_writes_and_leaves_the_tree_that_runs_as_the_other_on
     with Board():
         note(1, seq=7, app=[B, A], agent=[OTHER])
         trees = running(app=B, agent=OTHER)
-        assert tree_record.empty(trees, "app") == "a"
+        assert tree_record.free(trees, "app") == "a"
+        tree_record.empty(trees, "app")
         assert kept() == members(app=[B], agent=[OTHER]) and noted()["seq"] == 8
-        assert tree_record.empty(trees, "app") == "a" and noted()["seq"] == 8, "it is"
+        tree_record.empty(trees, "app")
+        assert noted()["seq"] == 8, "it is"
         tree_record.activate(trees, {"app": C})
         assert kept() == members(app=[C, B], agent=[OTHER], new=["app"]) and noted()["seq"] == 9
         tree_record.confirm(running(True, app=C, agent=OTHER))
@@ -68,7 +72,7 @@ def test_letter_of_the_tree_that_does_not_run_is_that_of_no_kind_else():
     ):  # fmt: skip
         with Board():
             trees = running(**runs)
-            found = tree_record.empty(trees, "app") + tree_record.empty(trees, "agent")
+            found = tree_record.free(trees, "app") + tree_record.free(trees, "agent")
             assert found == letters, runs
 
 
@@ -78,7 +82,9 @@ def test_tree_that_is_named_and_passed_over_is_the_one_that_goes():
         with Board():
             note(app=[B, A])
             trees = running(**runs)
-            assert tree_record.empty(trees, "app") == letter and kept() == members(app=left)
+            assert tree_record.free(trees, "app") == letter
+            tree_record.empty(trees, "app")
+            assert kept() == members(app=left)
             new = [letter, "ee" * 32, "4.0.0", 0]
             tree_record.activate(trees, {"app": new})
             assert kept() == members(app=[new] + left, new=["app"])

@@ -16,7 +16,7 @@ from micropython import const
 
 from sluice.errors import Fail, Refuse
 from sluice.files.staged import blocks, lacking, name
-from sluice.loading import Scope, plug_in
+from sluice.loading import Scope, exists, plug_in
 from sluice.log import Log
 
 _BLOCK = const(512)  # bytes: tar's unit
@@ -58,9 +58,12 @@ async def _unpack(agent, file, path):
             packed.seek(0)
             work = _Unpacking(DeflateIO(packed, GZIP, _WINDOW), inflated, agent)
             said = work.begin(file)  # what is refused by its head costs no tree
-            letter = plug_in("sluice.slots.tree_record", "empty")(agent.trees, kind)
+            letter = plug_in("sluice.slots.tree_record", "free")(agent.trees, kind)
             tree = "/%s.%s" % (kind, letter)
-            _make_room(tree, inflated)
+            room = _room(tree, inflated)  # what does not fit costs none, either
+            plug_in("sluice.slots.tree_record", "empty")(agent.trees, kind)
+            if room:
+                os.remove(tree)
             with open(tree, "wb") as to:
                 await work.run(kind, to)
             if packed.tell() != size:
@@ -74,15 +77,14 @@ async def _unpack(agent, file, path):
     return [letter, hexlify(digest).decode(), said["version"], said.get("mpy", 0)]
 
 
-def _make_room(tree, size):
-    """The old content goes first. Raises Fail when what comes will not fit."""
-    try:
-        os.remove(tree)
-    except OSError:  # there was none
-        pass
-    short = lacking(blocks(size))
+def _room(tree, size):
+    """Blocks that the old content takes, which goes before the new one comes; 0: there is none.
+    Raises Fail when what comes will not fit all the same."""
+    room = blocks(os.stat(tree)[6]) if exists(tree) else 0
+    short = lacking(blocks(size), room)
     if short:
         raise Fail(short)
+    return room
 
 
 async def _read_back(path, agent):

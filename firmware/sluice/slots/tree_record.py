@@ -47,16 +47,19 @@ def other(trees, kind):
     return left[0] if left and left[0] != trees.runs.get(kind) else None
 
 
+def free(trees, kind):
+    """The letter of the tree that does not run."""
+    return "b" if kind in trees.runs and trees.runs[kind][0] == "a" else "a"
+
+
 def empty(trees, kind):
-    """The letter of the tree that does not run. From now on nothing is whole there."""
+    """From now on nothing is whole in the tree that does not run."""
     settle(trees)
-    record = recorded()
-    letter = "b" if kind in trees.runs and trees.runs[kind][0] == "a" else "a"
+    record, letter = recorded(), free(trees, kind)
     left = [entry for entry in record[kind] if entry[0] != letter]
     if len(left) < len(record[kind]):
         record[kind] = left
         _keep(record)
-    return letter
 
 
 def activate(trees, entries, slot=None):

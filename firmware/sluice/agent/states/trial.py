@@ -20,18 +20,25 @@ async def activating(agent):
     if agent.journal["slot"]:
         _activate_image(agent)
     else:
-        _activate(agent.trees, agent.journal, agent.work.trees)
+        agent.journal.write(next=agent.trees.label(agent.work.trees))
+        _record(agent)
+        _note(agent.journal)
     return "ready"
 
 
-def _activate(trees, journal, entries):
-    """Trees without an image."""
-    journal.write(next=trees.label(entries))
+def _record(agent, slot=None):
+    """Have the record of trees say what is to be tried. Where an image comes without any, those
+    are forgotten that still wait for one in its slot, which did not come to run."""
+    if not agent.work.trees and not agent.trees.recorded():
+        return
     try:
-        plug_in("sluice.slots.tree_record", "activate")(trees, entries)
+        if agent.work.trees:
+            words = agent.trees, agent.work.trees, slot
+            plug_in("sluice.slots.tree_record", "activate")(*words)
+        else:
+            plug_in("sluice.slots.tree_record", "settle")(agent.trees)
     except OSError as error:
         raise Fail("file system", *error.args[:1])
-    _note(journal)
 
 
 def _activate_image(agent):
@@ -47,13 +54,7 @@ def _activate_image(agent):
     new = not journal["home"]  # else it ran before, and has its head already
     journal.write(next=following)
     try:
-        if agent.work.trees:
-            words = agent.trees, agent.work.trees, following
-            plug_in("sluice.slots.tree_record", "activate")(*words)
-        elif (
-            agent.trees.recorded()
-        ):  # those of an image that did not come to run wait for its slot
-            plug_in("sluice.slots.tree_record", "settle")(agent.trees)
+        _record(agent, following)
         slots.activate(new)
         _note(journal)
     except Exception:  # whatever it is, what failed is not to boot
