@@ -94,6 +94,7 @@ PARSERS = {  # name of the function in device/parsers.py
                           readers.staged_image),
     "otadata": Parser("otadata record", spoilt(inputs.otadata, inputs.BYTES, 2), readers.otadata),
     "seal": Parser("seal of an image", spoilt(inputs.sealed, inputs.BYTES, 2), readers.seal),
+    "bundle": Parser("what a bundle says of itself", json_of(inputs.bundle)),
     "version": Parser("version of an image", spoilt(inputs.version, inputs.JSON_PARTS, 2)),
 }
 # fmt: on

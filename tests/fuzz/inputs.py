@@ -556,6 +556,13 @@ def sealed(chance: Random) -> bytes:
     return image + name + foot
 
 
+def bundle(chance: Random) -> dict:
+    """The sluice.json of one that a board could take."""
+    needs = {"agent": "0.1.0", "micropython": "1.23"}
+    found = {"kind": "app", "version": "1.3.0", "mpy": 6, "needs": needs}
+    return found | ({"board": "SIM_ESP32"} if chance.randrange(2) else {})
+
+
 def version(chance: Random) -> bytes:
     parts = [str(chance.choice((0, 1, 2, 10, 99, 10**12))) for _ in range(chance.randint(1, 8))]
     tail = chance.choice(("", "-rc1", "+build", "-dev.5", "²"))

@@ -686,6 +686,31 @@ def seal():
     return judge, NONE
 
 
+def bundle():
+    """Its first two blocks, of which nobody knows yet who wrote them."""
+    from sluice.files.bundle_head import judge as judged
+    from sluice.job import File
+    from sluice.slots.tree import Trees
+
+    class Agent:
+        trees = Trees({"app": ["a", "0" * 64, "1.2.3", 6]}, False, "SIM_ESP32")
+        settings = {"allow_same_version": False, "allow_downgrade": False}
+
+    file = File(1, "http_range")
+    file.kind = "app"
+
+    def judge(data):
+        found = bytearray(1_024)
+        found[:11] = b"sluice.json"
+        found[512:] = (bytes(data) + bytes(512))[:512]
+        said = judged(found, file, Agent)
+        assert said["kind"] == "app" and 0 < len(said["version"]) < 32
+        assert all(32 < ord(sign) < 127 for sign in said["version"])
+        return said["version"]
+
+    return judge, (Fail,)
+
+
 def version():
     from sluice.trust.policy import rank, version
 
