@@ -278,7 +278,7 @@ def test_tree_on_trial_that_is_damaged_ends_the_start_and_the_next_one_takes_it_
         new, old = on_trial()
         damage("/app.b", 30)
         with Start() as start:
-            assert str(start.error) == "damaged" and noted()["tried"]
+            assert str(start.error) == "it is damaged" and noted()["tried"]
         with Start() as start:
             assert start.error is None and start.runs == {"app": old}
 
@@ -401,7 +401,7 @@ def test_tree_that_came_with_an_image_on_trial_and_is_damaged_ends_the_start():
         new, old = on_trial(slot="ota_1")
         damage("/app.b")
         with Start(True, modules=esp32("ota_1")) as start:
-            assert str(start.error) == "damaged"
+            assert str(start.error) == "it is damaged"
         with Start(False, modules=esp32("ota_1")) as start:
             assert start.error is None and start.runs == {"app": old}
         with Start(False, modules=esp32("ota_0")) as start:

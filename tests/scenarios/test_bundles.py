@@ -171,7 +171,7 @@ def test_tree_that_is_damaged_in_flash_is_passed_over(cloud: Cloud, stage):
     scene.board.write_file("/app.b", bytes(content))
     scene.power_on()
     assert labels(scene) == "app.a"
-    assert any("tree app b is passed over: damaged" in line for line in scene.board.lines)
+    assert any("tree app b is passed over: it is damaged" in line for line in scene.board.lines)
     assert tried(scene, app(scene, GOOD.format(2), "1.2.0")).status == "SUCCEEDED"
     assert labels(scene) == "app.b"
 
