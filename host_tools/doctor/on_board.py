@@ -71,7 +71,7 @@ def _looked_into(kind, entry, fits, fault):
         if not fits(kind, version, made):
             fault = fault or "older than the agent that is there without it"
     except OSError as error:
-        fault = "missing" if error.args[0] == 2 else str(error.args[0])
+        fault = "missing" if error.args[0] == 2 else str(error.args[0]).replace("it is ", "")
     except ValueError as error:
         fault = str(error)
     row["fault"] = fault
