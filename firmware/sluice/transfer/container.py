@@ -248,7 +248,7 @@ class Container:
                 copied, literal, offset = unpack_from("<HHi", self._step)
                 base += offset
                 end = done + copied + literal
-                if end > total or end == done or base < 0 or base + copied > self._base:
+                if end > total or end == done or copied and not 0 <= base <= self._base - copied:
                     raise Fail("the container is damaged")
                 if copied:
                     self._read(base, view[done : done + copied])

@@ -1,0 +1,251 @@
+"""Smaller forms of an image: a delta against an older one, or the image deflated.
+
+One container for both, which docs/image-formats.md describes: a head, an index, pieces. A piece
+makes one sector of the image, out of itself and the older image alone. What differs from an older
+image is found by bsdiff4. The signature is of the image: a container is not signed.
+"""
+
+import hashlib
+import struct
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from bsdiff4 import core
+
+from host_tools.errors import SluiceError
+
+MAGIC = b"SLS\x01"
+SECTOR = 4096  # bytes
+HEAD = struct.Struct("<4sBxHII32s32s")
+STEP = struct.Struct("<HHi")  # bytes to copy, bytes that follow, how far on the copy begins
+WINDOW = {
+    True: 10,
+    False: 11,
+}  # bits, by whether there is an older image: what a board inflates in
+LONGEST = 4128  # bytes of a piece, at most
+SIZE_MAX = 24 * 1024 * 1024  # bytes of an image
+_SHORT = 12  # bytes: what is copied in shorter parts costs more than it saves
+_NONE = bytes(32)
+
+Progress = Callable[[int, int], None]  # called with sectors that are done, and how many there are
+
+
+@dataclass(frozen=True)
+class Container:
+    """What a container says of itself. Sizes are bytes.
+
+    digest   SHA-256 of the image, in hex; source that of the image that it builds on
+    source   and source_size are None where it builds on none
+    pieces   lengths, one for each sector
+    window   bits, of what inflates it
+    """
+
+    size: int
+    image_size: int
+    digest: str
+    source_size: int | None
+    source: str | None
+    pieces: tuple[int, ...]
+    window: int
+
+    @property
+    def kind(self) -> str:
+        """delta or compressed."""
+        return "delta" if self.source else "compressed"
+
+    @property
+    def share(self) -> float:
+        """Its size, as a part of the image's."""
+        return self.size / self.image_size
+
+
+def is_container(data: bytes) -> bool:
+    """Whether it begins as one."""
+    return data.startswith(MAGIC)
+
+
+def delta(new: bytes, old: bytes, progress: Progress | None = None) -> bytes:
+    """A container that makes `new` on a board that runs `old`."""
+    _check(old, "the older image")
+    return _made(new, old, progress)
+
+
+def compressed(new: bytes, progress: Progress | None = None) -> bytes:
+    """A container that makes `new` on any board."""
+    return _made(new, b"", progress)
+
+
+def _check(image: bytes, name: str) -> None:
+    if not 0 < len(image) <= SIZE_MAX:
+        raise SluiceError(f"{name} has {len(image):,} bytes: 1 to {SIZE_MAX:,} are taken")
+
+
+def _made(new: bytes, old: bytes, progress: Progress | None) -> bytes:
+    _check(new, "the image")
+    window = WINDOW[bool(old)]
+    plans = _plans(new, old) if old else iter([])
+    pieces = []
+    count = -(-len(new) // SECTOR)
+    for number in range(count):
+        at = number * SECTOR
+        sector = new[at : at + SECTOR]
+        ways = [STEP.pack(0, len(sector), 0) + sector]
+        if old:
+            ways.append(next(plans))
+        pieces.append(min((_deflated(way, window) for way in ways), key=len))
+        if progress:
+            progress(number + 1, count)
+    digests = hashlib.sha256(new).digest(), hashlib.sha256(old).digest() if old else _NONE
+    head = HEAD.pack(MAGIC, window, SECTOR, len(new), len(old), *digests)
+    index = struct.pack(f"<{count}H", *map(len, pieces))
+    return head + index + b"".join(pieces)
+
+
+def _deflated(data: bytes, window: int) -> bytes:
+    """In the form that takes the least: which one that is differs from piece to piece."""
+    found = []
+    for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED):
+        for memory in (1, 4, 8, 9):
+            deflate = zlib.compressobj(9, zlib.DEFLATED, -window, memory, strategy)
+            found.append(deflate.compress(data) + deflate.flush())
+    return min(found, key=len)
+
+
+# -- what to copy --------------------------------------------------------------------------------
+
+
+@dataclass
+class _Step:
+    """Copy bytes of the older image from `source` on, add `difference`; then `literal` follows."""
+
+    source: int
+    difference: bytes
+    literal: bytes
+
+
+def _plans(new: bytes, old: bytes) -> Iterator[bytes]:
+    """For each sector of the new image the steps that make it, packed."""
+    steps: list[_Step] = []
+    at, room = 0, min(SECTOR, len(new))
+    for source, data in _matched(new, old):
+        begin = 0
+        while begin < len(data):
+            part = data[begin : begin + room]
+            if source is None:
+                _follow(steps, part)
+            else:
+                steps.append(_Step(source + begin, part, b""))
+            begin += len(part)
+            room -= len(part)
+            if not room:
+                yield _packed(steps, at)
+                steps, at = [], at + SECTOR
+                room = min(SECTOR, len(new) - at)
+
+
+def _follow(steps: list[_Step], literal: bytes) -> None:
+    """Bytes that are not copied come behind what was."""
+    if not steps:
+        steps.append(_Step(0, b"", b""))
+    steps[-1].literal += literal
+
+
+def _matched(new: bytes, old: bytes) -> Iterator[tuple[int | None, bytes]]:
+    """(place in the older image, differences of what is copied from there), or (None, bytes)."""
+    control, difference, extra = core.diff(old, new)
+    numbers = [core.decode_int64(control[at : at + 8]) for at in range(0, len(control), 8)]
+    at = source = copied = literal = 0
+    for size, more, skipped in zip(*[iter(numbers)] * 3, strict=True):
+        if size >= _SHORT:
+            yield source, difference[copied : copied + size]
+        elif size:
+            yield None, new[at : at + size]
+        if more:
+            yield None, extra[literal : literal + more]
+        at += size + more
+        copied, literal, source = copied + size, literal + more, source + size + skipped
+
+
+def _packed(steps: list[_Step], at: int) -> bytes:
+    """The steps of the sector at that offset; what is copied is counted on from there."""
+    place, parts = at, []
+    for step in steps:
+        on = step.source - place if step.difference else 0
+        parts += [STEP.pack(len(step.difference), len(step.literal), on)]
+        parts += [step.difference, step.literal]
+        place += on + len(step.difference)
+    return b"".join(parts)
+
+
+# -- reading -------------------------------------------------------------------------------------
+
+
+def read(data: bytes) -> Container:
+    """What a container says; SluiceError where it contradicts itself."""
+    if len(data) < HEAD.size or not is_container(data):
+        raise SluiceError("this is no delta and no compressed image")
+    _, window, sector, size, source_size, digest, source = HEAD.unpack_from(data)
+    if sector != SECTOR or not 9 <= window <= 12 or not 0 < size <= SIZE_MAX:
+        raise SluiceError("the container's head is damaged, or of another version")
+    count = -(-size // SECTOR)
+    if len(data) < HEAD.size + 2 * count:
+        raise SluiceError("the container ends in its index")
+    pieces = struct.unpack_from(f"<{count}H", data, HEAD.size)
+    if HEAD.size + 2 * count + sum(pieces) != len(data):
+        raise SluiceError("the container is not as long as its index says")
+    if not all(0 < piece <= LONGEST for piece in pieces) or bool(source_size) != any(source):
+        raise SluiceError("the container's head is damaged, or of another version")
+    return Container(
+        size=len(data),
+        image_size=size,
+        digest=digest.hex(),
+        source_size=source_size or None,
+        source=source.hex() if source_size else None,
+        pieces=pieces,
+        window=window,
+    )
+
+
+def applied(data: bytes, old: bytes = b"") -> bytes:
+    """The image that a container makes; SluiceError where it makes none, or of another source."""
+    stated = read(data)
+    if stated.source and hashlib.sha256(old[: stated.source_size]).hexdigest() != stated.source:
+        raise SluiceError("the container builds on another image")
+    old = old[: stated.source_size] if stated.source_size else b""
+    at, sectors = HEAD.size + 2 * len(stated.pieces), []
+    for number, length in enumerate(stated.pieces):
+        first = number * SECTOR
+        size = min(SECTOR, stated.image_size - first)
+        sectors.append(_sector(data[at : at + length], stated.window, old, first, size))
+        at += length
+    image = b"".join(sectors)
+    if hashlib.sha256(image).hexdigest() != stated.digest:
+        raise SluiceError("the container makes another image than it says")
+    return image
+
+
+def _sector(piece: bytes, window: int, old: bytes, first: int, size: int) -> bytes:
+    """The sector that a piece makes."""
+    inflate = zlib.decompressobj(-window)
+    try:
+        text = inflate.decompress(piece, 3 * LONGEST * STEP.size)
+    except zlib.error:
+        text = b""
+    if not inflate.eof or inflate.unused_data:
+        raise SluiceError("a piece of the container is damaged")
+    made, place, at = bytearray(), first, 0
+    while len(made) < size and at + STEP.size <= len(text):
+        copied, literal, on = STEP.unpack_from(text, at)
+        at += STEP.size
+        place += on
+        if not copied + literal or copied and not 0 <= place <= len(old) - copied:
+            break
+        difference = text[at : at + copied]
+        source = old[place : place + copied]
+        made += bytes(a + b & 255 for a, b in zip(source, difference, strict=False))
+        made += text[at + copied : at + copied + literal]
+        at, place = at + copied + literal, place + copied
+    if len(made) != size or at != len(text):
+        raise SluiceError("a piece of the container is damaged")
+    return bytes(made)
