@@ -23,8 +23,9 @@ WINDOW = {
     True: 10,
     False: 11,
 }  # bits, by whether there is an older image: what a board inflates in
-LONGEST = 4128  # bytes of a piece, at most
+LONGEST = 4160  # bytes of a piece, at most
 SIZE_MAX = 24 * 1024 * 1024  # bytes of an image
+FLUSH = b"\0\0\xff\xff"  # what a piece ends with
 _SHORT = 12  # bytes: what is copied in shorter parts costs more than it saves
 _NONE = bytes(32)
 
@@ -103,12 +104,16 @@ def _made(new: bytes, old: bytes, progress: Progress | None) -> bytes:
 
 
 def _deflated(data: bytes, window: int) -> bytes:
-    """In the form that takes the least: which one that is differs from piece to piece."""
+    """In the form that takes the least: which one that is differs from piece to piece.
+
+    It ends with a full flush, so that pieces together are one stream: a board inflates them one
+    after the other with what it has made for the first, and may begin with any of them.
+    """
     found = []
     for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED):
         for memory in (1, 4, 8, 9):
             deflate = zlib.compressobj(9, zlib.DEFLATED, -window, memory, strategy)
-            found.append(deflate.compress(data) + deflate.flush())
+            found.append(deflate.compress(data) + deflate.flush(zlib.Z_FULL_FLUSH))
     return min(found, key=len)
 
 
@@ -232,7 +237,7 @@ def _sector(piece: bytes, window: int, old: bytes, first: int, size: int) -> byt
         text = inflate.decompress(piece, 3 * LONGEST * STEP.size)
     except zlib.error:
         text = b""
-    if not inflate.eof or inflate.unused_data:
+    if inflate.eof or not piece.endswith(FLUSH):
         raise SluiceError("a piece of the container is damaged")
     made, place, at = bytearray(), first, 0
     while len(made) < size and at + STEP.size <= len(text):

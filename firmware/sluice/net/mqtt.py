@@ -49,6 +49,8 @@ class Link(MQTTClient):
     clock       sluice.net.clock.Clock
     """
 
+    held = bool  # asked before each read: whether what came is to be dealt with first
+
     def __init__(self, client_id, server, port, context, keepalive, clock):
         super().__init__(client_id, server, port, keepalive=keepalive)
         self.context = context
@@ -229,6 +231,8 @@ class Link(MQTTClient):
                 raise Retry("not linked")
             if turn and (reader.dear or self._enough(0)):
                 break
+            if self.held():
+                return turn > 0
             size = 0 if reader.rest else self.sock.readinto(reader.room())
             if size is None:
                 return turn > 0

@@ -48,6 +48,7 @@ class Image:
     """
 
     HEAD = 80  # bytes of the image's beginning that `check` is shown
+    held = bool  # a source may go on at once; others may have something to do first
 
     def __init__(self, slot, size, block=SECTOR, check=None, written=None, buffer=None):
         if block < 256 or (block % SECTOR and SECTOR % block):
