@@ -136,11 +136,9 @@ class AWSJobs:
 
     def progress(self, job, info):
         """Tell how far the download is; nobody waits for the answer."""
-        details = {
-            "receive": "%d/%d" % (info["received"], info["total"]),
-            "heap": str(info["free"]),
-        }
-        if "form" in info:  # bytes that came, of how many
+        told = "%d/%d" % (info["received"], info["total"])
+        details = {"receive": told, "heap": str(info["free"])}
+        if "form" in info:  # bytes of a smaller form
             details["form"] = info["form"]
         payload = {
             "status": "IN_PROGRESS",

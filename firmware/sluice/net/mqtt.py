@@ -49,8 +49,6 @@ class Link(MQTTClient):
     clock       sluice.net.clock.Clock
     """
 
-    held = bool  # asked before each read: whether what came is to be dealt with first
-
     def __init__(self, client_id, server, port, context, keepalive, clock):
         super().__init__(client_id, server, port, keepalive=keepalive)
         self.context = context
@@ -61,6 +59,7 @@ class Link(MQTTClient):
         self._session = 0  # counts connections
         self.connack = self.pinged = None  # its return code; when a ping went out
         self.linked = False
+        self.held = bool  # whether what came is to be dealt with before more is read
 
     async def connect(self, clean_session=True):
         """Open the session and subscribe anew to all that was subscribed.
@@ -229,10 +228,8 @@ class Link(MQTTClient):
         for turn in range(_TURNS):
             if not self.sock:  # a handler's own sending met a broken connection
                 raise Retry("not linked")
-            if turn and (reader.dear or self._enough(0)):
+            if self.held() or turn and (reader.dear or self._enough(0)):
                 break
-            if self.held():
-                return turn > 0
             size = 0 if reader.rest else self.sock.readinto(reader.room())
             if size is None:
                 return turn > 0

@@ -63,11 +63,6 @@ class Container:
     # -- what sources ask --------------------------------------------------------------------
 
     @property
-    def received(self):
-        """Bytes of the image that count."""
-        return self._image.received
-
-    @property
     def writes(self):
         return self._image.writes
 

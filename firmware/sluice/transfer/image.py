@@ -64,8 +64,7 @@ class Image:
             self._map = bytearray((sectors * (SECTOR // block) + 7) >> 3)
         self._view = memoryview(buffer or bytearray(SECTOR + _BEHIND))
         self._sector = self._view[:SECTOR]
-        self.received = 0  # bytes that count
-        self.writes = 0
+        self.received = self.writes = 0  # bytes that count
         self._first = 0  # piece that may not count yet; all before it do
         self._offset = self._end = self._at = 0  # the open block: first, past it, next to come
         self._from = self._upto = 0  # what gathered in the buffer and is not in flash yet
