@@ -16,6 +16,7 @@ memory   two bytes a sector; the longest piece; 1 KiB of store; 2.4 KB to inflat
          the window is 2 KiB
 """
 
+import gc
 from io import BytesIO
 from struct import unpack_from
 
@@ -54,7 +55,6 @@ class Container:
         self._index = bytearray(_HEAD + 2 * sectors)
         self._store = memoryview(bytearray(_STORE))
         self._slice = memoryview(bytearray(_SLICE))
-        self._zeros = bytes(_SLICE)
         self._step = memoryview(bytearray(_STEP))
         self._piece = None  # what gathers of one; none before the index is there
         self._window = self._sector = 0
@@ -188,6 +188,8 @@ class Container:
             self._begin_piece()
         else:
             self._window, longest = self._judge(self._index, self._image.size, self.size)
+            self._judge = None  # it keeps its module in the heap
+            gc.collect()
             self._piece = BytesIO(longest + _END)
             self._seek()
             self._open_image()
@@ -281,7 +283,7 @@ class Container:
             part = self._slice if size >= _SLICE else self._slice[:size]
             _fill(inflated, part)
             size -= len(part)
-            if part == self._zeros[: len(part)]:
+            if not any(part):
                 at += len(part)
                 continue
             for byte in part:
