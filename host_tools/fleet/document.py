@@ -7,7 +7,7 @@ when the board asks.
 import base64
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ FILES = 10  # of a job; a board takes no more
 ROOM = 8_192  # bytes of a message with a job that a board reads, at most
 AROUND = 1_024  # bytes of it, at most, around the document
 URL = {True: 512, False: 1_500}  # bytes of a presigned one, by whether the cloud is the local one
+BY_HTTP = ',"update_data_url":"","auth_scheme":"aws.s3.presigned"'
 SIGNATURE = "=" * 512  # as long as one of RSA-3072: AWS Signer's is not known before
 
 
@@ -97,11 +98,8 @@ def _signature(signing: Parameters | None) -> Parameters:
 
 def size(cloud: Clients, files: Sequence[File], protocol: str) -> int:
     """Bytes of the message that brings the document, at most."""
-    stream = "s" * 64
-    if protocol != "http":
-        return AROUND + len(written(cloud, stream, files, protocol))
-    nowhere = [replace(one, where={"bucket": "", "key": ""}) for one in files]
-    return AROUND + len(written(cloud, stream, nowhere, protocol)) + URL[cloud.local] * len(files)
+    each = URL[cloud.local] + len(BY_HTTP) if protocol == "http" else 0
+    return AROUND + len(written(cloud, "s" * 64, files, "mqtt")) + each * len(files)
 
 
 def check_room(
