@@ -54,9 +54,9 @@ TABLE = Table(
     "smaller",
     "Smaller images",
     "newer against older",
-    "Bytes on the wire for an image of an ESP32, what part of the image that is, and seconds to make\n"
-    "it on one core. The first pair is real, and stands on two versions of ESP-IDF. The others are\n"
-    "made by `bench/release.py`.",
+    "Bytes on the wire for an image of an ESP32, what part of the image it is, and seconds to\n"
+    "make it on one core. The first pair is real, and stands on two versions of ESP-IDF. The\n"
+    "others are made by `bench/release.py`.",
     measure,
     alone=True,
     quick=True,
