@@ -149,6 +149,7 @@ def holding(piece: bytes, size: int = 100, old: bytes = OLD) -> bytes:
     return head + struct.pack("<H", len(piece)) + piece
 
 
+LONG = b"\0\0\0\xff\xff" * 825 + packed((0, 100, 0))  # empty blocks before it
 DELTA, COMPRESSED = delta(NEW, OLD), compressed(NEW)
 # fmt: off
 DAMAGED = {
@@ -178,6 +179,7 @@ DAMAGED = {
     "index, one more":    DELTA[:80] + bytes([DELTA[80] + 1 & 255]) + DELTA[81:],
     "index, empty piece": holding(b""),
     "index, long piece":  holding(bytes(LONGEST + 1)),
+    "index, long piece that is right": holding(LONG),
     "no deflate":         holding(b"\xff\xff\xff\xff"),
     "deflate cut off":    holding(packed((0, 100, 0))[:-1]),
     "bytes follow":       holding(packed((0, 100, 0)) + b"\0"),
