@@ -109,11 +109,9 @@ def built(chance: Random) -> tuple[bytes, bytes | None]:
             pieces[-1] = spoilt(chance, pieces[-1], BYTES)
     if spoils == "piece" or any(not 0 < len(piece) <= 4_128 for piece in pieces):
         image = None  # it may make the same all the same: nobody knows
-    digests = hashlib.sha256(image or bytes(size)).digest(), hashlib.sha256(source).digest()
-    origin = digests[1] if source else bytes(32)
-    head = struct.pack(
-        "<4sBxHII32s32s", MAGIC, window, SECTOR, size, len(source), digests[0], origin
-    )
+    digest = hashlib.sha256(image or b"what none makes").digest()
+    origin = hashlib.sha256(source).digest() if source else bytes(32)
+    head = struct.pack("<4sBxHII32s32s", MAGIC, window, SECTOR, size, len(source), digest, origin)
     lengths = [min(len(piece), 65_535) for piece in pieces]
     return head + struct.pack(f"<{len(pieces)}H", *lengths) + b"".join(pieces), image
 

@@ -196,6 +196,8 @@ REFUSED = [
     (("new.bin", "--from", "w.bin"), "--from w.bin: it is for w800, and the image for esp32"),
     (("new.bin", "--from", "cut.bin"), "--from cut.bin: the image is bad: truncated (--any takes"),
     (("new.bin", "--from", "app.bundle"), "--from app.bundle: not an app image"),
+    (("new.bin", "--from", "made"), "--from made: it is a delta or a compressed image: the image"),
+    (("made",), "made: it is a delta or a compressed image: the image itself is wanted (--any"),
     (("new.bin", "--from", "none"), "cannot read the image none: No such file"),
     (("new.bin", "--from", "new.bin"), "--from new.bin: it is the same as the image to deploy"),
     (("new.bin", "--from", "old.bin", "--from", "copy.bin"), "copy.bin: it is the same as"),
@@ -210,6 +212,7 @@ def test_older_image_of_no_use_is_refused(folder, deploy, words, said):
     (folder / "w.bin").write_bytes(image("1.1.0", "w800"))
     (folder / "cut.bin").write_bytes(OLD[:9_000])
     (folder / "copy.bin").write_bytes(OLD)
+    (folder / "made").write_bytes(smaller.delta(NEW, OLD))
     assert said in refused(deploy("strict", *words))
 
 
