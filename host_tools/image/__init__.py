@@ -9,6 +9,8 @@ smaller   deltas, and compressed images
 modules   what goes into an image, compiled
 build     make_image, pack_image
 inspect   read_image
+smaller   deltas against older images, and compressed images: made, read, applied
+building  shows how far one is
 """
 
 from host_tools.image.build import make_image, pack_image

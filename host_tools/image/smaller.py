@@ -5,13 +5,14 @@ makes one sector of the image, out of itself and the older image alone. What dif
 image is found by bsdiff4. The signature is of the image: a container is not signed.
 """
 
+import bz2
 import hashlib
 import struct
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from bsdiff4 import core
+import bsdiff4
 
 from host_tools.errors import SluiceError
 
@@ -19,15 +20,19 @@ MAGIC = b"SLS\x01"
 SECTOR = 4096  # bytes
 HEAD = struct.Struct("<4sBxHII32s32s")
 STEP = struct.Struct("<HHi")  # bytes to copy, bytes that follow, how far on the copy begins
-WINDOW = {
-    True: 10,
-    False: 11,
-}  # bits, by whether there is an older image: what a board inflates in
-LONGEST = 4160  # bytes of a piece, at most
+WINDOWS = range(9, 13)  # bits of what inflates a piece
+LONGEST = 4128  # bytes of a piece, at most
 SIZE_MAX = 24 * 1024 * 1024  # bytes of an image
-FLUSH = b"\0\0\xff\xff"  # what a piece ends with
+TEXT_MAX = SECTOR * (1 + STEP.size)  # bytes that a piece inflates to: a step makes one at least
+_WINDOW = {True: 10, False: 11}  # bits, by whether there is an older image: RAM against ratio
+FLUSH = b"\0\0\xff\xff"  # what a piece ends with: a block of no bytes
 _SHORT = 12  # bytes: what is copied in shorter parts costs more than it saves
+_STORED = struct.Struct("<BHH")  # head of deflate's one block that is not compressed, RFC 1951
+_PATCH = struct.Struct("<8s3Q")  # head of a BSDIFF40 patch: magic, bytes of control, of difference
 _NONE = bytes(32)
+_ZERO = 5  # the byte of the head that is not used
+_BROKEN = "a piece of the container is damaged"
+_DAMAGED = "the container's head is damaged, or of another version"
 
 Progress = Callable[[int, int], None]  # called with sectors that are done, and how many there are
 
@@ -83,8 +88,9 @@ def _check(image: bytes, name: str) -> None:
 
 
 def _made(new: bytes, old: bytes, progress: Progress | None) -> bytes:
+    """The container, which was seen to make the image."""
     _check(new, "the image")
-    window = WINDOW[bool(old)]
+    window = _WINDOW[bool(old)]
     plans = _plans(new, old) if old else iter([])
     pieces = []
     count = -(-len(new) // SECTOR)
@@ -100,16 +106,20 @@ def _made(new: bytes, old: bytes, progress: Progress | None) -> bytes:
     digests = hashlib.sha256(new).digest(), hashlib.sha256(old).digest() if old else _NONE
     head = HEAD.pack(MAGIC, window, SECTOR, len(new), len(old), *digests)
     index = struct.pack(f"<{count}H", *map(len, pieces))
-    return head + index + b"".join(pieces)
+    made = head + index + b"".join(pieces)
+    if applied(made, old) != new:
+        raise SluiceError("the container does not make the image")
+    return made
 
 
 def _deflated(data: bytes, window: int) -> bytes:
     """In the form that takes the least: which one that is differs from piece to piece.
 
-    It ends with a full flush, so that pieces together are one stream: a board inflates them one
-    after the other with what it has made for the first, and may begin with any of them.
+    zlib stores nothing that is longer than its window, so that is done here. A piece ends with a
+    full flush, so that pieces behind each other are one stream: a board goes on with what it made
+    to inflate the first, and may begin with any.
     """
-    found = []
+    found = [_STORED.pack(0, len(data), len(data) ^ 0xFFFF) + data + b"\0" + FLUSH]
     for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED):
         for memory in (1, 4, 8, 9):
             deflate = zlib.compressobj(9, zlib.DEFLATED, -window, memory, strategy)
@@ -158,10 +168,13 @@ def _follow(steps: list[_Step], literal: bytes) -> None:
 
 def _matched(new: bytes, old: bytes) -> Iterator[tuple[int | None, bytes]]:
     """(place in the older image, differences of what is copied from there), or (None, bytes)."""
-    control, difference, extra = core.diff(old, new)
-    numbers = [core.decode_int64(control[at : at + 8]) for at in range(0, len(control), 8)]
+    patch = bsdiff4.diff(old, new)
+    _, *sizes = _PATCH.unpack_from(patch)
+    first, second = _PATCH.size + sizes[0], _PATCH.size + sizes[0] + sizes[1]
+    parts = patch[_PATCH.size : first], patch[first:second], patch[second:]
+    control, difference, extra = map(bz2.decompress, parts)
     at = source = copied = literal = 0
-    for size, more, skipped in zip(*[iter(numbers)] * 3, strict=True):
+    for size, more, skipped in struct.iter_unpack("<3Q", control):
         if size >= _SHORT:
             yield source, difference[copied : copied + size]
         elif size:
@@ -169,7 +182,12 @@ def _matched(new: bytes, old: bytes) -> Iterator[tuple[int | None, bytes]]:
         if more:
             yield None, extra[literal : literal + more]
         at += size + more
-        copied, literal, source = copied + size, literal + more, source + size + skipped
+        copied, literal, source = copied + size, literal + more, source + size + _signed(skipped)
+
+
+def _signed(number: int) -> int:
+    """An integer of a patch: the highest bit is its sign, the others are how much."""
+    return -(number & (1 << 63) - 1) if number >> 63 else number
 
 
 def _packed(steps: list[_Step], at: int) -> bytes:
@@ -191,16 +209,18 @@ def read(data: bytes) -> Container:
     if len(data) < HEAD.size or not is_container(data):
         raise SluiceError("this is no delta and no compressed image")
     _, window, sector, size, source_size, digest, source = HEAD.unpack_from(data)
-    if sector != SECTOR or not 9 <= window <= 12 or not 0 < size <= SIZE_MAX:
-        raise SluiceError("the container's head is damaged, or of another version")
+    if sector != SECTOR or window not in WINDOWS or data[_ZERO]:
+        raise SluiceError(_DAMAGED)
+    if not 0 < size <= SIZE_MAX or source_size > SIZE_MAX or bool(source_size) != any(source):
+        raise SluiceError(_DAMAGED)
     count = -(-size // SECTOR)
     if len(data) < HEAD.size + 2 * count:
         raise SluiceError("the container ends in its index")
     pieces = struct.unpack_from(f"<{count}H", data, HEAD.size)
     if HEAD.size + 2 * count + sum(pieces) != len(data):
         raise SluiceError("the container is not as long as its index says")
-    if not all(0 < piece <= LONGEST for piece in pieces) or bool(source_size) != any(source):
-        raise SluiceError("the container's head is damaged, or of another version")
+    if not all(0 < piece <= LONGEST for piece in pieces):
+        raise SluiceError("the container's index is damaged")
     return Container(
         size=len(data),
         image_size=size,
@@ -215,14 +235,16 @@ def read(data: bytes) -> Container:
 def applied(data: bytes, old: bytes = b"") -> bytes:
     """The image that a container makes; SluiceError where it makes none, or of another source."""
     stated = read(data)
-    if stated.source and hashlib.sha256(old[: stated.source_size]).hexdigest() != stated.source:
+    base = old[: stated.source_size or 0]
+    if stated.source and (
+        len(base) != stated.source_size or hashlib.sha256(base).hexdigest() != stated.source
+    ):
         raise SluiceError("the container builds on another image")
-    old = old[: stated.source_size] if stated.source_size else b""
     at, sectors = HEAD.size + 2 * len(stated.pieces), []
     for number, length in enumerate(stated.pieces):
         first = number * SECTOR
         size = min(SECTOR, stated.image_size - first)
-        sectors.append(_sector(data[at : at + length], stated.window, old, first, size))
+        sectors.append(_sector(data[at : at + length], stated.window, base, first, size))
         at += length
     image = b"".join(sectors)
     if hashlib.sha256(image).hexdigest() != stated.digest:
@@ -232,13 +254,7 @@ def applied(data: bytes, old: bytes = b"") -> bytes:
 
 def _sector(piece: bytes, window: int, old: bytes, first: int, size: int) -> bytes:
     """The sector that a piece makes."""
-    inflate = zlib.decompressobj(-window)
-    try:
-        text = inflate.decompress(piece, 3 * LONGEST * STEP.size)
-    except zlib.error:
-        text = b""
-    if inflate.eof or not piece.endswith(FLUSH):
-        raise SluiceError("a piece of the container is damaged")
+    text = _inflated(piece, window)
     made, place, at = bytearray(), first, 0
     while len(made) < size and at + STEP.size <= len(text):
         copied, literal, on = STEP.unpack_from(text, at)
@@ -252,5 +268,22 @@ def _sector(piece: bytes, window: int, old: bytes, first: int, size: int) -> byt
         made += text[at + copied : at + copied + literal]
         at, place = at + copied + literal, place + copied
     if len(made) != size or at != len(text):
-        raise SluiceError("a piece of the container is damaged")
+        raise SluiceError(_BROKEN)
     return bytes(made)
+
+
+def _inflated(piece: bytes, window: int) -> bytes:
+    """What a piece inflates to. Byte by byte, because within a call zlib looks further back."""
+    inflate, text, rest = zlib.decompressobj(-window), bytearray(), piece
+    try:
+        while not inflate.eof and len(text) <= TEXT_MAX:
+            more = inflate.decompress(rest, 1)
+            rest = inflate.unconsumed_tail
+            if not more and not rest:
+                break
+            text += more
+    except zlib.error:
+        raise SluiceError(_BROKEN) from None
+    if inflate.eof or rest or not piece.endswith(FLUSH):
+        raise SluiceError(_BROKEN)
+    return bytes(text)

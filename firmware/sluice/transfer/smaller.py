@@ -18,7 +18,7 @@ from sluice.transfer.image import SECTOR
 
 WHOLE = const(256)  # in the journal: the image comes as it is; no file has this id
 _HEAD = const(80)  # bytes
-_LONGEST = const(4_160)  # bytes of a piece
+_LONGEST = const(4_128)  # bytes of a piece
 _MAGIC = b"SLS\x01"
 
 log = Log("smaller")

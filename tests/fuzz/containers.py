@@ -1,0 +1,122 @@
+"""Containers of every shape for their readers: right ones, and the same spoilt at any place.
+
+A spoilt step is deflated like a right one, and a spoilt piece has its length in the index, so that
+what is wrong is met where it is. All of them build on SOURCE, or on nothing.
+"""
+
+import hashlib
+import struct
+import zlib
+from random import Random
+
+from inputs import BYTES, spoilt
+
+MAGIC, SECTOR = b"SLS\x01", 4096
+SOURCE = bytes(n * 7 + n // 256 & 255 for n in range(9_000))
+SIZES = (1, 2, 63, 64, 65, 300, 4_095, 4_096, 4_097, 8_192, 9_000)
+STRATEGIES = (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FIXED, zlib.Z_RLE, zlib.Z_HUFFMAN_ONLY)
+
+Step = tuple[int, int, int]  # bytes to copy, bytes that follow, how far the place moves
+
+
+def steps(chance: Random, first: int, room: int, base: int) -> list[Step]:
+    """Steps that fill a sector."""
+    found, place = [], first
+    while room:
+        size = min(room, chance.choice((1, 2, 12, 63, 64, 65, 200, 1_000, 4_096)))
+        copied = chance.choice((0, size, size, chance.randint(0, size)))
+        copied = min(copied, base)
+        to = chance.randint(0, base - copied) if copied else place + chance.randint(-9, 9)
+        if copied and chance.randrange(3) and 0 <= place <= base - copied:
+            to = place
+        found.append((copied, size - copied, to - place))
+        place = to + copied
+        room -= size
+    return found
+
+
+def wrong(chance: Random, found: list[Step]) -> list[Step]:
+    """The same with one of its numbers changed, or a step doubled or lost."""
+    at, what = chance.randrange(len(found)), chance.randrange(5)
+    copied, literal, moved = found[at]
+    less = chance.choice((-1, 1, -4_096, 9_000, 60_000))
+    other = {
+        0: [(min(max(copied + less, 0), 65_535), literal, moved)],
+        1: [(copied, min(max(literal + less, 0), 65_535), moved)],
+        2: [(copied, literal, chance.choice((-(2**31), 2**31 - 1, moved - 1, moved + 9_000)))],
+        3: [found[at], (0, 0, 0)],
+        4: [],
+    }[what]
+    return found[:at] + other + found[at + 1 :]
+
+
+def text(chance: Random, found: list[Step]) -> bytes:
+    """What a piece of these steps inflates to."""
+    parts = []
+    for copied, literal, moved in found:
+        same = chance.randrange(2)  # most of a difference is zeros
+        data = bytes(copied) if same else chance.randbytes(copied)
+        parts += [struct.pack("<HHi", copied, literal, moved), data, chance.randbytes(literal)]
+    return b"".join(parts)
+
+
+def deflated(chance: Random, data: bytes, window: int) -> bytes:
+    """A stream of any form that a maker may choose."""
+    if not chance.randrange(8) and len(data) < 65_536:
+        return struct.pack("<BHH", 1, len(data), len(data) ^ 0xFFFF) + data
+    level, memory = chance.choice((1, 6, 9)), chance.choice((1, 8, 9))
+    form = zlib.compressobj(level, zlib.DEFLATED, -window, memory, chance.choice(STRATEGIES))
+    return form.compress(data) + form.flush()
+
+
+def sector(data: bytes, place: int, room: int, source: bytes) -> bytes | None:
+    """What a piece's text makes, by the rules; None where it breaks one."""
+    made, at = b"", 0
+    while len(made) < room:
+        if at + 8 > len(data):
+            return None
+        copied, literal, moved = struct.unpack_from("<HHi", data, at)
+        place, at = place + moved, at + 8
+        if not copied + literal or copied and (place < 0 or place + copied > len(source)):
+            return None
+        difference, rest = data[at : at + copied], data[at + copied : at + copied + literal]
+        pairs = zip(source[place : place + copied], difference, strict=False)
+        made += bytes((a + b) % 256 for a, b in pairs) + rest
+        place, at = place + copied, at + copied + literal
+    return made if len(made) == room and at == len(data) else None
+
+
+def built(chance: Random) -> tuple[bytes, bytes | None]:
+    """(a container, the image that it makes). None: it breaks a rule, so it is refused."""
+    size, window = chance.choice(SIZES), chance.randint(9, 12)
+    source = SOURCE if chance.randrange(4) else b""
+    source = source[: chance.choice((1, 64, 5_000, 9_000))]
+    spoils = chance.choice(("nothing", "nothing", "step", "text", "piece"))
+    marred = chance.randrange(0, size, SECTOR)
+    pieces, image = [], b""
+    for first in range(0, size, SECTOR):
+        room = min(SECTOR, size - first)
+        found = steps(chance, first, room, len(source))
+        if first == marred and spoils == "step":
+            found = wrong(chance, found)
+        data = text(chance, found)
+        if first == marred and spoils == "text":
+            data = spoilt(chance, data, BYTES)
+        made = sector(data, first, room, source)
+        image = None if image is None or made is None else image + made
+        pieces.append(deflated(chance, data, window))
+        if first == marred and spoils == "piece":
+            pieces[-1] = spoilt(chance, pieces[-1], BYTES)
+    if spoils == "piece" or any(not 0 < len(piece) <= 4_128 for piece in pieces):
+        image = None  # it may make the same all the same: nobody knows
+    digest = hashlib.sha256(image or b"what none makes").digest()
+    origin = hashlib.sha256(source).digest() if source else bytes(32)
+    head = struct.pack("<4sBxHII32s32s", MAGIC, window, SECTOR, size, len(source), digest, origin)
+    lengths = [min(len(piece), 65_535) for piece in pieces]
+    return head + struct.pack(f"<{len(pieces)}H", *lengths) + b"".join(pieces), image
+
+
+def container(chance: Random) -> bytes:
+    """One of them, as it is or spoilt at any place, its head and index too."""
+    data, _ = built(chance)
+    return data if chance.randrange(3) else spoilt(chance, data, BYTES)
