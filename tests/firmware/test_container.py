@@ -40,8 +40,8 @@ class Made:
         form = File(len(self.data), "mqtt_stream")
         if base:
             form.base = (base, hexdigest(self.old))
-        judge = smaller._judging(form)
-        self.container = Container(self.image, len(self.data), base, self.read, judge)
+        judge, bits = smaller._judging(form), 10 if base else 11
+        self.container = Container(self.image, len(self.data), base, self.read, bits, judge)
         self.pauses = 0
 
     def read(self, offset, buf):
@@ -177,7 +177,7 @@ def test_container_that_contradicts_itself_is_refused_before_anything_is_written
         (0, b"X", "not a container of this version"),
         (3, b"\x02", "not a container of this version"),
         (4, b"\x08", "not a container of this version"),
-        (4, b"\x0d", "not a container of this version"),
+        (4, b"\x0b", "not a container of this version"),
         (6, b"\0\x20", "not a container of this version"),
         (8, b"\x01", "container for another image"),
         (12, b"\x01", "container for another image"),

@@ -12,7 +12,7 @@ other, with a pause behind each.
 A block is not known to be good before its end. Its sectors count then, and not before; after a bad
 one the container goes back to the piece of the first sector that does not count.
 
-memory   two bytes a sector; the longest piece; 1 KiB of store; 2.4 KB to inflate with, 3.4 where
+memory   two bytes a sector; 4.1 KB for a piece; 1 KiB of store; 2.4 KB to inflate with, 3.4 where
          the window is 2 KiB
 """
 
@@ -27,6 +27,7 @@ from sluice.errors import Fail
 from sluice.transfer.image import SECTOR
 
 _HEAD = const(80)  # bytes
+_LONGEST = const(4_128)  # bytes of a piece
 _STORE = const(1_024)  # bytes: as many as the link reads at a time
 _SLICE = const(64)  # bytes of a difference that are added at a time
 _STEP = const(8)  # bytes that say what to copy, and how many bytes follow
@@ -39,12 +40,19 @@ class Container:
     image    sluice.transfer.image.Image, which is filled
     base     size of what runs, which the pieces copy from; 0: they copy nothing
     read     (offset, buf): fills `buf` with what the running slot has there
-    judge    (head and index, size of the image, size of this) → bits of window, longest piece;
-             raises Fail
+    bits     of the window that it is inflated in, at most
+    judge    (head and index, size of the image, size of this, bits); raises Fail
     came     bytes of the container that were taken since this was made
+
+    What is large is taken at once, before a source and its code cut the heap to pieces.
     """
 
-    def __init__(self, image, size, base, read, judge):
+    def __init__(self, image, size, base, read, bits, judge):
+        gc.collect()
+        self._piece = BytesIO(_LONGEST + _END)
+        self._window = bits
+        self._inflated = None
+        self._renew()
         self.size = size
         self.came = 0
         self._image = image
@@ -56,8 +64,7 @@ class Container:
         self._store = memoryview(bytearray(_STORE))
         self._slice = memoryview(bytearray(_SLICE))
         self._step = memoryview(bytearray(_STEP))
-        self._piece = None  # what gathers of one; none before the index is there
-        self._window = self._sector = 0
+        self._sector = 0
         self._rewind()
 
     # -- what sources ask --------------------------------------------------------------------
@@ -83,7 +90,7 @@ class Container:
 
     def _horizon(self):
         """Where to ask to: when a download goes on, the index says where."""
-        return len(self._index) if not self._piece and self._image.received else self.size
+        return len(self._index) if self._judge and self._image.received else self.size
 
     def open(self, offset, length):
         """The next bytes are those of offset … offset + length. False when they are not to come
@@ -173,26 +180,24 @@ class Container:
                 self._fault = error
 
     def _gather(self, part):
-        if self._piece:
-            self._piece.write(part)
-        else:
+        if self._judge:
             self._index[self._at : self._at + len(part)] = part
+        else:
+            self._piece.write(part)
         self._at += len(part)
         self.came += len(part)
 
     def _complete(self):
         """The index is there, or a piece."""
-        if self._piece:
+        if self._judge:
+            self._judge(self._index, self._image.size, self.size, self._window)
+            self._judge = None  # it keeps its module in the heap
+            self._seek()
+            self._open_image()
+        else:
             self._make()
             self._sector += 1
             self._begin_piece()
-        else:
-            self._window, longest = self._judge(self._index, self._image.size, self.size)
-            self._judge = None  # it keeps its module in the heap
-            gc.collect()
-            self._piece = BytesIO(longest + _END)
-            self._seek()
-            self._open_image()
 
     # -- where it goes on --------------------------------------------------------------------
 
@@ -200,10 +205,11 @@ class Container:
         """Go back to the first sector that does not count."""
         self._closing, self._fault = False, None
         self._next = self._end = self._from = self._upto = self._run = 0
-        if self._piece:
-            self._seek()
-        else:
+        if self._judge:
             self._at, self._stop = 0, len(self._index)
+        else:
+            self._renew()
+            self._seek()
 
     def _seek(self):
         """Find the piece of that sector."""
@@ -211,10 +217,20 @@ class Container:
         for sector in range(self._sector):
             at += self._length(sector)
         self._at = self._stop = at
-        self._rest = 0
-        self._piece.seek(0)
-        self._inflated = DeflateIO(self._piece, RAW, self._window)
         self._begin_piece()
+
+    def _renew(self):
+        """What inflates begins anew. It takes its memory when it is first read from: a byte that
+        is stored is read, which has no other use."""
+        piece, self._inflated = self._piece, None
+        gc.collect()
+        piece.seek(0)
+        piece.write(b"\0\1\0\xfe\xff\0")
+        piece.seek(0)
+        self._inflated = DeflateIO(piece, RAW, self._window)
+        self._inflated.read(1)
+        piece.seek(0)
+        self._rest = 0
 
     def _length(self, sector):
         at = _HEAD + 2 * sector
@@ -228,7 +244,7 @@ class Container:
         """For the sectors that are complete when the open block is."""
         sector, stop = self._sector, self._stop
         first, size = sector * SECTOR, self._image.size
-        while self._piece and first < size and stop <= self._end and sector * SECTOR < size:
+        while not self._judge and first < size and stop <= self._end and sector * SECTOR < size:
             sector += 1
             if sector * SECTOR < size:
                 stop += self._length(sector)

@@ -36,7 +36,7 @@ async def choose(agent, image):
             from sluice.transfer.container import Container
 
             words = form.size, form.base[0] if form.base else 0, agent.slots.read
-            return form, Container(image, *words, _judging(form))
+            return form, Container(image, *words, 10 if form.base else 11, _judging(form))
     return None
 
 
@@ -81,23 +81,19 @@ def _judging(form):
     """What judges the beginning of a container for that form: see sluice.transfer.container."""
     size, digest = form.base or (0, "00" * 32)
 
-    def judge(index, image, whole):
+    def judge(index, image, whole, bits):
         window, sector = index[4], unpack_from("<H", index, 6)[0]
         sizes = unpack_from("<II", index, 8)
         base = hexlify(memoryview(index)[48:_HEAD]).decode()
-        if index[:4] != _MAGIC or sector != SECTOR or not 9 <= window <= 12:
+        if index[:4] != _MAGIC or sector != SECTOR or not 9 <= window <= bits:
             raise Fail("not a container of this version")
         if sizes != (image, size) or base != digest:
             raise Fail("container for another image")
-        longest, total = 0, len(index)
+        total = len(index)
         for at in range(_HEAD, len(index), 2):
             length = index[at] | index[at + 1] << 8
-            longest, total = max(longest, length), total + length
-            if not length:
-                total = 0
-                break
-        if total != whole or longest > _LONGEST:
+            total += length if 0 < length <= _LONGEST else whole
+        if total != whole:
             raise Fail("the container's index is damaged")
-        return window, longest
 
     return judge
