@@ -7,7 +7,6 @@ from doubles import SECTOR, Flash, raised, run
 
 from sluice.errors import Fail
 from sluice.job import File
-from sluice.transfer import smaller
 from sluice.transfer.container import Container
 from sluice.transfer.image import Image
 
@@ -35,13 +34,13 @@ class Made:
         self.old = sample("OLD")
         self.size = len(self.new)
         self.flash = flash or Flash(-(-self.size // SECTOR))
-        self.image = Image(self.flash, self.size, block, check, written)
+        buffer = bytearray(SECTOR + 4)
+        self.image = Image(self.flash, self.size, block, check, written, buffer)
         base = 0 if name == "compressed" else len(self.old)
         form = File(len(self.data), "mqtt_stream")
         if base:
             form.base = (base, hexdigest(self.old))
-        judge, bits = smaller._judging(form), 10 if base else 11
-        self.container = Container(self.image, len(self.data), base, self.read, bits, judge)
+        self.container = Container(self.image, buffer, form, self.read)
         self.pauses = 0
 
     def read(self, offset, buf):

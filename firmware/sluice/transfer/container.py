@@ -1,70 +1,62 @@
 """A smaller form of an image: what changes against the image that runs, or all of it deflated.
 
 A Container stands where an Image stands: a source fills it. It makes sectors out of what comes,
-and hands them to the Image. What comes is a head, an index and pieces: docs/image-formats.md. A
-piece makes one sector, from nothing but itself and the slot that runs. So a download goes on at a
-sector.
+and has the Image put them into flash. What comes is a head, an index and pieces, as in
+docs/image-formats.md. A piece makes one sector, from nothing but itself and the slot that runs. So
+a download goes on at a sector.
 
 Bytes come in order. What a read brings waits in a small store, because to make a sector takes
-long. `held` says so: nothing more is read then, and `settle` makes the sectors, one after the
-other, with a pause behind each.
+long. `held` says so: nothing more is read then, and `settle` works on it, with pauses.
 
 A block is not known to be good before its end. Its sectors count then, and not before; after a bad
 one the container goes back to the piece of the first sector that does not count.
 
-memory   two bytes a sector; 4.1 KB for a piece; 1 KiB of store; 2.4 KB to inflate with, 3.4 where
-         the window is 2 KiB
+memory   two bytes a sector, 1.3 KB, and that of an Inflater
 """
 
-import gc
-from io import BytesIO
+from binascii import hexlify
 from struct import unpack_from
 
-from deflate import RAW, DeflateIO
 from micropython import const
 
 from sluice.errors import Fail
 from sluice.transfer.image import SECTOR
+from sluice.transfer.inflater import DAMAGED, Inflater
 
+_MAGIC = b"SLS\x01"
 _HEAD = const(80)  # bytes
 _LONGEST = const(4_128)  # bytes of a piece
 _STORE = const(1_024)  # bytes: as many as the link reads at a time
-_SLICE = const(64)  # bytes of a difference that are added at a time
+_ENOUGH = const(1_152)  # bytes that make _SLICE more, whatever they are; the format promises it
+_SLICE = const(256)  # bytes that are inflated at a time
+_SPAN = const(64)  # bytes of a difference that are looked at together
 _STEP = const(8)  # bytes that say what to copy, and how many bytes follow
 _END = const(8)  # bytes at the end of a piece that make nothing: end of a block, full flush
 
 
 class Container:
-    """The container of `size` bytes that makes `image`.
+    """A container that makes `image`.
 
     image    sluice.transfer.image.Image, which is filled
-    base     size of what runs, which the pieces copy from; 0: they copy nothing
+    buffer   that of the image
+    form     sluice.job.File: `size`, and `base`, what the pieces copy from
     read     (offset, buf): fills `buf` with what the running slot has there
-    bits     of the window that it is inflated in, at most
-    judge    (head and index, size of the image, size of this, bits); raises Fail
     came     bytes of the container that were taken since this was made
-
-    What is large is taken at once, before a source and its code cut the heap to pieces.
     """
 
-    def __init__(self, image, size, base, read, bits, judge):
-        gc.collect()
-        self._piece = BytesIO(_LONGEST + _END)
-        self._window = bits
-        self._inflated = None
-        self._renew()
-        self.size = size
-        self.came = 0
-        self._image = image
-        self._base = base
-        self._read = read
-        self._judge = judge
-        sectors = -(-image.size // SECTOR)
-        self._index = bytearray(_HEAD + 2 * sectors)
+    def __init__(self, image, buffer, form, read):
+        self._inflater = Inflater(10 if form.base else 11)  # bits of window
         self._store = memoryview(bytearray(_STORE))
         self._slice = memoryview(bytearray(_SLICE))
         self._step = memoryview(bytearray(_STEP))
-        self._sector = 0
+        self._index = bytearray(_HEAD + 2 * -(-image.size // SECTOR))
+        self._judged = False  # the index is there, and right
+        self.size = form.size
+        self.came = 0
+        self._image = image
+        self._view = memoryview(buffer)
+        self._base = form.base or (0, "00" * 32)
+        self._read = read
         self._rewind()
 
     # -- what sources ask --------------------------------------------------------------------
@@ -90,7 +82,7 @@ class Container:
 
     def _horizon(self):
         """Where to ask to: when a download goes on, the index says where."""
-        return len(self._index) if self._judge and self._image.received else self.size
+        return len(self._index) if not self._judged and self._image.received else self.size
 
     def open(self, offset, length):
         """The next bytes are those of offset … offset + length. False when they are not to come
@@ -100,7 +92,6 @@ class Container:
         if offset > self._at or self._closing:
             return False
         self._offset, self._next, self._end = offset, offset, offset + length
-        self._open_image()
         return True
 
     def write(self, data):
@@ -148,7 +139,7 @@ class Container:
             await pause()
             if self._upto:
                 self._advance()
-            else:
+            elif not self._make():
                 self._count()
 
     def _count(self):
@@ -156,163 +147,148 @@ class Container:
         self._closing, self._end = False, 0
         if self._fault:
             raise self._fault
-        if self._run > 0:
-            self._run = 0
-            self._image.close(True)
+        if self._first < self._sector:
+            end = min(self._sector * SECTOR, self._image.size)
+            self._image.count(self._first * SECTOR, end)
+            self._first = self._sector
 
     def _advance(self):
-        """Take of what is stored as much as belongs to one piece."""
+        """Take of what is stored as much as there is room for, and make what can be made of it."""
         begin, upto = self._from, self._upto
         at = self._next - (upto - begin)
         begin += min(max(self._at - at, 0), upto - begin)  # what is not needed
-        stop = min(begin + self._stop - self._at, upto)
+        stop = upto
         if self._fault:
-            begin = stop = upto
+            begin = upto
+        elif not self._judged:
+            stop = min(begin + len(self._index) - self._at, upto)
+            self._index[self._at : self._at + stop - begin] = self._store[begin:stop]
+        else:
+            stop = min(begin + self._inflater.room(), upto)
+            self._inflater.feed(self._store[begin:stop])
         if begin < stop:
-            self._gather(self._store[begin:stop])
+            self._at += stop - begin
+            self.came += stop - begin
         self._from = stop
         if stop == upto:
             self._from = self._upto = 0
-        if self._at == self._stop and not self._fault:
-            try:
-                self._complete()
-            except Fail as error:
-                self._fault = error
+        self._make()
 
-    def _gather(self, part):
-        if self._judge:
-            self._index[self._at : self._at + len(part)] = part
-        else:
-            self._piece.write(part)
-        self._at += len(part)
-        self.came += len(part)
+    def _make(self):
+        """Make one more sector, as far as that goes; whether it is made."""
+        try:
+            if not self._judged:
+                if self._fault or self._at < len(self._index):
+                    return False
+                self._judge()
+                self._seek()
+            if self._fault or self._sector * SECTOR >= self._image.size or not next(self._making):
+                return False
+            self._image.put(self._sector)
+        except Fail as error:
+            self._fault = error
+            return False
+        self._sector += 1
+        return True
 
-    def _complete(self):
-        """The index is there, or a piece."""
-        if self._judge:
-            self._judge(self._index, self._image.size, self.size, self._window)
-            self._judge = None  # it keeps its module in the heap
-            self._seek()
-            self._open_image()
-        else:
-            self._make()
-            self._sector += 1
-            self._begin_piece()
+    def _judge(self):
+        """Head and index. Raises Fail."""
+        index, size = self._index, self._base[0]
+        magic, window, sector, made, based = unpack_from("<4sBxHII", index)
+        if magic != _MAGIC or sector != SECTOR or not 9 <= window <= (10 if size else 11):
+            raise Fail("not a container of this version")
+        base = hexlify(memoryview(index)[48:_HEAD]).decode()
+        if (made, based, base) != (self._image.size, size, self._base[1]):
+            raise Fail("container for another image")
+        total = len(index)
+        for number in range((total - _HEAD) // 2):
+            length = self._length(number)
+            total += length if 0 < length <= _LONGEST else self.size
+        if total != self.size:
+            raise Fail("the container's index is damaged")
+        self._judged = True
 
     # -- where it goes on --------------------------------------------------------------------
 
     def _rewind(self):
         """Go back to the first sector that does not count."""
         self._closing, self._fault = False, None
-        self._next = self._end = self._from = self._upto = self._run = 0
-        if self._judge:
-            self._at, self._stop = 0, len(self._index)
-        else:
-            self._renew()
+        self._offset = self._next = self._end = self._from = self._upto = self._at = 0
+        self._sector = self._first = 0
+        if self._judged:
+            self._inflater.begin()
             self._seek()
 
     def _seek(self):
         """Find the piece of that sector."""
-        self._sector, at = max(self._image.missing(), 0) // SECTOR, len(self._index)
+        self._sector = self._first = max(self._image.missing(), 0) // SECTOR
+        at = len(self._index)
         for sector in range(self._sector):
             at += self._length(sector)
         self._at = self._stop = at
-        self._begin_piece()
-
-    def _renew(self):
-        """What inflates begins anew. It takes its memory when it is first read from: a byte that
-        is stored is read, which has no other use."""
-        piece, self._inflated = self._piece, None
-        gc.collect()
-        piece.seek(0)
-        piece.write(b"\0\1\0\xfe\xff\0")
-        piece.seek(0)
-        self._inflated = DeflateIO(piece, RAW, self._window)
-        self._inflated.read(1)
-        piece.seek(0)
-        self._rest = 0
+        self._making = self._sectors()
 
     def _length(self, sector):
         at = _HEAD + 2 * sector
         return self._index[at] | self._index[at + 1] << 8
 
-    def _begin_piece(self):
-        if self._sector * SECTOR < self._image.size:
-            self._stop = self._at + self._length(self._sector)
-
-    def _open_image(self):
-        """For the sectors that are complete when the open block is."""
-        sector, stop = self._sector, self._stop
-        first, size = sector * SECTOR, self._image.size
-        while not self._judge and first < size and stop <= self._end and sector * SECTOR < size:
-            sector += 1
-            if sector * SECTOR < size:
-                stop += self._length(sector)
-        self._run = min(sector * SECTOR, size) - first
-        if self._run > 0:
-            self._image.open(first, self._run)
-
     # -- a sector ----------------------------------------------------------------------------
 
-    def _make(self):
-        """The sector that the piece makes, into the image. Raises Fail."""
-        piece, inflated = self._piece, self._inflated
-        first = self._sector * SECTOR
-        total = min(SECTOR, self._image.size - first)
-        view = self._image.room(total)
-        piece.seek(0)
-        try:
+    def _ready(self):
+        """Whether there is enough to inflate a slice."""
+        return self._at >= self._stop or self._inflater.left() >= _ENOUGH
+
+    def _sectors(self):
+        """Make sector after sector in the buffer; yields True behind each of them, and False where
+        more is to come first. Raises Fail where that is none of what it should be."""
+        view, step, fill = self._view, self._step, self._inflater.fill
+        while True:
+            first = self._sector * SECTOR
+            total = min(SECTOR, self._image.size - first)
+            self._stop += self._length(self._sector)
             done, base = 0, first
             while done < total:
-                _fill(inflated, self._step)
-                copied, literal, offset = unpack_from("<HHi", self._step)
-                base += offset
-                end = done + copied + literal
-                if end > total or end == done or copied and not 0 <= base <= self._base - copied:
-                    raise Fail("the container is damaged")
+                while not self._ready():
+                    yield False
+                fill(step)
+                copied, literal, moved = unpack_from("<HHi", step)
+                base += moved
+                copy = done + copied
+                end = copy + literal
+                inside = not copied or 0 <= base <= self._base[0] - copied
+                if end > total or end == done or not inside:
+                    raise Fail(DAMAGED)
                 if copied:
-                    self._read(base, view[done : done + copied])
-                    self._add(inflated, view, done, copied)
-                _fill(inflated, view[end - literal : end])
-                base += copied
-                done = end
-        except (OSError, EOFError):
-            raise Fail("the container is damaged")
-        self._keep_rest()
-        self._image.took(total)
+                    self._copy(base, view[done:copy])
+                    base += copied
+                while done < end:
+                    size = min(_SLICE, (copy if done < copy else end) - done)
+                    while not self._ready():
+                        yield False
+                    if done < copy:
+                        self._add(view, done, size)
+                    else:
+                        fill(view[done : done + size])
+                    done += size
+            if not 0 <= self._stop - self._at + self._inflater.left() <= _END:
+                raise Fail(DAMAGED)
+            yield True
 
-    def _keep_rest(self):
-        """What is not inflated yet goes before the next piece: its end, which makes nothing."""
-        piece = self._piece
-        rest = self._rest + self._length(self._sector) - piece.tell()
-        if not 0 <= rest <= _END:
-            raise Fail("the container is damaged")
-        end = self._step[:rest]
-        piece.readinto(end)
-        piece.seek(0)
-        piece.write(end)
-        self._rest = rest
+    def _copy(self, base, view):
+        try:
+            self._read(base, view)
+        except OSError as error:
+            raise Fail("flash", *error.args[:1])
 
-    def _add(self, inflated, view, at, size):
+    def _add(self, view, at, size):
         """Add to what was copied by how much it differs. Most does not."""
-        while size:
-            part = self._slice if size >= _SLICE else self._slice[:size]
-            _fill(inflated, part)
-            size -= len(part)
-            if not any(part):
-                at += len(part)
-                continue
-            for byte in part:
-                if byte:
-                    view[at] = view[at] + byte & 0xFF
-                at += 1
-
-
-def _fill(inflated, view):
-    """Raises EOFError where less comes."""
-    view = memoryview(view)
-    while view:
-        size = inflated.readinto(view)
-        if not size:
-            raise EOFError
-        view = view[size:]
+        part = self._slice[:size]
+        self._inflater.fill(part)
+        for begin in range(0, size, _SPAN):
+            span = part[begin : begin + _SPAN]
+            if any(span):
+                place = at + begin
+                for byte in span:
+                    if byte:
+                        view[place] = view[place] + byte & 0xFF
+                    place += 1

@@ -8,7 +8,6 @@ smaller form is proved as ever: by the digest of what the other slot holds, and 
 
 import hashlib
 from binascii import hexlify
-from struct import unpack_from
 
 from micropython import const
 
@@ -17,9 +16,6 @@ from sluice.log import Log
 from sluice.transfer.image import SECTOR
 
 WHOLE = const(256)  # in the journal: the image comes as it is; no file has this id
-_HEAD = const(80)  # bytes
-_LONGEST = const(4_128)  # bytes of a piece
-_MAGIC = b"SLS\x01"
 
 log = Log("smaller")
 
@@ -35,16 +31,15 @@ async def choose(agent, image):
         if form.id == journal["form"]:
             from sluice.transfer.container import Container
 
-            words = form.size, form.base[0] if form.base else 0, agent.slots.read
-            return form, Container(image, *words, 10 if form.base else 11, _judging(form))
+            return form, Container(image, agent.buffer, form, agent.slots.read)
     return None
 
 
 def give_up(agent, error):
     """The image, to be had as it is, from its beginning: what is there may be wrong."""
     log.w("gives up", error)
-    said = "whole image: " + str(error if isinstance(error, Fail) else repr(error))
-    agent.journal.write(form=WHOLE, saved=said[:80], written="")
+    reason = str(error) if isinstance(error, Fail) else "no room to inflate"
+    agent.journal.write(form=WHOLE, saved="whole image: " + reason[:80], written="")
     agent.work.update.drop()
     return agent.work.update.open(agent.job)
 
@@ -75,25 +70,3 @@ async def _runs(agent, size, digest):
     except OSError:  # the slot is smaller
         return False
     return hexlify(total.digest()).decode() == digest
-
-
-def _judging(form):
-    """What judges the beginning of a container for that form: see sluice.transfer.container."""
-    size, digest = form.base or (0, "00" * 32)
-
-    def judge(index, image, whole, bits):
-        window, sector = index[4], unpack_from("<H", index, 6)[0]
-        sizes = unpack_from("<II", index, 8)
-        base = hexlify(memoryview(index)[48:_HEAD]).decode()
-        if index[:4] != _MAGIC or sector != SECTOR or not 9 <= window <= bits:
-            raise Fail("not a container of this version")
-        if sizes != (image, size) or base != digest:
-            raise Fail("container for another image")
-        total = len(index)
-        for at in range(_HEAD, len(index), 2):
-            length = index[at] | index[at + 1] << 8
-            total += length if 0 < length <= _LONGEST else whole
-        if total != whole:
-            raise Fail("the container's index is damaged")
-
-    return judge

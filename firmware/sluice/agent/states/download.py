@@ -38,14 +38,13 @@ async def _bring(agent):
 
 async def _fetch(agent, image):
     """In a smaller form, if there is one for this board; else as it is."""
-    file, form = agent.job.files[0], None
+    file = agent.job.files[0]
     if file.smaller:
-        with Scope():  # the download has no room for what chooses
-            form = await plug_in(_SMALLER, "choose")(agent, image)
-    if form:
         try:
-            await _fill(agent, image, *form)
-            return
+            with Scope():  # the download has no room for what chooses
+                form = await plug_in(_SMALLER, "choose")(agent, image)
+            if form:
+                return await _fill(agent, image, *form)
         except (Fail, MemoryError) as error:
             form = None  # first of all: to go on takes room
             with Scope():
