@@ -25,6 +25,8 @@ LONGEST = 4128  # bytes of a piece, at most
 SIZE_MAX = 24 * 1024 * 1024  # bytes of an image
 TEXT_MAX = SECTOR * (1 + STEP.size)  # bytes that a piece inflates to: a step makes one at least
 _WINDOW = {True: 10, False: 11}  # bits, by whether there is an older image: RAM against ratio
+SLICE = 256  # bytes that a piece inflates to: any so many in a row are made
+ENOUGH = 1_152  # of so many bytes of the piece at most, which a board waits for
 FLUSH = b"\0\0\xff\xff"  # what a piece ends with: a block of no bytes
 _SHORT = 12  # bytes: what is copied in shorter parts costs more than it saves
 _STORED = struct.Struct("<BHH")  # head of deflate's one block that is not compressed, RFC 1951
@@ -121,7 +123,7 @@ def _deflated(data: bytes, window: int) -> bytes:
     """
     found = [_STORED.pack(0, len(data), len(data) ^ 0xFFFF) + data + b"\0" + FLUSH]
     for strategy in (zlib.Z_DEFAULT_STRATEGY, zlib.Z_FILTERED):
-        for memory in (1, 4, 8, 9):
+        for memory in (4, 8, 9):  # of 1, blocks are so short that their heads break the promise
             deflate = zlib.compressobj(9, zlib.DEFLATED, -window, memory, strategy)
             found.append(deflate.compress(data) + deflate.flush(zlib.Z_FULL_FLUSH))
     return min(found, key=len)
@@ -275,6 +277,7 @@ def _sector(piece: bytes, window: int, old: bytes, first: int, size: int) -> byt
 def _inflated(piece: bytes, window: int) -> bytes:
     """What a piece inflates to. Byte by byte, because within a call zlib looks further back."""
     inflate, text, rest = zlib.decompressobj(-window), bytearray(), piece
+    used = [0]  # bytes of the piece, behind each byte of the text
     try:
         while not inflate.eof and len(text) <= TEXT_MAX:
             more = inflate.decompress(rest, 1)
@@ -282,8 +285,10 @@ def _inflated(piece: bytes, window: int) -> bytes:
             if not more and not rest:
                 break
             text += more
+            used += [len(piece) - len(rest)] * len(more)
     except zlib.error:
         raise SluiceError(_BROKEN) from None
-    if inflate.eof or rest or not piece.endswith(FLUSH):
+    slow = any(end - begin > ENOUGH for begin, end in zip(used, used[SLICE:], strict=False))
+    if inflate.eof or rest or slow or not piece.endswith(FLUSH):
         raise SluiceError(_BROKEN)
     return bytes(text)

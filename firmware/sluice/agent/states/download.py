@@ -44,7 +44,8 @@ async def _fetch(agent, image):
             with Scope():  # the download has no room for what chooses
                 form = await plug_in(_SMALLER, "choose")(agent, image)
             if form:
-                return await _fill(agent, image, *form)
+                await _fill(agent, image, *form)
+                return
         except (Fail, MemoryError) as error:
             form = None  # first of all: to go on takes room
             with Scope():
