@@ -26,7 +26,7 @@ from host_tools.errors import SluiceError
 from host_tools.image import make_image
 from host_tools.image.modules import SELF_TESTS
 
-SIZE = 160_000  # bytes: a checkpoint of the journal lies in mid-download
+SIZE = 176_000  # bytes: a checkpoint of the journal lies in mid-download
 PARTS = ("nothing", "front", "back", "whole")
 NOT_CONFIRMED = "rolled back: not confirmed in its trial"
 CONFIG = {"allow_downgrade": True, "allow_same_version": True, "window": 32_768}

@@ -17,7 +17,7 @@ from host_tools.flash import contents
 from host_tools.image import pack_image
 from host_tools.image.modules import SELF_TESTS
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 SECRETS = {"wifi": {"ssid": "attic", "password": "sesame open"}, "token": "abc123xyz"}
 SLOW_VERDICT = """
 import asyncio

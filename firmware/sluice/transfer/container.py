@@ -27,8 +27,8 @@ _MAGIC = b"SLS\x01"
 _HEAD = const(80)  # bytes
 _LONGEST = const(4_128)  # bytes of a piece
 _STORE = const(1_024)  # bytes: as many as the link reads at a time
-_ENOUGH = const(1_152)  # bytes that make _SLICE more, whatever they are; the format promises it
-_SLICE = const(256)  # bytes that are inflated at a time
+_ENOUGH = const(1_280)  # bytes that make _SLICE more, whatever they are; the format promises it
+_SLICE = const(512)  # bytes that are inflated at a time
 _SPAN = const(64)  # bytes of a difference that are looked at together
 _STEP = const(8)  # bytes that say what to copy, and how many bytes follow
 _END = const(8)  # bytes at the end of a piece that make nothing: end of a block, full flush
@@ -234,21 +234,17 @@ class Container:
 
     # -- a sector ----------------------------------------------------------------------------
 
-    def _ready(self):
-        """Whether there is enough to inflate a slice."""
-        return self._at >= self._stop or self._inflater.left() >= _ENOUGH
-
     def _sectors(self):
         """Make sector after sector in the buffer; yields True behind each of them, and False where
         more is to come first. Raises Fail where that is none of what it should be."""
-        view, step, fill = self._view, self._step, self._inflater.fill
+        view, step, fill, left = self._view, self._step, self._inflater.fill, self._inflater.left
         while True:
             first = self._sector * SECTOR
             total = min(SECTOR, self._image.size - first)
             self._stop += self._length(self._sector)
             done, base = 0, first
             while done < total:
-                while not self._ready():
+                while self._at < self._stop and left() < _ENOUGH:
                     yield False
                 fill(step)
                 copied, literal, moved = unpack_from("<HHi", step)
@@ -263,7 +259,7 @@ class Container:
                     base += copied
                 while done < end:
                     size = min(_SLICE, (copy if done < copy else end) - done)
-                    while not self._ready():
+                    while self._at < self._stop and left() < _ENOUGH:
                         yield False
                     if done < copy:
                         self._add(view, done, size)

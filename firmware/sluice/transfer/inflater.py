@@ -15,7 +15,7 @@ from micropython import const
 from sluice.errors import Fail
 
 DAMAGED = "the container is damaged"
-_QUEUE = const(1_536)  # bytes
+_QUEUE = const(2_048)  # bytes
 _MOVED = const(256)  # bytes moved at a time
 
 
