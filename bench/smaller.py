@@ -134,8 +134,8 @@ TABLE = Table(
     "newer against older",
     "Bytes on the wire for an image of an ESP32, what part of the image it is, and seconds to\n"
     "make it on one core. The first pair is real, and stands on two versions of ESP-IDF. The\n"
-    "others are made by `bench/release.py`. Then what a board pays: instructions for a byte of\n"
-    "the real image, without link and flash; and seconds of a download at 13 KB/s.",
+    "others are made by `bench/release.py`. Then what a board pays: instructions a byte of the\n"
+    "real image, without link and flash; and seconds of a download at 13 KB/s.",
     measure,
     alone=True,
     quick=True,

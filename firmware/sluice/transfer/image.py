@@ -16,7 +16,7 @@ not follow. Programs begin and end with multiples of 16 bytes, as flash encrypti
 A sector that holds the right bytes already is left alone, but never the first: whatever lies
 there is erased, because a forged image may begin like the genuine one that lay there before.
 
-memory   4,100 B of buffer; one bit a piece: 48 B for 1.5 MiB of sectors, 768 B at blocks of 256 B
+memory   4,100 B of buffer; a bit a piece: 48 B for 1.5 MiB of sectors, 768 B at blocks of 256 B
 """
 
 from micropython import const
@@ -157,8 +157,7 @@ class Image:
         size, at = len(data), self._at
         if at + size > self._end:
             return False
-        place = at % SECTOR
-        stop = place + size
+        stop = (place := at % SECTOR) + size
         if stop <= SECTOR:
             self._view[place:stop] = data
             if stop < SECTOR:
@@ -174,9 +173,9 @@ class Image:
         return True
 
     def room(self, size):
-        """Where the next `size` bytes of the open block belong, or the first of them: a view of
-        the buffer up to the end of the sector. Where all of them have room there, up to the end
-        of the buffer: a read may bring what follows the block. None when that is not to come."""
+        """Where the next `size` bytes of the open block belong: a view up to the end of the
+        sector. Where all of them have room there, up to the end of the buffer: a read may bring
+        what follows the block. None when that is not to come."""
         if not 0 < size <= self._end - self._at:
             return None
         place = self._at % SECTOR
@@ -201,7 +200,7 @@ class Image:
             return False  # in the sector of the head, which nobody judged yet
         if self.has(begin, end - begin):
             return True  # a second time
-        if begin == 0 and end <= SECTOR:
+        if not begin and end <= SECTOR:
             self._look()
         if self._fault:
             raise self._fault
@@ -266,7 +265,7 @@ class Image:
         return at
 
     def _look(self):
-        """Judge the head before its sector is written; final once its block is known good."""
+        """Judge the head before its sector is written."""
         if self._check and not self._has(0):
             try:
                 self._check(self._view[: self.HEAD])
