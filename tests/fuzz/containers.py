@@ -1,13 +1,15 @@
 """Containers of every shape for their readers: right ones, and the same spoilt at any place.
 
 A spoilt step is deflated like a right one, and a spoilt piece has its length in the index, so that
-what is wrong is met where it is. All of them build on SOURCE, or on nothing.
+what is wrong is met where it is. So it is with a piece that lies: one that is right but for how it
+ends, or what it goes back to. All of them build on SOURCE, or on nothing.
 """
 
 import hashlib
 import struct
 import zlib
 from random import Random
+from typing import NamedTuple
 
 from inputs import BYTES, spoilt
 
@@ -61,12 +63,38 @@ def text(chance: Random, found: list[Step]) -> bytes:
 
 
 def deflated(chance: Random, data: bytes, window: int) -> bytes:
-    """A stream of any form that a maker may choose."""
+    """A piece of any form that a maker may choose."""
     if not chance.randrange(8) and len(data) < 65_536:
-        return struct.pack("<BHH", 1, len(data), len(data) ^ 0xFFFF) + data
+        return stored(data) + stored(b"")
     level, memory = chance.choice((1, 6, 9)), chance.choice((1, 8, 9))
     form = zlib.compressobj(level, zlib.DEFLATED, -window, memory, chance.choice(STRATEGIES))
-    return form.compress(data) + form.flush()
+    return form.compress(data) + form.flush(zlib.Z_FULL_FLUSH)
+
+
+def stored(data: bytes, final: bool = False, more: int = 0) -> bytes:
+    """A block that is not compressed, and says that so many bytes more come."""
+    size = len(data) + more
+    return struct.pack("<BHH", final, size, size ^ 0xFFFF) + data
+
+
+def lying(chance: Random, data: bytes, window: int) -> bytes:
+    """A piece that makes the text, and breaks a rule of how it ends or what it goes back to."""
+    right = deflated(chance, data, window)
+    other = zlib.compressobj(9, zlib.DEFLATED, -window)
+    final = other.compress(data) + other.flush()
+    other = zlib.compressobj(9, zlib.DEFLATED, -window, zdict=data[:200])
+    before = other.compress(data) + other.flush(zlib.Z_FULL_FLUSH)
+    return chance.choice(
+        (
+            final,
+            final + stored(b""),
+            stored(data) + stored(b"", final=True),
+            right[: -chance.randint(1, 4)],
+            stored(data, more=chance.randint(1, 99)),
+            right + stored(b"") * chance.randint(2, 9),
+            before,
+        )
+    )
 
 
 def sector(data: bytes, place: int, room: int, source: bytes) -> bytes | None:
@@ -86,37 +114,60 @@ def sector(data: bytes, place: int, room: int, source: bytes) -> bytes | None:
     return made if len(made) == room and at == len(data) else None
 
 
-def built(chance: Random) -> tuple[bytes, bytes | None]:
-    """(a container, the image that it makes). None: it breaks a rule, so it is refused."""
+class Built(NamedTuple):
+    """A container, and what is known of it.
+
+    image    what it makes; None: it breaks a rule, so it is refused
+    size     bytes of the image, whatever the head says in the end
+    source   what it builds on
+    """
+
+    data: bytes
+    image: bytes | None
+    size: int
+    source: bytes
+
+
+def built(chance: Random) -> Built:
+    """A container that keeps the rules, or breaks one of them in one piece."""
     size, window = chance.choice(SIZES), chance.randint(9, 12)
     source = SOURCE if chance.randrange(4) else b""
     source = source[: chance.choice((1, 64, 5_000, 9_000))]
-    spoils = chance.choice(("nothing", "nothing", "step", "text", "piece"))
+    spoils = chance.choice(("nothing", "nothing", "nothing", "step", "text", "piece", "lie"))
     marred = chance.randrange(0, size, SECTOR)
-    pieces, image = [], b""
+    pieces, image, kept = [], b"", spoils not in ("piece", "lie")
     for first in range(0, size, SECTOR):
         room = min(SECTOR, size - first)
-        found = steps(chance, first, room, len(source))
-        if first == marred and spoils == "step":
-            found = wrong(chance, found)
-        data = text(chance, found)
-        if first == marred and spoils == "text":
-            data = spoilt(chance, data, BYTES)
-        made = sector(data, first, room, source)
+        wrongs = spoils if first == marred else "nothing"
+        piece, made = _piece(chance, first, room, source, window, wrongs)
         image = None if image is None or made is None else image + made
-        pieces.append(deflated(chance, data, window))
-        if first == marred and spoils == "piece":
-            pieces[-1] = spoilt(chance, pieces[-1], BYTES)
-    if spoils == "piece" or any(not 0 < len(piece) <= 4_128 for piece in pieces):
-        image = None  # it may make the same all the same: nobody knows
+        pieces.append(piece)
+    kept = kept and all(0 < len(piece) <= 4_128 for piece in pieces)
     digest = hashlib.sha256(image or b"what none makes").digest()
     origin = hashlib.sha256(source).digest() if source else bytes(32)
     head = struct.pack("<4sBxHII32s32s", MAGIC, window, SECTOR, size, len(source), digest, origin)
     lengths = [min(len(piece), 65_535) for piece in pieces]
-    return head + struct.pack(f"<{len(pieces)}H", *lengths) + b"".join(pieces), image
+    data = head + struct.pack(f"<{len(pieces)}H", *lengths) + b"".join(pieces)
+    return Built(data, image if kept else None, size, source)
+
+
+def _piece(
+    chance: Random, first: int, room: int, source: bytes, window: int, wrongs: str
+) -> tuple[bytes, bytes | None]:
+    """(a piece with that wrong, the sector that it makes or None)."""
+    found = steps(chance, first, room, len(source))
+    data = text(chance, wrong(chance, found) if wrongs == "step" else found)
+    if wrongs == "text":
+        data = spoilt(chance, data, BYTES)
+    if wrongs == "lie":
+        return lying(chance, data, window), sector(data, first, room, source)
+    piece = deflated(chance, data, window)
+    if wrongs == "piece":  # it may make the same all the same: nobody knows
+        return spoilt(chance, piece, BYTES), None
+    return piece, sector(data, first, room, source)
 
 
 def container(chance: Random) -> bytes:
     """One of them, as it is or spoilt at any place, its head and index too."""
-    data, _ = built(chance)
+    data = built(chance).data
     return data if chance.randrange(3) else spoilt(chance, data, BYTES)
