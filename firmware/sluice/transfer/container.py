@@ -203,7 +203,7 @@ class Container:
         if self._piece:
             self._seek()
         else:
-            self._at, self._stop = 0, len(self._index)
+            self._at, self._stop = 0, min(len(self._index), self.size)
 
     def _seek(self):
         """Find the piece of that sector."""
