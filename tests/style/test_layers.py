@@ -40,6 +40,8 @@ LAYERS = (
     ("sluice.transfer.json_block", "sluice.transfer.cbor_block"),
     ("sluice.transfer.image", "sluice.transfer.blocks", "sluice.transfer.description"),
     ("sluice.transfer.update", "sluice.transfer.stream", "sluice.transfer.http_range"),
+    ("sluice.transfer.container",),
+    ("sluice.transfer.smaller",),
     ("sluice.files.staged", "sluice.files.paths"),
     ("sluice.files.staging", "sluice.files.bundle_head"),
     ("sluice.files.fetch", "sluice.files.inflate"),
