@@ -2,8 +2,7 @@
 
 A Container stands where an Image stands: a source fills it. It makes sectors out of what comes,
 and hands them to the Image. What comes is a head, an index and pieces: docs/image-formats.md. A
-piece makes one sector, from nothing but itself and the slot that runs. So a download goes on at a
-sector.
+piece makes one sector, from itself and the slot that runs alone: a download goes on at a sector.
 
 Bytes come in order. What a read brings waits in a small store, because to make a sector takes
 long. `held` says so: nothing more is read then, and `settle` makes the sectors, one after the
@@ -71,7 +70,7 @@ class Container:
         return offset + length <= self._taken() or offset >= self._horizon()
 
     def missing(self, offset=0):
-        """The first offset at or after `offset` to ask for; -1: none, for now at least."""
+        """The first offset at or after `offset` to ask for; -1: there is none, or not yet."""
         at = max(offset, self._taken())
         return at if at < self._horizon() and self._image.missing() >= 0 else -1
 
@@ -86,8 +85,7 @@ class Container:
         return len(self._index) if not self._piece and self._image.received else self.size
 
     def open(self, offset, length):
-        """The next bytes are those of offset … offset + length. False when they are not to come
-        now."""
+        """The next bytes are those of offset … offset + length. False: not them."""
         if self._end and not self._closing:  # the block before was cut off
             self._rewind()
         if offset > self._at or self._closing:
