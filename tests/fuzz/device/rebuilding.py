@@ -25,7 +25,7 @@ SECTORS = 9  # of the slot: one more than the largest image has
 BLOCKS = (256, 1_024, 4_096, 16_384)  # bytes that a message has
 PIECES = (64, 300, 1_024), (1, 7, 300)  # bytes that a read brings: the first time, and again
 OFTEN = 500  # inputs from one look at the memory to the next
-FULL = 12_000  # bytes in use at the end of a download, with a window of 4 KiB, beside the input
+FULL = 25_000  # bytes in use at the end of two downloads, with windows of 4 KiB
 
 
 class Slot(Flash):
@@ -205,7 +205,7 @@ class Judge:
 
     def _weigh(self, data):
         """What is in use does not grow from input to input. The collector may still see the
-        download before, where none is."""
+        download before."""
         if self._inputs % OFTEN == 1:
             gc.collect()
             self._used = self._used or gc.mem_alloc()
