@@ -28,6 +28,8 @@ _WINDOW = {True: 10, False: 11}  # bits, by whether there is an older image: RAM
 SLICE = 512  # bytes that a piece inflates to: any so many in a row are made
 ENOUGH = 1_280  # of so many bytes of the piece at most, which a board waits for
 FLUSH = b"\0\0\xff\xff"  # what a piece ends with: a block of no bytes
+END = 8  # bytes of a piece that make nothing, at most: the end of its last block, and the flush
+_FINAL = b"\x03\0"  # a block that ends a stream, and is only read as one between two blocks
 _SHORT = 12  # bytes: what is copied in shorter parts costs more than it saves
 _STORED = struct.Struct("<BHH")  # head of deflate's one block that is not compressed, RFC 1951
 _PATCH = struct.Struct("<8s3Q")  # head of a BSDIFF40 patch: magic, bytes of control, of difference
@@ -275,20 +277,24 @@ def _sector(piece: bytes, window: int, old: bytes, first: int, size: int) -> byt
 
 
 def _inflated(piece: bytes, window: int) -> bytes:
-    """What a piece inflates to. Byte by byte, because within a call zlib looks further back."""
-    inflate, text, rest = zlib.decompressobj(-window), bytearray(), piece
+    """What a piece inflates to; it ends with the flush, between two blocks.
+
+    Byte by byte, because within a call zlib looks further back than the window.
+    """
+    inflate, text, last = zlib.decompressobj(-window), bytearray(), 0
     used = [0]  # bytes of the piece, behind each byte of the text
     try:
-        while not inflate.eof and len(text) <= TEXT_MAX:
-            more = inflate.decompress(rest, 1)
-            rest = inflate.unconsumed_tail
-            if not more and not rest:
-                break
-            text += more
-            used += [len(piece) - len(rest)] * len(more)
+        for at in range(len(piece)):
+            more = inflate.decompress(piece[at : at + 1], 1)
+            while more and len(text) <= TEXT_MAX:
+                text += more
+                used += [at + 1] * len(more)
+                more, last = inflate.decompress(inflate.unconsumed_tail, 1), at
+        final = inflate.eof or len(text) > TEXT_MAX
+        between = not final and not inflate.decompress(_FINAL, 1) and inflate.eof
     except zlib.error:
         raise SluiceError(_BROKEN) from None
     slow = any(end - begin > ENOUGH for begin, end in zip(used, used[SLICE:], strict=False))
-    if inflate.eof or rest or slow or not piece.endswith(FLUSH):
+    if slow or not between or len(piece) - last - 1 > END or not piece.endswith(FLUSH):
         raise SluiceError(_BROKEN)
     return bytes(text)

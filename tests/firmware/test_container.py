@@ -188,9 +188,12 @@ def test_container_that_contradicts_itself_is_refused_before_anything_is_written
         made = Made("delta", changed(data, at, value))
         assert str(raised(Fail, made.bring, 0, 4_096)) == reason, at
         assert not sum(made.flash.erases), at
-    for wrong in (data[:-1], data + b"\0"):
+    for wrong in (data[:-1], data + b"\0", data[:80], data[:81], data[:110]):
         made = Made("delta", wrong)
         assert str(raised(Fail, made.bring, 0, 4_096)) == "the container's index is damaged"
+    for size in (1, 79):  # so short that it has no whole head
+        made = Made("delta", data[:size])
+        assert raised(Fail, made.bring, 0, 4_096) and not sum(made.flash.erases)
 
 
 def test_piece_that_is_damaged_anywhere_ends_in_a_reason_or_another_image():

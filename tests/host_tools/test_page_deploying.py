@@ -48,7 +48,7 @@ def test_page_leads_to_each_kind_of_update_and_back(reader: Reader, tmp_path):
                 said.append(outcome(reader, printed.split()[0]))
             elif line.startswith("sluice job create"):
                 said.append(outcome(reader, "back-1"))
-    accepted = ("app v1.0.0", "app v1.1.0", "app v1.0.0", "agent v0.2.0")
+    accepted = ("app v1.0.0", "app v1.1.0", "app v1.0.0", "agent v0.3.0")
     accepted += ("v1.1.0", "v1.2.0", "v1.3.0")
     assert said == [("SUCCEEDED", f"accepted {what}") for what in accepted]
     log = (tmp_path / "device.log").read_text()

@@ -70,7 +70,7 @@ class Container:
         return offset + length <= self._taken() or offset >= self._horizon()
 
     def missing(self, offset=0):
-        """The first offset at or after `offset` to ask for; -1: none, for now at least."""
+        """The first offset at or after `offset` to ask for; -1: there is none, or not yet."""
         at = max(offset, self._taken())
         return at if at < self._horizon() and self._image.missing() >= 0 else -1
 
@@ -178,7 +178,7 @@ class Container:
         """Make one more sector, as far as that goes; whether it is made."""
         try:
             if not self._judged:
-                if self._fault or self._at < len(self._index):
+                if self._fault or self._at < min(len(self._index), self.size):
                     return False
                 self._judge()
                 self._seek()

@@ -71,13 +71,32 @@ def test_program_of_the_page_reads_what_we_make(program):
         program["image_of"](made, NOISE)
 
 
+@pytest.mark.parametrize("name", ["final", "cut", "goes on", "another"])
+def test_program_of_the_page_refuses_a_piece_that_does_not_end_with_the_flush(program, name: str):
+    new = bytes(60) + smaller.FLUSH
+    text = smaller.STEP.pack(0, len(new), 0) + new
+    head = smaller.compressed(new)[: smaller.HEAD.size]
+    block = struct.pack("<HH", len(text), len(text) ^ 0xFFFF) + text
+    piece = {
+        "final": b"\x01" + block,
+        "cut": b"\0" + block + b"\0\0\0\xff",
+        "goes on": struct.pack("<BHH", 0, 999, 999 ^ 0xFFFF) + text,
+        "another": b"\0" + block + b"\x01" + smaller.FLUSH,
+    }[name]
+    right = b"\0" + block + b"\0" + smaller.FLUSH
+    assert program["image_of"](head + struct.pack("<H", len(right)) + right) == new
+    with pytest.raises(AssertionError):
+        program["image_of"](head + struct.pack("<H", len(piece)) + piece)
+
+
 def test_numbers_of_the_page_are_those_of_the_code():
     for number in (smaller.SIZE_MAX, smaller.LONGEST, smaller.TEXT_MAX, smaller.SECTOR):
         assert f"{number:,}" in PAGE
     windows = f"{smaller.WINDOWS[0]} to {smaller.WINDOWS[-1]}"
-    assert f"in bits: {windows} |" in PAGE and f"A reader takes {windows}." in PAGE
+    assert f"in bits: {windows} |" in PAGE and f"The format allows {windows}." in PAGE
     worst = max(smaller.read(smaller.compressed(NOISE[:4_096])).pieces)
     assert f"has {worst:,} bytes" in PAGE
+    assert f"at most {smaller.END} bytes follow" in PAGE
     heads = re.findall(r"^\| (\d+) \| (\d+) \|", PAGE.split("## A piece")[0], re.M)
     assert sum(int(size) for _, size in heads) == smaller.HEAD.size
     rows = dict(re.findall(r"^\| (20\d) \| a (\w+)", PAGE, re.M))

@@ -48,7 +48,7 @@ async def _fetch(agent, image):
                 return
         except (Fail, MemoryError) as error:
             form = None  # first of all: to go on takes room
-            with Scope():
+            with Scope():  # as above
                 image = plug_in(_SMALLER, "give_up")(agent, error)
     await _fill(agent, image, file, image)
 
