@@ -21,6 +21,7 @@ from bench import (
     bundles,
     crowd,
     flash,
+    forms,
     heap,
     imports,
     p256,
@@ -37,7 +38,21 @@ from bench.tables import rendered
 from host_tools.errors import SluiceError
 
 MODULES = (
-    *(size, way, agent, blocking, heap, roundtrip, wire, flash, smaller, p256, bundles, imports),
+    *(
+        size,
+        way,
+        agent,
+        blocking,
+        heap,
+        roundtrip,
+        wire,
+        flash,
+        smaller,
+        forms,
+        p256,
+        bundles,
+        imports,
+    ),
     crowd,
 )
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in MODULES)
