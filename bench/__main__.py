@@ -21,6 +21,7 @@ from bench import (
     bundles,
     crowd,
     flash,
+    forms,
     heap,
     imports,
     p256,
@@ -28,6 +29,7 @@ from bench import (
     plots,
     roundtrip,
     size,
+    smaller,
     way,
     wire,
 )
@@ -35,7 +37,24 @@ from bench.numbers import Effort, Number, Table, load, merged, save
 from bench.tables import rendered
 from host_tools.errors import SluiceError
 
-MODULES = (size, way, agent, blocking, heap, roundtrip, wire, flash, p256, bundles, imports, crowd)
+MODULES = (
+    *(
+        size,
+        way,
+        agent,
+        blocking,
+        heap,
+        roundtrip,
+        wire,
+        flash,
+        smaller,
+        forms,
+        p256,
+        bundles,
+        imports,
+    ),
+    crowd,
+)
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in MODULES)
 LONGEST_FIRST = ("heap", "way", "agent", "blocking")
 AT_A_TIME = 2  # counts of instructions do not mind each other

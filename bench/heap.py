@@ -8,11 +8,15 @@ nothing changed. TLS records lie outside of MicroPython's heap, here as on an ES
 """
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from bench import numbers, session
 from bench.numbers import Effort, Number, Table
+from host_tools.device.supervisor import Board
+from host_tools.image import make_image
 
 BLOCKS = (256, 4_096, 16_384, 98_304, None)  # None is HTTP
+FORMS = ("delta", "compressed")  # at blocks of 4,096
 SIZE = 262_144  # bytes of the image
 LOW, HIGH, FIRST = 24, 160, 80  # KiB
 GIVEN = 112  # KiB, the heap that boards are promised to do with
@@ -20,11 +24,30 @@ PLACES = {False: "code in the heap", True: "code in flash"}
 
 
 def completes(
-    cloud: session.Session, block: int | None, heap: int, frozen: bool
+    cloud: session.Session, way: int | str | None, heap: int, frozen: bool
 ) -> session.Update:
-    """An update of a new board with a heap of so many KiB; without a block it is by HTTP."""
-    with cloud.board(block or 4_096, heap=f"{heap}k", frozen=frozen) as board:
-        return cloud.update(board, SIZE, "mqtt" if block else "http")
+    """An update of a new board with a heap of so many KiB.
+
+    way   bytes of a block, a smaller form of the image, or None for HTTP
+    """
+    if isinstance(way, str):
+        return _formed(cloud, way, heap, frozen)
+    with cloud.board(way or 4_096, heap=f"{heap}k", frozen=frozen) as board:
+        return cloud.update(board, SIZE, "mqtt" if way else "http")
+
+
+def _formed(cloud: session.Session, form: str, heap: int, frozen: bool) -> session.Update:
+    """The same of an image that comes in a smaller form, and in no other."""
+    old, new = make_image("1.0.0", SIZE), make_image("1.1.0", SIZE, padding="1.0.0")
+    before, after = cloud.state / "heap-old.bin", cloud.state / "heap-new.bin"
+    before.write_bytes(old)
+    after.write_bytes(new)
+    words = ("--from", before) if form == "delta" else ("--compress",)
+    name = cloud.thing()
+    with Board(cloud.state, name, heap=f"{heap}k", frozen=frozen, factory=old) as board:
+        update = cloud.follow(board, SIZE, lambda: cloud.ordered(name, after, *words))
+        whole = any("whole image" in line for line in board.lines)
+    return replace(update, succeeded=update.succeeded and not whole)
 
 
 def smallest(does: Callable[[int], bool], guess: int) -> int | None:
@@ -41,12 +64,14 @@ def smallest(does: Callable[[int], bool], guess: int) -> int | None:
     return high if high <= HIGH else None
 
 
-def named(block: int | None, frozen: bool) -> str:
+def named(way: int | str | None, frozen: bool) -> str:
     """What its row is called."""
-    return f"{f'blocks of {block:,}' if block else 'HTTP'}, {PLACES[frozen]}"
+    if isinstance(way, str):
+        return f"{way}, {PLACES[frozen]}"
+    return f"{f'blocks of {way:,}' if way else 'HTTP'}, {PLACES[frozen]}"
 
 
-def row(cloud: session.Session, block: int | None, frozen: bool) -> list[Number]:
+def row(cloud: session.Session, block: int | str | None, frozen: bool) -> list[Number]:
     """The numbers of one row."""
     name = named(block, frozen)
     guess = numbers.value(numbers.load(), "heap", name, "smallest heap")
@@ -64,7 +89,7 @@ def row(cloud: session.Session, block: int | None, frozen: bool) -> list[Number]
 
 def measure(effort: Effort) -> Iterator[Number]:
     """Each size of a block, with the code in the heap and in flash."""
-    cases = [(block, frozen) for frozen in PLACES for block in BLOCKS]
+    cases = [(way, frozen) for frozen in PLACES for way in (*BLOCKS, *FORMS)]
     with session.opened() as cloud:
         for block, frozen in cases:
             yield from row(cloud, block, frozen)

@@ -15,7 +15,7 @@ from host_tools.compile import ROOT
 README = ROOT / "README.md"
 RESULTS = Path(__file__).with_name("RESULTS.md")
 BEGIN, END = "<!-- made by python -m bench --readme -->\n", "<!-- end of numbers -->"
-QUOTED = ("way", "agent", "heap", "roundtrip", "flash")  # tables in README.md
+QUOTED = ("way", "agent", "heap", "roundtrip", "flash", "smaller", "forms")  # tables in README.md
 HEAD = """\
 # What Sluice costs
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,9 +96,11 @@ class Session:
 
     def deploy(self, name: str, size: int, protocol: str = "mqtt") -> str:
         """Deploy an image to a thing; the job's id."""
-        where = ["--thing", name, "--state", self.state, "--protocol", protocol]
-        image = self.image(size)
-        return sluice("deploy", image, *where).split()[0]
+        return self.ordered(name, self.image(size), "--protocol", protocol)
+
+    def ordered(self, name: str, image: Path, *words: object) -> str:
+        """Deploy a file to a thing; the job's id."""
+        return sluice("deploy", image, "--thing", name, "--state", self.state, *words).split()[0]
 
     def document(self, job: str) -> str:
         """What a job's document says."""
@@ -111,17 +113,25 @@ class Session:
 
         document   of a job to create instead, for that image
         """
+
+        def order() -> None:
+            if document:
+                file = self.state / f"{board.name}.json"
+                file.write_text(json.dumps(document))
+                where = ["--thing", board.name, "--state", self.state]
+                sluice("job", "create", "--document", file, *where)
+            else:
+                self.deploy(board.name, size, protocol)
+
+        return self.follow(board, size, order)
+
+    def follow(self, board: Board, size: int, order: Callable[[], object]) -> Update:
+        """Have a board that is on do what `order` makes a job of, and follow it to its end."""
         faulty = awaited(board, rf"agent idle|{ENDS.pattern}", READY_S, 0)
         if faulty["fault"]:
             return measured(board, size, faulty["fault"])
         mark = len(board.lines)
-        if document:
-            file = self.state / f"{board.name}.json"
-            file.write_text(json.dumps(document))
-            where = ["--thing", board.name, "--state", self.state]
-            sluice("job", "create", "--document", file, *where)
-        else:
-            self.deploy(board.name, size, protocol)
+        order()
         end = awaited(board, ENDS.pattern, UPDATE_S, mark)
         if end["step"] == "succeeded":
             board.wait_for("agent REPORTING reported", READY_S, mark)

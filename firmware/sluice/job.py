@@ -70,13 +70,16 @@ class File:
     sealed      True where the image is to carry its signature itself: see sluice.trust.seal
     md5         32 lower-case hex digits that the slot's content must have, or None
     version     the version that the image must be of, or None
+    smaller     of an image: the files, other than it, that it can be made of as well
+    base        of such a file: (size, SHA-256 in hex) of the image that must run; None: any
     data        True where the file must not be an image that this board could run
     source      key of sluice.plugins.SOURCES; the rest is for that source:
     stream, id  name of the stream and number of the file in it
     url         where to get it, for http_range
     """
 
-    path = sha256 = kind = None  # most files have none of them: no member of each then
+    path = sha256 = kind = base = None  # most files have none of them: no member of each then
+    smaller = ()
     data = False
 
     def __init__(self, size, source):

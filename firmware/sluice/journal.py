@@ -18,6 +18,8 @@ member, by sluice.records. Its keys:
     runs      16 for each time that the operation was begun and then cut off by a reset, so far,
               and 1 for each time by the power
     files     set when a restart is the trial of files that a job brought: see sluice.files.staging
+    form      file id of the smaller form that the image comes in; 256: it comes as it is; set once
+              that is decided, and `saved`, what that means, in words
     home      label of the slot whose image an update made the one to stay, until the next download
               begins: while that slot runs, the other one still holds what ran before
 """

@@ -59,7 +59,7 @@ _KINDS = {
     "job": {
         "phase": PHASES, "next": _NAME, "version": _NAME, "starts": _starts, "runs": (1000,),
         "step": ("succeeded", "failed", "rejected"), "reason": _REASON, "files": (1,),
-        "home": _NAME,
+        "home": _NAME, "form": (256,), "saved": _REASON,
     },
     "files": {
         "phase": (IDLE, DOWNLOADING, ACTIVATED), "file": (_FILES,), "size": (_SIZE,),

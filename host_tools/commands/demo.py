@@ -36,7 +36,7 @@ from host_tools.image.modules import EXAMPLE, SELF_TESTS
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
-AGENT = "0.2.0"  # version of the new agent
+AGENT = "0.3.0"  # version of the new agent
 TREES = ("/trees.0", "/trees.1")  # the record of the trees that run
 APPLICATION = """\
 import asyncio

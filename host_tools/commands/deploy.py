@@ -5,6 +5,7 @@ deploy DIR --version V            an application: a folder with an app.py, or on
 deploy BUNDLE                     what `sluice bundle make` made, of an application or an agent
 deploy --agent --board NAME       this installation's own firmware, without the interpreter
 deploy IMAGE BUNDLE BUNDLE        together, in one job: all of them are taken, or none
+deploy IMAGE --from OLD           with a delta, for boards that run OLD; --compress for all others
 
 The same calls go to AWS and to the local cloud. With --wait the devices' progress is shown, and
 the exit code is 0 only if every one of them reports SUCCEEDED. For AWS, --bucket names a versioned
@@ -14,19 +15,23 @@ it. A --schedule and --retries are beyond an OTA update: then a stream and a job
 
 import argparse
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
+from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
-from host_tools.fleet import settings, targets, watch
+from host_tools.fleet import agents, settings, targets, watch
+from host_tools.fleet.containers import containers
+from host_tools.fleet.document import FILE_TYPES, FILES, File, check_room
 from host_tools.fleet.parts import Part, Wanted, boards_of, gathered
 from host_tools.fleet.provision import imagined
-from host_tools.fleet.update import FILE_TYPES, File, by_signer, offer, own_signature, upload
+from host_tools.fleet.update import by_signer, offer, own_signature, upload
 from host_tools.signing import digest, load_key
 
 BUCKET = "sluice-images"
-FILES = 10  # of a job; a board takes no more
 ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role for anything
 
 
@@ -56,6 +61,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="SRC=DEST",
         help="goes with it, to that path on the board",
+    )
+    parser.add_argument(
+        "--from",
+        dest="older",
+        action="append",
+        default=[],
+        type=Path,
+        metavar="OLD",
+        help="with a delta, for boards that run the image OLD; repeatable",
+    )
+    parser.add_argument(
+        "--compress", action="store_true", help="with the image compressed, for all other boards"
     )
     parser.add_argument(
         "--any",
@@ -90,10 +107,13 @@ def run(args: argparse.Namespace) -> int:
     job = settings.settings(args)
     content = asked(args, wanted)
     cloud = reach(args)
+    if args.older or args.compress:
+        with plainly():
+            check_agents(args, wanted)
     bucket, role = args.bucket or BUCKET, args.role or ROLE
-    with gathered(content) as parts:
-        check_number(parts)
-        signed = [(part, signature(args, part.path, bucket)) for part in parts]
+    with contents(args, content) as parts:
+        signed = [(part, signature(args, part, bucket)) for part in parts]
+        check_number(cloud, signed, args.protocol)
         with plainly():
             arns = targets.arns(cloud.iot, wanted)
             files = [file(cloud, one, bucket, args.new_bucket, how) for one, how in signed]
@@ -125,17 +145,46 @@ def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
     )
 
 
-def file(cloud: Clients, part: Part, bucket: str, new: bool, signing: dict) -> File:
+def check_agents(args: argparse.Namespace, wanted: targets.Targets) -> None:
+    """Refuse smaller images where a thing told of an agent that does not know them."""
+    if args.state:
+        agents.check(agents.here(State(args.state), wanted.things))
+    elif not args.dry_run:  # which calls nobody
+        agents.check(agents.at_aws(shadows(None, args.endpoint_url), wanted.things))
+
+
+@contextmanager
+def contents(args: argparse.Namespace, content: Wanted) -> Iterator[list[Part]]:
+    """All parts of the job: the image, smaller forms of it, and the others."""
+    with (
+        gathered(content) as parts,
+        containers(parts, args.older, args.compress, args.any) as more,
+    ):
+        yield [*parts[:1], *more, *parts[1:]]
+
+
+def file(
+    cloud: Clients, part: Part, bucket: str, new: bool, signing: dict[str, Any] | None
+) -> File:
     """A part, uploaded."""
-    where = upload(cloud, part.path, bucket, new)
+    return as_file(part, upload(cloud, part.path, bucket, new), signing)
+
+
+def as_file(part: Part, where: dict[str, str], signing: dict[str, Any] | None) -> File:
+    """A part as a file of the document."""
     kind = part.kind if part.kind in FILE_TYPES else None
     return File(part.path, where, signing, part.place, kind)
 
 
-def check_number(parts: list[Part]) -> None:
+def check_number(
+    cloud: Clients, signed: list[tuple[Part, dict[str, Any] | None]], protocol: str
+) -> None:
     """Refuse more files than a board takes."""
-    if len(parts) > FILES:
+    files = [(part.title, as_file(part, {}, how)) for part, how in signed]
+    others = [one for title, one in files if not title]
+    if len(others) > FILES:
         raise SluiceError(f"a job brings {FILES} files at most, the image and bundles among them")
+    check_room(cloud, others, [(title, one) for title, one in files if title], protocol)
 
 
 def part(text: str) -> tuple[Path, str]:
@@ -170,10 +219,12 @@ def reach(args: argparse.Namespace) -> Clients:
     return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
 
 
-def signature(args: argparse.Namespace, path: Path, bucket: str) -> dict:
-    """`codeSigning` of a file, by whoever signs it."""
+def signature(args: argparse.Namespace, part: Part, bucket: str) -> dict[str, Any] | None:
+    """`codeSigning` of a file, by whoever signs it; None for a smaller form of what is signed."""
+    if part.title:
+        return None
     if args.signer_profile:
-        digest(path)  # it must be there, and not empty
+        digest(part.path)  # it must be there, and not empty
         return by_signer(args.signer_profile, bucket)
     key = load_key(args.key or State(args.state).signer_key)
-    return own_signature(path, key, args.signer or "signer.crt")
+    return own_signature(part.path, key, args.signer or "signer.crt")

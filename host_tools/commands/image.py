@@ -1,25 +1,34 @@
-"""Make and show app images, of ESP32 and W800, to test updates with.
+"""Make and show app images, of ESP32 and W800, and smaller forms of them.
 
-image make OUT --version V   an image that carries this checkout's firmware as bytecode
-image show FILE              chip, version, segments, whether it is whole, what it carries
+image make OUT --version V       an image that carries this checkout's firmware as bytecode
+image delta NEW --from OLD OUT   what makes NEW on a board that runs OLD
+image compress NEW OUT           what makes NEW on any board
+image show FILE                  an image: chip, version, segments, whether it is whole, what it
+                                 carries; a delta or a compressed image: what it makes, of what
+
+`sluice deploy IMAGE --from OLD --compress` makes and sends both in one go.
 """
 
 import argparse
+import hashlib
 import json
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 from host_tools.errors import SluiceError
-from host_tools.image import Image, make_image, read_image
+from host_tools.image import Image, make_image, read_image, smaller
 from host_tools.image.build import SIMULATED
+from host_tools.image.building import shown
 from host_tools.image.modules import SELF_TESTS
-from host_tools.image.plain import plain_image
+from host_tools.image.plain import plain_image, whole_image
 from host_tools.image.seal import unsealed
 
 SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """`make` and `show`."""
+    """`make`, `delta`, `compress` and `show`."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     make = actions.add_parser("make", help="write an image to OUT")
     make.add_argument("out", metavar="OUT", type=Path)
@@ -34,7 +43,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     app.add_argument("--app", type=Path, metavar="FILE", help="your application, as app.py")
     make.set_defaults(action=_make)
-    show = actions.add_parser("show", help="describe an image")
+    row = actions.add_parser("delta", help="write what makes NEW out of OLD to OUT")
+    row.add_argument("new", metavar="NEW", type=Path, help="an image")
+    row.add_argument("--from", dest="old", required=True, metavar="OLD", type=Path)
+    row.add_argument("out", metavar="OUT", type=Path)
+    row.set_defaults(action=_delta)
+    row = actions.add_parser("compress", help="write what makes NEW to OUT")
+    row.add_argument("new", metavar="NEW", type=Path, help="an image")
+    row.add_argument("out", metavar="OUT", type=Path)
+    row.set_defaults(action=_compress)
+    show = actions.add_parser("show", help="describe an image, a delta or a compressed image")
     show.add_argument("file", metavar="FILE", type=Path)
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(action=_show)
@@ -57,11 +75,41 @@ def _make(args: argparse.Namespace) -> None:
     if args.size and args.size > SIZE_MAX:
         raise SluiceError(f"{args.size} bytes are too many: AWS streams {SIZE_MAX:,} at most")
     image = make_image(args.version, args.size, args.chip, app)
-    try:
-        args.out.write_bytes(image)
-    except OSError as error:
-        raise SluiceError(f"cannot write {args.out}: {error.strerror}") from error
+    _write(args.out, image)
     print(f"{args.out}: {args.chip}, version {args.version}, {len(image):,} bytes")
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise SluiceError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _delta(args: argparse.Namespace) -> None:
+    new, image = whole_image(args.new)
+    old, other = whole_image(args.old)
+    if image.chip != other.chip:
+        raise SluiceError(f"{args.new} is for {image.chip}, and {args.old} for {other.chip}")
+    with shown(f"delta from {args.old}") as progress:
+        data = smaller.delta(new, old, progress)
+    _write(args.out, data)
+    print(f"{args.out}: delta from {args.old}, {_ratio(smaller.read(data))}")
+
+
+def _compress(args: argparse.Namespace) -> None:
+    new, _ = whole_image(args.new)
+    with shown("compressed") as progress:
+        data = smaller.compressed(new, progress)
+    _write(args.out, data)
+    print(f"{args.out}: compressed, {_ratio(smaller.read(data))}")
+
+
+def _ratio(container: smaller.Container) -> str:
+    return (
+        f"{container.size:,} bytes, {100 * container.share:.1f} % "
+        f"of the image's {container.image_size:,}"
+    )
 
 
 def _show(args: argparse.Namespace) -> None:
@@ -70,6 +118,9 @@ def _show(args: argparse.Namespace) -> None:
     except OSError as error:
         raise SluiceError(f"cannot read {args.file}: {error.strerror}") from error
     try:
+        if smaller.is_container(data):
+            _show_container(data, args.json)
+            return
         plain = plain_image(data)
         image = read_image(plain)
     except SluiceError as error:
@@ -83,6 +134,37 @@ def _show(args: argparse.Namespace) -> None:
     print(_text(image) + (f"\nseal     {seal}" if seal else ""))
     if packed:
         print(f"packed   {packed:,} bytes; signed and sent is the plain image inside")
+
+
+def _show_container(data: bytes, as_json: bool) -> None:
+    found = smaller.read(data)
+    source = {"size": found.source_size, "sha256": found.source} if found.source else None
+    facts: dict[str, Any] = {
+        "kind": found.kind,
+        "size": found.size,
+        "sha256": hashlib.sha256(data).hexdigest(),
+        "ratio": round(found.share, 4),
+        "image": {"size": found.image_size, "sha256": found.digest},
+        "source": source,
+        "window": 1 << found.window,
+        "sectors": len(found.pieces),
+        "piece": {"longest": max(found.pieces), "median": int(median(found.pieces))},
+    }
+    print(json.dumps(facts) if as_json else _container_text(facts))
+
+
+def _container_text(facts: dict[str, Any]) -> str:
+    image, source, piece = facts["image"], facts["source"], facts["piece"]
+    rows = [
+        f"kind     {facts['kind']}",
+        f"size     {facts['size']:,} bytes, {100 * facts['ratio']:.1f} % of the image",
+        f"image    {image['size']:,} bytes, SHA-256 {image['sha256']}",
+        f"source   {source['size']:,} bytes, SHA-256 {source['sha256']}" if source else "",
+        f"window   {facts['window']:,} bytes",
+        f"pieces   {facts['sectors']:,}; the longest has {piece['longest']:,} bytes, "
+        f"the median {piece['median']:,}",
+    ]
+    return "\n".join(filter(None, rows))
 
 
 def _facts(image: Image) -> dict:

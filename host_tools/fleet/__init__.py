@@ -4,6 +4,8 @@ provision   a thing, certificate, policy   root_ca    whom a board trusts
 targets     things and groups              settings   rates, aborts, schedules from arguments
 update      image, signature, OTA update   watch      what becomes of it, device by device
 parts       what a deployment brings       about      what runs on a thing's board
+containers  smaller forms of an image      agents     whether things know those
+document    afr_ota, and the room in it
 rehearsal   clients that only say what they would call
 folder      things/NAME: what a board gets
 """

@@ -12,10 +12,21 @@ NONE = "none, or none that was told"
 
 
 def told(data: Any, thing: str) -> dict[str, Any]:
-    """What is reported in the shadows of a thing, the classic one and those with a name.
+    """What is reported in the shadows of a thing, as `reported`.
+
+    raises  SluiceError: there is no shadow; what boto3 raises
+    """
+    found = reported(data, thing)
+    if not found:
+        raise SluiceError(f"{thing} has no shadow: its board has told nothing yet")
+    return found
+
+
+def reported(data: Any, thing: str) -> dict[str, Any]:
+    """The same, of the classic shadow and those with a name; {} of a thing that told nothing.
 
     data    boto3's client of `iot-data`
-    raises  SluiceError: there is no shadow; what boto3 raises
+    raises  what boto3 raises
     """
     found: dict[str, Any] = {}
     names = data.list_named_shadows_for_thing(thingName=thing)["results"]
@@ -28,8 +39,6 @@ def told(data: Any, thing: str) -> dict[str, Any]:
                 raise
             continue
         found |= json.loads(answer["payload"].read()).get("state", {}).get("reported") or {}
-    if not found:
-        raise SluiceError(f"{thing} has no shadow: its board has told nothing yet")
     return found
 
 

@@ -35,15 +35,17 @@ _STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 class Part:
     """A file to be uploaded.
 
-    kind   one of ORDER; "file" for what goes to a place
-    place  path on the board's file system
-    made   what there is to say of a bundle that was made for this job
+    kind   one of ORDER; delta, compressed; "file" for what goes to a place
+    place  path on the board's file system; of a delta or a compressed image what it is known by
+    made   what there is to say of one that was made for this job
+    title  what a message calls a delta or a compressed image
     """
 
     path: Path
     kind: str
     place: str | None = None
     made: str = ""
+    title: str = ""
 
 
 @dataclass(frozen=True)

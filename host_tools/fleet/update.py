@@ -5,12 +5,9 @@ schedules nor retries: with those, stream and job are made here, and the job's d
 that CreateOTAUpdate would have made.
 """
 
-import base64
-import json
 import re
 import time
 import uuid
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +15,8 @@ from botocore.exceptions import ClientError
 
 from host_tools.cloud.clients import Clients
 from host_tools.errors import SluiceError
+from host_tools.fleet import document
+from host_tools.fleet.document import File
 from host_tools.fleet.provision import quietly
 from host_tools.fleet.settings import of_update
 from host_tools.signing import PrivateKey, algorithm, sign
@@ -30,32 +29,6 @@ URL_S = 3600  # lifetime of a presigned URL: AWS's longest
 STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 ONLY_JOB = ("schedulingConfig", "jobExecutionsRetryConfig")
 SIGNED = "signed/"  # where AWS Signer puts what it makes
-FILE_TYPES = {"app": 200, "agent": 201}  # `fileType` of a bundle, by its kind
-PLACED = 1  # `fileType` of a file that goes to a path of the board's file system
-
-
-@dataclass(frozen=True)
-class File:
-    """A file as it was uploaded, and how its signature is to be had.
-
-    where     bucket, key, version
-    signing   `codeSigning` of CreateOTAUpdate
-    place     path on the board's file system; None for the app image and for a bundle
-    bundle    the kind of a bundle; None for everything else
-    """
-
-    path: Path
-    where: dict[str, str]
-    signing: Parameters
-    place: str | None = None
-    bundle: str | None = None
-
-    @property
-    def naming(self) -> tuple[str, Parameters]:
-        """(name on the board, the member that tells its type); an image's type is 0, unsaid."""
-        if self.place:
-            return self.place, {"fileType": PLACED}
-        return self.path.name, {"fileType": FILE_TYPES[self.bundle]} if self.bundle else {}
 
 
 def upload(cloud: Clients, image: Path, bucket: str, new: bool = False) -> dict[str, str]:
@@ -143,14 +116,9 @@ def offer(
     stream = f"{name}-files"
     parts = [{"fileId": n, "s3Location": file.where} for n, file in enumerate(files)]
     cloud.iot.create_stream(streamId=stream, files=parts, roleArn=role)
-    document = {
-        "protocols": [protocol.upper()],
-        "streamname": stream,
-        "files": [_entry(cloud, n, file, protocol) for n, file in enumerate(files)],
-    }
     urls = {"roleArn": role, "expiresInSec": URL_S}
     presigned = {"presignedUrlConfig": urls} if protocol == "http" else {}
-    text = json.dumps({"afr_ota": document}, separators=(",", ":"))
+    text = document.written(cloud, stream, files, protocol)
     try:
         cloud.iot.create_job(jobId=name, targets=targets, document=text, **presigned, **job)
     except ClientError as error:
@@ -171,11 +139,8 @@ def _update(
 ) -> str:
     """By CreateOTAUpdate; its job's id, once AWS has made that."""
     entries = [
-        {
-            "fileName": file.naming[0],
-            "fileLocation": {"s3Location": file.where},
-            "codeSigning": file.signing,
-        }
+        {"fileName": file.naming[0], "fileLocation": {"s3Location": file.where}}
+        | ({"codeSigning": file.signing} if file.signing else {})
         | file.naming[1]
         for file in files
     ]
@@ -196,22 +161,3 @@ def _update(
             raise SluiceError(f"OTA update {name}: {about.get('errorInfo', {}).get('message')}")
         time.sleep(POLL_S[cloud.near])
     raise SluiceError(f"OTA update {name} is still not there after {CREATED_S} s")
-
-
-def _entry(cloud: Clients, number: int, file: File, protocol: str) -> Parameters:
-    """A file of an `afr_ota` document, as CreateOTAUpdate writes it."""
-    custom = file.signing["customCodeSigning"]
-    kind = f"sig-sha256-{custom['signatureAlgorithm'].lower()}"
-    entry = {
-        "filepath": file.naming[0],
-        "filesize": file.path.stat().st_size,
-        "fileid": number,
-        "certfile": custom["certificateChain"]["certificateName"],
-        kind: base64.b64encode(custom["signature"]["inlineDocument"]).decode(),
-    } | file.naming[1]
-    if protocol == "http":
-        host = f"s3.{cloud.region}.amazonaws.com"
-        address = f"https://{host}/{file.where['bucket']}/{file.where['key']}"
-        entry["update_data_url"] = f"${{aws:iot:s3-presigned-url:{address}}}"
-        entry["auth_scheme"] = "aws.s3.presigned"
-    return entry

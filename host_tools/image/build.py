@@ -57,6 +57,7 @@ def make_image(
     app: str | Path | None = None,
     modules: dict[str, Path | str] | None = None,
     board: str | None = None,
+    padding: str | None = None,
 ) -> bytes:
     """An app image of exactly `size` bytes, or as small as it gets.
 
@@ -64,6 +65,8 @@ def make_image(
     app      the application: a file, or its text; it becomes the module `app`
     modules  {path such as "main.py": a file, or its text} instead of the firmware
     board    the folder of boards/ whose board.py goes with the firmware; None is the simulated one
+    padding  the version whose padding it has: of an image that differs little from that; None: its
+             own
     raises   SluiceError: unknown chip, version too long, size too small, source does not compile
     """
     if chip not in SIMULATED:
@@ -74,15 +77,19 @@ def make_image(
     content = dict(device_modules(board)) if modules is None else compiled(modules)
     if app is not None:
         content |= compiled({"app.py": app})
-    return pack_image(version, content, size, chip)
+    return pack_image(version, content, size, chip, padding)
 
 
 def pack_image(
-    version: str, content: dict[str, bytes], size: int | None = None, chip: str = "esp32"
+    version: str,
+    content: dict[str, bytes],
+    size: int | None = None,
+    chip: str = "esp32",
+    padding: str | None = None,
 ) -> bytes:
     """An app image around modules that are compiled already; MicroPython's own have no version."""
     if chip == w800.CHIP:
-        return w800.pack_image(version, content, size)
+        return w800.pack_image(version, content, size, padding)
     if len(version.encode()) > VERSION_MAX or not version.isprintable():
         raise SluiceError(_VERSION_FAULT)
     packed = archive.pack(content)
@@ -94,7 +101,7 @@ def pack_image(
     if size < least:
         raise SluiceError(f"{size} bytes are too few: these modules take {least}")
     body = (size - DIGEST) // _LINE * _LINE
-    noise = random.Random(f"{version} {size} {chip}")  # the same image every time
+    noise = random.Random(f"{padding or version} {size} {chip}")  # the same image every time
     data += noise.randbytes((body - 1 - fixed - len(data)) // 4 * 4)
     image = _assemble(CHIPS[chip], data, body)
     return image + noise.randbytes(size - len(image))

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from host_tools.device.partitions import TABLE, is_table
 from host_tools.errors import SluiceError
-from host_tools.image import archive, w800
+from host_tools.image import archive, smaller, w800
 from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, HEADER, MAGIC, verify
 from host_tools.image.build import CHIPS
 
@@ -33,6 +33,8 @@ def read_image(data: bytes) -> Image:
     """Check `data` as its boot loader would and describe it; SluiceError says what is wrong."""
     if data[:4] == _W800:
         return _read_w800(data)
+    if smaller.is_container(data):
+        raise SluiceError("it is a delta or a compressed image: the image itself is wanted")
     chip, version, project = _head(data)
 
     def read(offset: int, view: bytearray | memoryview) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from host_tools.errors import SluiceError
 from host_tools.image import w800
+from host_tools.image.inspect import Image, read_image
 
 
 def plain_image(data: bytes) -> bytes:
@@ -20,6 +21,17 @@ def plain_image(data: bytes) -> bytes:
         return w800.unwrapped(data)
     except ValueError as error:
         raise SluiceError(f"the compressed image is bad: {error}") from None
+
+
+def whole_image(path: Path) -> tuple[bytes, Image]:
+    """The image that a file brings, which is whole, and what it is; SluiceError names the file."""
+    try:
+        data = plain_image(path.read_bytes())
+        return data, read_image(data)
+    except OSError as error:
+        raise SluiceError(f"cannot read the image {path}: {error.strerror}") from None
+    except SluiceError as error:
+        raise SluiceError(f"{path}: {error}") from None
 
 
 @contextmanager

@@ -37,8 +37,12 @@ def crc(data: bytes) -> int:
     return binascii.crc32(data) ^ 0xFFFFFFFF
 
 
-def pack_image(version: str, content: dict[str, bytes], size: int | None = None) -> bytes:
+def pack_image(
+    version: str, content: dict[str, bytes], size: int | None = None, padding: str | None = None
+) -> bytes:
     """An image of exactly `size` bytes, or as small as it gets, for the layout of SIM_W800.
+
+    padding  the version whose padding it has; None: its own
 
     raises   SluiceError: version too long, size too small
     """
@@ -49,7 +53,7 @@ def pack_image(version: str, content: dict[str, bytes], size: int | None = None)
     size = least if size is None else size
     if size < least:
         raise SluiceError(f"{size} bytes are too few: these modules take {least}")
-    noise = random.Random(f"{version} {size} {CHIP}")  # the same image every time
+    noise = random.Random(f"{padding or version} {size} {CHIP}")  # the same image every time
     length = (size - HEADER) // 4 * 4
     body += noise.randbytes(length - len(body))
     return header(version, body) + body + noise.randbytes(size - HEADER - length)

@@ -5,11 +5,12 @@ from collections import Counter
 
 import pytest
 
-from bench import callgrind, flash, heap, numbers, p256, session, size, way, wire
+from bench import callgrind, flash, heap, numbers, p256, session, size, smaller, way, wire
 from bench.__main__ import TABLES
 from bench.far import LEAST_S
 from bench.numbers import BETWEEN, Effort, Number
 from bench.roundtrip import Line, copy
+from host_tools.errors import SluiceError
 
 NEAR = 0.05  # by which instructions may differ
 ABOUT = 0.15  # by which a heap may: the collector takes for live what only looks so
@@ -116,3 +117,15 @@ def test_relay_delays_by_a_round_trip_and_loses_what_it_is_told():
     trip_s, size = 0.05, 100_000  # seven times what TCP sends before it hears: three trips
     assert copy(Line(50, "large"), size) > 2 * trip_s
     assert copy(Line(50, "large", 0.2), size) > 8 * trip_s + LEAST_S
+
+
+def test_smaller_images_are_as_small_as_the_results_say():
+    try:
+        pairs = smaller.pairs()
+    except SluiceError as error:
+        pytest.skip(f"{error}")
+    for name, (old, new) in pairs.items():
+        for number in smaller.row(name, old, new):
+            if number.repeatable:
+                wanted = stated(number.table, number.row, number.column)
+                assert number.value == pytest.approx(wanted, rel=0.02), AGAIN

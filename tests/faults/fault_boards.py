@@ -14,7 +14,7 @@ from stage import Cloud, Stage, image
 
 from host_tools.device.supervisor import Board
 
-SIZE = 163_841  # bytes: one checkpoint, and a block of a few bytes
+SIZE = 180_225  # bytes: one checkpoint, and a block of a few bytes
 LAST = SIZE // 4096
 NEVER_S = 3_600  # between two reports of progress, so that the updates can be counted
 REREAD_S = 0.3

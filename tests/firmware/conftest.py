@@ -14,6 +14,7 @@ import subprocess
 from pathlib import Path
 
 import made_bundles
+import made_containers
 import pytest
 import releases
 from patience import LONG_S
@@ -116,14 +117,16 @@ class DeviceFault(Exception):
 
 
 def _compiled(session: pytest.Session) -> Path:
-    """The firmware as .mpy, and bundles beside it, once a session."""
+    """The firmware as .mpy, with bundles and containers beside it, once a session."""
     if not hasattr(session, "device_code"):
         into = session.config._tmp_path_factory.mktemp("device")
         sources = firmware_sources()
         sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
         compile_tree(sources, into, short=False)
-        (into / "bundles").mkdir()
-        for name, data in made_bundles.samples().items():
-            (into / "bundles" / name).write_bytes(data)
+        for made in (made_bundles, made_containers):
+            folder = into / made.__name__.removeprefix("made_")
+            folder.mkdir()
+            for name, data in made.samples().items():
+                (folder / name).write_bytes(data)
         session.device_code = into
     return session.device_code

@@ -114,6 +114,8 @@ class Link:
         self.sinks = {}
         self.sent = []
         self.inbox = []  # what is on its way to the device
+        self.held = bool  # as the link's: nothing more is brought meanwhile
+        self._coming = None  # pieces of the message that is being brought
 
     def publish(self, topic, message, retain=False, qos=0):
         self.sent.append((topic, message, qos))
@@ -131,12 +133,18 @@ class Link:
 
     def bring(self, topic, payload):
         """Hand a message to its sink as the link does, in pieces of 1,024 B at most."""
+        for _ in self._pieces(topic, payload):
+            pass
+
+    def _pieces(self, topic, payload):
         for pattern, sink in self.sinks.items():
             if matches(pattern, topic.encode()):
                 if sink.begin(topic.encode(), len(payload)) is not False:
                     at = 0
                     while at < len(payload):
                         at += self._piece(sink, payload[at : at + 1_024], at)
+                        if at < len(payload):
+                            yield
                     sink.end()
                 return
 
@@ -153,10 +161,14 @@ class Link:
 
     async def wait(self, ready, deadline_ms):
         while not ready():
-            if not self.inbox:
+            if self.held() or not (self._coming or self.inbox):
                 self.clock.now += deadline_ms
                 return False
-            self.bring(*self.inbox.pop(0))
+            self._coming = self._coming or self._pieces(*self.inbox.pop(0))
+            try:
+                next(self._coming)
+            except StopIteration:
+                self._coming = None
         return True
 
 

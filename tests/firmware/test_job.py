@@ -138,10 +138,38 @@ def test_afr_ota_bundles_that_do_not_go_together_are_refused():
         assert refusal(several({"fileType": kind}, {"fileType": 1, "filepath": "/a"})) == said
 
 
-def test_afr_ota_file_of_a_type_that_is_reserved_is_refused_by_its_number():
-    for kind in (202, 203):
-        for files in (({"fileType": kind, "filepath": "/a"},), ({}, {"fileType": kind})):
-            assert refusal(several(*files)) == "file type is not known to this version %d" % kind
+DELTA = {"fileType": 202, "filepath": "/ota/" + "0a" * 32 + ".1468006"}
+COMPRESSED = {"fileType": 203, "filepath": "/ota/compressed"}
+
+
+def test_afr_ota_smaller_forms_belong_to_the_image_and_are_no_files_of_the_job():
+    job = read(
+        several({}, DELTA, {"fileType": 1, "filepath": "/a"}, COMPRESSED, {"fileType": 200})
+    )
+    assert job.kind == "image" and [file.path for file in job.files] == [None, "/a", "/.app"]
+    delta, compressed = job.files[0].smaller
+    assert delta.base == (1_468_006, "0a" * 32) and compressed.base is None
+    assert delta.signature is None and (delta.id, compressed.id) == (1, 3)
+    assert not any(file.smaller for file in job.files[1:])
+
+
+def test_afr_ota_smaller_form_of_no_image_is_refused():
+    for form in (DELTA, COMPRESSED):
+        assert refusal(several(form)) == "a smaller form of no image"
+        assert refusal(several(form, {"fileType": 200})) == "a smaller form of no image"
+
+
+def test_afr_ota_delta_whose_path_names_no_image_is_refused():
+    digest = "0a" * 32
+    wrong = ["/a", "/ota/", "/ota/" + digest, "/oto/" + digest + ".1", "/ota/" + digest[1:] + ".1"]
+    wrong += ["/ota/" + digest.upper() + ".1"]
+    wrong += ["/ota/" + digest + end for end in (".", ".1x", ".-1", ".123456789")]
+    for path in wrong:
+        said = refusal(several({}, {"fileType": 202, "filepath": path}))
+        assert said == "not the path of a delta " + path, path
+
+
+def test_afr_ota_file_of_any_other_type_goes_to_its_path():
     for kind in (1, 199, 204, 255):
         assert read(several({"fileType": kind, "filepath": "/a"})).files[0].path == "/a"
 

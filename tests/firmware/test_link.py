@@ -187,6 +187,23 @@ def quiet(act):
         log.level("I")
 
 
+def test_link_that_is_held_reads_nothing_and_keeps_alive():
+    link, sock, broker = linked()
+    found = collect(link, "a")
+    held = [True]
+    link.held = lambda: held[0]
+    sock.incoming.append(publish("a", b"one"))
+    for _ in range(5):
+        link.turn()
+    assert not found
+    link._clock.now += 40_000
+    link.turn()
+    assert link.pinged is not None
+    held[0] = False
+    link.turn()
+    assert len(found) == 1
+
+
 def publish(topic, payload, qos=0, number=1):
     words = (text(topic), number.to_bytes(2, "big") if qos else b"", payload)
     return packet(PUBLISH | qos << 1, *words)

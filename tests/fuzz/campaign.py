@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+import containers
 import inputs
 import readers
 
@@ -23,6 +24,7 @@ HEAP = 1_000_000  # bytes, at least; a small one is quick, because each input is
 CPU_S = 300  # of one process: what takes longer hangs
 JSON = 45  # bytes that json.loads takes for one of its input, at most: a bracket of a deep list
 FILES = 2_500_000  # bytes, most of them LittleFS's own, where files are opened and removed
+SECTORS = 250_000  # bytes, where what comes is cut into slices and sectors are made of it
 SLOW_MS = 2_000  # of the processor's time, for one input of a few KiB, at most
 
 
@@ -95,6 +97,8 @@ PARSERS = {  # name of the function in device/parsers.py
     "otadata": Parser("otadata record", spoilt(inputs.otadata, inputs.BYTES, 2), readers.otadata),
     "seal": Parser("seal of an image", spoilt(inputs.sealed, inputs.BYTES, 2), readers.seal),
     "bundle": Parser("what a bundle says of itself", json_of(inputs.bundle)),
+    "smaller": Parser("container of a smaller image", containers.ordered, readers.smaller,
+                      SECTORS),
     "version": Parser("version of an image", spoilt(inputs.version, inputs.JSON_PARTS, 2)),
 }
 # fmt: on

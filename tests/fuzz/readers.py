@@ -5,6 +5,7 @@ wrong with that verdict, or None. Where the two may differ, it has no opinion.
 """
 
 import base64
+import hashlib
 import http.client
 import io
 import json
@@ -13,6 +14,7 @@ import struct
 from binascii import crc32
 from collections.abc import Callable
 
+import containers
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import (
@@ -22,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from host_tools.cloud import cbor
+from host_tools.errors import SluiceError
+from host_tools.image import smaller as container
 
 Reader = Callable[[bytes, str | None], str | None]
 
@@ -314,3 +318,18 @@ def staged_image(data: bytes, said: str | None) -> str | None:
         return None
     crc = crc32(data[:60]) ^ 0xFFFF_FFFF
     return None if struct.unpack("<I", data[60:64]) == (crc,) else "taken"
+
+
+def smaller(data: bytes, said: str | None) -> str | None:
+    """As the host's reader. What that takes the device takes; not the other way round, because the
+    device leaves some of the rules to the digest of the image."""
+    size, base, made = int.from_bytes(data[1:4]), int.from_bytes(data[4:7]), data[7:]
+    try:
+        stated = container.read(made)
+        image = container.applied(made, containers.SOURCE)
+    except SluiceError:
+        return None
+    if stated.image_size != size or (stated.source_size or 0) != base:
+        return None if said is None else "taken, though the job says another size"
+    right = hashlib.sha256(image).hexdigest()
+    return None if said == right else "refused, or read otherwise"

@@ -30,6 +30,11 @@ INSTALL = {"operation": "install", "packageName": "demo"}
 ENTRY = {"fileName": "a.py", "fileSource": {"url": HOLDER}, "checksum": CHECKSUM}
 BUNDLES = [FILE | {"fileType": 200}, FILE | {"fileType": 201, "filepath": "agent.bundle"}]
 PLAIN = FILE | {"fileType": 2, "filepath": "lib/a.py"}
+SMALLER = [  # which need no signature
+    {"filesize": 60, "fileid": 1, "fileType": 202, "filepath": f"/ota/{DIGEST}.1427216"},
+    {"filesize": 60, "fileid": 2, "fileType": 203, "filepath": "/ota/compressed"},
+]
+NAMELESS = {"filesize": 60, "fileid": 1, "fileType": 202}
 BUNDLE = {"operation": "update", "kind": "app", "url": HTTP, "size": 1042}
 BACK = {"operation": "rollback", "kind": "agent", "version": "0.1.0"}
 ACTION = {"name": "Reboot", "type": "runHandler", "input": {"handler": "reboot.sh"}}
@@ -102,6 +107,8 @@ GOOD = [
     (afr(files=BUNDLES[1:]), "afr_ota"),
     (afr(files=[FILE, *BUNDLES, PLAIN]), "afr_ota"),
     (afr(files=[FILE, PLAIN]), "afr_ota"),
+    (afr(files=[FILE, *SMALLER]), "afr_ota"),
+    (afr(files=[FILE, SMALLER[0], SMALLER[0], *BUNDLES, PLAIN]), "afr_ota"),
     (afr(files=[FILE | {"fileType": 2, "filepath": "/b"}] * 10), "afr_ota"),
     (INSTALL | {"files": {"fileName": "a.py", "url": HTTP}, "autoStart": True}, "operation"),
     (INSTALL | {"files": [ENTRY, ENTRY], "autoStart": "true"}, "operation"),
@@ -131,8 +138,15 @@ BAD = [
     (afr(files=[BUNDLES[0]] * 2), "afr_ota.files:"),
     (afr(files=[FILE, BUNDLES[1], BUNDLES[1]]), "afr_ota.files:"),
     (afr(files=[BUNDLES[0], PLAIN]), "afr_ota.files:"),
-    (of_file(fileType=202, filepath="a"), "files[0].fileType: 202"),
-    (of_file(fileType=203, filepath="a"), "files[0].fileType: 203"),
+    (of_file(fileType=256, filepath="a"), "files[0].fileType:"),
+    (afr(files=SMALLER), "afr_ota.files:"),
+    (afr(files=[SMALLER[1], BUNDLES[0]]), "afr_ota.files:"),
+    (afr(files=[FILE, SMALLER[1], SMALLER[1]]), "afr_ota.files:"),
+    (afr(files=[FILE, SMALLER[0] | {"filepath": "/a"}]), 'files[1].filepath: "/a" is not /ota/'),
+    (afr(files=[FILE, SMALLER[0] | {"filepath": f"/ota/{DIGEST}.0"}]), "files[1].filepath:"),
+    (afr(files=[FILE, SMALLER[0] | {"filepath": f"/ota/{DIGEST[1:]}.9"}]), "files[1].filepath:"),
+    (afr(files=[FILE, SMALLER[1] | {"filepath": "a"}]), "files[1].filepath:"),
+    (afr(files=[FILE, NAMELESS]), "files[1]: 'filepath' is a required"),
     ({"operation": "download", "url": HTTP, "path": "a/../../b"}, "path:"),
     (INSTALL | {"files": ENTRY | {"fileName": "\u00e4"}}, "files.fileName:"),
     ({"afr_ota": []}, "afr_ota:"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pages import Reader, blocks, lines
 
+from bench import numbers
 from host_tools.bundle import make
 from host_tools.compile import ROOT
 
@@ -47,12 +48,35 @@ def test_page_leads_to_each_kind_of_update_and_back(reader: Reader, tmp_path):
                 said.append(outcome(reader, printed.split()[0]))
             elif line.startswith("sluice job create"):
                 said.append(outcome(reader, "back-1"))
-    accepted = ("app v1.0.0", "app v1.1.0", "app v1.0.0", "agent v0.2.0", "v1.1.0", "v1.2.0")
+    accepted = ("app v1.0.0", "app v1.1.0", "app v1.0.0", "agent v0.3.0")
+    accepted += ("v1.1.0", "v1.2.0", "v1.3.0")
     assert said == [("SUCCEEDED", f"accepted {what}") for what in accepted]
     log = (tmp_path / "device.log").read_text()
     runs = [line.split()[-1] for line in re.findall(r" main agent (.+)", log)]
     other = [tree for tree, _ in groupby(runs)]  # a full heap may be a reset, too
     assert other == ["tree", "app.a", "app.b", "app.a", "agent.a+app.a", "agent.a+app.b"]
+
+
+def test_shares_of_smaller_images_are_those_of_the_results():
+    found = numbers.load()
+    stated = re.findall(r"^\| (delta, .*|compressed) \| ([\d.]+) % \|$", PAGE, re.MULTILINE)
+    rows = {
+        "delta, another version and nothing else": ("another version only", "delta"),
+        "delta, one function longer, some strings and constants": (
+            "a function longer, strings and constants",
+            "delta",
+        ),
+        "delta, 12 weeks of MicroPython and another ESP-IDF": (
+            "two real builds, 12 weeks apart",
+            "delta",
+        ),
+        "compressed": ("two real builds, 12 weeks apart", "compressed"),
+    }
+    assert dict(stated).keys() == rows.keys()
+    for name, share in stated:
+        row, kind = rows[name]
+        measured = numbers.value(found, "smaller", row, f"{kind}, %")
+        assert abs(float(share) / measured - 1) < NEAR / 3
 
 
 def test_sizes_of_the_page_are_near(tmp_path):

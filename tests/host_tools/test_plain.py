@@ -6,6 +6,7 @@ import struct
 from pathlib import Path
 
 import pytest
+from wrapped import packed
 
 from host_tools import cli
 from host_tools.errors import SluiceError
@@ -16,15 +17,6 @@ from host_tools.signing import load_key, sign_base64
 
 PLAIN = make_image("1.2.3", 20_000, chip="w800", modules={})
 CHECKED = 60  # bytes of a header that its own CRC is over
-
-
-def packed(inside: bytes, more: bytes = b"", attributes: int = XZ | USER) -> bytes:
-    """As the vendor's documentation has it: xz with a dictionary of 32 KiB and a CRC32, padded
-    with FF to four bytes, behind a header."""
-    filters = [{"id": lzma.FILTER_LZMA2, "dict_size": 32_768}]
-    body = lzma.compress(inside, lzma.FORMAT_XZ, lzma.CHECK_CRC32, filters=filters) + more
-    body += b"\xff" * 4
-    return header("1.2.3", body, attributes) + body
 
 
 def with_crc(image: bytes, at: int, content: bytes) -> bytes:

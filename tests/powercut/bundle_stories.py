@@ -26,7 +26,7 @@ from host_tools.device.norflash import NORFlash
 from host_tools.device.supervisor import Board
 from host_tools.image.modules import SELF_TESTS
 
-VERSIONS = ("0.2.0", "0.3.0")  # before the job, and what it brings
+VERSIONS = ("0.2.1", "0.3.0")  # before the job, and what it brings
 GOOD = "async def main(link):\n    print('runs {}')\n"
 
 

@@ -26,7 +26,7 @@ from host_tools.errors import SluiceError
 from host_tools.image import make_image
 from host_tools.image.modules import SELF_TESTS
 
-SIZE = 160_000  # bytes: a checkpoint of the journal lies in mid-download
+SIZE = 176_000  # bytes: a checkpoint of the journal lies in mid-download
 PARTS = ("nothing", "front", "back", "whole")
 NOT_CONFIRMED = "rolled back: not confirmed in its trial"
 CONFIG = {"allow_downgrade": True, "allow_same_version": True, "window": 32_768}
@@ -77,6 +77,8 @@ class Story:
         if self.name == "back":
             return self.before[0]
         more = {"app": SELF_TESTS["fail"]} if self.name == "sick" else {}
+        if self.name == "delta":
+            more = {"padding": "1.1.0"}
         return _made("1.2.0", self.board, **more)
 
     def begin(self, scene: Stage) -> None:
@@ -115,20 +117,29 @@ class Story:
             digest = hashlib.sha256(content).hexdigest()
             order = {"operation": "rollback", "size": len(content), "sha256": digest}
             return scene.job(order)
+        if self.name == "delta":
+            return scene.deploy(content, "--from", scene.file(self.before[-1]))
+        if self.name == "compressed":
+            return scene.deploy(content, "--compress")
         return scene.deploy(content)
 
 
 _GOOD = {"SUCCEEDED": "accepted v", "FAILED": NOT_CONFIRMED}
 _FORGED = {"FAILED": "bad signature"}
+_DELTA = {"SUCCEEDED": "accepted v1.2.0 (delta: ", "FAILED": NOT_CONFIRMED}
+_COMPRESSED = {"SUCCEEDED": "accepted v1.2.0 (compressed: ", "FAILED": NOT_CONFIRMED}
 STORIES = (
     Story("first", "SIM_ESP32", False, _GOOD),
     Story("next", "SIM_ESP32", True, _GOOD),
     Story("sick", "SIM_ESP32", True, {"FAILED": "rolled back: "}),
     Story("forged", "SIM_ESP32", True, _FORGED),
     Story("back", "SIM_ESP32", True, _GOOD, stays=True),
+    Story("delta", "SIM_ESP32", True, _DELTA),
+    Story("compressed", "SIM_ESP32", True, _COMPRESSED),
     Story("first", "SIM_W800", False, {"SUCCEEDED": "accepted v"}),
     Story("next", "SIM_W800", True, {"SUCCEEDED": "accepted v"}),
     Story("forged", "SIM_W800", True, _FORGED),
+    Story("delta", "SIM_W800", True, {"SUCCEEDED": "accepted v1.2.0 (delta: "}),
 )
 
 

@@ -16,7 +16,7 @@ from host_tools.image import make_image
 
 FACTORY = make_image(FACTORY_VERSION)
 PARTS = ("nothing", "front", "back", "whole")  # of the operation at which the power fails
-SIZE = 160_000  # bytes: a checkpoint of the journal lies in mid-download
+SIZE = 176_000  # bytes: a checkpoint of the journal lies in mid-download
 BLOCK, WINDOW = 4096, 8  # bytes; blocks asked for at once
 # It says so; or its journal did, and the power failed before it could.
 TOLD = r"agent REPORTING (reported|gone)|agent boot \S+ \S+ new idle"

@@ -10,7 +10,7 @@ from host_tools.device.supervisor import Board
 
 ALL = os.environ.get("SLUICE_POWERCUTS") == "all"
 PARTS = ("nothing", "front", "back", "whole")
-SIZE = 160_000  # bytes
+SIZE = 176_000  # bytes
 SHARES = 4
 STRIDE = 1 if ALL else 6
 

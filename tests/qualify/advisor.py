@@ -509,7 +509,7 @@ def clouded(rig: Rig, **config) -> Iterator[Stage]:
 @case("Job execution", "Job_Execution", "Device can complete a job execution")
 def job_execution(rig: Rig) -> str:
     with clouded(rig) as stage:
-        job = stage.deploy(image("1.1.0", 163_841))
+        job = stage.deploy(image("1.1.0", 180_225))
         verdict = stage.verdict(job)
         assert verdict.status == "SUCCEEDED", stage.tail
         assert stage.running == ("ota_1", "1.1.0")

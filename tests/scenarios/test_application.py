@@ -11,7 +11,7 @@ from typed import complaint
 
 from host_tools.image.modules import EXAMPLE
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 GAP_MS = 5_000  # between two turns of the application: whether it lives, not how fast
 
 HOLDS = """

@@ -17,7 +17,7 @@ from host_tools.flash import contents
 from host_tools.image import pack_image
 from host_tools.image.modules import SELF_TESTS
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 SECRETS = {"wifi": {"ssid": "attic", "password": "sesame open"}, "token": "abc123xyz"}
 SLOW_VERDICT = """
 import asyncio
@@ -151,7 +151,7 @@ def app_tree(folder: Path, text: str) -> bytes:
 def test_doctor_shows_the_trees_that_run_and_those_that_cannot(flashed, tmp_path):
     app, agent = app_tree(tmp_path, "print('the tree')"), contents.agent("SIM_ESP32")
     runs = [["b", tree.digest(app), "3.1", 6], ["a", "0" * 64, "3.0", 6]]
-    agents = [["b", "0" * 64, "0.2.0", 6], agent.entry("a")]
+    agents = [["b", "0" * 64, "0.2.1", 6], agent.entry("a")]
     scene = flashed(
         {
             "/trees.0": tree.record(2, runs, agents),
@@ -166,7 +166,7 @@ def test_doctor_shows_the_trees_that_run_and_those_that_cannot(flashed, tmp_path
     text = good("doctor", "--port", scene.board.link)
     scene.board.wait_for("agent idle", after=seen)
     assert re.search(
-        r"trees +agent.b 0.2.0, DAMAGED\n +agent.a 0.1.0, runs\n"
+        r"trees +agent.b 0.2.1, DAMAGED\n +agent.a 0.2.0, runs\n"
         r" +app.b 3.1, runs\n +app.a 3.0, MISSING\n",
         text,
     ), text

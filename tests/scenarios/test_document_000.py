@@ -22,7 +22,7 @@ THING = "mqttfx"
 EXECUTION = json.loads(SAID["execution"]["payload"])["execution"]
 STREAM = EXECUTION["jobDocument"]["afr_ota"]["streamname"]
 CONTENT = base64.b64decode(json.loads(SAID["data"]["payload"])["p"])
-SMALL = 163_841  # bytes: 640 blocks of 256, and one byte
+SMALL = 180_225  # bytes: 704 blocks of 256, and one byte
 PREFIX = f"$aws/things/{THING}/"
 
 
@@ -169,8 +169,8 @@ def test_board_walks_the_whole_conversation_to_an_update(cloud, stage, form):
     assert asked[0] == {"c": asked[0]["c"], "f": 0, "l": 256, "o": 0, "n": 1}
     assert {(body["s"], body["f"], body["l"]) for body in asked[1:]} == {(1, 0, 256)}
     blocks = [body for topic, body in client.heard if topic == steps[3]]
-    assert {body["i"] for body in blocks} == set(range(641))
-    assert {body["i"]: body["l"] for body in blocks}[640] == 1
+    assert {body["i"] for body in blocks} == set(range(705))
+    assert {body["i"]: body["l"] for body in blocks}[704] == 1
 
 
 # --- what is refused ----------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from host_tools.device.supervisor import Board
 from host_tools.image import make_image
 from host_tools.image.modules import SELF_TESTS
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 FACTORY = make_image(FACTORY_VERSION)
 UPDATE = image("1.1.0", SMALL)
 

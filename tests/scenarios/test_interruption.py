@@ -13,10 +13,13 @@ SLOWLY = {"delay": {"topic": "/data/", "ms": 3}}  # a block: nothing is over bef
 NEW = image("1.1.0", SIZE)
 
 
-def half_way(scene: Stage) -> tuple[str, int]:
+FORMS = pytest.mark.parametrize("form", [(), ("--compress",)], ids=["image", "compressed"])
+
+
+def half_way(scene: Stage, *form: str) -> tuple[str, int]:
     """Begin the update; (job, bytes in the slot), as soon as 400,000 are."""
     scene.power_on()
-    job = scene.deploy(NEW)
+    job = scene.deploy(NEW, *form)
     return job, soon(lambda: next((n for n in progress(scene) if n > 400_000), 0))
 
 
@@ -28,7 +31,9 @@ def progress(scene: Stage) -> list[int]:
 
 def went_on(scene: Stage, job: str, had: int) -> None:
     """It succeeded, once, and did not start over."""
-    assert scene.verdict(job).status == "SUCCEEDED", scene.tail
+    verdict = scene.verdict(job)
+    assert verdict.status == "SUCCEEDED", scene.tail
+    assert "whole image" not in verdict.reason
     assert scene.board.slot_bytes("ota_1", SIZE) == NEW
     assert scene.running == ("ota_1", "1.1.0")
     assert scene.trials == 1
@@ -36,10 +41,11 @@ def went_on(scene: Stage, job: str, had: int) -> None:
     assert scene.had[1] >= had - CHECKPOINT, scene.tail
 
 
-def test_broker_killed_in_mid_download_goes_on_where_it_was(own_cloud, stage, spy):
+@FORMS
+def test_broker_killed_in_mid_download_goes_on_where_it_was(own_cloud, stage, spy, form):
     scene = stage(own_cloud.start(SLOWLY))
     ears = spy(scene)
-    job, had = half_way(scene)
+    job, had = half_way(scene, *form)
     own_cloud.kill_broker()
     went_on(scene, job, had)
     assert scene.had[1] >= had  # nothing that was there came again: there was no reset
@@ -58,20 +64,24 @@ def test_cloud_killed_in_mid_download_goes_on_where_it_was(own_cloud, stage, spy
     assert ears.again <= 2 * WINDOW
 
 
-def test_power_cut_in_mid_download_fetches_one_checkpoint_again_at_most(own_cloud, stage, spy):
+@FORMS
+def test_power_cut_in_mid_download_fetches_one_checkpoint_again_at_most(
+    own_cloud, stage, spy, form
+):
     scene = stage(own_cloud.start(SLOWLY))
     ears = spy(scene)
-    job, had = half_way(scene)
+    job, had = half_way(scene, *form)
     scene.board.cut_power()
     went_on(scene, job, had)
     assert scene.board.lines.count("power: cut") == 1
     assert ears.again <= CHECKPOINT // BLOCK + 2 * WINDOW
 
 
-def test_power_cut_three_times_goes_on_each_time(own_cloud, stage, spy):
+@FORMS
+def test_power_cut_three_times_goes_on_each_time(own_cloud, stage, spy, form):
     scene = stage(own_cloud.start(SLOWLY))
     ears = spy(scene)
-    job, had = half_way(scene)
+    job, had = half_way(scene, *form)
     for more in (0, 200_000, 400_000):
         soon(lambda more=more: any(n > had + more for n in progress(scene)))
         scene.board.cut_power()

@@ -5,7 +5,7 @@ import json
 import pytest
 from stage import SIZE, image
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 SLOWLY = {"delay": {"topic": "/data/", "ms": 10}}  # a block
 
 

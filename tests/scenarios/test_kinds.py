@@ -21,7 +21,7 @@ from host_tools.image.seal import sealed
 from host_tools.signing import load_key
 
 PAGE = Path(__file__).parents[2] / "docs/jobs.md"
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 OWN = "async def run(job, device):\n    return 'ours'\n"
 IMAGES = iter(range(1, 100))
 PLACES = {  # what jobs brought, in the end

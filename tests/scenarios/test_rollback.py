@@ -9,7 +9,7 @@ from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.image import make_image
 from host_tools.image.modules import SELF_TESTS
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 
 
 def back_to(content: bytes) -> dict:

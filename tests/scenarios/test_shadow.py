@@ -15,7 +15,7 @@ from thing_policy import allows
 
 from host_tools import __version__
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 QUIET_S = 1.5  # without a word, so that a conversation counts as ended
 DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 262_144}
 

@@ -27,7 +27,7 @@ from host_tools.image.modules import SELF_TESTS
 
 JOBS = int(os.environ.get("SLUICE_SOAK", 5))
 SEED = int(os.environ.get("SLUICE_SEED", 1))
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 TROUBLE_S = 9  # at most, of each job
 WAIT_S = LONG_S  # for its end, after the trouble
 OPERATIONS = 80  # of flash, at most, until a fuse blows

@@ -14,7 +14,7 @@ from host_tools.device.supervisor import Board
 from host_tools.image.modules import SELF_TESTS
 from host_tools.image.w800 import USER, XZ, header
 
-SMALL = 163_840  # bytes
+SMALL = 180_224  # bytes
 NAME = "SIM_W800"
 LARGEST = 0xD6000 - 2 * SECTOR  # bytes, of an image on this layout
 

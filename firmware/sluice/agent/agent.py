@@ -235,7 +235,8 @@ class Agent:
         if not self.journal["slot"]:
             kinds = [part.partition(".")[0] for part in self.journal["next"].split("+")]
             said = ", ".join(["%s v%s" % (kind, self.trees.version(kind)) for kind in kinds])
-        self.journal.owe("succeeded", "accepted " + said)
+        saved = self.journal["saved"]
+        self.journal.owe("succeeded", "accepted " + said + (" (%s)" % saved if saved else ""))
 
     async def pause(self):
         """Let the others run."""

@@ -136,12 +136,13 @@ class AWSJobs:
 
     def progress(self, job, info):
         """Tell how far the download is; nobody waits for the answer."""
+        told = "%d/%d" % (info["received"], info["total"])
+        details = {"receive": told, "heap": str(info["free"])}
+        if "form" in info:  # bytes of a smaller form
+            details["form"] = info["form"]
         payload = {
             "status": "IN_PROGRESS",
-            "statusDetails": {
-                "receive": "%d/%d" % (info["received"], info["total"]),
-                "heap": str(info["free"]),
-            },
+            "statusDetails": details,
             "executionNumber": job.number,
             "clientToken": "progress",
         }

@@ -59,6 +59,7 @@ class Link(MQTTClient):
         self._session = 0  # counts connections
         self.connack = self.pinged = None  # its return code; when a ping went out
         self.linked = False
+        self.held = bool  # whether what came is to be dealt with before more is read
 
     async def connect(self, clean_session=True):
         """Open the session and subscribe anew to all that was subscribed.
@@ -227,7 +228,7 @@ class Link(MQTTClient):
         for turn in range(_TURNS):
             if not self.sock:  # a handler's own sending met a broken connection
                 raise Retry("not linked")
-            if turn and (reader.dear or self._enough(0)):
+            if self.held() or turn and (reader.dear or self._enough(0)):
                 break
             size = 0 if reader.rest else self.sock.readinto(reader.room())
             if size is None:

@@ -51,6 +51,10 @@ class Slots:
         with Scope():  # in mid-download, when the heap is at its fullest
             return plug_in("sluice.slots.esp32_image", "check")(head, size, self.size, self._chip)
 
+    def read(self, offset, buf):
+        """Fill `buf` with what the running slot has there. Raises OSError past its end."""
+        self._here.readblocks(offset // _SECTOR, buf, offset % _SECTOR)
+
     def target(self):
         """The other slot, as an image is written to it and proven: a new slots.target.Target."""
         return plug_in("sluice.slots.target", "Target")(self.plain, self.size)

@@ -19,6 +19,7 @@ from sluice.loading import Scope, plug_in
 _SECTOR = const(4096)
 _PAGE = const(256)  # bytes; at most 64 programs between two erases
 _HEADER = const(64)
+_GAP = const(0x400)  # from the header to the body, where it runs
 _ERASE = const(6)  # ioctl of MicroPython's block devices
 _EINVAL = const(22)
 _EIO = const(5)
@@ -42,6 +43,7 @@ class OneSlot:
             start, size = flash.part_find("app_ota")
         except OSError:
             raise Fail("no staging area")
+        self._flash = flash
         self._places = (app, start)
         self._room = size - _RESERVED * _SECTOR
         self.size = min(room - _SECTOR, self._room)
@@ -60,6 +62,18 @@ class OneSlot:
     def next(self):
         """What `running` will be once the staged image runs. Raises Fail unless it is whole."""
         return plug_in("sluice.slots.w800_image", "whole")(self.target(), self.size)
+
+    def read(self, offset, buf):
+        """Fill `buf` with what the image that runs has there. Raises OSError.
+
+        Its body lies apart from its header.
+        """
+        view, at = memoryview(buf), self._places[0] + offset
+        head = min(max(_HEADER - offset, 0), len(view))
+        if head:
+            self._flash.flash_read(at, view[:head])
+        if head < len(view):
+            self._flash.flash_read(at + head + _GAP - _HEADER, view[head:])
 
     def target(self):
         """The staging area, as an image is written to it: a new sluice.slots.target.Target."""

@@ -63,7 +63,7 @@ class Blocks:
         return there and not self.expects(index)
 
     def has_news(self):
-        return self._arrived or self.error
+        return self._arrived or self.error or self._image.held()
 
     def count_anew(self):
         """Start counting anew. Raises what a handler met; no byte is taken after that."""

@@ -178,10 +178,12 @@ class HTTPRange:
                 image.took(size)
                 at += size
                 seen += size
-                if seen >= _LOOK:
+                if seen >= _LOOK or image.held():
                     seen = 0
                     await watch()
             image.close(True)
+            if image.held():
+                await watch()
             if not self._http.page:
                 self._refused.times = 0  # the address is good, whatever becomes of the rest
         if self._spare:

@@ -5,20 +5,18 @@ one comes. `write(data)` takes its bytes in order, or `room` lends the place whe
 `took(size)` says that they stand there. `close(good)` counts the block, if it was whole and
 right, or forgets it. A sector that counts is never erased again. Of blocks smaller than the first
 sector the one with the image's head comes first. `check` sees the head before its sector is
-written. What it says is final once that block is known to be good: bytes of others, or damaged
-ones, are no reason to end a job.
+written. What it says is final once that block is known to be good.
 
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
-sectors is written sector by sector as it arrives, the last one at its end, and counts then.
-Smaller blocks that come in order gather in the sector buffer, and their sector is written once.
-What gathered is programmed at its place, in a sector erased for the first of them, when a block
-comes that does not follow. Programs begin and end with multiples of 16 bytes, as flash encryption
-wants it; the last one is padded.
+sectors is written as it arrives, the last one at its end, and counts then. Smaller blocks that
+come in order gather in the sector buffer, and their sector is written once. What gathered is
+programmed at its place, in a sector erased for the first of them, when a block comes that does
+not follow. Programs begin and end with multiples of 16 bytes, as flash encryption wants it.
 
 A sector that holds the right bytes already is left alone, but never the first: whatever lies
 there is erased, because a forged image may begin like the genuine one that lay there before.
 
-memory   4,100 B of buffer; one bit a piece: 48 B for 1.5 MiB of sectors, 768 B at blocks of 256 B
+memory   4,100 B of buffer; a bit a piece: 48 B for 1.5 MiB of sectors, 768 B at blocks of 256 B
 """
 
 from micropython import const
@@ -48,6 +46,7 @@ class Image:
     """
 
     HEAD = 80  # bytes of the image's beginning that `check` is shown
+    held = bool  # a source may go on at once; others may have something to do first
 
     def __init__(self, slot, size, block=SECTOR, check=None, written=None, buffer=None):
         if block < 256 or (block % SECTOR and SECTOR % block):
@@ -63,12 +62,12 @@ class Image:
             self._map = bytearray((sectors * (SECTOR // block) + 7) >> 3)
         self._view = memoryview(buffer or bytearray(SECTOR + _BEHIND))
         self._sector = self._view[:SECTOR]
-        self.received = 0  # bytes that count
-        self.writes = 0
+        self.received = self.writes = 0  # bytes that count
         self._first = 0  # piece that may not count yet; all before it do
         self._offset = self._end = self._at = 0  # the open block: first, past it, next to come
         self._from = self._upto = 0  # what gathered in the buffer and is not in flash yet
         self._fresh = False  # nothing else of its sector is
+        self._fault = None  # what is wrong with the head in it
         if written:
             self._recall(written, min(sectors, 8 * len(written)))
 
@@ -87,6 +86,12 @@ class Image:
                 else:
                     for place in range(at >> 3, at + count >> 3):
                         pieces[place] = 0xFF
+
+    def count(self, begin, end):
+        """What flash holds of whole sectors counts from now on."""
+        self._count(begin, end)
+        for sector in range(begin // SECTOR, -(-end // SECTOR)):
+            self._sectors[sector >> 3] |= 1 << (sector & 7)
 
     def _count(self, begin, end):
         for piece in range(begin // self._piece, -(-end // self._piece)):
@@ -139,28 +144,20 @@ class Image:
     # -- a block -----------------------------------------------------------------------------
 
     def open(self, offset, length):
-        """The next bytes to be written are those of offset … offset + length; True: they may.
-
-        raises   Fail("flash", errno)
-        """
+        """The next bytes to be written are those of offset … offset + length. Raises Fail."""
         if self._upto != offset and self._from < self._upto:
             self._settle()
         self._offset = self._at = offset
         self._end = offset + length
-        self._fault = None  # what is wrong with the head in it
+        self._fault = None
         return True
 
     def write(self, data):
-        """Take the next bytes of the open block; bytes past its end are refused.
-
-        returns  False when there were too many
-        raises   Fail("flash", errno)
-        """
+        """Take the next bytes of the open block; False for bytes past its end. Raises Fail."""
         size, at = len(data), self._at
         if at + size > self._end:
             return False
-        place = at % SECTOR
-        stop = place + size
+        stop = (place := at % SECTOR) + size
         if stop <= SECTOR:
             self._view[place:stop] = data
             if stop < SECTOR:
@@ -176,19 +173,16 @@ class Image:
         return True
 
     def room(self, size):
-        """Where the next `size` bytes of the open block belong, or the first of them: a view of
-        the buffer up to the end of the sector. Where all of them have room there, up to the end
-        of the buffer: a read may bring what follows the block. None when that is not to come."""
+        """Where the next `size` bytes of the open block belong: a view up to the end of the
+        sector. Where all of them have room there, up to the end of the buffer: a read may bring
+        what follows the block. None when that is not to come."""
         if not 0 < size <= self._end - self._at:
             return None
         place = self._at % SECTOR
         return self._view[place:] if size <= SECTOR - place else self._view[place:SECTOR]
 
     def took(self, size):
-        """The next bytes stand where `room` said: no more than were asked for there.
-
-        raises   Fail("flash", errno)
-        """
+        """The next bytes stand where `room` said, no more than were asked for. Raises Fail."""
         at = self._at = self._at + size
         if size and not at % SECTOR and at < self._end:  # there is more of the block
             if at == SECTOR:
@@ -198,9 +192,7 @@ class Image:
 
     def close(self, good):
         """Count the open block if it is `good` and complete; returns whether it counts now.
-
-        raises   Fail("flash", errno), or what `check` raises
-        """
+        Raises Fail("flash", errno), or what `check` raises."""
         begin, end = self._offset, self._end
         if not good or self._at != end or end == begin:
             return False
@@ -208,7 +200,7 @@ class Image:
             return False  # in the sector of the head, which nobody judged yet
         if self.has(begin, end - begin):
             return True  # a second time
-        if begin == 0 and end <= SECTOR:
+        if not begin and end <= SECTOR:
             self._look()
         if self._fault:
             raise self._fault
@@ -217,11 +209,19 @@ class Image:
         else:
             self._pad(end % SECTOR, SECTOR)
             self._write_sector((end - 1) // SECTOR)
-            self._count(begin, end)
-            for sector in range(begin // SECTOR, -(-end // SECTOR)):
-                self._sectors[sector >> 3] |= 1 << (sector & 7)
+            self.count(begin, end)
         self._end = begin
         return True
+
+    def put(self, sector):
+        """Write a sector that stands in the buffer, uncounted. Raises as `close` does."""
+        self._pad(min(self.size - sector * SECTOR, SECTOR), SECTOR)
+        if not sector:
+            self._fault = None
+            self._look()
+            if self._fault:
+                raise self._fault
+        self._write_sector(sector)
 
     def _gather(self, begin, end):
         """Count a block smaller than a sector; write what gathered once no more can follow it."""
@@ -265,7 +265,7 @@ class Image:
         return at
 
     def _look(self):
-        """Judge the head before its sector is written; final once its block is known good."""
+        """Judge the head before its sector is written."""
         if self._check and not self._has(0):
             try:
                 self._check(self._view[: self.HEAD])

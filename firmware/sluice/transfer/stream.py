@@ -81,6 +81,7 @@ class MQTTStream:
         # nothing comes. Where bad blocks come it does not: they are an answer.
         blocks = self._blocks = Blocks(image, self._file.id, self._block, self._token, self._clock)
         self._image = image
+        self._link.held = image.held
         await self._open()
         fruitless = spoilt = 0
         while image.missing() >= 0:
@@ -104,6 +105,7 @@ class MQTTStream:
 
     async def close(self):
         """Leave nothing behind on the link; what is still coming in mid-message is passed over."""
+        self._link.held = bool
         if self._blocks:
             self._blocks.error = self._blocks.error or Gone("closed")
             self._blocks.parser = None  # a heap that was full has room for topics without it

@@ -43,12 +43,13 @@ def one(judge, allowed, again, data, full):
     begun = time.clock()
     used = 0
     try:
-        mark, said = "+", judge(data)
+        try:
+            mark, said = "+", judge(data)
+        except allowed as error:
+            mark, said = "-", type(error).__name__
         used = gc.mem_alloc() - before
         for other in again:
             other(data, said)
-    except allowed as error:
-        mark, said = "-", type(error).__name__
     except Exception as error:
         mark, said = "!", repr(error)[:200].replace("\n", " ")
     ms = int((time.clock() - begun) * 1000)

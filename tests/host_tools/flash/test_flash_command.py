@@ -411,10 +411,10 @@ def test_agent_of_a_job_is_replaced_and_an_application_of_one_runs_on(
         port.put("/trees.0", tree.record(4, *entries))
     code, said, complaint = flash("--wait", "0")
     assert code == 0, complaint
-    assert "the agent 9.9.9 in agent.a is replaced by 0.1.0, this installation's own" in said
+    assert "the agent 9.9.9 in agent.a is replaced by 0.2.0, this installation's own" in said
     assert "the application 3.1 in app.b runs, and /app.py is passed over" in said
     rested.wait_for("^the tree")
-    rested.wait_for("main agent 0.1.0 app 3.1 agent.b")
+    rested.wait_for("main agent 0.2.0 app 3.1 agent.b")
     with opened(rested) as port:
         trees = {"/agent.a", "/agent.b", "/app.b", "/app.py", "/trees.0", "/trees.1"}
         assert trees <= everything(port)

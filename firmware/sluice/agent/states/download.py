@@ -8,6 +8,7 @@ from micropython import const
 from sluice.errors import Fail, Retry
 from sluice.loading import Scope, plug_in
 
+_SMALLER = "sluice.transfer.smaller"
 _ATTEMPTS = const(16)  # attempts in a row that bring nothing, though the cloud is in reach
 
 
@@ -36,13 +37,33 @@ async def _bring(agent):
 
 
 async def _fetch(agent, image):
-    update, file = agent.work.update, agent.job.files[0]
+    """In a smaller form, if there is one for this board; else as it is."""
+    file = agent.job.files[0]
+    if file.smaller:
+        try:
+            with Scope():  # the download has no room for what chooses
+                form = await plug_in(_SMALLER, "choose")(agent, image)
+            if form:
+                await _fill(agent, image, *form)
+                return
+        except (Fail, MemoryError) as error:
+            form = None  # first of all: to go on takes room
+            with Scope():  # as above
+                image = plug_in(_SMALLER, "give_up")(agent, error)
+    await _fill(agent, image, file, image)
+
+
+async def _fill(agent, image, file, form):
+    """Fetch that file into `form`, which makes the image of it, or is it."""
+    update = agent.work.update
     source = agent.source(file, agent.settings["block"])
     reported, had = agent.clock.ticks_ms(), image.received
 
     async def watch():
         """Between blocks: note, tell, and see whether the job is still ours."""
         nonlocal reported
+        if form is not image:
+            await form.settle(agent.pause)
         if image.received > had:
             agent.work.fruitless = 0
         now = agent.clock.ticks_ms()
@@ -50,12 +71,16 @@ async def _fetch(agent, image):
             agent.heap.worn = True
         if agent.clock.ticks_diff(now, reported) >= agent.settings["report_s"] * 1000:
             reported = now
-            agent.dialect.progress(agent.job, agent.info())
+            info = agent.info()
+            if form is not image:
+                info["form"] = "%d/%d" % (form.came, form.size)
+            agent.dialect.progress(agent.job, info)
         await agent.dialect.still(agent.job)
 
     try:
         with Scope():  # to close takes room, which a heap that was full has without this code
-            await source.fetch(image, watch)
+            await source.fetch(form, watch)
+            await watch()
     finally:
         await source.close()
 

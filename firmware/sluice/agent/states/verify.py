@@ -15,6 +15,7 @@ async def verifying(agent):
     agent.drop()
     await agent.pause()
     size, file.url = file.size, None  # long, where it is presigned, and of no use any more
+    file.smaller = ()
     if file.md5 or file.sealed:
         unseal = plug_in("sluice.trust.seal", "unseal")
         size = await unseal(file, target, buffer, agent.settings, agent.pause)

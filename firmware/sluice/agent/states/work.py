@@ -71,7 +71,8 @@ def _judge(agent, job):
 
 def _look(agent, job):
     """Raises Refuse for an address that the configuration does not allow."""
-    files = [file for file in job.files or job.fetched if file.url]
+    files = job.files or job.fetched
+    files = [form for file in files for form in (file,) + tuple(file.smaller) if form.url]
     job.fetched = ()
     if files:
         plug_in("sluice.address", "judge")(files, agent.settings)
