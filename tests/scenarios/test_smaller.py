@@ -123,6 +123,16 @@ def test_board_that_runs_something_else_takes_the_image_and_says_so(cloud: Cloud
     assert verdict.reason == "accepted v1.1.0 (whole image: no delta from what runs)"
 
 
+def test_board_without_the_room_for_it_takes_the_image_and_says_so(cloud: Cloud, stage):
+    old, new = image("1.0.0", SMALL), image("1.1.0", SMALL, padding="1.0.0")
+    scene = begin(cloud, stage, old)
+    scene.board.stop()
+    scene.board = Board(scene.root, scene.name, heap="98k")
+    scene.power_on()
+    verdict = updated(scene, new, delta(new, old))
+    assert verdict.reason == "accepted v1.1.0 (whole image: no room to inflate)", scene.tail
+
+
 # -- what goes wrong -----------------------------------------------------------------------------
 
 

@@ -255,10 +255,10 @@ def test_waiting_at_a_terminal_shows_a_bar_and_counts(cloud, device, image):
     os.close(its)
     board.patience_s = FUSE_S
     path = f"jobs/{heard(board)}/update"
-    details = {"receive": "1/3", "step": "downloading"}
+    details = {"receive": "1/3", "step": "downloading", "form": "1200/5000"}
     board.publish(path, {"status": "IN_PROGRESS", "statusDetails": details})
     seen = ""
-    while "1/3 blocks" not in seen:
+    while "1/3 blocks, 1,200 of 5,000 bytes" not in seen:
         assert select.select([ours], [], [], FUSE_S)[0], seen
         seen += os.read(ours, 4096).decode(errors="replace")
     assert "1 IN_PROGRESS" in seen and "━" in seen
