@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from host_tools.cloud.names import REGION
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
+from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet.rehearsal import Rehearsal

@@ -11,38 +11,38 @@ from contextlib import contextmanager
 from pathlib import Path
 from stat import S_IMODE
 
-from host_tools.cloud import presign
-from host_tools.cloud.boards import ForBoards, board_key
-from host_tools.cloud.broker import Broker, is_ours, port_is_free
-from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.ca import Authority
-from host_tools.cloud.device_api import DeviceCalls
-from host_tools.cloud.executions import Executions
-from host_tools.cloud.executions_api import ExecutionCalls
 from host_tools.cloud.faults import Faults
-from host_tools.cloud.groups import Groups
-from host_tools.cloud.groups_api import GroupCalls
-from host_tools.cloud.http_faults import HTTPFaults
-from host_tools.cloud.jobs import Jobs
-from host_tools.cloud.jobs_api import JobCalls
+from host_tools.cloud.http.faults import HTTPFaults
+from host_tools.cloud.http.rest import REST
+from host_tools.cloud.http.server import Handler, WebServer
+from host_tools.cloud.jobs.api import JobCalls
+from host_tools.cloud.jobs.executions import Executions
+from host_tools.cloud.jobs.executions_api import ExecutionCalls
+from host_tools.cloud.jobs.ota_updates import UpdateCalls
+from host_tools.cloud.jobs.over_https import DeviceCalls
+from host_tools.cloud.jobs.over_mqtt import Jobs
+from host_tools.cloud.jobs.rollout import Rollouts
+from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
+from host_tools.cloud.mqtt.publish import PublishCalls
+from host_tools.cloud.mqtt.service import Service, of_things
 from host_tools.cloud.names import ACCOUNT, REGION
-from host_tools.cloud.ota_updates import UpdateCalls
-from host_tools.cloud.policies_api import PolicyCalls
-from host_tools.cloud.product import Products
-from host_tools.cloud.publish_api import PublishCalls
-from host_tools.cloud.rest import REST
-from host_tools.cloud.rollout import Rollouts
-from host_tools.cloud.s3 import S3
-from host_tools.cloud.service import Service, of_things
-from host_tools.cloud.shadow_api import ShadowCalls
-from host_tools.cloud.shadows import Shadows
+from host_tools.cloud.product.platform import Products
+from host_tools.cloud.s3 import presigned
+from host_tools.cloud.s3.boards import ForBoards, board_key
+from host_tools.cloud.s3.bucket import Bucket
+from host_tools.cloud.s3.face import S3
+from host_tools.cloud.shadow.api import ShadowCalls
+from host_tools.cloud.shadow.over_mqtt import Shadows
 from host_tools.cloud.state import State, write_atomically
 from host_tools.cloud.store import open_store
-from host_tools.cloud.streams import Streams
-from host_tools.cloud.streams_api import StreamCalls
-from host_tools.cloud.things import Things
-from host_tools.cloud.things_api import ThingCalls
-from host_tools.cloud.web import Handler, WebServer
+from host_tools.cloud.streams.api import StreamCalls
+from host_tools.cloud.streams.over_mqtt import Streams
+from host_tools.cloud.things.api import ThingCalls
+from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.things.groups import Groups
+from host_tools.cloud.things.groups_api import GroupCalls
+from host_tools.cloud.things.policies_api import PolicyCalls
+from host_tools.cloud.things.things import Things
 from host_tools.errors import SluiceError
 from host_tools.fleet.folder import LOCAL_HOSTS
 from host_tools.signing import load_key, new_key, sign_base64
@@ -79,8 +79,8 @@ class Cloud:
         self.broker = Broker(state, things, things.authority, listen)
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
-        self._key = board_key(self.store) if listen else presign.PUBLIC
-        expander = presign.Expander(self._for_boards, time.time, self._signature, self._key)
+        self._key = board_key(self.store) if listen else presigned.PUBLIC
+        expander = presigned.Expander(self._for_boards, time.time, self._signature, self._key)
         self.executions = Executions(self.store, time.time, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)

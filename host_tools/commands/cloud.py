@@ -16,8 +16,8 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.run import HTTP_PORT, MQTT_PORT, run
+from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 

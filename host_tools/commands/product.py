@@ -18,9 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from host_tools.cloud import orders
 from host_tools.cloud.clients import Clients, clients, plainly
 from host_tools.cloud.names import check_thing
+from host_tools.cloud.product import orders
 from host_tools.cloud.state import State
 from host_tools.cloud.store import Store, open_store
 from host_tools.commands.deploy import BUCKET, upload

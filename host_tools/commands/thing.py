@@ -16,10 +16,10 @@ import time
 from pathlib import Path
 
 from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
-from host_tools.cloud.groups import Groups
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.run import MQTT_PORT, opened
 from host_tools.cloud.state import State
+from host_tools.cloud.things.groups import Groups
 from host_tools.errors import SluiceError
 from host_tools.fleet import provision
 from host_tools.fleet.about import lines, told

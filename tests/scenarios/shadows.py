@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError
 from patience import FUSE_S
 from stage import Cloud, Stage, soon
 
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
+from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY
 
 
 def data(cloud: Cloud):

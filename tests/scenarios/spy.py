@@ -16,7 +16,7 @@ import paho.mqtt.client as mqtt
 from patience import FUSE_S
 from stage import Stage
 
-from host_tools.cloud import cbor
+from host_tools.cloud.streams import cbor
 
 TOPICS = (
     "streams/+/data/+",

@@ -18,22 +18,22 @@ from botocore.config import Config
 from patience import FUSE_S
 from typed import sluice
 
-from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.executions import Executions, Message
-from host_tools.cloud.executions_api import ExecutionCalls
-from host_tools.cloud.groups import Groups
-from host_tools.cloud.jobs import Jobs
-from host_tools.cloud.jobs_api import JobCalls
+from host_tools.cloud.jobs.api import JobCalls
+from host_tools.cloud.jobs.executions import Executions, Message
+from host_tools.cloud.jobs.executions_api import ExecutionCalls
+from host_tools.cloud.jobs.ota_updates import UpdateCalls
+from host_tools.cloud.jobs.over_mqtt import Jobs
+from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.names import arn
-from host_tools.cloud.ota_updates import UpdateCalls
-from host_tools.cloud.presign import Expander
-from host_tools.cloud.rollout import Rollouts
-from host_tools.cloud.shadows import Shadows
+from host_tools.cloud.s3.bucket import Bucket
+from host_tools.cloud.s3.presigned import Expander
+from host_tools.cloud.shadow.over_mqtt import Shadows
 from host_tools.cloud.state import State
 from host_tools.cloud.store import Store
-from host_tools.cloud.streams import Streams
-from host_tools.cloud.streams_api import StreamCalls
-from host_tools.cloud.things import Things
+from host_tools.cloud.streams.api import StreamCalls
+from host_tools.cloud.streams.over_mqtt import Streams
+from host_tools.cloud.things.groups import Groups
+from host_tools.cloud.things.things import Things
 
 
 class World:

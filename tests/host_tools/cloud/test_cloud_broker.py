@@ -18,8 +18,8 @@ from types import SimpleNamespace
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud import broker
-from host_tools.cloud.broker import port_is_free
+from host_tools.cloud.mqtt import broker
+from host_tools.cloud.mqtt.broker import port_is_free
 from host_tools.cloud.names import arn
 from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying, opened
 from host_tools.cloud.state import State

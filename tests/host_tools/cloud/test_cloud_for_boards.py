@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from patience import FUSE_S
 
 from host_tools.cloud.names import arn
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY, Key, presign
+from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY, Key, presign
 
 IMAGE = bytes(range(256)) * 9
 HOLDER = "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/images/app.bin}"

@@ -5,8 +5,9 @@ import json
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from host_tools.cloud import cbor, orders
-from host_tools.cloud.product import BAD_PARAMETERS, Products
+from host_tools.cloud.product import orders
+from host_tools.cloud.product.platform import BAD_PARAMETERS, Products
+from host_tools.cloud.streams import cbor
 
 FIXTURE = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

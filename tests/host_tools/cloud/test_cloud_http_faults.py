@@ -12,13 +12,13 @@ import pytest
 from botocore.config import Config
 from patience import FUSE_S
 
-from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.faults import KEYS, Faults
-from host_tools.cloud.http_faults import SPOILT, HTTPFaults
-from host_tools.cloud.presign import presign
-from host_tools.cloud.s3 import S3
+from host_tools.cloud.http.faults import SPOILT, HTTPFaults
+from host_tools.cloud.http.server import WebServer
+from host_tools.cloud.s3.bucket import Bucket
+from host_tools.cloud.s3.face import S3
+from host_tools.cloud.s3.presigned import presign
 from host_tools.cloud.store import Store
-from host_tools.cloud.web import WebServer
 
 DATA = bytes(n % 251 for n in range(10_000))
 SPAN = {"Range": "bytes=4096-8191"}

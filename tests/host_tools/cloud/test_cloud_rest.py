@@ -17,18 +17,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from patience import FUSE_S
 
-from host_tools.cloud.ca import Authority
-from host_tools.cloud.constraints import pattern
-from host_tools.cloud.device_api import DeviceCalls
-from host_tools.cloud.groups import Groups
-from host_tools.cloud.groups_api import GroupCalls
+from host_tools.cloud.http.constraints import pattern
+from host_tools.cloud.http.rest import REST
+from host_tools.cloud.http.server import WebServer
+from host_tools.cloud.jobs.over_https import DeviceCalls
 from host_tools.cloud.names import arn
-from host_tools.cloud.policies_api import PolicyCalls
-from host_tools.cloud.rest import REST
-from host_tools.cloud.s3 import S3
-from host_tools.cloud.things import Things
-from host_tools.cloud.things_api import ThingCalls
-from host_tools.cloud.web import WebServer
+from host_tools.cloud.s3.face import S3
+from host_tools.cloud.things.api import ThingCalls
+from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.things.groups import Groups
+from host_tools.cloud.things.groups_api import GroupCalls
+from host_tools.cloud.things.policies_api import PolicyCalls
+from host_tools.cloud.things.things import Things
 
 ROLE = "arn:aws:iam::123456789012:role/any"
 PUMP = arn("thing", "pump")

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from host_tools.cloud.executions import Executions
+from host_tools.cloud.jobs.executions import Executions
+from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.names import arn
 from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.rollout import Rollouts
 from host_tools.cloud.store import Store
 
 HOUR_S = 3600

@@ -20,11 +20,11 @@ from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 from patience import FUSE_S
 
-from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY, presign
-from host_tools.cloud.s3 import S3
+from host_tools.cloud.http.server import WebServer
+from host_tools.cloud.s3.bucket import Bucket
+from host_tools.cloud.s3.face import S3
+from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY, presign
 from host_tools.cloud.store import Store
-from host_tools.cloud.web import WebServer
 
 DATA = bytes(n % 251 for n in range(10_000))
 

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.shadow_api import ShadowCalls
-from host_tools.cloud.shadow_document import STATE_BYTES, merged
-from host_tools.cloud.shadows import Shadows
+from host_tools.cloud.shadow.api import ShadowCalls
+from host_tools.cloud.shadow.document import STATE_BYTES, merged
+from host_tools.cloud.shadow.over_mqtt import Shadows
 from host_tools.cloud.store import Store
 
 NOW = 1_700_000_000

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from host_tools.cloud import cbor
+from host_tools.cloud.streams import cbor
 
 DATA = bytes(n % 251 for n in range(10_000))
 

@@ -1,0 +1,128 @@
+"""The control plane's calls for one execution, or for a list of them."""
+
+import json
+from collections.abc import Callable
+from sqlite3 import Row
+from typing import Any
+
+from host_tools.cloud.jobs.executions import AFTER, Executions, JobError, Message
+from host_tools.cloud.jobs.life import settle
+from host_tools.cloud.jobs.over_mqtt import details
+from host_tools.cloud.names import arn
+from host_tools.cloud.refusal import Refusal, invalid, not_found
+
+Parameters = dict[str, Any]
+Publish = Callable[[list[Message]], None]
+
+
+class ExecutionCalls:
+    """Service "iot": executions, seen from the owner's side."""
+
+    def __init__(self, executions: Executions, publish: Publish) -> None:
+        self._executions = executions
+        self._store = executions.store
+        self._publish = publish
+
+    def operations(self) -> dict[str, Callable]:
+        """{operation of the model: handler}."""
+        # fmt: off
+        return {
+            "DescribeJobExecution":      self.describe,
+            "ListJobExecutionsForJob":   self.list_for_job,
+            "ListJobExecutionsForThing": self.list_for_thing,
+            "CancelJobExecution":        self.cancel,
+            "DeleteJobExecution":        self.delete,
+        }
+        # fmt: on
+
+    def _execution(self, given: Parameters) -> Row:
+        job_row(self._executions, given["jobId"])
+        try:
+            return self._executions.find(
+                given["thingName"], given["jobId"], given.get("executionNumber")
+            )
+        except JobError as error:
+            raise Refusal("ResourceNotFoundException", str(error)) from None
+
+    def describe(self, given: Parameters) -> Parameters:
+        row = self._execution(given)
+        found = json.loads(row["details"]) if row["details"] else None
+        shape = listed(row) | {
+            "jobId": row["job"],
+            "thingArn": arn("thing", row["thing"]),
+            "versionNumber": row["version"],
+            "forceCanceled": bool(row["forced"]),
+            "approximateSecondsBeforeTimedOut": self._executions.seconds_left(row),
+            "statusDetails": {"detailsMap": found} if found is not None else None,
+        }
+        return {"execution": shape}
+
+    def list_for_job(self, given: Parameters) -> Parameters:
+        rows = self._executions.of_job(job_row(self._executions, given["jobId"])["id"])
+        return {
+            "executionSummaries": [
+                {"thingArn": arn("thing", row["thing"]), "jobExecutionSummary": listed(row)}
+                for row in rows
+                if given.get("status") in (None, row["status"])
+            ]
+        }
+
+    def list_for_thing(self, given: Parameters) -> Parameters:
+        rows = self._store.rows(
+            "SELECT * FROM executions WHERE thing = ? ORDER BY sequence DESC", given["thingName"]
+        )
+        return {
+            "executionSummaries": [
+                {"jobId": row["job"], "jobExecutionSummary": listed(row)}
+                for row in rows
+                if given.get("status") in (None, row["status"])
+                and given.get("jobId") in (None, row["job"])
+            ]
+        }
+
+    def cancel(self, given: Parameters) -> None:
+        force = given.get("force", False)
+        try:
+            found = details(given)
+        except JobError as error:
+            raise invalid(str(error)) from None
+        with self._executions.change(given["thingName"]) as notices:
+            row = self._execution(given)
+            if given.get("expectedVersion", row["version"]) != row["version"]:
+                text = f"the execution's version is {row['version']}"
+                raise Refusal("VersionConflictException", text)
+            if row["status"] not in (AFTER if force else ("QUEUED",)):
+                text = f"the execution is {row['status']}: it cannot be canceled"
+                raise Refusal("InvalidStateTransitionException", text)
+            self._executions.move(row, "CANCELED", found, forced=force)
+        self._publish(notices)
+
+    def delete(self, given: Parameters) -> None:
+        with self._executions.change(given["thingName"]) as notices:
+            row = self._execution(given)
+            if row["status"] == "IN_PROGRESS" and not given.get("force"):
+                text = "the execution is IN_PROGRESS: delete it with force"
+                raise Refusal("InvalidStateTransitionException", text)
+            self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])
+            settle(self._store, row["job"], self._executions.now())
+        self._publish(notices)
+
+
+def listed(row: Row) -> Parameters:
+    """An execution as the control plane lists it."""
+    return {
+        "status": row["status"],
+        "queuedAt": row["queued_at"],
+        "startedAt": row["started_at"],
+        "lastUpdatedAt": row["updated_at"],
+        "executionNumber": row["number"],
+        "retryAttempt": row["number"] - 1,
+    }
+
+
+def job_row(executions: Executions, name: str) -> Row:
+    """A job's row, or a refusal."""
+    row = executions.job(name)
+    if row is None:
+        raise not_found("job", name)
+    return row

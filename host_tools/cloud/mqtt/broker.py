@@ -1,0 +1,263 @@
+"""Mosquitto with mutual TLS, as this cloud's broker.
+
+A client's certificate decides who it is: its common name becomes its user name and its client id,
+whatever it calls itself, so that a certificate has one session and a newer one ends the older.
+What differs from AWS, because it is Mosquitto: an answer reaches whoever subscribed to its topic
+and nobody else (AWS pushes Jobs answers to the asker unsubscribed); a certificate attached to
+nothing may connect; subscribing without the right to is granted and brings nothing, publishing
+without it is acknowledged and goes nowhere, where AWS ends the connection.
+
+Who may do what stands in a list that Mosquitto reads again at SIGHUP. It forgets a SIGHUP that
+comes while it reads (seen with 2.0.21: it clears its flag at the end), so we send them until its
+log tells of a reading that began after the list was written.
+"""
+
+import contextlib
+import ctypes
+import logging
+import os
+import pwd
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from errno import EADDRINUSE
+from pathlib import Path
+
+from host_tools import toolchain
+from host_tools.cloud.state import OWN, State, write_atomically
+from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.things.things import SERVICE, Things
+from host_tools.errors import SluiceError
+
+START_S = 10  # for Mosquitto to accept connections
+STOP_S = 5  # before it is killed
+REREAD_S = 5  # for the list to be read again
+REPEAT_S = 0.25  # between two signals that it be; Mosquitto looks every 0.1 s at the latest
+PR_SET_PDEATHSIG = 1  # linux/prctl.h: a signal to the child when its parent is gone
+# A block of 131,072 bytes is 174,764 in base64; AWS's own limit is 128 KiB a message.
+MESSAGE_LIMIT = 196_608
+REREADS = b"Reloading config."  # what Mosquitto logs, as information, before it does
+LOG = logging.getLogger("sluice.cloud")
+
+SETTINGS = """\
+user {user}
+acl_file {home}/access.list
+allow_anonymous false
+persistence false
+message_size_limit {limit}
+max_inflight_messages 100
+max_queued_messages 10000
+log_dest file {home}/mosquitto.log
+log_type error
+log_type warning
+log_type notice
+log_type information
+connection_messages true
+"""
+LISTENER = """
+listener {port} {address}
+cafile {root}
+certfile {home}/server.crt
+keyfile {home}/server.key
+require_certificate true
+use_identity_as_username true
+use_username_as_clientid true
+"""
+
+
+class Broker:
+    """One Mosquitto process and the files it reads. Start it from the main thread: it is ended by
+    the kernel when the thread that started it ends."""
+
+    def __init__(
+        self, state: State, things: Things, authority: Authority, listen: str | None = None
+    ) -> None:
+        self.state = state
+        self._addresses = [*addresses(), *([listen] if listen else [])]
+        self.home = state.broker
+        self.port = 0
+        self._things = things
+        self._process: subprocess.Popen | None = None
+        self._access = ""
+        self._writing = threading.Lock()  # HTTP's threads and the main one may want it at once
+        self.home.mkdir(OWN, parents=True, exist_ok=True)
+        key, certificate = authority.server(listen)
+        write_atomically(self.home / "server.key", key, 0o600)
+        write_atomically(self.home / "server.crt", certificate)
+        key, certificate = authority.client(SERVICE)
+        write_atomically(self.service_key, key, 0o600)
+        write_atomically(self.service_certificate, certificate)
+
+    @property
+    def service_key(self) -> Path:
+        return self.home / "service.key"
+
+    @property
+    def service_certificate(self) -> Path:
+        return self.home / "service.crt"
+
+    def start(self, port: int) -> None:
+        """Run Mosquitto on that port, 0 for a free one; SluiceError when it does not come up."""
+        tries = 1 if port else 3  # someone may take a free port before Mosquitto does
+        with self._writing:
+            for _ in range(tries):
+                self.port = port or free_port()
+                self._spawn()
+                if self._accepts():
+                    return
+            self.stop()
+        raise SluiceError(f"mosquitto does not start on port {self.port}: {self.complaint()}")
+
+    def _spawn(self) -> None:
+        self.stop()
+        self._access = self._things.access_list()
+        write_atomically(self.home / "access.list", self._access, 0o600)
+        self._log.unlink(missing_ok=True)
+        write_atomically(self.home / "mosquitto.conf", self._settings())
+        with (self.home / "mosquitto.err").open("wb") as errors:
+            self._process = subprocess.Popen(
+                [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is for us; it is stopped after the service
+                preexec_fn=die_with_parent(),
+            )
+
+    def _settings(self) -> str:
+        home, root = self.home.resolve(), self.state.root_ca.resolve()
+        user = pwd.getpwuid(os.getuid()).pw_name  # else a root's Mosquitto becomes another
+        settings = SETTINGS.format(user=user, home=home, limit=MESSAGE_LIMIT)
+        for address in self._addresses:
+            settings += LISTENER.format(port=self.port, address=address, root=root, home=home)
+        return settings
+
+    def _accepts(self) -> bool:
+        deadline = time.monotonic() + START_S
+        while self.alive and time.monotonic() < deadline:
+            try:
+                socket.create_connection(("localhost", self.port), timeout=1).close()
+            except OSError:
+                time.sleep(0.02)
+            else:
+                return self.alive
+        return False
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    def complaint(self) -> str:
+        """Mosquitto's last words, for the user."""
+        for name in ("mosquitto.log", "mosquitto.err"):
+            file = self.home / name
+            lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+            errors = [line for line in lines if "rror" in line] or lines
+            if errors:
+                return errors[-1]
+        return "it gave no reason"
+
+    def refresh(self) -> None:
+        """Have Mosquitto read the access list again if the store's has changed. It is in force
+        when this returns, unless Mosquitto is gone, or does not answer within REREAD_S."""
+        with self._writing:
+            wanted = self._things.access_list()
+            if wanted == self._access:
+                return
+            write_atomically(self.home / "access.list", wanted, 0o600)
+            self._access = wanted
+            process = self._process
+            if process is not None and not self._reread(process):
+                LOG.error("mosquitto does not read its access list again")
+
+    def _reread(self, process: subprocess.Popen) -> bool:
+        """Signal until Mosquitto begins to read; False if it has not by the deadline. If it is
+        gone, the next one reads the list as it is now."""
+        before = self._log.stat().st_size if self._log.exists() else 0
+        deadline = time.monotonic() + REREAD_S
+        while process.poll() is None:
+            if time.monotonic() > deadline:
+                return False
+            process.send_signal(signal.SIGHUP)
+            repeat = time.monotonic() + REPEAT_S
+            while time.monotonic() < repeat:
+                if REREADS in self._logged(before):
+                    return True
+                time.sleep(0.005)
+        return True
+
+    def _logged(self, start: int) -> bytes:
+        """The log from that byte on."""
+        with contextlib.suppress(FileNotFoundError), self._log.open("rb") as log:
+            log.seek(start)
+            return log.read()
+        return b""  # somebody removed it: Mosquitto makes another when it reads
+
+    @property
+    def _log(self) -> Path:
+        return self.home / "mosquitto.log"
+
+    def stop(self) -> None:
+        """End the process, if there is one, and wait for it."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def die_with_parent():
+    """What a child does before exec so that it never outlives us; None where Linux is not."""
+    if sys.platform != "linux":
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    return lambda: prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def addresses() -> list[str]:
+    """What "localhost" means here: 127.0.0.1, and ::1 where the machine has it."""
+    found = ["127.0.0.1"]
+    if socket.has_ipv6:
+        with contextlib.suppress(OSError), socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+            found.append("::1")
+    return found
+
+
+def is_ours(address: str) -> bool:
+    """Whether this machine has that IP address."""
+    try:
+        socket.create_server(
+            (address, 0), family=socket.AF_INET6 if ":" in address else socket.AF_INET
+        ).close()
+    except OSError:
+        return False
+    return True
+
+
+def free_port() -> int:
+    """A port of localhost that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def port_is_free(port: int) -> bool:
+    """Whether nobody listens on that port of localhost; SluiceError when nobody may."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno == EADDRINUSE:
+                return False
+            raise SluiceError(f"cannot listen on port {port}: {error.strerror}") from None
+    return True
