@@ -37,6 +37,7 @@ from host_tools.image.modules import EXAMPLE, SELF_TESTS
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
 AGENT = "0.2.0"  # version of the new agent
+TREES = ("/trees.0", "/trees.1")  # the record of the trees that run
 APPLICATION = """\
 import asyncio
 
@@ -115,7 +116,11 @@ def _demo(state: Path) -> int:
             _sluice("thing", "create", THING, "--state", state)
         factory = make_image(FACTORY_VERSION, app=EXAMPLE)
         made = {"frozen": True, "factory": factory, "on_line": story.hear}
-        with Board(state, THING, **made) as board:
+        board = Board(state, THING, **made)
+        if any(board.versions.values()):  # an earlier demo's trees would run instead of images
+            for cell in TREES:
+                board.write_file(cell, b"")
+        with board:
             story.tell("board", f"a simulated ESP32 with MicroPython {board.micropython}")
             board.wait_for("agent idle", READY_S)
             updates = Updates(story, board, state)

@@ -71,7 +71,7 @@ def _looked_into(kind, entry, fits, fault):
         if not fits(kind, version, made):
             fault = fault or "older than the agent that is there without it"
     except OSError as error:
-        fault = "missing" if error.args[0] == 2 else str(error.args[0])
+        fault = "missing" if error.args[0] == 2 else str(error.args[0]).replace("it is ", "")
     except ValueError as error:
         fault = str(error)
     row["fault"] = fault
@@ -241,6 +241,7 @@ def failures():
 
 def files():
     block, _, blocks, _, free = os.statvfs("/")[:5]
+    free *= free <= blocks  # LittleFS counts some blocks twice, which may take it below 0
     return {"size": block * blocks, "free": block * free}
 
 

@@ -24,13 +24,13 @@ except OSError:
 
 def look():
     """What this board is, as a dict of literals; `slots` is None where no module tells them."""
-    block, _, _, _, free = os.statvfs("/")[:5]
+    block, _, blocks, _, free = os.statvfs("/")[:5]
     seen = {
         "name": sys.implementation.name,
         "version": tuple(sys.implementation.version)[:3],
         "mpy": getattr(sys.implementation, "_mpy", 0) & 0xFF,
         "machine": getattr(sys.implementation, "_machine", sys.platform),
-        "free": block * free,
+        "free": block * free * (free <= blocks),  # what LittleFS counts twice takes it below 0
         "block": block,
         "brings": brings("sluice.errors"),
         "earlier": brings("ota.errors") and brings("ota.journal"),

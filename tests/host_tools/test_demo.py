@@ -137,7 +137,7 @@ def test_demo_in_a_terminal_shows_progress_and_both_endings(terminal, tmp_path):
     assert terminal.process.wait(FUSE_S) == 0
     told_in_order(terminal.text)
     counts = {int(count) for count in re.findall(r"(\d+)/359 blocks", terminal.text)}
-    assert len(counts) > 5  # the bar moves
+    assert len(counts) > 2  # the bar moves, however fast the machine is
     assert not list(tmp_path.iterdir())
     nothing_left(tmp_path)
 
@@ -152,7 +152,7 @@ def test_demo_in_a_pipe_tells_the_same(tmp_path):
     again = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
     assert (again.returncode, again.stderr) == (0, ""), again
     assert "starts ota_1, version 1.1.0 (valid)" in again.stdout
-    assert "SUCCEEDED, accepted v1.2.0" in again.stdout
+    assert re.search(r"SUCCEEDED after [\d.]+ s, accepted v1\.2\.0", again.stdout)
 
 
 @pytest.mark.parametrize("moment", ["MQTT on", r"[1-9]\d*/359 blocks", "its self-test fails"])

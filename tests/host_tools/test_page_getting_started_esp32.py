@@ -15,7 +15,7 @@ from merged import merged
 from pages import Reader, blocks, lines
 
 from host_tools.compile import ROOT
-from host_tools.device.supervisor import Board
+from host_tools.device.supervisor import CHIP_HEAP, Board
 from host_tools.flash import boards
 from host_tools.image import pack_image
 from host_tools.toolchain import umqtt
@@ -25,7 +25,7 @@ PORT, ADDRESS = "/dev/ttyUSB0", "192.168.1.20"
 IMAGE, MERGED = "ESP32_GENERIC-OTA.app-bin", "ESP32_GENERIC-OTA.bin"
 COMPILING = "512k"  # heap of a board that compiles the firmware's sources itself
 PASSWORD = "a good secret"
-HEAP = "100k"  # an ESP32 begins with less and takes more when it needs it; Wi-Fi is Python here
+HEAP = CHIP_HEAP  # although Wi-Fi is Python here
 
 
 @pytest.fixture

@@ -170,6 +170,14 @@ def by_bundle(scene: Stage, version: str = "1.1.0") -> dict:
     }
 
 
+def bundles_alone(scene: Stage) -> dict:
+    """An application in a stream, as CreateOTAUpdate has it."""
+    content = application(scene, "1.0.0")
+    file = entry(scene, 0, "/app", content) | {"fileType": 200}
+    stream = in_stream(scene, {0: content})
+    return {"afr_ota": {"protocols": ["MQTT"], "streamname": stream, "files": [file]}}
+
+
 def back_to_application(scene: Stage) -> dict:
     """One more application comes first, so that there is one before."""
     assert scene.verdict(create(scene, by_bundle(scene, "1.2.0"))).status == "SUCCEEDED"
@@ -197,6 +205,7 @@ KINDS: dict[str, Callable[[Stage], dict]] = {  # as the page's table begins them
     '{"afr_ota": {"protocols": ["HTTP"]': by_http,
     '{"afr_ota": {…, "files": [several]': with_files,
     '{"afr_ota": {…, "files": [no image]': files_alone,
+    '{"afr_ota": {…, "files": [bundles]': bundles_alone,
     '{"location": …': by_nrf,
     '{"devices": ': by_entry,
     '{"operation": "download"': download,

@@ -48,7 +48,8 @@ def lacking(needed, spare=0):
     spare    blocks that will be free, beside those that are
     """
     stat = os.statvfs("/")
-    free = stat[3] * stat[0] // _BLOCK + spare
+    left = stat[3] if stat[3] <= stat[2] else 0  # LittleFS counts a block twice, and goes below 0
+    free = left * stat[0] // _BLOCK + spare
     if needed + _RESERVE <= free:
         return None
     return "file system too small: %d blocks of 4096 needed, %d free" % (needed + _RESERVE, free)
