@@ -3,7 +3,6 @@
 import json
 import logging
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -201,8 +200,7 @@ class Cloud:
         self.state.ready.unlink(missing_ok=True)
         for web in (self.boards, self.web):
             if web is not None:
-                web.shutdown()
-                web.server_close()
+                web.stop()
         self.service.stop()
         self.broker.stop()
 
@@ -221,7 +219,7 @@ def serving(port: int, handlers: dict[str, Handler], address: str = "127.0.0.1")
     except OSError as error:
         where = f"port {port} of {address}"
         raise SluiceError(f"cannot listen on {where}: {error.strerror}") from None
-    threading.Thread(target=web.serve_forever, args=(TICK_S,), daemon=True).start()
+    web.start()
     return web
 
 

@@ -12,6 +12,7 @@ from xml.sax.saxutils import escape
 
 from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
 from host_tools.cloud.s3.bucket import Bucket
+from host_tools.cloud.s3.chunks import payload
 from host_tools.cloud.s3.presigned import PUBLIC, Key, fault
 from host_tools.cloud.s3.wording import (
     S3Error,
@@ -193,7 +194,7 @@ class S3:
     def _put(self, request: HTTPRequest, bucket: str, key: str) -> HTTPAnswer:
         if "x-amz-copy-source" in request.headers:
             raise S3Error("NotImplemented", "objects cannot be copied here")
-        written = self._bucket.write(request.body)
+        written = self._bucket.write(payload(request))
         version = self._bucket.publish(bucket, key, written, kept(request))
         return HTTPAnswer(headers=versioned(version) | {"ETag": f'"{written.etag}"'})
 
@@ -212,7 +213,7 @@ class S3:
         if not upload:
             raise S3Error("NoSuchUpload", "no such upload")
         if request.method == "PUT":
-            written = self._bucket.write(request.body)
+            written = self._bucket.write(payload(request))
             self._bucket.add_part(upload["id"], int(request.argument("partNumber")), written)
             return HTTPAnswer(headers={"ETag": f'"{written.etag}"'})
         if request.method == "DELETE":

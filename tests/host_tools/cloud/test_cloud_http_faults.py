@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import threading
 import time
 from urllib.parse import urlsplit
 
@@ -37,7 +36,7 @@ class Server:
         bucket.publish("images", "a", bucket.write([DATA]), {})
         self.faults = Faults(self._file)
         self._web = WebServer(0, {"s3": HTTPFaults(self.faults, S3(bucket))})
-        threading.Thread(target=self._web.serve_forever, args=(0.02,), daemon=True).start()
+        self._web.start()
         self.endpoint = f"http://127.0.0.1:{self._web.server_port}"
         self.url = presign(self.endpoint, "/images/a", LIFETIME_S, time.time())
         self.line = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=FUSE_S)
@@ -53,8 +52,7 @@ class Server:
 
     def close(self) -> None:
         self.line.close()
-        self._web.shutdown()
-        self._web.server_close()
+        self._web.stop()
         self._store.close()
 
 

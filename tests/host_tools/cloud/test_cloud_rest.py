@@ -2,7 +2,6 @@
 
 import json
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -61,7 +60,7 @@ def served(world):
     handlers = {service.signing_name: service for service in services}
     web = WebServer(0, {"s3": S3(world.bucket, lambda: world.now), **handlers})
     world.endpoint = f"http://127.0.0.1:{web.server_port}"
-    threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
+    web.start()
 
     def client(service: str):
         return boto3.client(
@@ -74,8 +73,7 @@ def served(world):
         )
 
     yield client
-    web.shutdown()
-    web.server_close()
+    web.stop()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import http.client
 import io
 import os
 import socket
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -36,16 +35,25 @@ def ahead():
 
 
 @pytest.fixture
-def served(tmp_path, ahead):
-    """A bucket behind HTTP: (its address, the bucket)."""
+def bucket(tmp_path):
     store = Store(tmp_path / "cloud.db")
-    bucket = Bucket(store, tmp_path / "objects")
-    web = WebServer(0, {"s3": S3(bucket, lambda: time.time() + ahead[0])})
-    threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
-    yield f"http://127.0.0.1:{web.server_port}", bucket
-    web.shutdown()
-    web.server_close()
+    yield Bucket(store, tmp_path / "objects")
     store.close()
+
+
+@pytest.fixture
+def web(bucket, ahead):
+    """The bucket behind HTTP."""
+    made = WebServer(0, {"s3": S3(bucket, lambda: time.time() + ahead[0])})
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def served(web, bucket):
+    """(The bucket's address, the bucket)."""
+    return web.endpoint, bucket
 
 
 def client(endpoint: str, **options):
@@ -135,18 +143,19 @@ def put(url: str, body: bytes) -> tuple[int, dict, bytes]:
         return answer.status, dict(answer.headers), answer.read()
 
 
-def test_upload_cut_off_leaves_no_object_and_no_file(served, s3):
+def test_upload_cut_off_leaves_no_object_and_no_file(served, web, s3):
     where = urlsplit(served[0])
     head = (
-        "PUT /images/half HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n"
+        "PUT /images/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
         "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
     )
     with socket.create_connection((where.hostname, where.port), timeout=FUSE_S) as raw:
         raw.sendall(head.encode() + bytes(400))
         raw.shutdown(socket.SHUT_WR)
         assert raw.recv(100) == b""
-    assert served[1].find("images", "half") is None
+    web.stop()  # no handler runs any more
     assert list(served[1]._folder.iterdir()) == []
+    assert served[1].find("images", "half") is None
 
 
 @pytest.mark.parametrize(
@@ -159,17 +168,18 @@ def test_upload_cut_off_leaves_no_object_and_no_file(served, s3):
     ],
 )
 def test_upload_of_a_length_that_is_none_gives_400_and_ends_the_connection(
-    served, s3, headers, body
+    served, web, s3, headers, body
 ):
     where = urlsplit(served[0])
     head = (
-        f"PUT /images/odd HTTP/1.1\r\nHost: x\r\n{headers}\r\n"
+        f"PUT /images/odd HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
         "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
     )
     with socket.create_connection((where.hostname, where.port), timeout=FUSE_S) as raw:
         raw.sendall(head.encode() + body)
         answer = raw.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1
+    web.stop()  # no handler runs any more
     assert list(served[1]._folder.iterdir()) == []
 
 
