@@ -14,6 +14,7 @@ from host_tools.cloud.faults import Faults
 from host_tools.cloud.http.faults import HTTPFaults
 from host_tools.cloud.http.rest import REST
 from host_tools.cloud.http.server import Handler, WebServer
+from host_tools.cloud.http.signed import Signed, own_key
 from host_tools.cloud.jobs.api import JobCalls
 from host_tools.cloud.jobs.executions import Executions
 from host_tools.cloud.jobs.executions_api import ExecutionCalls
@@ -27,7 +28,7 @@ from host_tools.cloud.mqtt.service import Service, of_things
 from host_tools.cloud.names import ACCOUNT, REGION
 from host_tools.cloud.product.platform import Products
 from host_tools.cloud.s3 import presigned
-from host_tools.cloud.s3.boards import ForBoards, board_key
+from host_tools.cloud.s3.boards import ForBoards
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.s3.face import S3
 from host_tools.cloud.shadow.api import ShadowCalls
@@ -78,8 +79,8 @@ class Cloud:
         self.broker = Broker(state, things, things.authority, listen)
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
-        self._key = board_key(self.store) if listen else presigned.PUBLIC
-        expander = presigned.Expander(self._for_boards, time.time, self._signature, self._key)
+        self.key = own_key(self.store)
+        expander = presigned.Expander(self._for_boards, time.time, self._signature, self.key)
         self.executions = Executions(self.store, time.time, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
@@ -106,8 +107,7 @@ class Cloud:
         )
         self.web = self._serve(self._port("http_port", http_port, HTTP_PORT))
         if self.listen:
-            s3 = HTTPFaults(self.faults, S3(self.bucket, key=self._key))
-            handlers = {"s3": ForBoards(s3, self._key)}
+            handlers = {"s3": ForBoards(self._s3())}
             self.boards = serving(self.web.server_port, handlers, self.listen)
         self._announce()
 
@@ -139,8 +139,11 @@ class Cloud:
             REST("iot-jobs-data", device.operations()),
             REST("iot-data", shadows.operations() | publishing.operations()),
         )
-        handlers = {service.signing_name: service for service in services}
-        return serving(port, {"s3": HTTPFaults(self.faults, S3(self.bucket)), **handlers})
+        signed = [Signed(service, self.key, time.time) for service in services]
+        return serving(port, {"s3": self._s3(), **{one.signing_name: one for one in signed}})
+
+    def _s3(self) -> Handler:
+        return HTTPFaults(self.faults, S3(self.bucket, self.key))
 
     def _announce(self) -> None:
         self.store.remember("mqtt_port", str(self.broker.port))
@@ -153,8 +156,10 @@ class Cloud:
             "ca": str(self.state.root_ca.resolve()),
             "region": REGION,
             "account": ACCOUNT,
+            "access_key": self.key.name,
+            "secret_key": self.key.secret,
         }
-        write_atomically(self.state.ready, json.dumps(about, indent=2) + "\n")
+        write_atomically(self.state.ready, json.dumps(about, indent=2) + "\n", 0o600)
 
     @property
     def endpoint(self) -> str:

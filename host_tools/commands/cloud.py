@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 from host_tools.cloud.run import HTTP_PORT, MQTT_PORT, run
-from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 
@@ -59,7 +58,7 @@ def serve(args: argparse.Namespace) -> None:
 
 
 def environment(args: argparse.Namespace) -> None:
-    """`cloud env`; the credentials are placeholders that everybody may know.
+    """`cloud env`; whoever has the credentials may do everything in this cloud, and nowhere else.
 
     Without a cloud it must not be nothing that the shell evaluates: what follows would go to AWS.
     """
@@ -71,8 +70,8 @@ def environment(args: argparse.Namespace) -> None:
     variables = {
         "AWS_ENDPOINT_URL": about["http_endpoint"],
         "AWS_DEFAULT_REGION": about["region"],
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_ACCESS_KEY_ID": about["access_key"],
+        "AWS_SECRET_ACCESS_KEY": about["secret_key"],
         "SLUICE_CA": about["ca"],
         "SLUICE_MQTT_PORT": str(about["mqtt_port"]),
     }

@@ -1,7 +1,7 @@
 """The bucket's HTTP face: what boto3's s3 client and a board need of Amazon S3.
 
-Addresses are `/bucket/key`, or a host name `bucket.localhost`. Signature headers are not verified;
-presigned URLs are (see `presigned`); a request with neither is refused as S3 refuses strangers.
+Addresses are `/bucket/key`, or a host name `bucket.localhost`. Who asks is proved first
+(see `proof`).
 """
 
 import re
@@ -11,9 +11,9 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
+from host_tools.cloud.http.sigv4 import Key
 from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.chunks import payload
-from host_tools.cloud.s3.presigned import PUBLIC, Key, fault
+from host_tools.cloud.s3.proof import proved
 from host_tools.cloud.s3.wording import (
     S3Error,
     address,
@@ -56,11 +56,9 @@ SIGNATURE = [
 
 
 class S3:
-    """Answers requests from the bucket; `key` is the one whose presigned URLs it can prove."""
+    """Answers requests from the bucket that are signed with `key`."""
 
-    def __init__(
-        self, bucket: Bucket, now: Callable[[], float] = time.time, key: Key = PUBLIC
-    ) -> None:
+    def __init__(self, bucket: Bucket, key: Key, now: Callable[[], float] = time.time) -> None:
         self._bucket = bucket
         self._now = now
         self._key = key
@@ -68,7 +66,7 @@ class S3:
     def __call__(self, request: HTTPRequest) -> HTTPAnswer:
         """The one entry."""
         try:
-            self._admit(request)
+            request = proved(request, self._key, self._now())
             bucket, key = address(request)
             if not bucket:
                 return self._list_buckets(request)
@@ -81,20 +79,6 @@ class S3:
             return refusal(error)
         except (ValueError, ElementTree.ParseError):
             return refusal(S3Error("MalformedXML", "the request's body cannot be read"))
-
-    def _admit(self, request: HTTPRequest) -> None:
-        query = dict(request.query)
-        if len(query) < len(request.query):  # which of them was signed would be anybody's guess
-            raise S3Error("InvalidArgument", "a query argument is given twice")
-        if "X-Amz-Signature" in query or "Signature" in query:
-            headers = request.headers
-            now = self._now() + request.later_s
-            found = fault(request.method, request.raw_path, query, headers, now, self._key)
-            if found:
-                code, _, text = found.partition(" ")
-                raise S3Error(code, text)
-        elif "authorization" not in request.headers:
-            raise S3Error("AccessDenied", "Access Denied")
 
     def _list_buckets(self, request: HTTPRequest) -> HTTPAnswer:
         if request.method != "GET":
@@ -194,7 +178,7 @@ class S3:
     def _put(self, request: HTTPRequest, bucket: str, key: str) -> HTTPAnswer:
         if "x-amz-copy-source" in request.headers:
             raise S3Error("NotImplemented", "objects cannot be copied here")
-        written = self._bucket.write(payload(request))
+        written = self._bucket.write(request.body)
         version = self._bucket.publish(bucket, key, written, kept(request))
         return HTTPAnswer(headers=versioned(version) | {"ETag": f'"{written.etag}"'})
 
@@ -213,7 +197,7 @@ class S3:
         if not upload:
             raise S3Error("NoSuchUpload", "no such upload")
         if request.method == "PUT":
-            written = self._bucket.write(payload(request))
+            written = self._bucket.write(request.body)
             self._bucket.add_part(upload["id"], int(request.argument("partNumber")), written)
             return HTTPAnswer(headers={"ETag": f'"{written.etag}"'})
         if request.method == "DELETE":

@@ -11,6 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
+from conftest import KEY
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -58,7 +59,7 @@ def served(world):
     world.implemented = {"iot": set(control), "iot-jobs-data": set(device.operations())}
     services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
     handlers = {service.signing_name: service for service in services}
-    web = WebServer(0, {"s3": S3(world.bucket, lambda: world.now), **handlers})
+    web = WebServer(0, {"s3": S3(world.bucket, KEY, lambda: world.now), **handlers})
     world.endpoint = f"http://127.0.0.1:{web.server_port}"
     web.start()
 
@@ -67,8 +68,8 @@ def served(world):
             service,
             endpoint_url=world.endpoint,
             region_name="us-east-1",
-            aws_access_key_id="any",
-            aws_secret_access_key="thing",
+            aws_access_key_id=KEY.name,
+            aws_secret_access_key=KEY.secret,
             config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
         )
 

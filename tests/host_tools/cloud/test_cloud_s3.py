@@ -1,5 +1,6 @@
 """The bucket, by boto3's s3 client and by plain HTTP as a board speaks it."""
 
+import hashlib
 import http.client
 import io
 import os
@@ -17,15 +18,19 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
+from conftest import KEY, signed
 from patience import FUSE_S
 
 from host_tools.cloud.http.server import WebServer
+from host_tools.cloud.http.sigv4 import of_header, seal
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.s3.face import S3
-from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY, presign
+from host_tools.cloud.s3.presigned import presign
 from host_tools.cloud.store import Store
 
 DATA = bytes(n % 251 for n in range(10_000))
+CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 
 
 @pytest.fixture
@@ -44,7 +49,7 @@ def bucket(tmp_path):
 @pytest.fixture
 def web(bucket, ahead):
     """The bucket behind HTTP."""
-    made = WebServer(0, {"s3": S3(bucket, lambda: time.time() + ahead[0])})
+    made = WebServer(0, {"s3": S3(bucket, KEY, lambda: time.time() + ahead[0])})
     made.start()
     yield made
     made.stop()
@@ -58,7 +63,7 @@ def served(web, bucket):
 
 def client(endpoint: str, **options):
     settings = Config(retries={"total_max_attempts": 1}, **options)
-    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "thing"}
+    keys = {"aws_access_key_id": KEY.name, "aws_secret_access_key": KEY.secret}
     return boto3.client(
         "s3", endpoint_url=endpoint, region_name="us-east-1", config=settings, **keys
     )
@@ -71,9 +76,11 @@ def s3(served):
     return made
 
 
-def fetch(url: str, method: str = "GET", **headers: str) -> tuple[int, dict, bytes]:
+def fetch(
+    url: str, method: str = "GET", data: bytes | None = None, **headers: str
+) -> tuple[int, dict, bytes]:
     """A plain HTTP request, as (status, headers, body)."""
-    request = urllib.request.Request(url, method=method, headers=headers)
+    request = urllib.request.Request(url, data, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=FUSE_S) as answer:
             return answer.status, dict(answer.headers), answer.read()
@@ -83,7 +90,9 @@ def fetch(url: str, method: str = "GET", **headers: str) -> tuple[int, dict, byt
 
 
 def url_of(served, key: str = "a", expires_s: int = 60, now: float | None = None) -> str:
-    return presign(served[0], f"/images/{key}", expires_s, time.time() if now is None else now)
+    return presign(
+        served[0], f"/images/{key}", expires_s, time.time() if now is None else now, KEY
+    )
 
 
 def test_object_comes_back_with_its_headers(s3):
@@ -117,66 +126,86 @@ def test_large_file_is_uploaded_in_parts(s3):
     assert got["Body"].read() == data
 
 
-def test_upload_wrapped_in_signed_chunks_is_unwrapped(served):
-    signed = client(served[0], s3={"payload_signing_enabled": True})
-    signed.create_bucket(Bucket="images")
+def test_upload_wrapped_in_chunks_is_unwrapped(served, s3):
     for data in (b"", DATA, os.urandom(300_000)):
-        chunks = [b"%x;chunk-signature=00\r\n%s\r\n" % (len(p), p) for p in split(data, 70_000)]
-        body = b"".join(chunks) + b"0;chunk-signature=00\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"
-        status, _, _ = put(served[0] + "/images/chunks", body)
-        assert status == 200
-        assert signed.get_object(Bucket="images", Key="chunks")["Body"].read() == data
+        chunks = [b"%x\r\n%s\r\n" % (len(part), part) for part in split(data, 70_000)]
+        body = b"".join(chunks) + b"0\r\nx-amz-checksum-crc32:AAAA\r\n\r\n"
+        assert put(served[0], body, CHUNKS) == 200
+        assert s3.get_object(Bucket="images", Key="a")["Body"].read() == data
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda body: body,
+        lambda body: body.replace(b"\x05\x06", b"\x06\x05", 1),
+        lambda body: body.replace(b"ff-8", b"ff-9"),
+        lambda body: body.replace(b";chunk-signature=", b";no-signature="),
+    ],
+)
+def test_upload_wrapped_in_signed_chunks_is_proved_chunk_by_chunk(served, s3, spoil):
+    headers = signed("PUT", served[0] + "/images/a", SIGNED_CHUNKS)
+    claim = of_header({name.lower(): text for name, text in headers.items()})
+    last, body = claim.signature, b""
+    for part in [*split(DATA, 7000), b""]:
+        digests = (hashlib.sha256(data).hexdigest() for data in (b"", part))
+        last = seal(claim, KEY, "PAYLOAD", last, *digests)
+        body += b"%x;chunk-signature=%s\r\n%s\r\n" % (len(part), last.encode(), part)
+    trailer = "x-amz-checksum-crc32:ff-8"
+    digest = hashlib.sha256(f"{trailer}\n".encode()).hexdigest()
+    last = seal(claim, KEY, "TRAILER", last, digest)
+    body = body[:-2] + f"{trailer}\r\nx-amz-trailer-signature:{last}\r\n\r\n".encode()
+    status = fetch(served[0] + "/images/a", "PUT", spoil(body), **headers)[0]
+    assert status == (200 if spoil(body) == body else 403)
+    assert (served[1].find("images", "a") is not None) == (status == 200)
 
 
 def split(data: bytes, size: int) -> list[bytes]:
     return [data[at : at + size] for at in range(0, len(data), size)]
 
 
-def put(url: str, body: bytes) -> tuple[int, dict, bytes]:
-    headers = {
-        "Authorization": "AWS4-HMAC-SHA256 Credential=a/20260101/us-east-1/s3/aws4_request, x",
-        "Content-Encoding": "aws-chunked",
-        "x-amz-content-sha256": "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER",
-    }
-    request = urllib.request.Request(url, data=body, method="PUT", headers=headers)
-    with urllib.request.urlopen(request, timeout=FUSE_S) as answer:
-        return answer.status, dict(answer.headers), answer.read()
+def put(endpoint: str, body: bytes, payload: str) -> int:
+    """Upload by a request whose body is told of in that way; returns the status."""
+    url = endpoint + "/images/a"
+    return fetch(url, "PUT", body, **signed("PUT", url, payload))[0]
+
+
+def head_of(endpoint: str, payload: str, *lines: str) -> bytes:
+    """The head of such a request, with lines more."""
+    headers = signed("PUT", endpoint + "/images/a", payload)
+    told = [f"{name}: {text}" for name, text in headers.items()]
+    return "\r\n".join(["PUT /images/a HTTP/1.1", *told, *lines, "", ""]).encode()
 
 
 def test_upload_cut_off_leaves_no_object_and_no_file(served, web, s3):
     where = urlsplit(served[0])
-    head = (
-        "PUT /images/half HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
-        "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
-    )
     with socket.create_connection((where.hostname, where.port), timeout=FUSE_S) as raw:
-        raw.sendall(head.encode() + bytes(400))
+        raw.sendall(head_of(served[0], "UNSIGNED-PAYLOAD", "Content-Length: 1000") + bytes(400))
         raw.shutdown(socket.SHUT_WR)
         assert raw.recv(100) == b""
     web.stop()  # no handler runs any more
     assert list(served[1]._folder.iterdir()) == []
-    assert served[1].find("images", "half") is None
+    assert served[1].find("images", "a") is None
 
 
 @pytest.mark.parametrize(
-    ("headers", "body"),
+    ("payload", "header", "body"),
     [
-        ("Content-Length: -1", b"abc"),
-        ("Content-Length: 1_0", b"abc"),
-        ("Transfer-Encoding: chunked", b"-1\r\nabc\r\n0\r\n\r\n"),
-        ("x-amz-content-sha256: STREAMING-X\r\nContent-Length: 12", b"-3\r\nabc\r\n0\r\n"),
+        ("UNSIGNED-PAYLOAD", "Content-Length: -1", b"abc"),
+        ("UNSIGNED-PAYLOAD", "Content-Length: 1_0", b"abc"),
+        ("UNSIGNED-PAYLOAD", "Transfer-Encoding: chunked", b"-1\r\nabc\r\n0\r\n\r\n"),
+        (CHUNKS, "Content-Length: 12", b"-3\r\nabc\r\n0\r\n"),
+        (CHUNKS, "Content-Length: 12", b"3\r\nabcd\r\n0\r\n"),
+        (CHUNKS, "Content-Length: 9000", b"3" * 9000),
+        (CHUNKS, "Content-Length: 20003", b"0\r\n" + b"x" * 20_000),
     ],
 )
 def test_upload_of_a_length_that_is_none_gives_400_and_ends_the_connection(
-    served, web, s3, headers, body
+    served, web, s3, payload, header, body
 ):
     where = urlsplit(served[0])
-    head = (
-        f"PUT /images/odd HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n"
-        "Authorization: AWS4-HMAC-SHA256 Credential=a/1/r/s3/aws4_request\r\n\r\n"
-    )
     with socket.create_connection((where.hostname, where.port), timeout=FUSE_S) as raw:
-        raw.sendall(head.encode() + body)
+        raw.sendall(head_of(served[0], payload, header) + body)
         answer = raw.makefile("rb").read()
     assert answer.startswith(b"HTTP/1.1 400 ") and answer.count(b"HTTP/1.1 ") == 1
     web.stop()  # no handler runs any more
@@ -324,7 +353,7 @@ def test_url_is_bound_to_its_version(served, s3):
     enabled = {"Status": "Enabled"}
     s3.put_bucket_versioning(Bucket="images", VersioningConfiguration=enabled)
     old, new = (s3.put_object(Bucket="images", Key="a", Body=b)["VersionId"] for b in (b"1", b"2"))
-    url = presign(served[0], "/images/a", 60, time.time(), new)
+    url = presign(served[0], "/images/a", 60, time.time(), KEY, new)
     assert fetch(url)[2] == b"2"
     for other in (url.replace("?", f"?versionId={old}&"), f"{url}&versionId={old}"):
         status, _, body = fetch(other)
@@ -353,9 +382,9 @@ def test_url_presigned_by_boto3_works_until_it_expires(stored, ahead, version):
 
 
 def test_url_presigned_here_is_the_one_that_boto3_would_make(stored):
-    ours = presign(stored[0], "/images/a b", 60, time.time(), "v1")
+    ours = presign(stored[0], "/images/a b", 60, time.time(), KEY, "v1")
     request = AWSRequest("GET", stored[0] + "/images/a%20b", params={"versionId": "v1"})
-    keys = Credentials(ACCESS_KEY, SECRET_KEY)
+    keys = Credentials(*KEY)
     S3SigV4QueryAuth(keys, "s3", "us-east-1", 60).add_auth(request)
     theirs = request.prepare().url
     assert sorted(urlsplit(ours).query.split("&")) == sorted(urlsplit(theirs).query.split("&"))
