@@ -30,6 +30,7 @@ from host_tools.cloud.store import Store
 
 DATA = bytes(n % 251 for n in range(10_000))
 CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"
+COPY = {"Bucket": "images", "Key": "a"}
 SIGNED_CHUNKS = "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"
 
 
@@ -273,7 +274,12 @@ def test_listing_of_nothing_is_an_empty_page(s3):
         ("head_object", {"Bucket": "images", "Key": "none"}, "404"),
         ("list_objects_v2", {"Bucket": "absent"}, "NoSuchBucket"),
         ("list_objects_v2", {"Bucket": "images", "MaxKeys": -1}, "InvalidArgument"),
-        ("list_objects_v2", {"Bucket": "images", "Delimiter": "/"}, "NotImplemented"),
+        ("get_object", {"Bucket": "images", "Key": "none", "VersionId": "0"}, "NoSuchVersion"),
+        ("list_objects_v2", {"Bucket": "images", "ContinuationToken": "é"}, "InvalidArgument"),
+        ("list_object_versions", {"Bucket": "images", "VersionIdMarker": "0"}, "InvalidArgument"),
+        ("delete_objects", {"Bucket": "images", "Delete": {"Objects": []}}, "MalformedXML"),
+        ("copy_object", COPY | {"CopySource": "images/none"}, "NoSuchKey"),
+        ("copy_object", COPY | {"CopySource": "absent/a"}, "NoSuchBucket"),
         ("create_bucket", {"Bucket": "x" * 64}, "InvalidBucketName"),
         ("get_bucket_policy", {"Bucket": "images"}, "NotImplemented"),
         ("get_object_acl", {"Bucket": "images", "Key": "none"}, "NotImplemented"),
@@ -284,6 +290,158 @@ def test_refusals_carry_the_codes_of_s3(s3, call, given, code):
     with pytest.raises(ClientError) as caught:
         getattr(s3, call)(**given)
     assert caught.value.response["Error"]["Code"] == code
+
+
+def test_listing_with_a_delimiter_tells_folders(s3):
+    keys = ["a", "dir/1", "dir/2", "dir/in/3", "dir2/4", "dir/&5", "e/", "e/6", "ü/7"]
+    for key in keys:
+        s3.put_object(Bucket="images", Key=key, Body=b"x")
+
+    def told(**words) -> tuple[list, list]:
+        keys, folders = [], []
+        for call in ("list_objects_v2", "list_objects"):
+            pages = s3.get_paginator(call).paginate(Bucket="images", Delimiter="/", **words)
+            pages = list(pages)
+            keys.append([row["Key"] for page in pages for row in page.get("Contents", ())])
+            rows = (row for page in pages for row in page.get("CommonPrefixes", ()))
+            folders.append([row["Prefix"] for row in rows])
+        assert keys[0] == keys[1] and folders[0] == folders[1]
+        return keys[0], folders[0]
+
+    for size in (1, 2, 3, 1000):
+        few = {"PaginationConfig": {"PageSize": size}}
+        assert told(**few) == (["a"], ["dir/", "dir2/", "e/", "ü/"])
+        assert told(Prefix="dir", **few) == ([], ["dir/", "dir2/"])
+        assert told(Prefix="dir/", **few) == (["dir/&5", "dir/1", "dir/2"], ["dir/in/"])
+        assert told(Prefix="e/", **few) == (["e/", "e/6"], [])
+        assert told(Prefix="none/", **few) == ([], [])
+    page = s3.list_objects_v2(Bucket="images", Delimiter="/", StartAfter="dir/in/3")
+    assert [row["Prefix"] for row in page["CommonPrefixes"]] == ["dir2/", "e/", "ü/"]
+    assert page["KeyCount"] == 3
+
+
+def test_listing_spells_keys_that_xml_cannot(s3):
+    for key in ("a\x01b", "c<d>", "e\nf", "g%2Bh +"):
+        s3.put_object(Bucket="images", Key=key, Body=b"x")
+    keys = [row["Key"] for row in s3.list_objects_v2(Bucket="images")["Contents"]]
+    assert keys == ["a\x01b", "c<d>", "e\nf", "g%2Bh +"]
+
+
+@pytest.fixture
+def versions(s3):
+    """A bucket with versions: "a" was written three times, "b" was deleted; as listed."""
+    enabled = {"Status": "Enabled"}
+    s3.put_object(Bucket="images", Key="a", Body=b"before")
+    s3.put_bucket_versioning(Bucket="images", VersioningConfiguration=enabled)
+    made = [("a", "null", False)]
+    for body in (b"1", b"22"):
+        version = s3.put_object(Bucket="images", Key="a", Body=body)["VersionId"]
+        made.insert(0, ("a", version, body == b"22"))
+    written = s3.put_object(Bucket="images", Key="b", Body=b"x")["VersionId"]
+    marker = s3.delete_object(Bucket="images", Key="b")["VersionId"]
+    return [*made, ("b", marker, True), ("b", written, False)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 1000])
+def test_versions_are_listed_the_newest_first(s3, versions, size):
+    pages = s3.get_paginator("list_object_versions").paginate(
+        Bucket="images", PaginationConfig={"PageSize": size}
+    )
+    rows = [
+        (row["Key"], row["VersionId"], row["IsLatest"])
+        for page in pages
+        for row in page.get("Versions", []) + page.get("DeleteMarkers", [])
+    ]
+    assert sorted(rows) == sorted(versions)
+    page = s3.list_object_versions(Bucket="images", Prefix="a")
+    assert [row["VersionId"] for row in page["Versions"]] == [row[1] for row in versions[:3]]
+    assert [row["Size"] for row in page["Versions"]] == [2, 1, 6]
+    assert s3.list_object_versions(Bucket="images", KeyMarker="a")["DeleteMarkers"]
+
+
+def test_several_objects_are_deleted_at_once(s3, versions):
+    wish = [{"Key": "a"}, {"Key": "b", "VersionId": versions[3][1]}, {"Key": "none"}]
+    done = s3.delete_objects(Bucket="images", Delete={"Objects": wish})["Deleted"]
+    assert [row["Key"] for row in done] == ["a", "b", "none"]
+    assert [row.get("DeleteMarker", False) for row in done] == [True, True, True]
+    assert done[1]["DeleteMarkerVersionId"] == versions[3][1]
+    assert s3.get_object(Bucket="images", Key="b")["Body"].read() == b"x"
+    with pytest.raises(ClientError, match="NoSuchKey"):
+        s3.get_object(Bucket="images", Key="a")
+    quiet = {"Objects": [{"Key": "b"}], "Quiet": True}
+    assert "Deleted" not in s3.delete_objects(Bucket="images", Delete=quiet)
+
+
+def test_deleting_a_version_says_which_and_whether_it_was_a_marker(s3, versions):
+    marker, written = versions[3][1], versions[4][1]
+    done = s3.delete_object(Bucket="images", Key="b", VersionId=marker)
+    assert (done["VersionId"], done["DeleteMarker"]) == (marker, True)
+    done = s3.delete_object(Bucket="images", Key="b", VersionId=written)
+    assert (done["VersionId"], "DeleteMarker" in done) == (written, False)
+
+
+def test_object_is_copied_with_its_headers_or_with_others(s3, versions):
+    s3.put_object(Bucket="images", Key="f/ü +%", Body=DATA, ContentType="x/y", Metadata={"n": "1"})
+    s3.create_bucket(Bucket="others")
+    where = {"Bucket": "images", "Key": "f/ü +%"}
+    done = s3.copy_object(Bucket="others", Key="c", CopySource=where)
+    got = s3.get_object(Bucket="others", Key="c")
+    assert (got["Body"].read(), got["ContentType"], got["Metadata"]) == (DATA, "x/y", {"n": "1"})
+    assert (done["CopyObjectResult"]["ETag"], "VersionId" in done) == (got["ETag"], False)
+    words = {"MetadataDirective": "REPLACE", "Metadata": {"n": "2"}}
+    s3.copy_object(Bucket="others", Key="c", CopySource="others/c", **words)
+    assert s3.head_object(Bucket="others", Key="c")["Metadata"] == {"n": "2"}
+    old = {"Bucket": "images", "Key": "a", "VersionId": versions[1][1]}
+    done = s3.copy_object(Bucket="images", Key="a", CopySource=old)
+    assert done["CopySourceVersionId"] == versions[1][1]
+    assert s3.get_object(Bucket="images", Key="a")["Body"].read() == b"1"
+
+
+def test_copy_that_changes_nothing_or_has_a_condition_is_refused(s3):
+    etag = s3.put_object(Bucket="images", Key="a", Body=DATA)["ETag"]
+    for words, code in (
+        ({"Key": "a"}, "InvalidRequest"),
+        ({"Key": "b", "CopySourceIfMatch": '"00"'}, "PreconditionFailed"),
+        ({"Key": "b", "CopySourceIfNoneMatch": '"00"'}, "NotImplemented"),
+        ({"Key": "b", "MetadataDirective": "ELSE"}, "InvalidArgument"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            s3.copy_object(Bucket="images", CopySource="images/a", **words)
+        assert caught.value.response["Error"]["Code"] == code
+    s3.copy_object(Bucket="images", Key="b", CopySource="images/a", CopySourceIfMatch=etag)
+
+
+def test_long_object_is_copied_in_parts(s3):
+    data = os.urandom(11 << 20)
+    parts = TransferConfig(multipart_threshold=5 << 20, multipart_chunksize=5 << 20)
+    s3.put_object(Bucket="images", Key="large", Body=data)
+    s3.copy({"Bucket": "images", "Key": "large"}, "images", "copy", Config=parts)
+    got = s3.get_object(Bucket="images", Key="copy")
+    assert got["ETag"].strip('"').endswith("-3")
+    assert got["Body"].read() == data
+
+
+@pytest.mark.parametrize("span", ["bytes=0-10000", "bytes=5-4", "bytes=0-", "0-4"])
+def test_part_that_is_copied_lies_within_its_object(s3, span):
+    s3.put_object(Bucket="images", Key="a", Body=DATA)
+    upload = s3.create_multipart_upload(Bucket="images", Key="b")["UploadId"]
+    words = {"Bucket": "images", "Key": "b", "UploadId": upload, "PartNumber": 1}
+    with pytest.raises(ClientError, match="InvalidArgument"):
+        s3.upload_part_copy(CopySource="images/a", CopySourceRange=span, **words)
+
+
+def test_object_is_put_only_if_there_is_none(s3):
+    s3.put_object(Bucket="images", Key="a", Body=b"1", IfNoneMatch="*")
+    with pytest.raises(ClientError, match="PreconditionFailed"):
+        s3.put_object(Bucket="images", Key="a", Body=b"2", IfNoneMatch="*")
+    assert s3.get_object(Bucket="images", Key="a")["Body"].read() == b"1"
+
+
+def test_headers_of_an_answer_may_be_said_in_the_query(s3):
+    s3.put_object(Bucket="images", Key="a", Body=b"1", ContentType="x/y")
+    words = {"ResponseContentType": "a/b", "ResponseContentDisposition": "attachment"}
+    got = s3.get_object(Bucket="images", Key="a", **words)
+    assert (got["ContentType"], got["ContentDisposition"]) == ("a/b", "attachment")
 
 
 def test_bucket_with_objects_is_not_deleted(s3):
