@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -22,11 +23,11 @@ def program(tmp_path):
     def make(**answers: list | None) -> str:
         lines = ["#!/bin/sh"]
         for service, rows in answers.items():
-            text = json.dumps({"dependencies": rows}) if rows is not None else ""
-            lines.append(f'case "$*" in *={service}\ --requirement=one.txt) echo {text!r}; '
-                         'echo "Traceback"; echo "no such host" >&2;; esac')  # fmt: skip
-        if None not in answers.values():
-            lines = [line.replace('echo "Traceback"; ', "") for line in lines]
+            said = "echo no such host >&2"
+            if rows is not None:
+                said = f"echo {shlex.quote(json.dumps({'dependencies': rows}))}"
+            case = rf"*={service}\ --requirement=one.txt"
+            lines.append(f'case "$*" in {case}) {said};; esac')
         file = tmp_path / "audit"
         file.write_text("\n".join(lines) + "\n")
         file.chmod(0o700)
