@@ -12,7 +12,7 @@ import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,12 @@ class Body:
         return self
 
     def __next__(self) -> bytes:
-        while not self.ended:
-            if piece := asyncio.run_coroutine_threadsafe(self.take(), self._loop).result():
-                return piece
+        try:
+            while not self.ended:
+                if piece := asyncio.run_coroutine_threadsafe(self.take(), self._loop).result():
+                    return piece
+        except CancelledError:
+            raise ConnectionError("the server stops") from None
         raise StopIteration
 
     async def leave(self, awaited: bool) -> bool:

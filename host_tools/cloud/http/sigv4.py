@@ -119,7 +119,7 @@ def prove(
     if any(name.startswith("x-amz-") and name not in claim.headers for name in headers):
         raise Unproved(Fault.HEADERS, "there are headers x-amz-… that are not signed")
     right = signature(claim, key, method, raw_path, query, headers, payload)
-    if not hmac.compare_digest(right, claim.signature.encode().decode("ascii", "replace")):
+    if not hmac.compare_digest(right.encode(), claim.signature.encode()):
         raise Unproved(Fault.SIGNATURE, "the signature is not that of this request")
 
 

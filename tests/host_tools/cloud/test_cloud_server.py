@@ -159,6 +159,13 @@ def test_body_that_does_not_come_in_time_gets_400_and_ends_the_connection(web, d
     assert answer.startswith(b"HTTP/1.1 400 ") and b"stands still" in answer
 
 
+def test_server_stops_though_a_body_stands_still(web, dial, caplog):
+    dial(GET[:-2] + b"Content-Length: 10\r\n\r\n1234")
+    assert asked(web)[0] == 200  # the other request has been taken by now, or is soon
+    web.stop()
+    assert caplog.messages == []
+
+
 def test_answer_that_nobody_takes_ends_its_connection(dial, handler, monkeypatch):
     monkeypatch.setattr(server, "BODY_S", 0.1)
     ended = threading.Event()
