@@ -4,8 +4,8 @@
 file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
 it may be stopped, or killed, and started again. It is for this machine alone; with --listen, an
 address of this machine, boards on the network reach its MQTT, and by HTTP the files whose URLs it
-presigned for them. `sluice cloud env` prints what puts it into AWS's place for boto3, AWS's CLI and
-commands with --aws, the folder's own access key among it: eval "$(sluice cloud env --state DIR)"
+presigned for them. `sluice cloud env` prints what puts it into AWS's place for boto3, AWS's CLI
+and commands with --aws, its own access key among it: eval "$(sluice cloud env --state DIR)"
 It waits for a cloud that was started just before; when there is none, what it prints is `false`.
 """
 
