@@ -11,7 +11,7 @@ import logging
 import re
 import socket
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +27,7 @@ LOG = logging.getLogger("sluice.cloud")
 THREADS = 32  # requests that are worked on at once
 BACKLOG = 128  # connections that wait to be taken
 BODY_S = 60  # between two pieces of a body, whoever sends it
+BATCH_BYTES = 1 << 18  # of a body, taken at once
 LEFT_BYTES = 1 << 18  # of a body that nobody wants, read so that its sender sees the answer
 LEFT_S = 2
 END_S = 1  # for requests that are worked on when the server stops
@@ -79,17 +80,18 @@ Handler = Callable[[HTTPRequest], HTTPAnswer]
 class Body:
     """The request's body: comes in the loop's thread, is read in a handler's."""
 
-    def __init__(self, receive: Callable[[], Any]) -> None:
+    def __init__(self, receive: Callable[[], Any], headers: Mapping[str, str]) -> None:
         self._receive = receive
         self._loop = asyncio.get_running_loop()
-        self.ended = False
+        self.ended = not headers.keys() & {"content-length", "transfer-encoding"}
 
     async def take(self) -> bytes:
         """The next bytes, b"" at the end; ConnectionError when none come."""
         if self.ended:
             return b""
         try:
-            message = await asyncio.wait_for(self._receive(), BODY_S)
+            async with asyncio.timeout(BODY_S):
+                message = await self._receive()
         except TimeoutError:
             raise BadRequest("the request's body stands still") from None
         if message["type"] != "http.request":
@@ -140,6 +142,7 @@ class WebServer:
         self._scheme = "https" if secure else "http"
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         self._socket = socket.create_server((address, port), family=family, backlog=BACKLOG)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer is 2 writes
         self.server_address = self._socket.getsockname()
         self._pool = ThreadPoolExecutor(THREADS)
         certificate, key = secure or (None, None)
@@ -187,8 +190,9 @@ class WebServer:
         return f"{self._scheme}://{f'[{address}]' if ':' in address else address}:{port}"
 
     async def _serve(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
-        body = Body(receive)
-        request = asked(scope, body)
+        headers = headers_of(scope)
+        body = Body(receive, headers)
+        request = asked(scope, headers, body)
         run = asyncio.get_running_loop().run_in_executor
         try:
             answer = await run(self._pool, self._answer, request)
@@ -226,8 +230,8 @@ class WebServer:
         await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         try:
             async for piece in self._pieces(answer):
-                part = {"type": "http.response.body", "body": piece, "more_body": True}
-                await asyncio.wait_for(send(part), BODY_S)
+                async with asyncio.timeout(BODY_S):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
         except (ConnectionError, TimeoutError):
             return  # an answer that is not whole ends its connection
         await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -236,18 +240,41 @@ class WebServer:
         if isinstance(answer.body, bytes):
             yield answer.body
             return
-        pieces = iter(answer.body)
         run = asyncio.get_running_loop().run_in_executor
-        while (piece := await run(self._pool, next, pieces, END)) is not END:
-            yield piece
+        batches = batched(answer.body)
+        while (batch := await run(self._pool, next, batches, END)) is not END:
+            for piece in batch:
+                yield piece
 
 
-def asked(scope: dict[str, Any], body: Body) -> HTTPRequest:
-    """A request as handlers get it."""
+def batched(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The same pieces, several at once, because each way to a thread and back costs time."""
+    batch: list[bytes] = []
+    left = BATCH_BYTES
+    try:
+        for piece in pieces:
+            batch.append(piece)
+            left -= len(piece)
+            if left <= 0:
+                yield batch
+                batch, left = [], BATCH_BYTES
+    except ConnectionError:  # what came before it is sent
+        yield batch
+        raise
+    yield batch
+
+
+def headers_of(scope: dict[str, Any]) -> dict[str, str]:
+    """The headers, names in lower case; several of one name are one, as RFC 9110 says."""
     headers: dict[str, str] = {}
     for raw_name, raw in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw.decode("latin-1")
         headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def asked(scope: dict[str, Any], headers: dict[str, str], body: Body) -> HTTPRequest:
+    """A request as handlers get it."""
     query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
     path = scope["raw_path"].decode("latin-1")
     return HTTPRequest(scope["method"], path or "/", query, headers, body)

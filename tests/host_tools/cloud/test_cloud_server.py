@@ -106,6 +106,11 @@ def test_page_of_another_origin_is_refused(web, origin, status):
     assert asked(web, Host="localhost:80", Origin=origin)[0] == status
 
 
+def test_answer_is_not_kept_back_for_its_second_part(web):
+    """An answer is two writes; the second would wait for 40 ms."""
+    assert web._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_address_that_is_listened_at_is_heard_there_alone():
     for address, status in (("127.0.0.3", 403), ("0.0.0.0", 200)):
         web = WebServer(0, {"s3": Handler()}, address)
