@@ -1,13 +1,14 @@
 """A local cloud that AWS's own clients accept. Each service has a room:
 
     run         puts the parts together: `sluice cloud run`
+    announce    what a cloud tells when it is ready
     mqtt/       the broker, with mutual TLS; requests in, answers and notices out
     jobs/       jobs, their executions, how they reach things; the update calls that make them
     streams/    MQTT-based file delivery
     shadow/     Device Shadow
     things/     things, certificates, groups, policies
-    s3/         a bucket, its face, presigned addresses
-    http/       the server, and boto3's calls by botocore's own models
+    s3/         a bucket, its face, presigned addresses, and their proof
+    http/       the server, signatures, and boto3's calls by botocore's own models
     product/    the thing/product platform
     store       everything, in SQLite                 state       the folder, what a cloud tells
     clients     boto3, for here or AWS                names       as AWS spells them

@@ -12,7 +12,6 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from host_tools.cloud.names import REGION
-from host_tools.cloud.s3.presigned import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet.rehearsal import Rehearsal
@@ -60,8 +59,8 @@ def _made(names: Sequence[str], state: State | None, endpoint_url: str | None) -
         else:
             about = state.running()
             session = boto3.Session(
-                aws_access_key_id=ACCESS_KEY,
-                aws_secret_access_key=SECRET_KEY,
+                aws_access_key_id=about["access_key"],
+                aws_secret_access_key=about["secret_key"],
                 region_name=about["region"],
             )
             options = {"config": config, "endpoint_url": about["http_endpoint"]}

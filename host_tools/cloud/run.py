@@ -1,20 +1,19 @@
 """`sluice cloud run`: the parts of the cloud put together, started, watched and ended."""
 
-import json
 import logging
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from stat import S_IMODE
 
+from host_tools.cloud.announce import announce, exposed, point_at, ready
 from host_tools.cloud.faults import Faults
 from host_tools.cloud.http.faults import HTTPFaults
 from host_tools.cloud.http.rest import REST
 from host_tools.cloud.http.server import Handler, WebServer
+from host_tools.cloud.http.signed import Signed, own_key
 from host_tools.cloud.jobs.api import JobCalls
 from host_tools.cloud.jobs.executions import Executions
 from host_tools.cloud.jobs.executions_api import ExecutionCalls
@@ -25,15 +24,14 @@ from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
 from host_tools.cloud.mqtt.publish import PublishCalls
 from host_tools.cloud.mqtt.service import Service, of_things
-from host_tools.cloud.names import ACCOUNT, REGION
 from host_tools.cloud.product.platform import Products
 from host_tools.cloud.s3 import presigned
-from host_tools.cloud.s3.boards import ForBoards, board_key
+from host_tools.cloud.s3.boards import ForBoards
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.s3.face import S3
 from host_tools.cloud.shadow.api import ShadowCalls
 from host_tools.cloud.shadow.over_mqtt import Shadows
-from host_tools.cloud.state import State, write_atomically
+from host_tools.cloud.state import State
 from host_tools.cloud.store import open_store
 from host_tools.cloud.streams.api import StreamCalls
 from host_tools.cloud.streams.over_mqtt import Streams
@@ -44,7 +42,6 @@ from host_tools.cloud.things.groups_api import GroupCalls
 from host_tools.cloud.things.policies_api import PolicyCalls
 from host_tools.cloud.things.things import Things
 from host_tools.errors import SluiceError
-from host_tools.fleet.folder import LOCAL_HOSTS
 from host_tools.signing import load_key, new_key, sign_base64
 
 MQTT_PORT = 8883
@@ -79,8 +76,8 @@ class Cloud:
         self.broker = Broker(state, things, things.authority, listen)
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
-        self._key = board_key(self.store) if listen else presigned.PUBLIC
-        expander = presigned.Expander(self._for_boards, time.time, self._signature, self._key)
+        self.key = own_key(self.store)
+        expander = presigned.Expander(self._for_boards, time.time, self._signature, self.key)
         self.executions = Executions(self.store, time.time, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
@@ -88,6 +85,7 @@ class Cloud:
         self.shadows = Shadows(self.store, time.time)
         self.products = Products(self.store, time.time, expander.text)
         self.web: WebServer | None = None
+        self.missed: list[int] = []  # ports that were not to be had
         self.boards: WebServer | None = None  # the same bucket, for who is on the network
         self._deaths: deque[float] = deque(maxlen=DEATHS)  # times
         self._version = None
@@ -107,8 +105,7 @@ class Cloud:
         )
         self.web = self._serve(self._port("http_port", http_port, HTTP_PORT))
         if self.listen:
-            s3 = HTTPFaults(self.faults, S3(self.bucket, key=self._key))
-            handlers = {"s3": ForBoards(s3, self._key)}
+            handlers = {"s3": ForBoards(self._s3())}
             self.boards = serving(self.web.server_port, handlers, self.listen)
         self._announce()
 
@@ -119,7 +116,10 @@ class Cloud:
                 raise SluiceError(f"port {chosen} is in use")
             return chosen
         usual = int(self.store.setting(name) or default)
-        return usual if port_is_free(usual) else 0
+        if port_is_free(usual):
+            return usual
+        self.missed.append(usual)
+        return 0
 
     def _serve(self, port: int) -> WebServer:
         streams = StreamCalls(self.store, self.bucket)
@@ -140,22 +140,17 @@ class Cloud:
             REST("iot-jobs-data", device.operations()),
             REST("iot-data", shadows.operations() | publishing.operations()),
         )
-        handlers = {service.signing_name: service for service in services}
-        return serving(port, {"s3": HTTPFaults(self.faults, S3(self.bucket)), **handlers})
+        signed = [Signed(service, self.key, time.time) for service in services]
+        return serving(port, {"s3": self._s3(), **{one.signing_name: one for one in signed}})
+
+    def _s3(self) -> Handler:
+        return HTTPFaults(self.faults, S3(self.bucket, self.key))
 
     def _announce(self) -> None:
         self.store.remember("mqtt_port", str(self.broker.port))
         self.store.remember("http_port", str(self.web.server_port))
         point_at(self.state, self.broker.port)
-        about = {
-            "endpoint": "localhost",
-            "mqtt_port": self.broker.port,
-            "http_endpoint": self.endpoint,
-            "ca": str(self.state.root_ca.resolve()),
-            "region": REGION,
-            "account": ACCOUNT,
-        }
-        write_atomically(self.state.ready, json.dumps(about, indent=2) + "\n")
+        announce(self.state, self.key, self.broker.port, self.endpoint)
 
     @property
     def endpoint(self) -> str:
@@ -201,8 +196,7 @@ class Cloud:
         self.state.ready.unlink(missing_ok=True)
         for web in (self.boards, self.web):
             if web is not None:
-                web.shutdown()
-                web.server_close()
+                web.stop()
         self.service.stop()
         self.broker.stop()
 
@@ -221,25 +215,8 @@ def serving(port: int, handlers: dict[str, Handler], address: str = "127.0.0.1")
     except OSError as error:
         where = f"port {port} of {address}"
         raise SluiceError(f"cannot listen on {where}: {error.strerror}") from None
-    threading.Thread(target=web.serve_forever, args=(TICK_S,), daemon=True).start()
+    web.start()
     return web
-
-
-def point_at(state: State, port: int) -> None:
-    """Correct the port in the configurations of things that were created for another; those that
-    were created before there was a list of hosts get theirs."""
-    for file in state.root.glob("things/*/config.json"):
-        try:
-            config = json.loads(file.read_text())
-        except ValueError:
-            config = None
-        if not isinstance(config, dict):
-            raise SluiceError(f"{file} is not a JSON object")
-        here = {"download_hosts": list(LOCAL_HOSTS)} | config | {"port": port}
-        if config.get("endpoint") == "localhost" and config != here:
-            config = here
-            mode = S_IMODE(file.stat().st_mode)  # there may be the Wi-Fi's password in it
-            write_atomically(file, json.dumps(config, indent=2) + "\n", mode)
 
 
 def run(
@@ -264,8 +241,11 @@ def run(
         cloud = Cloud(state, things, Faults(faults), listen)
         try:
             cloud.start(port, http_port)
-            where = f"mqtts://localhost:{cloud.broker.port} and {cloud.endpoint}"
-            print(f"cloud ready at {where}, state in {root}", flush=True)
+            boards = cloud.boards.endpoint if cloud.boards else ""
+            where = cloud.broker.port, cloud.endpoint, boards
+            print(ready(root, *where, cloud.missed), flush=True)
+            if boards:
+                LOG.warning("%s", exposed(boards, cloud.missed))
             while not ended:
                 cloud.tick()
                 time.sleep(TICK_S)

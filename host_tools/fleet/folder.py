@@ -10,6 +10,8 @@ from host_tools.errors import SluiceError
 from host_tools.fleet.root_ca import from_file
 from host_tools.signing import new_key, write_new
 
+CONFIG_MODE = 0o600  # of config.json: the Wi-Fi's password is put into it
+
 # Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
 # by HTTP the local cloud's own S3, whose port each run may choose anew.
 LOCAL_HOSTS = ("*:*", "http://127.0.0.1:*")
@@ -71,7 +73,7 @@ def _write(folder: Path, board: Board) -> None:
     if board.key:
         write_new(folder / config["private_key"], board.key, 0o600)
     write_new(folder / "signer.crt", board.signer)
-    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n", CONFIG_MODE)
 
 
 def signer_certificate(root: Path, file: Path | None) -> bytes:

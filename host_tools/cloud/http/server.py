@@ -1,27 +1,41 @@
-"""The HTTP server: reads a request, hands it to the S3 face or the REST face, writes the answer.
+"""The HTTP server: hands a request to the S3 face or the REST face, and gives its answer.
 
-Bound to this machine only, unless it is for boards (see `boards`). Which service is meant is in
-the signature's scope, since two of AWS's services share paths; what is not signed, or signed in
-its query, is for the bucket.
+uvicorn and h11 speak HTTP, and TLS where there is a certificate. Here are the limits, the choice
+of the service, and the way to handlers, which are plain functions in a few threads. A connection
+that only waits has no thread. Which service is meant is in the signature's scope, because two of
+AWS's services share paths. What is not signed, or signed in its query, is for the bucket.
 """
 
+import asyncio
 import logging
 import re
 import socket
-from collections.abc import Callable, Iterable, Iterator
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import parse_qsl, urlsplit
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl
 
-PIECE = 1 << 16
+from uvicorn import Config, Server
+
+from host_tools.cloud.http.connection import Connection
+from host_tools.cloud.http.origin import Doorkeeper
+
 LOG = logging.getLogger("sluice.cloud")
-BODY_S = 60  # a client that says nothing for so long is dropped
-LENGTH = re.compile(rb"[0-9]{1,18}")
-CHUNK_SIZE = re.compile(rb"[0-9a-fA-F]{1,15}")
+THREADS = 32  # requests that are worked on at once
+BACKLOG = 128  # connections that wait to be taken
+BODY_S = 60  # between two pieces of a body, whoever sends it
+BATCH_BYTES = 1 << 18  # of a body, taken at once
+LEFT_BYTES = 1 << 18  # of a body that nobody wants, read so that its sender sees the answer
+LEFT_S = 2
+END_S = 1  # for requests that are worked on when the server stops
+END = object()
 
 
 class BadRequest(ConnectionError):
-    """Where the request ends is not known: it gets 400, and ends its connection."""
+    """The body makes no sense: it gets 400, and ends its connection."""
 
 
 @dataclass
@@ -63,68 +77,141 @@ class HTTPAnswer:
 Handler = Callable[[HTTPRequest], HTTPAnswer]
 
 
-class WebServer(ThreadingHTTPServer):
-    """Serves {signing name: handler}; "s3" also takes what carries no signature header."""
+class Body:
+    """The request's body: comes in the loop's thread, is read in a handler's."""
 
-    daemon_threads = True
-    allow_reuse_address = True
-    request_queue_size = 64
+    def __init__(self, receive: Callable[[], Any], headers: Mapping[str, str]) -> None:
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self.ended = not headers.keys() & {"content-length", "transfer-encoding"}
+
+    async def take(self) -> bytes:
+        """The next bytes, b"" at the end; ConnectionError when none come."""
+        if self.ended:
+            return b""
+        try:
+            async with asyncio.timeout(BODY_S):
+                message = await self._receive()
+        except TimeoutError:
+            raise BadRequest("the request's body stands still") from None
+        if message["type"] != "http.request":
+            raise ConnectionError("the request ends too early")
+        self.ended = not message["more_body"]
+        return message["body"]
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        try:
+            while not self.ended:
+                if piece := asyncio.run_coroutine_threadsafe(self.take(), self._loop).result():
+                    return piece
+        except CancelledError:
+            raise ConnectionError("the server stops") from None
+        raise StopIteration
+
+    async def leave(self, awaited: bool) -> bool:
+        """Read a little that nobody wants, unless its sender waits for word; whether all is."""
+        left = LEFT_BYTES
+        try:
+            async with asyncio.timeout(LEFT_S):
+                while not self.ended and left > 0 and not awaited:
+                    left -= len(await self.take())
+        except (TimeoutError, ConnectionError):
+            pass
+        return self.ended
+
+
+class WebServer:
+    """Serves {signing name: handler}; "s3" also takes what carries no signature header.
+
+    address  where it listens; what another host name is asked for is refused
+    secure   files of a certificate and its key, for TLS
+    """
 
     def __init__(
-        self, port: int, handlers: dict[str, Handler], address: str = "127.0.0.1"
+        self,
+        port: int,
+        handlers: dict[str, Handler],
+        address: str = "127.0.0.1",
+        secure: tuple[Path, Path] | None = None,
     ) -> None:
-        self.handlers = handlers
-        self.address_family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        super().__init__((address, port), Exchange)
+        self._handlers = handlers
+        self._doorkeeper = Doorkeeper(address)
+        self._scheme = "https" if secure else "http"
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self._socket = socket.create_server((address, port), family=family, backlog=BACKLOG)
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # an answer is 2 writes
+        self.server_address = self._socket.getsockname()
+        self._pool = ThreadPoolExecutor(THREADS)
+        certificate, key = secure or (None, None)
+        self._server = Server(
+            Config(
+                self._serve,
+                http=Connection,
+                ws="none",
+                loop="asyncio",
+                lifespan="off",
+                interface="asgi3",
+                log_config=None,
+                log_level="critical",  # addresses that are keys do not belong into logs
+                access_log=False,
+                server_header=False,
+                headers=[("Server", "sluice")],
+                timeout_graceful_shutdown=END_S,
+                backlog=BACKLOG,
+                ssl_certfile=certificate,
+                ssl_keyfile=key,
+            )
+        )
+        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
+
+    def start(self) -> None:
+        """Serve, in a thread of its own."""
+        self._thread.daemon = True
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; afterwards no handler runs."""
+        self._server.should_exit = True
+        self._thread.join()
+        self._pool.shutdown()
+
+    @property
+    def server_port(self) -> int:
+        """The port it listens at."""
+        return self.server_address[1]
 
     @property
     def endpoint(self) -> str:
         """Where it is: an address, so that buckets stay in the path."""
         address, port = self.server_address[:2]
-        return f"http://[{address}]:{port}" if ":" in address else f"http://{address}:{port}"
+        return f"{self._scheme}://{f'[{address}]' if ':' in address else address}:{port}"
 
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A client that went away is none of our business."""
-
-
-class Exchange(BaseHTTPRequestHandler):
-    """One connection, kept alive."""
-
-    protocol_version = "HTTP/1.1"
-    server_version = "sluice"
-    disable_nagle_algorithm = True  # an answer is two writes
-    timeout = BODY_S
-    server: WebServer
-
-    def _serve(self) -> None:
-        headers = {key.lower(): value for key, value in self.headers.items()}
+    async def _serve(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
+        headers = headers_of(scope)
+        body = Body(receive, headers)
+        request = asked(scope, headers, body)
+        run = asyncio.get_running_loop().run_in_executor
         try:
-            self._answer(self._asked(headers))
+            answer = await run(self._pool, self._answer, request)
         except BadRequest as error:
-            self._answer(HTTPAnswer(400, {"Connection": "close"}, str(error).encode()))
+            answer = HTTPAnswer(400, {"Connection": "close"}, str(error).encode())
+        except ConnectionError:
+            return
+        if not await body.leave("expect" in request.headers):
+            answer.headers["Connection"] = "close"
+        await self._tell(answer, send)
 
-    def _asked(self, headers: dict[str, str]) -> HTTPAnswer:
-        parts = urlsplit(self.path)
-        request = HTTPRequest(
-            self.command,
-            parts.path or "/",
-            parse_qsl(parts.query, keep_blank_values=True),
-            headers,
-            body(self.rfile, headers),
-        )
-        scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", headers.get("authorization", ""))
-        handler = self.server.handlers.get(scope[1] if scope else "s3")
+    def _answer(self, request: HTTPRequest) -> HTTPAnswer:
+        if refusal := self._doorkeeper.refusal(request.headers):
+            return HTTPAnswer(403, {"Connection": "close"}, refusal.encode())
+        header = request.headers.get("authorization", "")
+        scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", header)
+        handler = self._handlers.get(scope[1] if scope else "s3")
         if handler is None:
-            answer = HTTPAnswer(501, body=f"no service {scope[1]} here".encode())
-        else:
-            answer = self._handled(handler, request)
-        for _ in request.body:  # what the handler did not want; the next request follows it
-            pass
-        return answer
-
-    do_GET = do_HEAD = do_PUT = do_POST = do_DELETE = do_PATCH = _serve
-
-    def _handled(self, handler: Handler, request: HTTPRequest) -> HTTPAnswer:
+            return HTTPAnswer(501, body=f"no service {scope[1]} here".encode())
         try:
             return handler(request)
         except ConnectionError:
@@ -133,97 +220,61 @@ class Exchange(BaseHTTPRequestHandler):
             LOG.exception("%s %s", request.method, request.raw_path)
             return HTTPAnswer(500, body=b"the local cloud has a fault; its log tells more")
 
-    def _answer(self, answer: HTTPAnswer) -> None:
-        self.send_response(answer.status)
-        for name, value in answer.headers.items():
-            self.send_header(name, value)
-        whole = answer.body if isinstance(answer.body, bytes) else None
-        chunked = "Transfer-Encoding" in answer.headers
-        if answer.status != 204 and not chunked:
-            length = answer.length if whole is None else len(whole)
-            self.send_header("Content-Length", str(length))
-        self.end_headers()
-        if self.command == "HEAD":
+    async def _tell(self, answer: HTTPAnswer, send: Callable) -> None:
+        headers = [
+            (name.encode(), text.encode("latin-1")) for name, text in answer.headers.items()
+        ]
+        if answer.status != 204 and "Transfer-Encoding" not in answer.headers:
+            length = len(answer.body) if isinstance(answer.body, bytes) else answer.length
+            headers.append((b"Content-Length", str(length).encode()))
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        try:
+            async for piece in self._pieces(answer):
+                async with asyncio.timeout(BODY_S):
+                    await send({"type": "http.response.body", "body": piece, "more_body": True})
+        except (ConnectionError, TimeoutError):
+            return  # an answer that is not whole ends its connection
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _pieces(self, answer: HTTPAnswer) -> AsyncIterator[bytes]:
+        if isinstance(answer.body, bytes):
+            yield answer.body
             return
-        for piece in (whole,) if whole is not None else answer.body:
-            self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece) if chunked else piece)
-        if chunked:
-            self.wfile.write(b"0\r\n\r\n")
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Nothing: presigned URLs do not belong into logs."""
-
-
-def body(stream, headers: dict[str, str]) -> Iterator[bytes]:
-    """The body's own bytes, whatever wraps them: a length, HTTP chunks, or S3's signed chunks."""
-    if "chunked" in headers.get("transfer-encoding", "").lower():
-        pieces = http_chunks(stream)
-    else:
-        length = headers.get("content-length", "0").encode("latin-1")
-        pieces = counted(stream, size(length, LENGTH, 10))
-    if "aws-chunked" in headers.get("content-encoding", "") or headers.get(
-        "x-amz-content-sha256", ""
-    ).startswith("STREAMING-"):
-        return aws_chunks(pieces)
-    return pieces
-
-
-def counted(stream, length: int) -> Iterator[bytes]:
-    """`length` bytes of the stream."""
-    while length:
-        piece = stream.read(min(PIECE, length))
-        if not piece:
-            raise ConnectionError("the request ends too early")
-        length -= len(piece)
-        yield piece
-
-
-def size(text: bytes, form: re.Pattern[bytes], base: int) -> int:
-    """A number of bytes as HTTP writes it, which Python reads more into: signs, underscores."""
-    if not form.fullmatch(text.strip()):
-        raise BadRequest("a length of the request is no number")
-    return int(text, base)
-
-
-def chunk_size(line: bytes) -> int:
-    """The size in the line before a chunk; what follows a semicolon is not looked at."""
-    return size(line.split(b";")[0], CHUNK_SIZE, 16)
-
-
-def http_chunks(stream) -> Iterator[bytes]:
-    """The bytes of HTTP/1.1 chunks; trailers are skipped."""
-    while left := chunk_size(stream.readline(1000)):
-        yield from counted(stream, left)
-        stream.readline(10)
-    while stream.readline(8000).strip():
-        pass
-
-
-def aws_chunks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The bytes within S3's chunks: `size;chunk-signature=…`, CR LF, data, CR LF, …, size 0."""
-    buffer = bytearray()
-
-    def fill(enough: Callable[[], bool]) -> None:
-        while not enough():
-            buffer.extend(next(pieces))
-
-    try:
-        while True:
-            fill(lambda: b"\r\n" in buffer)
-            line, _, rest = bytes(buffer).partition(b"\r\n")
-            buffer[:] = rest
-            left = chunk_size(line)
-            if left == 0:
-                break
-            while left:
-                fill(lambda: len(buffer) > 0)
-                piece = bytes(buffer[:left])
-                del buffer[:left]
-                left -= len(piece)
+        run = asyncio.get_running_loop().run_in_executor
+        batches = batched(answer.body)
+        while (batch := await run(self._pool, next, batches, END)) is not END:
+            for piece in batch:
                 yield piece
-            fill(lambda: len(buffer) >= 2)
-            del buffer[:2]
-    except StopIteration:
-        raise ConnectionError("the request ends too early") from None
-    for _ in pieces:  # checksums in trailers
-        pass
+
+
+def batched(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The same pieces, several at once, because each way to a thread and back costs time."""
+    batch: list[bytes] = []
+    left = BATCH_BYTES
+    try:
+        for piece in pieces:
+            batch.append(piece)
+            left -= len(piece)
+            if left <= 0:
+                yield batch
+                batch, left = [], BATCH_BYTES
+    except ConnectionError:  # what came before it is sent
+        yield batch
+        raise
+    yield batch
+
+
+def headers_of(scope: dict[str, Any]) -> dict[str, str]:
+    """The headers, names in lower case; several of one name are one, as RFC 9110 says."""
+    headers: dict[str, str] = {}
+    for raw_name, raw in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
+
+
+def asked(scope: dict[str, Any], headers: dict[str, str], body: Body) -> HTTPRequest:
+    """A request as handlers get it."""
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    path = scope["raw_path"].decode("latin-1")
+    return HTTPRequest(scope["method"], path or "/", query, headers, body)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Row
 
+from host_tools.cloud.s3.entries import Entries
 from host_tools.cloud.state import OWN
 from host_tools.cloud.store import Store
 
@@ -69,6 +70,7 @@ class Bucket:
     def __init__(self, store: Store, folder: Path) -> None:
         self._store = store
         self._folder = folder
+        self.entries = Entries(store)
         folder.mkdir(OWN, parents=True, exist_ok=True)
 
     def sweep(self) -> None:
@@ -174,16 +176,16 @@ class Bucket:
         if row and row["file"]:
             (self._folder / row["file"]).unlink(missing_ok=True)
 
-    def newest(self, bucket: str, prefix: str = "") -> list[StoredObject]:
-        """The newest versions of the objects of a bucket, by key."""
-        rows = self._store.rows(
-            "SELECT *, max(sequence) FROM objects WHERE bucket = ? AND substr(key, 1, ?) = ? "
-            "GROUP BY key ORDER BY key",
+    def is_marker(self, bucket: str, key: str, version: str | None) -> bool:
+        """Whether that version, or the newest, is a delete marker."""
+        row = self._store.row(
+            "SELECT file FROM objects WHERE bucket = ? AND key = ? "
+            "AND version = coalesce(?, version) ORDER BY sequence DESC LIMIT 1",
             bucket,
-            len(prefix),
-            prefix,
+            key,
+            version,
         )
-        return [self._object(row) for row in rows if row["file"]]
+        return row is not None and row["file"] is None
 
     def _object(self, row: Row) -> StoredObject:
         return StoredObject(

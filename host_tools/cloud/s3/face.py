@@ -1,7 +1,7 @@
 """The bucket's HTTP face: what boto3's s3 client and a board need of Amazon S3.
 
-Addresses are `/bucket/key`, or a host name `bucket.localhost`. Signature headers are not verified;
-presigned URLs are (see `presigned`); a request with neither is refused as S3 refuses strangers.
+Addresses are `/bucket/key`, or a host name `bucket.localhost`. Who asks is proved first
+(see `proof`).
 """
 
 import re
@@ -11,14 +11,21 @@ from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
 from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
+from host_tools.cloud.http.sigv4 import Key
+from host_tools.cloud.names import REGION
+from host_tools.cloud.s3 import listing
 from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.presigned import PUBLIC, Key, fault
+from host_tools.cloud.s3.copies import SOURCE, copied
+from host_tools.cloud.s3.proof import proved
+from host_tools.cloud.s3.uploads import Uploads
 from host_tools.cloud.s3.wording import (
+    XML_BYTES,
     S3Error,
     address,
     asked,
     described,
     kept,
+    missing,
     refusal,
     stamp,
     text_of,
@@ -27,18 +34,19 @@ from host_tools.cloud.s3.wording import (
     xml,
 )
 
-XML_BYTES = 1 << 20  # the longest XML a client may send
 BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-LISTING = [
-    "list-type",
-    "prefix",
-    "continuation-token",
-    "start-after",
-    "marker",
-    "max-keys",
-    "encoding-type",
-    "fetch-owner",
-]
+DELETED_KEYS = 1000  # in one request
+INSTEAD = {  # query arguments of a GET, and the headers that they replace
+    f"response-{name.lower()}": name
+    for name in (
+        "Cache-Control",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Language",
+        "Content-Type",
+        "Expires",
+    )
+}
 SIGNATURE = [
     "X-Amz-Algorithm",
     "X-Amz-Credential",
@@ -55,19 +63,18 @@ SIGNATURE = [
 
 
 class S3:
-    """Answers requests from the bucket; `key` is the one whose presigned URLs it can prove."""
+    """Answers requests from the bucket that are signed with `key`."""
 
-    def __init__(
-        self, bucket: Bucket, now: Callable[[], float] = time.time, key: Key = PUBLIC
-    ) -> None:
+    def __init__(self, bucket: Bucket, key: Key, now: Callable[[], float] = time.time) -> None:
         self._bucket = bucket
         self._now = now
         self._key = key
+        self._uploads = Uploads(bucket)
 
     def __call__(self, request: HTTPRequest) -> HTTPAnswer:
         """The one entry."""
         try:
-            self._admit(request)
+            request = proved(request, self._key, self._now())
             bucket, key = address(request)
             if not bucket:
                 return self._list_buckets(request)
@@ -80,20 +87,6 @@ class S3:
             return refusal(error)
         except (ValueError, ElementTree.ParseError):
             return refusal(S3Error("MalformedXML", "the request's body cannot be read"))
-
-    def _admit(self, request: HTTPRequest) -> None:
-        query = dict(request.query)
-        if len(query) < len(request.query):  # which of them was signed would be anybody's guess
-            raise S3Error("InvalidArgument", "a query argument is given twice")
-        if "X-Amz-Signature" in query or "Signature" in query:
-            headers = request.headers
-            now = self._now() + request.later_s
-            found = fault(request.method, request.raw_path, query, headers, now, self._key)
-            if found:
-                code, _, text = found.partition(" ")
-                raise S3Error(code, text)
-        elif "authorization" not in request.headers:
-            raise S3Error("AccessDenied", "Access Denied")
 
     def _list_buckets(self, request: HTTPRequest) -> HTTPAnswer:
         if request.method != "GET":
@@ -119,13 +112,17 @@ class S3:
         if request.argument("location") is not None:
             return xml("LocationConstraint", "")
         if request.method == "HEAD":
-            return HTTPAnswer()
+            return HTTPAnswer(headers={"x-amz-bucket-region": REGION})
         if request.method == "DELETE" and not request.query:
             if not self._bucket.remove(name):
                 raise S3Error("BucketNotEmpty", f"bucket {name} is not empty")
             return HTTPAnswer(204)
-        if request.method == "GET" and not unknown(request, LISTING):
-            return self._list(request, name)
+        if request.method == "POST" and request.argument("delete") is not None:
+            return self._delete_several(request, name)
+        if request.method == "GET" and request.argument("versions") is not None:
+            return listing.versions(request, self._bucket, name)
+        if request.method == "GET":
+            return listing.objects(request, self._bucket, name)
         raise S3Error("NotImplemented", f"{request.method} {request.query} on a bucket")
 
     def _versioning(self, request: HTTPRequest, name: str, status: str | None) -> HTTPAnswer:
@@ -138,50 +135,48 @@ class S3:
         self._bucket.set_versioning(name, wanted)
         return HTTPAnswer()
 
-    def _list(self, request: HTTPRequest, name: str) -> HTTPAnswer:
-        prefix = request.argument("prefix") or ""
-        after = request.argument("continuation-token") or request.argument("start-after")
-        after = after or request.argument("marker") or ""
-        limit = min(int(request.argument("max-keys") or 1000), 1000)
-        if limit < 0:
-            raise S3Error("InvalidArgument", "max-keys is negative")
-        found = [item for item in self._bucket.newest(name, prefix) if item.key > after]
-        shown, more = found[:limit], 0 < limit < len(found)  # of no keys S3 says that is all
-        rows = [
-            f"<Contents><Key>{escape(item.key)}</Key><Size>{item.size}</Size>"
-            f"<LastModified>{stamp(item.modified_at)}</LastModified>"
-            f"<ETag>&quot;{item.etag}&quot;</ETag></Contents>"
-            for item in shown
-        ]
-        last = escape(shown[-1].key) if more else ""
-        token = f"<NextContinuationToken>{last}</NextContinuationToken>"
-        head = (
-            f"<Name>{name}</Name><Prefix>{escape(prefix)}</Prefix><KeyCount>{len(shown)}</KeyCount>"
-            f"<MaxKeys>{limit}</MaxKeys><IsTruncated>{str(more).lower()}</IsTruncated>"
-        )
-        return xml("ListBucketResult", head + (token if more else "") + "".join(rows))
+    def _delete_several(self, request: HTTPRequest, name: str) -> HTTPAnswer:
+        tree = ElementTree.fromstring(request.read(XML_BYTES))
+        wanted = [row for row in tree if row.tag.endswith("Object")]
+        if not 0 < len(wanted) <= DELETED_KEYS:
+            raise S3Error("MalformedXML", f"1 to {DELETED_KEYS} objects are deleted at once")
+        quiet = any(row.tag.endswith("Quiet") and row.text == "true" for row in tree)
+        rows = ""
+        for row in wanted:
+            key, version = text_of(row, "Key"), text_of(row, "VersionId", "") or None
+            was_marker = version is not None and self._bucket.is_marker(name, key, version)
+            marker = self._bucket.delete(name, key, version) or (version if was_marker else None)
+            about = f"<Key>{escape(key)}</Key>"
+            about += f"<VersionId>{escape(version)}</VersionId>" if version else ""
+            if marker:
+                about += "<DeleteMarker>true</DeleteMarker>"
+                about += f"<DeleteMarkerVersionId>{marker}</DeleteMarkerVersionId>"
+            rows += "" if quiet else f"<Deleted>{about}</Deleted>"
+        return xml("DeleteResult", rows)
 
     def _on_object(self, request: HTTPRequest, bucket: str, key: str) -> HTTPAnswer:
         if request.argument("uploadId") is not None or request.argument("uploads") is not None:
-            return self._multipart(request, bucket, key)
+            return self._uploads(request, bucket, key)
         operation = {
             "GET": self._get,
             "HEAD": self._get,
             "PUT": self._put,
             "DELETE": self._delete,
         }.get(request.method)
-        if operation is None or unknown(request, ("versionId", "x-id", *SIGNATURE)):
+        if operation is None or unknown(request, ("versionId", "x-id", *INSTEAD, *SIGNATURE)):
             raise S3Error("NotImplemented", f"{request.method} {request.query} on an object")
         return operation(request, bucket, key)
 
     def _get(self, request: HTTPRequest, bucket: str, key: str) -> HTTPAnswer:
-        stored = self._bucket.find(bucket, key, request.argument("versionId"))
+        version = request.argument("versionId")
+        stored = self._bucket.find(bucket, key, version)
         if stored is None:
-            raise S3Error("NoSuchKey", f"no object {key} in {bucket}")
+            raise missing(bucket, key, version)
         wanted = request.headers.get("if-match", "").strip('"')
         if wanted not in ("", "*", stored.etag):
             raise S3Error("PreconditionFailed", "the object's ETag is another")
         headers = described(stored)
+        headers |= {INSTEAD[name]: text for name, text in request.query if name in INSTEAD}
         first, count = 0, stored.size
         span = asked(request.headers.get("range"), stored.size)
         if span:
@@ -191,46 +186,21 @@ class S3:
         return HTTPAnswer(status, headers, stored.pieces(first, count), count)
 
     def _put(self, request: HTTPRequest, bucket: str, key: str) -> HTTPAnswer:
-        if "x-amz-copy-source" in request.headers:
-            raise S3Error("NotImplemented", "objects cannot be copied here")
+        if SOURCE in request.headers:
+            return copied(request, self._bucket, bucket, key)
+        wish = request.headers.get("if-none-match")
+        if wish not in (None, "*"):
+            raise S3Error("NotImplemented", "If-None-Match must be * here")
+        if wish and self._bucket.find(bucket, key):
+            raise S3Error("PreconditionFailed", "there is an object of that key")
         written = self._bucket.write(request.body)
         version = self._bucket.publish(bucket, key, written, kept(request))
         return HTTPAnswer(headers=versioned(version) | {"ETag": f'"{written.etag}"'})
 
     def _delete(self, request: HTTPRequest, bucket: str, key: str) -> HTTPAnswer:
-        marker = self._bucket.delete(bucket, key, request.argument("versionId"))
-        headers = versioned(marker or "null")
-        return HTTPAnswer(204, headers | ({"x-amz-delete-marker": "true"} if marker else {}))
-
-    def _multipart(self, request: HTTPRequest, bucket: str, key: str) -> HTTPAnswer:
-        if request.method == "POST" and request.argument("uploads") is not None:
-            identity = self._bucket.begin(bucket, key, kept(request))
-            names = f"<Bucket>{bucket}</Bucket><Key>{escape(key)}</Key>"
-            text = f"{names}<UploadId>{identity}</UploadId>"
-            return xml("InitiateMultipartUploadResult", text)
-        upload = self._bucket.upload(request.argument("uploadId") or "", bucket, key)
-        if not upload:
-            raise S3Error("NoSuchUpload", "no such upload")
-        if request.method == "PUT":
-            written = self._bucket.write(request.body)
-            self._bucket.add_part(upload["id"], int(request.argument("partNumber")), written)
-            return HTTPAnswer(headers={"ETag": f'"{written.etag}"'})
-        if request.method == "DELETE":
-            self._bucket.abort(upload["id"])
-            return HTTPAnswer(204)
-        if request.method == "POST":
-            return self._complete(request, upload)
-        raise S3Error("NotImplemented", f"{request.method} on an upload")
-
-    def _complete(self, request: HTTPRequest, upload) -> HTTPAnswer:
-        tree = ElementTree.fromstring(request.read(XML_BYTES))
-        parts = [part for part in tree if part.tag.endswith("Part")]
-        done = self._bucket.complete(upload, [int(text_of(p, "PartNumber")) for p in parts])
-        if done is None:
-            raise S3Error("InvalidPart", "a part is missing")
-        version, etag = done
-        names = f"<Bucket>{upload['bucket']}</Bucket><Key>{escape(upload['key'])}</Key>"
-        text = f"{names}<ETag>&quot;{etag}&quot;</ETag>"
-        answer = xml("CompleteMultipartUploadResult", text)
-        answer.headers |= versioned(version)
-        return answer
+        version = request.argument("versionId")
+        was_marker = version is not None and self._bucket.is_marker(bucket, key, version)
+        marker = self._bucket.delete(bucket, key, version)
+        headers = versioned(marker or version or "null")
+        told = {"x-amz-delete-marker": "true"} if marker or was_marker else {}
+        return HTTPAnswer(204, headers | told)

@@ -1,26 +1,19 @@
-"""Presigned URLs, made for job documents and judged when one is used; and signatures of files.
+"""Presigned URLs, made for job documents, and signatures of files in them.
 
-The local cloud's own key pair is public, a placeholder that clients need. URLs made with it are
-checked in full (AWS Signature Version 4 in the query: method, path, query, signed headers); of
-URLs made with any other key only the expiry can be, because their secret is not known here. Where
-boards on the network are served, their URLs are made with a key that nobody else knows.
+They are made with the key of this cloud, as its owner could make them by boto3, and proved when
+one is used (see `proof`).
 """
 
-import hashlib
-import hmac
 import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from sqlite3 import Row
-from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
+from host_tools.cloud.http.sigv4 import ALGORITHM, STAMP, UNSIGNED, Claim, Key, signature
 from host_tools.cloud.names import REGION
 
-ACCESS_KEY = "SLUICELOCALCLOUD"
-SECRET_KEY = "not-a-secret"
-ALGORITHM = "AWS4-HMAC-SHA256"
 DEFAULT_S = 3600  # of a job whose presignedUrlConfig names no expiry
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON, with its escapes
 # What AWS puts in this one's place is not written down exactly: here, base64 of the signature.
@@ -28,30 +21,17 @@ CODE_SIGNATURE = re.compile(
     r"\$\{aws:iot:code-sign-signature:s3://([^/}]+)/([^@}]+)(?:@([^}]+))?\}"
 )
 PLACEHOLDER = re.compile(r"\$\{aws:iot:s3-presigned-url:(https://[^}]+)\}")
-STAMP = "%Y%m%dT%H%M%SZ"
 
 
-class Key(NamedTuple):
-    """What URLs are signed with: the name that stands in them, and the secret that does not."""
-
-    name: str
-    secret: str
-
-
-PUBLIC = Key(ACCESS_KEY, SECRET_KEY)
 Signed = Callable[[str, str, str | None], str | None]
 
 
 def presign(
-    endpoint: str,
-    path: str,
-    expires_s: int,
-    now: float,
-    version: str = "",
-    key: Key = PUBLIC,
+    endpoint: str, path: str, expires_s: int, now: float, key: Key, version: str = ""
 ) -> str:
     """A URL for one GET of `/bucket/key` at `endpoint`, valid for that many seconds."""
     stamp = datetime.fromtimestamp(now, UTC).strftime(STAMP)
+    claim = Claim(key.name, stamp[:8], REGION, "s3", stamp, ("host",), "")
     query = {
         "X-Amz-Algorithm": ALGORITHM,
         "X-Amz-Credential": f"{key.name}/{stamp[:8]}/{REGION}/s3/aws4_request",
@@ -63,70 +43,9 @@ def presign(
         query["versionId"] = version
     raw = quote(path, safe="/~")
     headers = {"host": urlsplit(endpoint).netloc}
-    query["X-Amz-Signature"] = signature("GET", raw, query, headers, key)
-    return f"{endpoint}{raw}?{canonical(query)}"
-
-
-def canonical(query: Mapping[str, str]) -> str:
-    """A query string as it is signed: sorted, percent-encoded, without the signature."""
-    pairs = ((quote(key, safe="~"), quote(value, safe="~")) for key, value in query.items())
-    signed = sorted(pair for pair in pairs if pair[0] != "X-Amz-Signature")
-    text = "&".join(f"{key}={value}" for key, value in signed)
-    if "X-Amz-Signature" in query:
-        return f"{text}&X-Amz-Signature={query['X-Amz-Signature']}"
-    return text
-
-
-def signature(
-    method: str,
-    raw_path: str,
-    query: Mapping[str, str],
-    headers: Mapping[str, str],
-    key: Key = PUBLIC,
-) -> str:
-    """The hexadecimal signature of a request whose payload is unsigned."""
-    unsigned = {key: value for key, value in query.items() if key != "X-Amz-Signature"}
-    names = query["X-Amz-SignedHeaders"].split(";")
-    lines = [f"{name}:{headers.get(name, '').strip()}" for name in names]
-    request = "\n".join(
-        (method, raw_path, canonical(unsigned), *lines, "", ";".join(names), "UNSIGNED-PAYLOAD")
-    )
-    scope = query["X-Amz-Credential"].split("/", 1)[1]
-    digest = hashlib.sha256(request.encode()).hexdigest()
-    text = "\n".join((ALGORITHM, query["X-Amz-Date"], scope, digest))
-    derived = f"AWS4{key.secret}".encode()
-    for part in scope.split("/"):
-        derived = hmac.digest(derived, part.encode(), "sha256")
-    return hmac.digest(derived, text.encode(), "sha256").hex()
-
-
-def fault(
-    method: str,
-    raw_path: str,
-    query: Mapping[str, str],
-    headers: Mapping[str, str],
-    now: float,
-    key: Key = PUBLIC,
-) -> str | None:
-    """Why a presigned request is refused: an S3 error code and a text; None when it is good."""
-    try:
-        if "Expires" in query:  # signature version 2, boto3's default for us-east-1
-            expires_at = float(query["Expires"])
-        else:
-            signed = datetime.strptime(query["X-Amz-Date"], STAMP).replace(tzinfo=UTC)
-            expires_at = signed.timestamp() + int(query["X-Amz-Expires"])
-        if signer(query) == key.name:
-            right = signature(method, raw_path, query, headers, key)
-            if not hmac.compare_digest(right.encode(), query["X-Amz-Signature"].encode()):
-                return "SignatureDoesNotMatch The request signature does not match"
-    except (KeyError, ValueError, IndexError):
-        return "AuthorizationQueryParametersError The presigned URL is incomplete"
-    return None if now < expires_at else "AccessDenied Request has expired"
-
-
-def signer(query: Mapping[str, str]) -> str:
-    """The name of the key that a URL says it was signed with; "" if it does not."""
-    return query.get("X-Amz-Credential", "").split("/")[0]
+    made = signature(claim, key, "GET", raw, query.items(), headers, UNSIGNED)
+    words = (f"{name}={quote(text, safe='~')}" for name, text in sorted(query.items()))
+    return f"{endpoint}{raw}?{'&'.join(words)}&X-Amz-Signature={made}"
 
 
 def location(url: str) -> tuple[str, str] | None:
@@ -150,8 +69,8 @@ def expand(
     endpoint: str,
     expires_s: int,
     now: float,
+    key: Key,
     signed: Signed = lambda bucket, key, version: None,
-    key: Key = PUBLIC,
 ) -> str:
     """A job document's text with each placeholder replaced by a URL, or signature, of this moment.
 
@@ -164,7 +83,7 @@ def expand(
             return found[0]
         version = re.search(r"[?&]versionId=([^&]+)", found[1])
         path = "/" + "/".join(where)
-        return presign(endpoint, path, expires_s, now, version[1] if version else "", key)
+        return presign(endpoint, path, expires_s, now, key, version[1] if version else "")
 
     def code(found: re.Match) -> str:
         bucket, name, version = found.groups()
@@ -199,7 +118,7 @@ class Expander:
         endpoint: Callable[[], str],
         now: Callable[[], float],
         signed: Signed,
-        key: Key = PUBLIC,
+        key: Key,
     ) -> None:
         self._endpoint = endpoint
         self._now = now
@@ -212,4 +131,4 @@ class Expander:
 
     def text(self, text: str, expires_s: int) -> str:
         """A text of JSON, its URLs valid for that many seconds."""
-        return expand(text, self._endpoint(), expires_s, self._now(), self._signed, self._key)
+        return expand(text, self._endpoint(), expires_s, self._now(), self._key, self._signed)

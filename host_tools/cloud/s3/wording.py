@@ -1,6 +1,7 @@
 """S3's wording: addresses, ranges, headers, XML answers and errors."""
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import formatdate
 from urllib.parse import unquote
@@ -10,12 +11,16 @@ from xml.sax.saxutils import escape
 from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
 from host_tools.cloud.s3.bucket import StoredObject
 
+XML_BYTES = 1 << 20  # the longest XML a client may send
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"
 KEPT = ("content-type", "cache-control", "content-disposition", "content-language")
 # fmt: off
 STATUS = {
     "AccessDenied": 403, "SignatureDoesNotMatch": 403, "AuthorizationQueryParametersError": 400,
-    "NoSuchBucket": 404, "NoSuchKey": 404, "NoSuchUpload": 404, "NotImplemented": 501,
+    "InvalidAccessKeyId": 403, "RequestTimeTooSkewed": 403, "AuthorizationHeaderMalformed": 400,
+    "XAmzContentSHA256Mismatch": 400, "InvalidRequest": 400,
+    "NoSuchBucket": 404, "NoSuchKey": 404, "NoSuchVersion": 404, "NoSuchUpload": 404,
+    "NotImplemented": 501,
     "InvalidRange": 416, "PreconditionFailed": 412, "InvalidBucketName": 400,
     "BucketNotEmpty": 409, "InvalidPart": 400, "MalformedXML": 400, "InvalidArgument": 400,
     "InternalError": 500,
@@ -26,19 +31,32 @@ STATUS = {
 class S3Error(Exception):
     """A refusal with one of S3's codes."""
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.headers = headers or {}
 
 
 def address(request: HTTPRequest) -> tuple[str, str]:
     """(bucket, key) of a request, each "" where there is none."""
-    path = unquote(request.raw_path).lstrip("/")
-    host = request.headers.get("host", "").rsplit(":", 1)[0]
-    if host.endswith(".localhost"):
-        return host.removesuffix(".localhost"), path
+    path = unquote(request.raw_path).removeprefix("/")
+    if bucket := hosted(request):
+        return bucket, path
     bucket, _, key = path.partition("/")
     return bucket, key
+
+
+def hosted(request: HTTPRequest) -> str:
+    """The bucket that the host's name is of, `bucket.localhost`; "" where there is none."""
+    host = request.headers.get("host", "").rsplit(":", 1)[0]
+    return host.removesuffix(".localhost") if host.endswith(".localhost") else ""
+
+
+def missing(bucket: str, key: str, version: str | None) -> S3Error:
+    """The error of an object that is not there, or of a version of it."""
+    if version:
+        return S3Error("NoSuchVersion", f"no version {version} of {key} in {bucket}")
+    return S3Error("NoSuchKey", f"no object {key} in {bucket}")
 
 
 def unknown(request: HTTPRequest, known: tuple | list) -> bool:
@@ -93,12 +111,14 @@ def stamp(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
 
 
-def text_of(element: ElementTree.Element, name: str) -> str:
-    """The text of a child, whatever its namespace; ValueError without it."""
+def text_of(element: ElementTree.Element, name: str, default: str | None = None) -> str:
+    """The text of a child, whatever its namespace; ValueError without it or a default."""
     for child in element.iter():
         if child.tag.rsplit("}", 1)[-1] == name:
             return child.text or ""
-    raise ValueError(name)
+    if default is None:
+        raise ValueError(name)
+    return default
 
 
 def xml(name: str, inner: str, status: int = 200) -> HTTPAnswer:
@@ -111,5 +131,5 @@ def refusal(error: S3Error) -> HTTPAnswer:
     """An error as S3 writes it."""
     text = f"<Code>{error.code}</Code><Message>{escape(str(error))}</Message>"
     body = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{text}</Error>'
-    headers = {"Content-Type": "application/xml"}
+    headers = {"Content-Type": "application/xml"} | error.headers
     return HTTPAnswer(STATUS[error.code], headers, body.encode())

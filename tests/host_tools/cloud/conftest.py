@@ -10,14 +10,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import paho.mqtt.client as mqtt
 import pytest
+from botocore.auth import S3SigV4Auth
+from botocore.awsrequest import AWSRequest
 from botocore.config import Config
+from botocore.credentials import Credentials
 from patience import FUSE_S
 from typed import sluice
 
+from host_tools.cloud.http.sigv4 import Key
 from host_tools.cloud.jobs.api import JobCalls
 from host_tools.cloud.jobs.executions import Executions, Message
 from host_tools.cloud.jobs.executions_api import ExecutionCalls
@@ -35,6 +40,26 @@ from host_tools.cloud.streams.over_mqtt import Streams
 from host_tools.cloud.things.groups import Groups
 from host_tools.cloud.things.things import Things
 
+KEY = Key("SLUICETESTS", "a secret that is none")  # of clouds without a state folder
+
+
+class Signer(S3SigV4Auth):
+    """botocore's signer for S3, of the payload that it is told."""
+
+    def __init__(self, payload: str, key: Key) -> None:
+        super().__init__(Credentials(*key), "s3", "us-east-1")
+        self._payload = payload
+
+    def payload(self, request: AWSRequest) -> str:
+        return self._payload
+
+
+def signed(method: str, url: str, payload: str, key: Key = KEY, **headers: str) -> dict[str, str]:
+    """The headers of a request to S3, signed now."""
+    request = AWSRequest(method, url, headers=headers)
+    Signer(payload, key).add_auth(request)
+    return dict(request.headers.items()) | {"Host": urlsplit(url).netloc}
+
 
 class World:
     """The cloud's parts over a store, with a clock that only moves when told to."""
@@ -45,7 +70,7 @@ class World:
         self.store = Store(self.state.database)
         self.bucket = Bucket(self.store, self.state.objects)
         self.endpoint = "http://127.0.0.1:1234"  # of the bucket, in presigned URLs
-        expander = Expander(lambda: self.endpoint, lambda: self.now, lambda *where: None)
+        expander = Expander(lambda: self.endpoint, lambda: self.now, lambda *where: None, KEY)
         self.executions = Executions(self.store, lambda: self.now, expander.document)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
@@ -182,14 +207,14 @@ class RunningCloud:
         return name
 
     def client(self, service: str):
-        """A boto3 client by endpoint_url alone, with credentials of no meaning."""
+        """A boto3 client by endpoint_url alone, with the cloud's own key."""
         about = json.loads(self.state.ready.read_text())
         return boto3.client(
             service,
             endpoint_url=about["http_endpoint"],
             region_name=about["region"],
-            aws_access_key_id="any",
-            aws_secret_access_key="thing",
+            aws_access_key_id=about["access_key"],
+            aws_secret_access_key=about["secret_key"],
             config=Config(retries={"total_max_attempts": 1}, read_timeout=FUSE_S),
         )
 

@@ -2,7 +2,6 @@
 
 import json
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.loaders import Loader
+from conftest import KEY
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -59,23 +59,22 @@ def served(world):
     world.implemented = {"iot": set(control), "iot-jobs-data": set(device.operations())}
     services = (REST("iot", control), REST("iot-jobs-data", device.operations()))
     handlers = {service.signing_name: service for service in services}
-    web = WebServer(0, {"s3": S3(world.bucket, lambda: world.now), **handlers})
+    web = WebServer(0, {"s3": S3(world.bucket, KEY, lambda: world.now), **handlers})
     world.endpoint = f"http://127.0.0.1:{web.server_port}"
-    threading.Thread(target=web.serve_forever, args=(0.02,), daemon=True).start()
+    web.start()
 
     def client(service: str):
         return boto3.client(
             service,
             endpoint_url=world.endpoint,
             region_name="us-east-1",
-            aws_access_key_id="any",
-            aws_secret_access_key="thing",
+            aws_access_key_id=KEY.name,
+            aws_secret_access_key=KEY.secret,
             config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
         )
 
     yield client
-    web.shutdown()
-    web.server_close()
+    web.stop()
 
 
 @pytest.fixture

@@ -602,8 +602,9 @@ def test_jobs_of_aws_are_listed_shown_and_canceled_with_the_rights_of_the_policy
     """By endpoint_url; on AWS these would be the calls."""
     board = device(cloud, "called-back")
     job = good(deploy(cloud, image, "--thing", "called-back")).strip()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
+    about = cloud.state.running()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", about["access_key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", about["secret_key"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     made: set[str] = set()
 
@@ -653,8 +654,9 @@ def test_job_is_created_at_aws_by_the_calls_that_the_policy_allows(
 ):
     """By endpoint_url; on AWS these would be the calls."""
     cloud.thing("ordered")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
+    about = cloud.state.running()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", about["access_key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", about["secret_key"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     made: set[str] = set()
 
