@@ -29,10 +29,15 @@ class Pages:
         found = Loader().load_service_model(service, "paginators-1")
         self._rules: dict[str, dict[str, str]] = found["pagination"]
 
+    def members(self, operation: str) -> set[str]:
+        """What an operation is asked with to get one page of its list; none if it is no list."""
+        rule = self._rules.get(operation)
+        return {rule["input_token"], rule["limit_key"]} if rule else set()
+
     def cut(self, model: OperationModel, given: Parameters, result: Parameters) -> Parameters:
         """One page of what an operation found; all of it, if it is no list."""
         rule = self._rules.get(model.name)
-        if rule is None:
+        if rule is None or rule["output_token"] in result:  # its handler has cut it
             return result
         place, size, items = rule["input_token"], rule["limit_key"], result[rule["result_key"]]
         asked = {key: value for key, value in given.items() if key not in (place, size)}
@@ -54,6 +59,22 @@ def digest(value: Any) -> str:
 def token(question: str, index: int, item: Any) -> str:
     """The place of an item in the answers to a question."""
     return base64.b64encode(json.dumps([question, index, digest(item)]).encode()).decode()
+
+
+def token_after(question: str, name: str) -> str:
+    """The place behind a name, in a list by name that its handler cuts itself."""
+    return base64.b64encode(json.dumps([question, name]).encode()).decode()
+
+
+def name_after(text: str, question: str) -> str:
+    """The name of such a token; a Refusal for one that is not of this question."""
+    try:
+        asked, name = json.loads(base64.b64decode(text, validate=True))
+    except (ValueError, TypeError, RecursionError):
+        raise invalid("the token is none that was given") from None
+    if asked != question or not isinstance(name, str):
+        raise invalid("the token is of another list")
+    return name
 
 
 def start(text: str, question: str, items: list) -> int:
