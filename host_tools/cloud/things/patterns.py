@@ -7,7 +7,7 @@ own services, whose words are known: there it stands for those words.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -39,7 +39,8 @@ def filters(pattern: str, action: str, allow: bool) -> tuple[Filter, ...]:
         return tuple(_subscriptions(pattern, allow))
     if action not in SENDS or {"+", "#"} & set(pattern):
         return ()  # no topic has these letters: the pattern stands for none
-    return tuple((SENDS[action], one) for one in sorted(set(_topics(pattern, allow, "+/#"))))
+    found = set(_topics(pattern, allow, "+/#", known))
+    return tuple((SENDS[action], one) for one in sorted(found))
 
 
 def _subscriptions(pattern: str, allow: bool) -> Iterator[Filter]:
@@ -50,12 +51,15 @@ def _subscriptions(pattern: str, allow: bool) -> Iterator[Filter]:
         return
     if not allow and {"+", "#"} & set(pattern):
         raise Inexpressible("a Deny with wildcards of AWS and of MQTT")
-    for one in sorted(set(_topics(pattern, allow, "#" if allow else "+/#"))):
+    for one in sorted(set(_topics(pattern, allow, "#" if allow else "+/#", known_filters))):
         yield "subscribePattern", one
 
 
-def _topics(pattern: str, allow: bool, rest: str) -> Iterator[str]:
-    """The filters of a pattern; `rest` stands for a `*` that is the last level."""
+def _topics(
+    pattern: str, allow: bool, rest: str, words: Callable[[str], tuple[str, ...]]
+) -> Iterator[str]:
+    """The filters of a pattern; `rest` stands for a `*` that is the last level, `words` of a
+    thing's prefix are what AWS's services know."""
     pattern = re.sub(f"{ANY.many}+", ANY.many, pattern)
     if pattern == ANY.many:
         yield from ("#", "$aws/#")
@@ -66,7 +70,7 @@ def _topics(pattern: str, allow: bool, rest: str) -> Iterator[str]:
     elif levels[0] != "$aws" or not allow:
         raise Inexpressible("a wildcard within a level")
     else:
-        yield from _of_services(pattern)
+        yield from _of_services(pattern, words)
 
 
 def _written_out(levels: list[str], rest: str, done: int = 0) -> Iterator[str]:
@@ -95,14 +99,14 @@ def _joined(head: str, tail: list[str], rest: str, done: int) -> Iterator[str]:
         yield f"{head}/{one}"
 
 
-def _of_services(pattern: str) -> Iterator[str]:
+def _of_services(pattern: str, known_of: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
     """The known topics that a pattern stands for, whatever their free levels are."""
     words = {ANY.many: ".*", ANY.one: f"[^{ANY.free}]"}
     whole = re.compile("".join(words.get(letter, re.escape(letter)) for letter in pattern))
     thing = (pattern.split("/") + [""] * THING_LEVELS)[2]
     wild = bool({ANY.many, ANY.one} & set(thing))
     prefix = f"$aws/things/{ANY.free if wild else thing}"
-    found = [topic for topic in known(prefix) if whole.fullmatch(topic)]
+    found = [topic for topic in known_of(prefix) if whole.fullmatch(topic)]
     if not found:
         raise Inexpressible("a wildcard within a name")
     for topic in found:
@@ -111,8 +115,7 @@ def _of_services(pattern: str) -> Iterator[str]:
 
 @lru_cache(256)
 def known(prefix: str) -> tuple[str, ...]:
-    """The topics of AWS's services for a thing, and the filters of those topics; `$next` is one of
-    the jobs' names."""
+    """The topics of AWS's services for a thing; `$next` is one of the jobs' names."""
     answers = ("", "/accepted", "/rejected")
     jobs = ["get", "start-next", f"{ANY.free}/get", f"{ANY.free}/update", "$next/get"]
     rows = [f"jobs/{name}{answer}" for name in jobs for answer in answers]
@@ -127,8 +130,15 @@ def known(prefix: str) -> tuple[str, ...]:
             f"{where}/{word}{tail}" for word in ("get", "update", "delete") for tail in answers
         ]
         rows += [f"{where}/update/delta", f"{where}/update/documents"]
-    widened = {"/".join(levels) for row in rows for levels in _widened(row.split("/"))}
-    return tuple(f"{prefix}/{row}" for row in sorted(widened))
+    return tuple(f"{prefix}/{row}" for row in rows)
+
+
+@lru_cache(256)
+def known_filters(prefix: str) -> tuple[str, ...]:
+    """The same, and with a `+` for any of their levels."""
+    rows = [topic.removeprefix(f"{prefix}/").split("/") for topic in known(prefix)]
+    found = {"/".join(levels) for row in rows for levels in _widened(row)}
+    return tuple(f"{prefix}/{row}" for row in sorted(found))
 
 
 def _widened(levels: list[str]) -> Iterator[list[str]]:
