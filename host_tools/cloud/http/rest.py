@@ -39,7 +39,8 @@ class REST:
     def __init__(self, service: str, operations: Mapping[str, Operation]) -> None:
         model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
         self.signing_name = model.metadata.get("signingName", model.metadata["endpointPrefix"])
-        self._operations = operations
+        self.name = service
+        self.operations = operations
         self._pages = Pages(service)
         rows = [Route(model.operation_model(name)) for name in model.operation_names]
         self._routes = sorted(rows, key=lambda route: route.vagueness)
@@ -54,7 +55,7 @@ class REST:
         return error(501, "UnknownOperationException", text)
 
     def _run(self, model: OperationModel, request: HTTPRequest, labels: dict) -> HTTPAnswer:
-        handler = self._operations.get(model.name)
+        handler = self.operations.get(model.name)
         if handler is None:
             text = f"the local cloud does not know {model.name}"
             return error(501, "NotImplementedException", text)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.http.members import MARK
 from host_tools.cloud.http.reads import reads
 from host_tools.cloud.jobs.executions import Executions, Message, compact
 from host_tools.cloud.jobs.executions_api import job_row
@@ -137,6 +138,7 @@ class JobCalls:
             raise invalid("a job needs document or documentSource, not both")
         if source is not None:
             text = self._read(source)
+        text = text.removeprefix(MARK)
         for name, value in given.get("documentParameters", {}).items():
             text = text.replace(f"${{aws:iot:parameter:{name}}}", json.dumps(value)[1:-1])
         if len(text) > DOCUMENT_CHARACTERS:

@@ -20,7 +20,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from host_tools.cloud.http.members import TOKEN_BYTES, is_token, whole
+from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
 from host_tools.cloud.jobs.executions import Message, compact
 from host_tools.cloud.names import STREAM
 from host_tools.cloud.s3.bucket import Bucket, StoredObject
@@ -179,7 +179,7 @@ class JSON(Codec):
     dumps = staticmethod(compact)
 
     def loads(self, payload: bytes) -> Any:
-        return json.loads(payload.decode())
+        return json.loads(payload.decode().removeprefix(MARK))
 
     def block(self, data: bytes) -> str:
         return base64.b64encode(data).decode()

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from host_tools.cloud.http.members import MARK
 from host_tools.cloud.refusal import Refusal
 from host_tools.cloud.things.patterns import ANY, Inexpressible, filters
 
@@ -70,7 +71,7 @@ def malformed(text: str) -> Refusal:
 def read(document: str) -> list[Grant]:
     """What a document grants over MQTT; a Refusal for what cannot be kept to."""
     try:
-        policy = json.loads(document)
+        policy = json.loads(document.removeprefix(MARK))
         size = len(json.dumps(policy, separators=(",", ":")))
     except (ValueError, RecursionError):
         raise malformed("the policy document is not JSON") from None
