@@ -23,7 +23,7 @@ from host_tools.cloud.jobs.over_https import DeviceCalls
 from host_tools.cloud.jobs.over_mqtt import Jobs
 from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
-from host_tools.cloud.mqtt.client import own, start
+from host_tools.cloud.mqtt.client import own, start, unguessable
 from host_tools.cloud.mqtt.control import Control
 from host_tools.cloud.mqtt.presence import Presence
 from host_tools.cloud.mqtt.publish import PublishCalls
@@ -105,7 +105,7 @@ class Cloud:
         """Start all parts; afterwards cloud.json is there."""
         self.bucket.sweep()
         self.broker.start(self._port("mqtt_port", port, MQTT_PORT))
-        commander = own(self.broker, f"{SERVICE}-control")
+        commander = own(self.broker, unguessable(f"{SERVICE}-control"))
         self.control.use(commander)
         start(commander, self.broker)
         self.presence.start()

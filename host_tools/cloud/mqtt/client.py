@@ -1,5 +1,6 @@
 """An MQTT client with the cloud's own certificate, which may do everything."""
 
+import secrets
 import ssl
 
 import paho.mqtt.client as mqtt
@@ -23,6 +24,11 @@ def own(
     )
     made.reconnect_delay_set(min_delay=0.2, max_delay=1)
     return made
+
+
+def unguessable(name: str) -> str:
+    """A client id that nobody else can take over: who does ends the session."""
+    return f"{name}-{secrets.token_hex(8)}"
 
 
 def start(made: mqtt.Client, broker: Broker) -> None:

@@ -73,6 +73,9 @@ class Presence:
         if self._thread is not None:
             self._thread.join()
             self._thread = None
+        if self._file is not None:
+            self._file.close()
+            self._file = None
         self.forget()
 
     def forget(self) -> None:

@@ -16,7 +16,7 @@ from host_tools.cloud.faults import Faults
 from host_tools.cloud.jobs.executions import Message
 from host_tools.cloud.jobs.over_mqtt import owner
 from host_tools.cloud.mqtt.broker import Broker
-from host_tools.cloud.mqtt.client import own, start
+from host_tools.cloud.mqtt.client import own, start, unguessable
 from host_tools.cloud.mqtt.control import COMMANDS
 from host_tools.cloud.things.things import SERVICE, Things
 from host_tools.errors import SluiceError
@@ -55,7 +55,7 @@ class Service:
     def start(self, handlers: Mapping[str, Handler]) -> None:
         """Connect and subscribe; SluiceError when that does not happen."""
         self._handlers = handlers
-        client = own(self._broker, SERVICE, mqtt.MQTTv5)
+        client = own(self._broker, unguessable(SERVICE), mqtt.MQTTv5)
         client.max_inflight_messages_set(1000)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe

@@ -124,13 +124,20 @@ class GroupCalls:
 
     @reads("thingGroupName", "thingGroupArn", "thingName", "thingArn")
     def add(self, given: Parameters) -> None:
-        self._groups.add(*self._pair(given))
-        self._changed()
+        group, thing = self._pair(given)
+        self._groups.add(group, thing)
+        self._tell(thing)
 
     @reads("thingGroupName", "thingGroupArn", "thingName", "thingArn")
     def remove(self, given: Parameters) -> None:
-        self._groups.remove(*self._pair(given))
-        self._changed()
+        group, thing = self._pair(given)
+        self._groups.remove(group, thing)
+        self._tell(thing)
+
+    def _tell(self, thing: str) -> None:
+        """Say whose rights have changed, if anybody speaks for the thing."""
+        if principals := self._things.principals(thing):
+            self._changed(*(row["id"] for row in principals))
 
     @reads("thingGroupName", "recursive")
     def things(self, given: Parameters) -> Parameters:

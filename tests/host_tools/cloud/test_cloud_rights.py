@@ -164,6 +164,17 @@ def test_session_under_an_id_that_the_policy_does_not_allow_is_ended(lab):
     assert good.lost.empty()
 
 
+def test_stranger_with_the_clouds_own_client_id_does_not_stop_the_cloud(lab):
+    lab.thing("usual", *json.loads(thing_policy_text())["Statement"])
+    board = lab.board("usual")
+    board.subscribe(f"{board.topic}/jobs/get/+")
+    for name in ("cloud-service", "cloud-service-control"):
+        other = lab.board("usual", client_id=name)
+        other.client.reconnect_delay_set(60, 60)
+        other.lost.get(timeout=FUSE_S)
+        assert board.ask("jobs/get")[0] == "jobs/get/accepted"
+
+
 def test_certificate_that_is_made_inactive_loses_its_rights_and_its_session(lab):
     identity = lab.thing("retired", OWN, *ECHO).rpartition("/")[2]
     board = lab.board("retired")
