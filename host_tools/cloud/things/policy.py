@@ -133,13 +133,15 @@ def _resource(text: str) -> tuple[str, str]:
     kind, slash, name = rest.partition("/")
     if rest == "*":
         return "*", "*"
-    if kind not in RESOURCES or not slash:
+    if kind not in RESOURCES or not slash or not name:
         raise malformed(f"the local cloud cannot express the resource {text}")
     return kind, name
 
 
 def check(grant: Grant) -> None:
     """Refuse, by name, what cannot be expressed."""
+    if not all(letter.isprintable() for letter in grant.name) or not is_filter(grant):
+        raise malformed(f"the local cloud cannot express the resource {ascii(grant.name)}")
     for variable in VARIABLE.findall(grant.name):
         if variable not in (CLIENT, THING, TYPE) and not ATTRIBUTE.fullmatch(variable):
             raise malformed(f"the local cloud does not know the policy variable ${{{variable}}}")
@@ -150,6 +152,15 @@ def check(grant: Grant) -> None:
     except Inexpressible as error:
         text = f"the local cloud cannot express {error} of {grant.name} for {grant.action}"
         raise malformed(text) from None
+
+
+def is_filter(grant: Grant) -> bool:
+    """Whether MQTT's wildcards stand where a topic filter has them: alone, and a # at the end."""
+    levels = grant.name.split("/")
+    if grant.action != "iot:Subscribe" or not {"+", "#"} & set(grant.name):
+        return True
+    wild = [level for level in levels if {"+", "#"} & set(level)]
+    return all(len(level) == 1 for level in wild) and "#" not in levels[:-1]
 
 
 def marked(name: str) -> str:
@@ -169,7 +180,7 @@ class Context:
     def value(self, variable: str) -> str | None:
         """What a variable stands for; None if for nothing."""
         if variable == CLIENT:
-            return self.client
+            return self.client if self.client and self.client.isprintable() else None
         if variable in (THING, TYPE):
             return self.thing if variable == THING else self.kind
         found = ATTRIBUTE.fullmatch(variable)

@@ -141,7 +141,7 @@ def _meets(grant: Grant, context: Context) -> bool:
 
 def _filters(grant: Grant, context: Context) -> tuple[Filter, ...]:
     pattern = context.fill(grant.name)
-    if pattern is None:
+    if pattern is None or any(letter in "+#" for letter in context.client or ""):
         return ()
     try:
         return filters(pattern, grant.action, grant.allow)

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 from patience import FUSE_S
 
+from host_tools.cloud.mqtt import security_plugin
 from host_tools.cloud.mqtt.broker import port_is_free
 from host_tools.cloud.names import arn
 from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying
@@ -310,6 +311,23 @@ def test_step_timer_times_out_a_job_of_the_running_cloud(own_cloud, device):
         return found["execution"]["status"]
 
     wait(lambda: status() == "TIMED_OUT", "the timer was lost")
+
+
+def test_plugin_is_found_beside_the_broker_or_where_it_is_said_to_be(tmp_path, monkeypatch):
+    program = tmp_path / "usr/sbin/mosquitto"
+    plugin = tmp_path / "usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
+    with pytest.raises(SluiceError, match="set \\$MOSQUITTO_DYNAMIC_SECURITY"):
+        security_plugin.find(program)
+    for file in (program, plugin):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert security_plugin.find(program) == plugin
+    other = tmp_path / "other.so"
+    monkeypatch.setenv("MOSQUITTO_DYNAMIC_SECURITY", str(other))
+    with pytest.raises(SluiceError, match="no file"):
+        security_plugin.find(program)
+    other.touch()
+    assert security_plugin.find(program) == other
 
 
 def test_second_cloud_of_one_state_is_refused(own_cloud, command):

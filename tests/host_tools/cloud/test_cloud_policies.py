@@ -107,6 +107,12 @@ def test_resource_becomes_the_filters_of_the_same_topics(registry, name, wanted)
         ([row("iot:Publish", "dt/x", effect="allow")], "Effect"),
         ([{"Effect": "Allow", "Action": "iot:Publish"}], "Resource"),
         (["x"], "Statement"),
+        ([row("iot:Publish", "dt/\0")], "the resource 'dt/\\x00'"),
+        ([row("iot:Publish", "dt/\ue000")], "the resource 'dt/\\ue000'"),
+        ([row("iot:Publish", "dt/\ud800")], "the resource 'dt/\\ud800'"),
+        ([row("iot:Publish", "")], "topic/"),
+        ([row("iot:Subscribe", "dt/a+")], "the resource 'dt/a+'"),
+        ([row("iot:Subscribe", "dt/#/a")], "the resource 'dt/#/a'"),
     ],
 )
 def test_what_cannot_be_expressed_is_refused_by_name(iot, rows, words):
@@ -155,6 +161,16 @@ def test_client_id_stands_for_ids_that_policies_name_and_ids_that_came(registry)
     columns = {"certificate": registry.id, "version": 0, "connected": 1, "reason": ""}
     registry.store.insert("sessions", client="dev-9", id="s", socket="{}", changed_at=1, **columns)
     assert registry.may("publishClientSend") == {"dt/first", "dt/dev-9"}
+
+
+@pytest.mark.parametrize("client", ["#", "+", "a/#", "\ue000", "*"])
+def test_client_id_with_a_wildcard_in_it_widens_nothing(registry, client):
+    both = ["iot:Publish", "iot:Receive"]
+    name = "dt/${iot:ClientId}"
+    registry.attach(ALL_IDS, row(both, name), row("iot:Subscribe", name))
+    columns = {"certificate": registry.id, "version": 0, "connected": 1, "reason": ""}
+    registry.store.insert("sessions", client=client, id="s", socket="{}", changed_at=1, **columns)
+    assert {topic for _, topic in registry.rights.allowed} <= {"dt/*"}  # which is itself there
 
 
 def test_attributes_and_type_of_the_thing_are_variables(registry):
