@@ -31,8 +31,8 @@ class Pages:
 
     def members(self, operation: str) -> set[str]:
         """What an operation is asked with to get one page of its list; none if it is no list."""
-        rule = self._rules.get(operation)
-        return {rule["input_token"], rule["limit_key"]} if rule else set()
+        rule = self._rules.get(operation, {})
+        return {rule[key] for key in ("input_token", "limit_key") if key in rule}
 
     def cut(self, model: OperationModel, given: Parameters, result: Parameters) -> Parameters:
         """One page of what an operation found; all of it, if it is no list."""
