@@ -290,3 +290,39 @@ def test_presence_is_told_and_kept(lab, device):
     told = lab.iot.get_thing_connectivity_data(**given)
     assert (told["connected"], told["disconnectReason"]) == (False, reason)
     assert (told["sourceIp"], told["cleanSession"]) == ("127.0.0.1", True)
+
+
+def test_last_will_is_delivered_where_the_policy_allows_it(lab):
+    lab.thing("mourner", OWN, *ECHO, row("iot:Receive", "dt/*"))
+    mourner = lab.board("mourner")
+    mourner.subscribe("dt/#")
+    both = ["iot:Publish", "iot:Receive"]
+    lab.thing("mortal", row("iot:Connect", "mortal-*"), row(both, "dt/will/*"))
+    answers: queue.Queue = queue.Queue()
+    for number, topic in enumerate(("dt/other", "dt/will/1")):
+        made = client(lab, "mortal", f"mortal-{number}")
+        made.will_set(topic, topic, 1)
+        made.on_connect = lambda *a: answers.put(a[3].is_failure)
+        made.connect("localhost", lab.port)
+        made.loop_start()
+        assert not answers.get(timeout=FUSE_S)
+        made.loop_stop()
+        made.socket().close()  # without a word
+    assert mourner.message().payload == b"dt/will/1"
+
+
+def test_shared_subscription_is_a_filter_of_its_own(lab):
+    lab.thing("sharer", OWN, *ECHO, row("iot:Subscribe", "$share/g/dt/echo"))
+    board = lab.board("sharer")
+    codes = board.subscribe("$share/g/dt/echo", "$share/h/dt/echo", "$share/g/other")
+    assert [code.is_failure for code in codes] == [False, True, True]
+    board.client.publish("dt/echo", b"1", 1)
+    assert board.message().payload == b"1"
+
+
+def client(lab, thing: str, name: str) -> mqtt.Client:
+    """A client that is not connected yet."""
+    files = lab.cloud.state.thing(thing)
+    made = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name)
+    made.tls_set(*(str(files / one) for one in FILES))
+    return made
