@@ -8,7 +8,7 @@ session ends for it. Source: mosquitto.org, "Dynamic Security Plugin".
 import json
 import logging
 import queue
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from threading import Event, RLock
 from typing import Any
@@ -23,8 +23,8 @@ from host_tools.cloud.things.things import SERVICE
 COMMANDS = "$CONTROL/dynamic-security/v1"
 ANSWERS = f"{COMMANDS}/response"
 ANSWER_S = 5
-BATCH = 100  # commands in a message, of
-ENTRIES = 200  # entries at most
+ENTRIES = 50  # of a list in one command: each has 2 KiB at most, as a policy has
+BATCH_BYTES = 60_000  # of commands in a message, well below Mosquitto's limit
 EVERYTHING = ("#", "$aws/#", "$SYS/#", "$CONTROL/#")
 DEFAULTS = {
     "publishClientSend": False,
@@ -112,9 +112,7 @@ class Control:
             return True
 
     def _tell(self, commands: list[Command]) -> bool:
-        return all(
-            self._ask(commands[start : start + BATCH]) for start in range(0, len(commands), BATCH)
-        )
+        return all(self._ask(batch) for batch in batches(commands))
 
     def _ask(self, commands: list[Command]) -> bool:
         """Send some commands; whether they were answered."""
@@ -136,6 +134,21 @@ class Control:
 
     def _on_message(self, client: mqtt.Client, userdata: Any, message: mqtt.MQTTMessage) -> None:
         self._answers.put(json.loads(message.payload)["responses"])
+
+
+def batches(commands: Iterable[Command]) -> Iterator[list[Command]]:
+    """The same commands, as many at once as a message has room for."""
+    batch: list[Command] = []
+    size = 0
+    for command in commands:
+        length = len(json.dumps(command))
+        if batch and size + length > BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+        batch.append(command)
+        size += length
+    if batch:
+        yield batch
 
 
 def changes(known: dict[str, Rights], wanted: dict[str, Rights]) -> Iterator[Command]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from host_tools.cloud.mqtt import control
+from host_tools.cloud.mqtt.broker import MESSAGE_LIMIT
 from host_tools.cloud.mqtt.control import ENTRIES, Control, changes
 from host_tools.cloud.things.ca import Authority
 from host_tools.cloud.things.rights import Access, Rights
@@ -47,6 +48,15 @@ def test_long_list_is_told_in_parts():
     assert [row["topic"] for row in first["acls"]] == topics[:ENTRIES]
     assert [one["topic"] for one in rest] == topics[ENTRIES:]
     assert {one["command"] for one in rest} == {"addRoleACL"}
+
+
+def test_message_of_commands_stays_below_the_brokers_limit():
+    rights = Rights(sends(*(f"{number:03}" + "x" * 2000 for number in range(120))))
+    commands = list(changes({}, {f"c{number}": rights for number in range(20)}))
+    made = list(control.batches(commands))
+    assert [one for batch in made for one in batch] == commands
+    assert all(len(json.dumps(batch)) < MESSAGE_LIMIT for batch in made)
+    assert len(list(control.batches(commands[:1]))) == 1
 
 
 class Wire:
