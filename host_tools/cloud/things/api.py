@@ -5,8 +5,8 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.paging import PAGE, digest, name_after, token_after
 from host_tools.cloud.http.reads import reads
+from host_tools.cloud.listing import Listing
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.refusal import Refusal, invalid
 from host_tools.cloud.store import Store
@@ -84,14 +84,9 @@ class ThingCalls:
 
     @reads("attributeName", "attributeValue", "usePrefixAttributeValue", "thingTypeName")
     def list(self, given: Parameters) -> Parameters:
-        question = {key: given[key] for key in given if key not in ("nextToken", "maxResults")}
-        size, sought = given.get("maxResults", PAGE), digest(["ListThings", question])
-        after = name_after(given["nextToken"], sought) if "nextToken" in given else ""
         where, values = filtered(given)
-        query = f"SELECT * FROM things WHERE name > ? {where} ORDER BY name LIMIT ?"
-        rows = self._store.rows(query, after, *values, size + 1)
-        more = token_after(sought, rows[size - 1]["name"]) if len(rows) > size else None
-        return {"things": [thing_shape(row) for row in rows[:size]], "nextToken": more}
+        query = f"SELECT * FROM things WHERE TRUE{where} ORDER BY name"
+        return {"things": Listing(self._store, thing_shape, query, *values)}
 
     @reads("thingName", "expectedVersion")
     def delete(self, given: Parameters) -> None:
@@ -131,8 +126,12 @@ class ThingCalls:
     @reads("thingName")
     def principals(self, given: Parameters) -> Parameters:
         self._things.get(given["thingName"])
-        rows = self._things.principals(given["thingName"])
-        return {"principals": [arn("cert", row["id"]) for row in rows]}
+        query = (
+            "SELECT id FROM principals JOIN certificates ON id = certificate "
+            "WHERE thing = ? ORDER BY created_at, id"
+        )
+        found = Listing(self._store, lambda row: arn("cert", row["id"]), query, given["thingName"])
+        return {"principals": found}
 
     @reads("thingName", "thingPrincipalType")
     def principals_by_type(self, given: Parameters) -> Parameters:
@@ -145,7 +144,9 @@ class ThingCalls:
 
     @reads("principal")
     def principal_things(self, given: Parameters) -> Parameters:
-        return {"things": [row["thing"] for row in spoken_for(self._store, given["principal"])]}
+        query = "SELECT thing FROM principals WHERE certificate = ? ORDER BY thing"
+        identity = certificate_of(given["principal"])
+        return {"things": Listing(self._store, lambda row: row["thing"], query, identity)}
 
     @reads("principal", "thingPrincipalType")
     def principal_things_by_type(self, given: Parameters) -> Parameters:

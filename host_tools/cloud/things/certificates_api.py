@@ -7,6 +7,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from host_tools.cloud.http.reads import reads
+from host_tools.cloud.listing import Listing
 from host_tools.cloud.names import ACCOUNT, arn
 from host_tools.cloud.refusal import Refusal, invalid
 from host_tools.cloud.things.ca import public_key_pem, validity
@@ -67,8 +68,8 @@ class CertificateCalls:
     @reads("ascendingOrder")
     def list(self, given: Parameters) -> Parameters:
         order = "ASC" if given.get("ascendingOrder") else "DESC"
-        rows = self._store.rows(f"SELECT * FROM certificates ORDER BY created_at {order}, id")
-        return {"certificates": [certificate_row(row) for row in rows]}
+        query = f"SELECT id, status, created_at FROM certificates ORDER BY created_at {order}, id"
+        return {"certificates": Listing(self._store, certificate_row, query)}
 
     @reads("certificateId", "newStatus")
     def update(self, given: Parameters) -> None:

@@ -7,6 +7,7 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.http.reads import reads
+from host_tools.cloud.listing import Listing
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.refusal import Refusal, exists, not_found
 from host_tools.cloud.things.api import certificate_of
@@ -101,8 +102,8 @@ class PolicyCalls:
     @reads("ascendingOrder")
     def list(self, given: Parameters) -> Parameters:
         order = "ASC" if given.get("ascendingOrder", True) else "DESC"
-        rows = self._store.rows(f"SELECT name FROM policies ORDER BY name {order}")
-        return {"policies": [listed(row["name"]) for row in rows]}
+        query = f"SELECT name FROM policies ORDER BY name {order}"
+        return {"policies": Listing(self._store, lambda row: listed(row["name"]), query)}
 
     def _count(self, name: str) -> int:
         query = "SELECT count(*) AS count FROM policy_versions WHERE policy = ?"
@@ -223,7 +224,7 @@ class PolicyCalls:
     def targets(self, given: Parameters) -> Parameters:
         name = self._row(given["policyName"])["name"]
         query = "SELECT target FROM policy_targets WHERE policy = ? ORDER BY target"
-        return {"targets": [row["target"] for row in self._store.rows(query, name)]}
+        return {"targets": Listing(self._store, lambda row: row["target"], query, name)}
 
 
 def spelt(target: str) -> str:

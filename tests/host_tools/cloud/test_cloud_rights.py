@@ -295,7 +295,7 @@ def test_presence_is_told_and_kept(lab, device):
 def test_last_will_is_delivered_where_the_policy_allows_it(lab):
     lab.thing("mourner", OWN, *ECHO, row("iot:Receive", "dt/*"))
     mourner = lab.board("mourner")
-    mourner.subscribe("dt/#")
+    mourner.subscribe("dt/will/#", "dt/other")
     both = ["iot:Publish", "iot:Receive"]
     lab.thing("mortal", row("iot:Connect", "mortal-*"), row(both, "dt/will/*"))
     answers: queue.Queue = queue.Queue()
