@@ -134,7 +134,9 @@ def measure(effort: Effort) -> Iterator[Number]:
         stream = json.loads(cloud.document(job))["afr_ota"]["streamname"]
         things: list[str] = []
         for count in CROWDS[max(effort, Effort.USUAL)]:
-            things += [cloud.thing() for _ in range(count - len(things))]
+            new = [cloud.thing() for _ in range(count - len(things))]
+            cloud.share(stream, new)
+            things += new
             members = [Member(thing, stream) for thing in things]
             took, cores = asyncio.run(watched(cloud, members))
             trips = [seconds for one in members for _, seconds in one.trips]

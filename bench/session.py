@@ -17,6 +17,7 @@ from pathlib import Path
 
 from host_tools import cli
 from host_tools.cloud.clients import clients
+from host_tools.cloud.names import arn
 from host_tools.cloud.state import State
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
@@ -103,6 +104,13 @@ class Session:
     def document(self, job: str) -> str:
         """What a job's document says."""
         return clients(State(self.state)).iot.get_job_document(jobId=job)["document"]
+
+    def share(self, stream: str, things: list[str]) -> None:
+        """Let things fetch a stream: it answers who has a job that names it."""
+        targets = [arn("thing", name) for name in things]
+        iot = clients(State(self.state)).iot
+        job = f"share-{next(self._numbers)}"
+        iot.create_job(jobId=job, targets=targets, document=json.dumps({"stream": stream}))
 
     def update(
         self, board: Board, size: int, protocol: str = "mqtt", document: dict | None = None

@@ -22,6 +22,9 @@ from host_tools.cloud.jobs.over_https import DeviceCalls
 from host_tools.cloud.jobs.over_mqtt import Jobs
 from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
+from host_tools.cloud.mqtt.client import own, start, unguessable
+from host_tools.cloud.mqtt.control import Control
+from host_tools.cloud.mqtt.presence import Presence
 from host_tools.cloud.mqtt.publish import PublishCalls
 from host_tools.cloud.mqtt.service import Service, of_things
 from host_tools.cloud.product.platform import Products
@@ -37,10 +40,12 @@ from host_tools.cloud.streams.api import StreamCalls
 from host_tools.cloud.streams.over_mqtt import Streams
 from host_tools.cloud.things.api import ThingCalls
 from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.things.certificates_api import CertificateCalls
 from host_tools.cloud.things.groups import Groups
 from host_tools.cloud.things.groups_api import GroupCalls
 from host_tools.cloud.things.policies_api import PolicyCalls
-from host_tools.cloud.things.things import Things
+from host_tools.cloud.things.rights import Access
+from host_tools.cloud.things.things import SERVICE, Things
 from host_tools.errors import SluiceError
 from host_tools.signing import load_key, new_key, sign_base64
 
@@ -59,7 +64,9 @@ def opened(state: State) -> Iterator[Things]:
             authority = Authority(state)
             if not state.signer_key.exists():
                 new_key(state.signer_key)
-        yield Things(store, authority)
+        things = Things(store, authority)
+        things.adopt()
+        yield things
 
 
 class Cloud:
@@ -73,8 +80,10 @@ class Cloud:
         self.things = things
         self.faults = faults
         self.listen = listen
-        self.broker = Broker(state, things, things.authority, listen)
-        self.service = Service(state, self.broker, things, things.authority, faults)
+        self.control = Control(Access(self.store), state.security)
+        self.broker = Broker(state, self.control, things.authority, listen)
+        self.service = Service(self.broker, things, faults)
+        self.presence = Presence(self.store, self.control, self.broker.log, self.service.end)
         self.bucket = Bucket(self.store, state.objects)
         self.key = own_key(self.store)
         expander = presigned.Expander(self._for_boards, time.time, self._signature, self.key)
@@ -94,6 +103,10 @@ class Cloud:
         """Start all parts; afterwards cloud.json is there."""
         self.bucket.sweep()
         self.broker.start(self._port("mqtt_port", port, MQTT_PORT))
+        commander = own(self.broker, unguessable(f"{SERVICE}-control"))
+        self.control.use(commander)
+        start(commander, self.broker)
+        self.presence.start()
         self.service.start(
             {
                 "$aws/things/+/jobs/#": of_things(self.jobs.handle),
@@ -126,11 +139,12 @@ class Cloud:
         jobs = JobCalls(self.executions, self.bucket, self.service.publish)
         executions = ExecutionCalls(self.executions, self.service.publish)
         updates = UpdateCalls(self.store, self.bucket, streams, jobs, time.time, self._signature)
-        things = ThingCalls(self.things, self.broker.refresh, self._endpoint)
-        policies = PolicyCalls(self.things, time.time)
-        groups = GroupCalls(Groups(self.store), self.things, time.time)
+        things = ThingCalls(self.things, self.control.refresh, self._endpoint)
+        certificates = CertificateCalls(self.things, self.control.refresh)
+        policies = PolicyCalls(self.things, time.time, self.control.refresh)
+        groups = GroupCalls(Groups(self.store), self.things, time.time, self.control.refresh)
         control = {}
-        for calls in (things, policies, groups, streams, jobs, executions, updates):
+        for calls in (things, certificates, policies, groups, streams, jobs, executions, updates):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)
@@ -175,7 +189,7 @@ class Cloud:
         version = self.store.row("PRAGMA data_version")[0]
         if version != self._version:  # another process wrote: a thing was created
             self._version = version
-            self.broker.refresh()
+            self.control.refresh()
         self.service.publish(self.executions.expire())
         self.service.publish(self.rollouts.due())
         self.service.publish(self.products.due())
@@ -198,7 +212,9 @@ class Cloud:
             if web is not None:
                 web.stop()
         self.service.stop()
+        self.control.stop()
         self.broker.stop()
+        self.presence.stop()
 
 
 def keeps_dying(deaths: deque[float], now_s: float) -> bool:

@@ -53,6 +53,11 @@ class State:
         return self.root / "broker"
 
     @property
+    def security(self) -> Path:
+        """What Mosquitto has been told that certificates may do; it keeps the file itself."""
+        return self.broker / "dynamic-security.json"
+
+    @property
     def objects(self) -> Path:
         return self.root / "objects"
 

@@ -30,7 +30,20 @@ CREATE TABLE IF NOT EXISTS certificates (
 CREATE TABLE IF NOT EXISTS principals (
     certificate TEXT NOT NULL REFERENCES certificates ON DELETE CASCADE,
     thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, PRIMARY KEY (certificate, thing));
+CREATE TABLE IF NOT EXISTS exclusive_principals (
+    certificate TEXT PRIMARY KEY, thing TEXT NOT NULL,
+    FOREIGN KEY (certificate, thing) REFERENCES principals ON DELETE CASCADE);
+CREATE TABLE IF NOT EXISTS sessions (
+    client TEXT PRIMARY KEY, certificate TEXT NOT NULL REFERENCES certificates ON DELETE CASCADE,
+    id TEXT NOT NULL, version INTEGER NOT NULL, connected INTEGER NOT NULL, reason TEXT NOT NULL,
+    socket TEXT NOT NULL, changed_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS sessions_certificate ON sessions (certificate, changed_at);
+CREATE INDEX IF NOT EXISTS principals_thing ON principals (thing);
 CREATE TABLE IF NOT EXISTS policies (name TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS policy_versions (
+    policy TEXT NOT NULL REFERENCES policies ON DELETE CASCADE, number INTEGER NOT NULL,
+    document TEXT NOT NULL, is_default INTEGER NOT NULL, created_at REAL NOT NULL,
+    PRIMARY KEY (policy, number));
 CREATE TABLE IF NOT EXISTS policy_targets (
     policy TEXT NOT NULL REFERENCES policies ON DELETE CASCADE, target TEXT NOT NULL,
     PRIMARY KEY (policy, target));

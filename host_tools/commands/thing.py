@@ -100,6 +100,7 @@ def create_here(args: argparse.Namespace, name: str, request: str | None) -> Non
             join(Groups(things.store), name, args.group)
             made = things.issue(name, request=request)
             things.attach(name, made.id)
+            things.entitle(made.id)
             port = int(things.store.setting("mqtt_port") or MQTT_PORT)
             ca, signer = state.root_ca.read_bytes(), given or state.signer_certificate.read_bytes()
             pair = (made.pem.encode(), made.key.encode() or None)
@@ -168,9 +169,9 @@ def broker_port() -> int:
 
 def wait_known(state: State, common_name: str) -> None:
     """Until a running cloud's broker has been told of the certificate."""
-    access, deadline = state.broker / "access.list", time.monotonic() + KNOWN_S
+    told, deadline = state.security, time.monotonic() + KNOWN_S
     while state.alive and time.monotonic() < deadline:
-        if access.exists() and f"user {common_name}\n" in access.read_text():
+        if told.exists() and f'"{common_name}"' in told.read_text():
             return
         time.sleep(0.02)
 

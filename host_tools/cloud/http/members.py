@@ -3,6 +3,7 @@
 from typing import Any
 
 TOKEN_BYTES = 64
+MARK = "\ufeff"  # before a text, by some editors: RFC 8259 lets a reader of JSON pass over it
 
 
 def whole(value: Any) -> bool:

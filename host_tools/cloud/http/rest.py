@@ -2,9 +2,9 @@
 
 An operation is found by its HTTP method and requestUri in the service's model, its parameters are
 taken from the path, the query, the headers and the JSON body as the model places them and checked
-against the model's constraints; a handler gets them as a dict and returns a dict of the output
-shape, lists whole: they are cut into pages here. A Refusal becomes the error of the model. Nothing
-here knows any operation by name.
+against the model's constraints. What its handler does not read is refused (see `reads`). A handler
+gets a dict and returns one of the output shape, lists whole: they are cut into pages here. A
+Refusal becomes the error of the model. Nothing here knows any operation by name.
 
 Source: botocore's service-2.json files and the AWS restJson1 protocol.
 """
@@ -22,6 +22,7 @@ from botocore.model import OperationModel, ServiceModel, Shape
 
 from host_tools.cloud.http.constraints import check
 from host_tools.cloud.http.paging import Pages
+from host_tools.cloud.http.reads import declared, refuse_unread
 from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
 from host_tools.cloud.refusal import Refusal, invalid
 
@@ -38,7 +39,8 @@ class REST:
     def __init__(self, service: str, operations: Mapping[str, Operation]) -> None:
         model = ServiceModel(Loader().load_service_model(service, "service-2"), service)
         self.signing_name = model.metadata.get("signingName", model.metadata["endpointPrefix"])
-        self._operations = operations
+        self.name = service
+        self.operations = operations
         self._pages = Pages(service)
         rows = [Route(model.operation_model(name)) for name in model.operation_names]
         self._routes = sorted(rows, key=lambda route: route.vagueness)
@@ -53,13 +55,15 @@ class REST:
         return error(501, "UnknownOperationException", text)
 
     def _run(self, model: OperationModel, request: HTTPRequest, labels: dict) -> HTTPAnswer:
-        handler = self._operations.get(model.name)
+        handler = self.operations.get(model.name)
         if handler is None:
             text = f"the local cloud does not know {model.name}"
             return error(501, "NotImplementedException", text)
         try:
             parameters = parse(model.input_shape, request, labels)
             check(model.input_shape, parameters)
+            read = declared(handler) | self._pages.members(model.name)
+            refuse_unread(parameters, read, model.name)
             result = handler(parameters) or {}
             return serialise(model, self._pages.cut(model, parameters, result))
         except Refusal as refusal:

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.http.members import MARK
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.jobs.executions import Executions, Message, compact
 from host_tools.cloud.jobs.executions_api import job_row
 from host_tools.cloud.jobs.limits import check
@@ -78,6 +80,21 @@ class JobCalls:
         }
         # fmt: on
 
+    @reads(
+        "jobId",
+        "targets",
+        "documentSource",
+        "document",
+        "description",
+        "presignedUrlConfig",
+        "targetSelection",
+        "jobExecutionsRolloutConfig",
+        "abortConfig",
+        "timeoutConfig",
+        "jobExecutionsRetryConfig",
+        "documentParameters",
+        "schedulingConfig",
+    )
     def create(self, given: Parameters) -> Parameters:
         shape, notices = self.make(given)
         self.publish(notices)
@@ -121,6 +138,7 @@ class JobCalls:
             raise invalid("a job needs document or documentSource, not both")
         if source is not None:
             text = self._read(source)
+        text = text.removeprefix(MARK)
         for name, value in given.get("documentParameters", {}).items():
             text = text.replace(f"${{aws:iot:parameter:{name}}}", json.dumps(value)[1:-1])
         if len(text) > DOCUMENT_CHARACTERS:
@@ -145,6 +163,7 @@ class JobCalls:
         except UnicodeDecodeError:
             raise invalid("the job document is not UTF-8") from None
 
+    @reads("jobId")
     def describe(self, given: Parameters) -> Parameters:
         row = job_row(self._executions, given["jobId"])
         request = json.loads(row["request"])
@@ -160,9 +179,11 @@ class JobCalls:
         shape["jobProcessDetails"] = counts
         return {"job": shape, "documentSource": request.get("documentSource")}
 
+    @reads("jobId")
     def document(self, given: Parameters) -> Parameters:
         return {"document": job_row(self._executions, given["jobId"])["document"]}
 
+    @reads("status", "targetSelection")
     def list(self, given: Parameters) -> Parameters:
         rows = self._store.rows("SELECT * FROM jobs ORDER BY created_at DESC, id")
         shapes = [job_shape(row) for row in rows]
@@ -171,6 +192,15 @@ class JobCalls:
                 shapes = [shape for shape in shapes if shape[key] == given[key]]
         return {"jobs": shapes}
 
+    @reads(
+        "jobId",
+        "description",
+        "presignedUrlConfig",
+        "jobExecutionsRolloutConfig",
+        "abortConfig",
+        "timeoutConfig",
+        "jobExecutionsRetryConfig",
+    )
     def update(self, given: Parameters) -> None:
         changes = {key: given[key] for key in CHANGED if key in given}
         with self._store.transaction():
@@ -185,6 +215,7 @@ class JobCalls:
                 row["id"],
             )
 
+    @reads("jobId", "reasonCode", "comment", "force")
     def cancel(self, given: Parameters) -> Parameters:
         with self._store.transaction():
             row = job_row(self._executions, given["jobId"])
@@ -196,6 +227,7 @@ class JobCalls:
         self.publish(notices)
         return {"jobArn": arn("job", row["id"]), "jobId": row["id"]}
 
+    @reads("jobId", "force")
     def delete(self, given: Parameters) -> None:
         self.publish(self.remove(given))
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.jobs.executions import AFTER, Executions, JobError, Message
 from host_tools.cloud.jobs.life import settle
 from host_tools.cloud.jobs.over_mqtt import details
@@ -44,6 +45,7 @@ class ExecutionCalls:
         except JobError as error:
             raise Refusal("ResourceNotFoundException", str(error)) from None
 
+    @reads("jobId", "thingName", "executionNumber")
     def describe(self, given: Parameters) -> Parameters:
         row = self._execution(given)
         found = json.loads(row["details"]) if row["details"] else None
@@ -57,6 +59,7 @@ class ExecutionCalls:
         }
         return {"execution": shape}
 
+    @reads("jobId", "status")
     def list_for_job(self, given: Parameters) -> Parameters:
         rows = self._executions.of_job(job_row(self._executions, given["jobId"])["id"])
         return {
@@ -67,6 +70,7 @@ class ExecutionCalls:
             ]
         }
 
+    @reads("thingName", "status", "jobId")
     def list_for_thing(self, given: Parameters) -> Parameters:
         rows = self._store.rows(
             "SELECT * FROM executions WHERE thing = ? ORDER BY sequence DESC", given["thingName"]
@@ -80,6 +84,7 @@ class ExecutionCalls:
             ]
         }
 
+    @reads("jobId", "thingName", "force", "expectedVersion", "statusDetails")
     def cancel(self, given: Parameters) -> None:
         force = given.get("force", False)
         try:
@@ -97,6 +102,7 @@ class ExecutionCalls:
             self._executions.move(row, "CANCELED", found, forced=force)
         self._publish(notices)
 
+    @reads("jobId", "thingName", "executionNumber", "force")
     def delete(self, given: Parameters) -> None:
         with self._executions.change(given["thingName"]) as notices:
             row = self._execution(given)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.jobs.api import LIVE, JobCalls, Notices
 from host_tools.cloud.names import JOB, arn
 from host_tools.cloud.refusal import exists, invalid, not_found
@@ -68,6 +69,20 @@ class UpdateCalls:
         }
         # fmt: on
 
+    @reads(
+        "otaUpdateId",
+        "description",
+        "targets",
+        "protocols",
+        "targetSelection",
+        "awsJobExecutionsRolloutConfig",
+        "awsJobPresignedUrlConfig",
+        "awsJobAbortConfig",
+        "awsJobTimeoutConfig",
+        "files",
+        "roleArn",
+        "additionalParameters",
+    )
     def create(self, given: Parameters) -> Parameters:
         name = given["otaUpdateId"]
         job, stream = f"AFR_OTA-{name}", f"AFR_OTA-{uuid.uuid4()}"
@@ -154,6 +169,7 @@ class UpdateCalls:
             raise not_found("OTA update", name)
         return row
 
+    @reads("otaUpdateId")
     def get(self, given: Parameters) -> Parameters:
         row = self._get(given["otaUpdateId"])
         request = json.loads(row["request"])
@@ -169,6 +185,7 @@ class UpdateCalls:
         }
         return {"otaUpdateInfo": shape}
 
+    @reads("otaUpdateStatus")
     def list(self, given: Parameters) -> Parameters:
         if given.get("otaUpdateStatus", "CREATE_COMPLETE") != "CREATE_COMPLETE":
             return {"otaUpdates": []}
@@ -184,6 +201,7 @@ class UpdateCalls:
             ]
         }
 
+    @reads("otaUpdateId", "deleteStream", "forceDeleteAWSJob")
     def delete(self, given: Parameters) -> None:
         row = self._get(given["otaUpdateId"])
         with self._store.transaction():

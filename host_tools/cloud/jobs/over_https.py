@@ -5,9 +5,10 @@ own in the model; it is answered like a transition that is not possible.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.jobs.executions import JobError, Message
 from host_tools.cloud.jobs.over_mqtt import Jobs
 from host_tools.cloud.refusal import Refusal, not_found
@@ -22,6 +23,14 @@ HTTP_CODES = {  # MQTT's code → the model's exception
     "VersionMismatch": "InvalidStateTransitionException",
     "TerminalStateReached": "TerminalStateException",
 }
+# What each call reads.
+PENDING = ("thingName",)
+START = ("thingName", "statusDetails", "stepTimeoutInMinutes")
+DESCRIBE = ("jobId", "thingName", "includeJobDocument", "executionNumber")
+UPDATE = (
+    *("jobId", "thingName", "status", "statusDetails", "stepTimeoutInMinutes"),
+    *("expectedVersion", "includeJobExecutionState", "includeJobDocument", "executionNumber"),
+)
 
 
 class DeviceCalls:
@@ -36,14 +45,15 @@ class DeviceCalls:
         """{operation of the model: handler}."""
         # fmt: off
         return {
-            "GetPendingJobExecutions":      self._call(self._jobs.pending),
-            "StartNextPendingJobExecution": self._call(self._jobs.start_next),
-            "DescribeJobExecution":         self._call(self._jobs.describe),
-            "UpdateJobExecution":           self._call(self._jobs.update),
+            "GetPendingJobExecutions":      self._call(self._jobs.pending, PENDING),
+            "StartNextPendingJobExecution": self._call(self._jobs.start_next, START),
+            "DescribeJobExecution":         self._call(self._jobs.describe, DESCRIBE),
+            "UpdateJobExecution":           self._call(self._jobs.update, UPDATE),
         }
         # fmt: on
 
-    def _call(self, operation: Callable[..., Parameters]) -> Callable:
+    def _call(self, operation: Callable[..., Parameters], members: Sequence[str]) -> Callable:
+        @reads(*members)
         def run(given: Parameters) -> Parameters:
             thing = given["thingName"]
             where = (given["jobId"],) if "jobId" in given else ()

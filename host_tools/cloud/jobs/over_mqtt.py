@@ -12,7 +12,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.members import TOKEN_BYTES, is_token, whole
+from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
 from host_tools.cloud.jobs.executions import (
     LISTED,
     Executions,
@@ -145,7 +145,7 @@ def parse(payload: bytes) -> Request:
     if not payload:
         return {}
     try:
-        request = json.loads(payload.decode(), parse_constant=not_json)
+        request = json.loads(payload.decode().removeprefix(MARK), parse_constant=not_json)
     except (ValueError, RecursionError):
         raise JobError("InvalidJson", "the payload is not JSON in UTF-8") from None
     if not isinstance(request, dict):

@@ -1,50 +1,43 @@
 """Mosquitto with mutual TLS, as this cloud's broker.
 
-A client's certificate decides who it is: its common name becomes its user name and its client id,
-whatever it calls itself, so that a certificate has one session and a newer one ends the older.
-What differs from AWS, because it is Mosquitto: an answer reaches whoever subscribed to its topic
-and nobody else (AWS pushes Jobs answers to the asker unsubscribed); a certificate attached to
-nothing may connect; subscribing without the right to is granted and brings nothing, publishing
-without it is acknowledged and goes nowhere, where AWS ends the connection.
-
-Who may do what stands in a list that Mosquitto reads again at SIGHUP. It forgets a SIGHUP that
-comes while it reads (seen with 2.0.21: it clears its flag at the end), so we send them until its
-log tells of a reading that began after the list was written.
+A client's certificate decides who it is: its common name becomes its user name, by which dynamic
+security knows what it may (see `control`). Its client id is its own. What differs from AWS,
+because it is Mosquitto: an answer reaches whoever subscribed to its topic and nobody else (AWS
+pushes Jobs answers to the asker unsubscribed); publishing without the right to is acknowledged and
+goes nowhere, where AWS ends the connection.
 """
 
 import contextlib
 import ctypes
-import logging
 import os
 import pwd
 import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from errno import EADDRINUSE
 from pathlib import Path
 
 from host_tools import toolchain
+from host_tools.cloud.mqtt import security_plugin
+from host_tools.cloud.mqtt.control import Control
 from host_tools.cloud.state import OWN, State, write_atomically
 from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.things import SERVICE, Things
+from host_tools.cloud.things.things import SERVICE
 from host_tools.errors import SluiceError
 
 START_S = 10  # for Mosquitto to accept connections
 STOP_S = 5  # before it is killed
-REREAD_S = 5  # for the list to be read again
-REPEAT_S = 0.25  # between two signals that it be; Mosquitto looks every 0.1 s at the latest
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: a signal to the child when its parent is gone
 # A block of 131,072 bytes is 174,764 in base64; AWS's own limit is 128 KiB a message.
 MESSAGE_LIMIT = 196_608
-REREADS = b"Reloading config."  # what Mosquitto logs, as information, before it does
-LOG = logging.getLogger("sluice.cloud")
+QOS = 1  # the highest: AWS ends a connection that asks for more, and so does Mosquitto
 
 SETTINGS = """\
 user {user}
-acl_file {home}/access.list
+plugin {plugin}
+plugin_opt_config_file {security}
 allow_anonymous false
 persistence false
 message_size_limit {limit}
@@ -64,7 +57,7 @@ certfile {home}/server.crt
 keyfile {home}/server.key
 require_certificate true
 use_identity_as_username true
-use_username_as_clientid true
+max_qos {qos}
 """
 
 
@@ -73,16 +66,15 @@ class Broker:
     the kernel when the thread that started it ends."""
 
     def __init__(
-        self, state: State, things: Things, authority: Authority, listen: str | None = None
+        self, state: State, control: Control, authority: Authority, listen: str | None = None
     ) -> None:
         self.state = state
         self._addresses = [*addresses(), *([listen] if listen else [])]
         self.home = state.broker
         self.port = 0
-        self._things = things
+        self._control = control
+        control.alive = lambda: self.alive
         self._process: subprocess.Popen | None = None
-        self._access = ""
-        self._writing = threading.Lock()  # HTTP's threads and the main one may want it at once
         self.home.mkdir(OWN, parents=True, exist_ok=True)
         key, certificate = authority.server(listen)
         write_atomically(self.home / "server.key", key, 0o600)
@@ -102,20 +94,18 @@ class Broker:
     def start(self, port: int) -> None:
         """Run Mosquitto on that port, 0 for a free one; SluiceError when it does not come up."""
         tries = 1 if port else 3  # someone may take a free port before Mosquitto does
-        with self._writing:
-            for _ in range(tries):
-                self.port = port or free_port()
-                self._spawn()
-                if self._accepts():
-                    return
-            self.stop()
+        for _ in range(tries):
+            self.port = port or free_port()
+            self._spawn()
+            if self._accepts():
+                return
+        self.stop()
         raise SluiceError(f"mosquitto does not start on port {self.port}: {self.complaint()}")
 
     def _spawn(self) -> None:
         self.stop()
-        self._access = self._things.access_list()
-        write_atomically(self.home / "access.list", self._access, 0o600)
-        self._log.unlink(missing_ok=True)
+        self._control.write()
+        self.log.unlink(missing_ok=True)
         write_atomically(self.home / "mosquitto.conf", self._settings())
         with (self.home / "mosquitto.err").open("wb") as errors:
             self._process = subprocess.Popen(
@@ -130,9 +120,12 @@ class Broker:
     def _settings(self) -> str:
         home, root = self.home.resolve(), self.state.root_ca.resolve()
         user = pwd.getpwuid(os.getuid()).pw_name  # else a root's Mosquitto becomes another
-        settings = SETTINGS.format(user=user, home=home, limit=MESSAGE_LIMIT)
+        files = {"home": home, "security": self._control.file.resolve()}
+        files["plugin"] = security_plugin.find(toolchain.mosquitto())
+        settings = SETTINGS.format(user=user, limit=MESSAGE_LIMIT, **files)
         for address in self._addresses:
-            settings += LISTENER.format(port=self.port, address=address, root=root, home=home)
+            where = {"port": self.port, "address": address, "qos": QOS}
+            settings += LISTENER.format(root=root, home=home, **where)
         return settings
 
     def _accepts(self) -> bool:
@@ -161,44 +154,9 @@ class Broker:
                 return errors[-1]
         return "it gave no reason"
 
-    def refresh(self) -> None:
-        """Have Mosquitto read the access list again if the store's has changed. It is in force
-        when this returns, unless Mosquitto is gone, or does not answer within REREAD_S."""
-        with self._writing:
-            wanted = self._things.access_list()
-            if wanted == self._access:
-                return
-            write_atomically(self.home / "access.list", wanted, 0o600)
-            self._access = wanted
-            process = self._process
-            if process is not None and not self._reread(process):
-                LOG.error("mosquitto does not read its access list again")
-
-    def _reread(self, process: subprocess.Popen) -> bool:
-        """Signal until Mosquitto begins to read; False if it has not by the deadline. If it is
-        gone, the next one reads the list as it is now."""
-        before = self._log.stat().st_size if self._log.exists() else 0
-        deadline = time.monotonic() + REREAD_S
-        while process.poll() is None:
-            if time.monotonic() > deadline:
-                return False
-            process.send_signal(signal.SIGHUP)
-            repeat = time.monotonic() + REPEAT_S
-            while time.monotonic() < repeat:
-                if REREADS in self._logged(before):
-                    return True
-                time.sleep(0.005)
-        return True
-
-    def _logged(self, start: int) -> bytes:
-        """The log from that byte on."""
-        with contextlib.suppress(FileNotFoundError), self._log.open("rb") as log:
-            log.seek(start)
-            return log.read()
-        return b""  # somebody removed it: Mosquitto makes another when it reads
-
     @property
-    def _log(self) -> Path:
+    def log(self) -> Path:
+        """What Mosquitto says."""
         return self.home / "mosquitto.log"
 
     def stop(self) -> None:

@@ -6,6 +6,7 @@ what MQTT 5 has beside the payload is refused, and so is a message to be retaine
 from collections.abc import Callable
 from typing import Any
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.jobs.executions import Message
 from host_tools.cloud.refusal import invalid
 
@@ -13,7 +14,6 @@ Parameters = dict[str, Any]
 
 TOPIC_BYTES = 256  # AWS's limits
 PAYLOAD_BYTES = 128 << 10
-TAKEN = {"topic", "qos", "payload", "retain"}
 
 
 class PublishCalls:
@@ -26,12 +26,11 @@ class PublishCalls:
         """{operation of the model: handler}."""
         return {"Publish": self.publish}
 
+    @reads("topic", "payload", "qos", "retain")
     def publish(self, given: Parameters) -> None:
         topic, payload = given["topic"], given.get("payload", b"")
         if given.get("retain"):
-            raise invalid("the local cloud retains no messages")
-        if foreign := sorted(given.keys() - TAKEN):
-            raise invalid(f"the local cloud publishes without {', '.join(foreign)}")
+            raise invalid("the local cloud publishes nothing retained over HTTPS")
         if not 0 < len(topic.encode()) <= TOPIC_BYTES or set(topic) & set("+#\0"):
             raise invalid(f"a topic has 1 to {TOPIC_BYTES} bytes, and none of + and #")
         if len(payload) > PAYLOAD_BYTES:

@@ -4,8 +4,8 @@ It asks for its topics with MQTT 5's "no local", so that it never hears itself. 
 caller is {topic filter: handler(topic, payload) → messages}: a new service is one more row.
 """
 
+import json
 import logging
-import ssl
 from collections.abc import Callable, Mapping
 from threading import Event, RLock
 
@@ -16,15 +16,14 @@ from host_tools.cloud.faults import Faults
 from host_tools.cloud.jobs.executions import Message
 from host_tools.cloud.jobs.over_mqtt import owner
 from host_tools.cloud.mqtt.broker import Broker
-from host_tools.cloud.state import State, write_atomically
-from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.mqtt.client import own, start, unguessable
+from host_tools.cloud.mqtt.control import COMMANDS
 from host_tools.cloud.things.things import SERVICE, Things
 from host_tools.errors import SluiceError
 
 Handler = Callable[[str, bytes], list[Message]]
 
 NO_RETAINED = SubscribeOptions.RETAIN_DO_NOT_SEND  # an old request is no request
-KEEP_ALIVE_S = 30
 READY_S = 10
 KICK_S = 5
 LOG = logging.getLogger("sluice.cloud")
@@ -43,13 +42,9 @@ def of_things(handle: Callable[[str, list[str], bytes], list[Message]]) -> Handl
 class Service:
     """Connects handlers to the broker, through the faults."""
 
-    def __init__(
-        self, state: State, broker: Broker, things: Things, authority: Authority, faults: Faults
-    ) -> None:
-        self._state = state
+    def __init__(self, broker: Broker, things: Things, faults: Faults) -> None:
         self._broker = broker
         self._things = things
-        self._authority = authority
         self._faults = faults
         self._handlers: Mapping[str, Handler] = {}
         self._lock = RLock()  # one request at a time: its answer and notices stay together
@@ -60,17 +55,12 @@ class Service:
     def start(self, handlers: Mapping[str, Handler]) -> None:
         """Connect and subscribe; SluiceError when that does not happen."""
         self._handlers = handlers
-        client = mqtt.Client(
-            mqtt.CallbackAPIVersion.VERSION2, client_id=SERVICE, protocol=mqtt.MQTTv5
-        )
-        self._secure(client, self._broker.service_certificate, self._broker.service_key)
+        client = own(self._broker, unguessable(SERVICE), mqtt.MQTTv5)
         client.max_inflight_messages_set(1000)
-        client.reconnect_delay_set(min_delay=0.2, max_delay=1)
         client.on_connect = self._on_connect
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        client.connect_async("localhost", self._broker.port, KEEP_ALIVE_S)
-        client.loop_start()
+        start(client, self._broker)
         self._client = client
         if not self._ready.wait(READY_S):
             self.stop()
@@ -82,14 +72,6 @@ class Service:
             self._client.disconnect()
             self._client.loop_stop()
             self._client = None
-
-    def _secure(self, client: mqtt.Client, certificate, key) -> None:
-        client.tls_set(
-            ca_certs=str(self._state.root_ca),
-            certfile=str(certificate),
-            keyfile=str(key),
-            tls_version=ssl.PROTOCOL_TLS_CLIENT,
-        )
 
     def _on_connect(self, client, userdata, flags, reason, properties) -> None:
         if reason.is_failure:
@@ -135,23 +117,19 @@ class Service:
             self.receive(message.topic, message.payload)
 
     def kick(self, thing: str) -> None:
-        """End a thing's sessions, by taking over each one with a certificate of the same name."""
+        """End a thing's sessions. In one connection with what was published: it comes behind."""
         for row in self._things.principals(thing):
-            key, certificate = self._authority.client(row["common_name"])
-            files = self._broker.home / "kick.key", self._broker.home / "kick.crt"
-            write_atomically(files[0], key, 0o600)
-            write_atomically(files[1], certificate)
-            self._take_over(row["common_name"], files[1], files[0])
-            for file in files:
-                file.unlink()
+            names = {"username": row["common_name"]}
+            commands = [{"command": f"{word}Client"} | names for word in ("disable", "enable")]
+            if self._client is not None:
+                self._client.publish(COMMANDS, json.dumps({"commands": commands}), 1)
 
-    def _take_over(self, name: str, certificate, key) -> None:
-        client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name)
-        self._secure(client, certificate, key)
-        there = Event()
-        client.on_connect = lambda *_: there.set()
-        client.connect("localhost", self._broker.port)
-        client.loop_start()
+    def end(self, client: str) -> None:
+        """End the session of a client id, by taking it over."""
+        made, there = own(self._broker, client), Event()
+        made.on_connect = lambda *_: there.set()
+        made.connect("localhost", self._broker.port)
+        made.loop_start()
         there.wait(KICK_S)
-        client.disconnect()
-        client.loop_stop()
+        made.disconnect()
+        made.loop_stop()

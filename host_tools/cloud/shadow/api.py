@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.jobs.executions import Message
 from host_tools.cloud.refusal import Refusal, not_found
 from host_tools.cloud.shadow.document import ShadowError
@@ -33,12 +34,24 @@ class ShadowCalls:
         """{operation of the model: handler}."""
         # fmt: off
         return {
-            "GetThingShadow":           lambda given: self._ask("get", given),
-            "UpdateThingShadow":        lambda given: self._ask("update", given),
-            "DeleteThingShadow":        lambda given: self._ask("delete", given),
+            "GetThingShadow":           self.get,
+            "UpdateThingShadow":        self.update,
+            "DeleteThingShadow":        self.delete,
             "ListNamedShadowsForThing": self.list,
         }
         # fmt: on
+
+    @reads("thingName", "shadowName")
+    def get(self, given: Parameters) -> Parameters:
+        return self._ask("get", given)
+
+    @reads("thingName", "shadowName", "payload")
+    def update(self, given: Parameters) -> Parameters:
+        return self._ask("update", given)
+
+    @reads("thingName", "shadowName")
+    def delete(self, given: Parameters) -> Parameters:
+        return self._ask("delete", given)
 
     def _ask(self, operation: str, given: Parameters) -> Parameters:
         thing, name = given["thingName"], given.get("shadowName", "")
@@ -50,6 +63,7 @@ class ShadowCalls:
             self._publish(messages)
         return {"payload": messages[0].payload}
 
+    @reads("thingName", "nextToken", "pageSize")
     def list(self, given: Parameters) -> Parameters:
         thing = given["thingName"]
         if not self._shadows.store.row("SELECT 1 FROM things WHERE name = ?", thing):

@@ -10,7 +10,7 @@ desired and reported are the first of 6 levels, which leaves the 5 within that a
 import json
 from typing import Any
 
-from host_tools.cloud.http.members import is_token, whole
+from host_tools.cloud.http.members import MARK, is_token, whole
 from host_tools.cloud.jobs.executions import compact
 
 Document = dict[str, Any]
@@ -31,7 +31,7 @@ class ShadowError(Exception):
 def parse(payload: bytes) -> Document:
     """The request of a payload: a JSON object, or nothing at all."""
     try:
-        text = payload.decode()
+        text = payload.decode().removeprefix(MARK)
     except UnicodeDecodeError:
         raise ShadowError(415, "Unsupported document encoding: UTF-8 is supported") from None
     try:
@@ -62,11 +62,13 @@ def take_version(request: Document) -> int | None:
     return version
 
 
-def take_state(request: Document) -> Document:
-    """The state of an update, checked."""
-    state = request.get("state")
-    if state is None:
+def take_state(request: Document) -> Document | None:
+    """The state of an update, checked; None, which is null, clears both halves."""
+    if "state" not in request:
         raise ShadowError(400, "Missing required node: state")
+    state = request["state"]
+    if state is None:
+        return None
     if not isinstance(state, dict):
         raise ShadowError(400, "State node must be an object")
     for name, section in state.items():
@@ -83,6 +85,11 @@ def take_state(request: Document) -> Document:
             )
     check_size(state)
     return state
+
+
+def filled(halves: Document) -> Document:
+    """Without a half that is empty, which AWS leaves out."""
+    return {name: half for name, half in halves.items() if half}
 
 
 def check_size(state: Document) -> None:

@@ -20,11 +20,13 @@ from typing import Any
 from host_tools.cloud.jobs.executions import Message, compact
 from host_tools.cloud.names import SHADOW
 from host_tools.cloud.shadow.document import (
+    SECTIONS,
     Document,
     ShadowError,
     check_size,
     chosen,
     difference,
+    filled,
     merged,
     parse,
     stamped,
@@ -115,14 +117,14 @@ class Shadows:
         match_version(wanted, version)
         old = shown(row) if row else EMPTY | {"version": 0}
         now = int(self._now())
-        new = {
-            "state": merged(old["state"], state),
-            "metadata": stamped(old["metadata"], old["state"], state, now),
-            "version": version + 1,
-        }
+        change = dict.fromkeys(SECTIONS) if state is None else state
+        left = filled(merged(old["state"], change))
+        metadata = stamped(old["metadata"], old["state"], change, now)
+        kept = {name: metadata[name] for name in left}
+        new = {"state": left, "metadata": kept, "version": version + 1}
         check_size(new["state"])
         self._write(thing, name, new)
-        accepted = {"state": state, "metadata": stamped(None, None, state, now)}
+        accepted = {"state": state, "metadata": stamped(None, None, change, now)}
         answers: Answers = [("update/accepted", accepted | {"version": new["version"]})]
         if left := delta(new["state"]):
             body = {"state": left, "metadata": chosen(new["metadata"]["desired"], left)}
@@ -161,7 +163,7 @@ def message(thing: str, name: str, suffix: str, body: Document) -> Message:
 def shown(row: Row) -> Document:
     """A stored document: state, metadata and version."""
     state, metadata = json.loads(row["state"]), json.loads(row["metadata"])
-    return {"state": state, "metadata": metadata, "version": row["version"]}
+    return {"state": filled(state), "metadata": filled(metadata), "version": row["version"]}
 
 
 def delta(state: Document) -> Document:

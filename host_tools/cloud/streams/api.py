@@ -9,6 +9,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.names import arn
 from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.s3.bucket import Bucket
@@ -38,6 +39,7 @@ class StreamCalls:
         }
         # fmt: on
 
+    @reads("streamId", "description", "files", "roleArn")
     def create(self, given: Parameters) -> Parameters:
         name, now = given["streamId"], self._now()
         files = json.dumps(self._files(given["files"]))
@@ -87,9 +89,11 @@ class StreamCalls:
             "roleArn": row["role"],
         }
 
+    @reads("streamId")
     def describe(self, given: Parameters) -> Parameters:
         return {"streamInfo": self._shape(self._get(given["streamId"]))}
 
+    @reads("streamId", "description", "files", "roleArn")
     def update(self, given: Parameters) -> Parameters:
         row = self._get(given["streamId"])
         files = json.dumps(self._files(given["files"])) if "files" in given else row["files"]
@@ -104,11 +108,13 @@ class StreamCalls:
         )
         return self._shape(self._get(row["id"]))
 
+    @reads("ascendingOrder")
     def list(self, given: Parameters) -> Parameters:
         order = "ASC" if given.get("ascendingOrder") else "DESC"
         rows = self._store.rows(f"SELECT * FROM streams ORDER BY created_at {order}, id {order}")
         return {"streams": [self._shape(row) for row in rows]}
 
+    @reads("streamId")
     def delete(self, given: Parameters) -> None:
         self._get(given["streamId"])
         self._store.run("DELETE FROM streams WHERE id = ?", given["streamId"])

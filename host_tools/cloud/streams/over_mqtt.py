@@ -10,6 +10,8 @@ What AWS does not document, and what is done here:
   first byte is block o); agents should prefer o and n.
 - JSON blocks up to l = 131,072 are sent, though their message exceeds the 128 KiB of AWS's broker
   from about l = 98,200 on; AWS may not send them.
+- A stream answers a thing only while an open execution of the thing names it in its document, or
+  if a policy allows the thing to ask for that stream by its own name.
 - o + n past the end of the file is refused, as users report; with a bitmap, n only limits.
 """
 
@@ -18,12 +20,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from host_tools.cloud.http.members import TOKEN_BYTES, is_token, whole
+from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
 from host_tools.cloud.jobs.executions import Message, compact
 from host_tools.cloud.names import STREAM
 from host_tools.cloud.s3.bucket import Bucket, StoredObject
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams import cbor
+from host_tools.cloud.things.rights import Access, names_stream
 
 Request = dict[str, Any]
 
@@ -32,6 +35,10 @@ BLOCKS = range(98_305)  # index and count: 24 MiB in blocks of 256
 BITMAP_BYTES = 12_288
 ANSWER_BYTES = 131_072  # of file, for one request
 FILE_BYTES = 25_165_824
+NAMING = """
+SELECT document FROM executions JOIN jobs ON jobs.id = job
+WHERE thing = ? AND executions.status IN ('QUEUED', 'IN_PROGRESS') AND instr(document, ?)
+"""  # a first sieve of the documents that name a stream
 ANSWERS = ("description", "data", "rejected")
 
 
@@ -65,6 +72,7 @@ class Streams:
                 raise StreamError("InvalidTopic", f"no operation of streams: {'/'.join(levels)}")
             request = codec.parse(payload)
             echo = token(request)
+            self._check_right(thing, stream)
             kind, bodies = operation(stream, request, codec)
             return [
                 Message(f"{topic}/{kind}/{form}", codec.dumps(echo | body), block=body.get("i"))
@@ -73,6 +81,21 @@ class Streams:
         except StreamError as error:
             body = refusal(error, echo)
             return [Message(f"{topic}/rejected/{form}", codec.dumps(body))]
+
+    def _check_right(self, thing: str, stream: str) -> None:
+        """Refuse who has nothing to do with the stream: no open execution of the thing names it,
+        nor does a policy of its own, letter by letter."""
+        self._row(stream)
+        rows = self._store.rows(NAMING, thing, stream)
+        if any(holds(json.loads(row["document"]), stream) for row in rows):
+            return
+        access = Access(self._store)
+        query = "SELECT certificate FROM principals WHERE thing = ?"
+        for row in self._store.rows(query, thing):
+            if names_stream(access.grants(row["certificate"]), thing, stream):
+                return
+        text = f"no open job execution of {thing} names the stream {stream}"
+        raise StreamError("Unauthorized", text)
 
     def _describe(self, stream: str, request: Request, codec: "Codec") -> tuple[str, list]:
         row = self._row(stream)
@@ -156,7 +179,7 @@ class JSON(Codec):
     dumps = staticmethod(compact)
 
     def loads(self, payload: bytes) -> Any:
-        return json.loads(payload.decode())
+        return json.loads(payload.decode().removeprefix(MARK))
 
     def block(self, data: bytes) -> str:
         return base64.b64encode(data).decode()
@@ -183,6 +206,15 @@ class CBOR(Codec):
 
 
 CODECS = {"json": JSON(), "cbor": CBOR()}
+
+
+def holds(value: Any, text: str) -> bool:
+    """Whether a value of JSON is that text, or has it somewhere within."""
+    if isinstance(value, dict):
+        return any(holds(item, text) for item in value.values())
+    if isinstance(value, list):
+        return any(holds(item, text) for item in value)
+    return value == text
 
 
 def token(request: Request) -> Request:

@@ -11,13 +11,16 @@ from ipaddress import ip_address
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from host_tools.cloud.state import State, write_atomically
 from host_tools.errors import SluiceError
-from host_tools.signing import certificate_pem, key_pem, load_key
+from host_tools.signing import PrivateKey, certificate_pem, key_pem, load_key
+
+Key = PrivateKey
+PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 VALID_DAYS = 365 * 20
 HOSTS = (
@@ -77,17 +80,17 @@ class Authority:
         )
         return key_pem(key), certificate_pem(self._sign(builder, "digital_signature"))
 
-    def client(
-        self, common_name: str, public_key: ec.EllipticCurvePublicKey | None = None
-    ) -> tuple[bytes, bytes]:
-        """Key and certificate (PEM) of a client; with a public key given, the key is empty."""
-        key = None if public_key else ec.generate_private_key(ec.SECP256R1())
-        holder = public_key or key.public_key()
-        builder = _builder(_name(common_name), self.root.subject, holder).add_extension(
+    def client(self, common_name: str) -> tuple[bytes, bytes]:
+        """Key, of P-256, and certificate (PEM) of a client."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        return key_pem(key), self.certify(common_name, key.public_key())
+
+    def certify(self, common_name: str, key: PublicKey) -> bytes:
+        """The certificate (PEM) of a client that has its key."""
+        builder = _builder(_name(common_name), self.root.subject, key).add_extension(
             x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False
         )
-        certificate = certificate_pem(self._sign(builder, "digital_signature"))
-        return key_pem(key) if key else b"", certificate
+        return certificate_pem(self._sign(builder, "digital_signature"))
 
     def _sign(self, builder: x509.CertificateBuilder, *usages: str) -> x509.Certificate:
         usage = {name: name in usages for name in USAGES}
@@ -127,6 +130,12 @@ def certificate_id(pem: bytes) -> str:
     """AWS's id of a certificate: 64 hex digits, here the SHA-256 of its DER."""
     der = x509.load_pem_x509_certificate(pem)
     return der.fingerprint(hashes.SHA256()).hex()
+
+
+def validity(pem: bytes) -> tuple[datetime, datetime]:
+    """From when until when a certificate is valid."""
+    found = x509.load_pem_x509_certificate(pem)
+    return found.not_valid_before_utc, found.not_valid_after_utc
 
 
 def public_key_pem(pem: bytes) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.refusal import invalid
 from host_tools.cloud.things.groups import Groups
@@ -18,7 +19,14 @@ Parameters = dict[str, Any]
 class GroupCalls:
     """Service "iot": thing groups."""
 
-    def __init__(self, groups: Groups, things: Things, now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        groups: Groups,
+        things: Things,
+        now: Callable[[], float],
+        changed: Callable[..., object] = lambda: None,
+    ) -> None:
+        self._changed = changed  # what policies of groups give to certificates
         self._groups = groups
         self._things = things
         self._now = now
@@ -39,6 +47,7 @@ class GroupCalls:
         }
         # fmt: on
 
+    @reads("thingGroupName", "parentGroupName", "thingGroupProperties")
     def create(self, given: Parameters) -> Parameters:
         properties = given.get("thingGroupProperties", {})
         row = self._groups.create(
@@ -50,6 +59,7 @@ class GroupCalls:
         )
         return group_shape(row)
 
+    @reads("thingGroupName")
     def describe(self, given: Parameters) -> Parameters:
         row = self._groups.get(given["thingGroupName"])
         above = self._groups.path(row["name"])
@@ -66,6 +76,7 @@ class GroupCalls:
             },
         }
 
+    @reads("thingGroupName", "thingGroupProperties", "expectedVersion")
     def update(self, given: Parameters) -> Parameters:
         row = self._groups.get(given["thingGroupName"])
         properties = given["thingGroupProperties"]
@@ -79,9 +90,12 @@ class GroupCalls:
         version = given.get("expectedVersion")
         return {"version": self._groups.update(row["name"], version, description, attributes)}
 
+    @reads("thingGroupName", "expectedVersion")
     def delete(self, given: Parameters) -> None:
         self._groups.delete(given["thingGroupName"], given.get("expectedVersion"))
+        self._changed()
 
+    @reads("parentGroup", "namePrefixFilter", "recursive")
     def list(self, given: Parameters) -> Parameters:
         parent = given.get("parentGroup")
         if parent is not None:
@@ -96,6 +110,7 @@ class GroupCalls:
         names = [row["name"] for row in rows if row["name"].startswith(prefix)]
         return {"thingGroups": [named(name) for name in names]}
 
+    @reads("thingName")
     def list_for_thing(self, given: Parameters) -> Parameters:
         self._things.get(given["thingName"])
         names = self._groups.of_thing(given["thingName"])
@@ -107,12 +122,24 @@ class GroupCalls:
         thing = identified(given, "thing", "thing")
         return self._groups.get(group)["name"], self._things.get(thing)["name"]
 
+    @reads("thingGroupName", "thingGroupArn", "thingName", "thingArn")
     def add(self, given: Parameters) -> None:
-        self._groups.add(*self._pair(given))
+        group, thing = self._pair(given)
+        self._groups.add(group, thing)
+        self._tell(thing)
 
+    @reads("thingGroupName", "thingGroupArn", "thingName", "thingArn")
     def remove(self, given: Parameters) -> None:
-        self._groups.remove(*self._pair(given))
+        group, thing = self._pair(given)
+        self._groups.remove(group, thing)
+        self._tell(thing)
 
+    def _tell(self, thing: str) -> None:
+        """Say whose rights have changed, if anybody speaks for the thing."""
+        if principals := self._things.principals(thing):
+            self._changed(*(row["id"] for row in principals))
+
+    @reads("thingGroupName", "recursive")
     def things(self, given: Parameters) -> Parameters:
         name = self._groups.get(given["thingGroupName"])["name"]
         return {"things": self._groups.things(name, given.get("recursive", False))}

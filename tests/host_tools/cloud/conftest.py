@@ -143,6 +143,8 @@ class World:
         where = {"bucket": "images", "key": "image.bin", "version": version}
         files = [{"fileId": file, "s3Location": where}]
         self.stream_calls.create({"streamId": name, "files": files, "roleArn": "r" * 20})
+        self.job(f"with-{name}", {"operation": "fetch", "stream": name})
+        self.sent.clear()
 
 
 @pytest.fixture

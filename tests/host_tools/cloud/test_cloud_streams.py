@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
+from host_tools.cloud.names import arn
 from host_tools.cloud.streams import cbor
+from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.things.things import Things
 
 DATA = bytes(n % 251 for n in range(10_000))
 
@@ -108,6 +111,39 @@ def test_payload_that_cannot_be_read_is_invalid_json(flow, payload):
     assert code_of(flow.ask("streams/flow/get/json", payload)) == "InvalidJson"
 
 
+def test_stream_answers_a_thing_only_while_an_open_execution_names_it(flow):
+    request = {"f": 0, "l": 256, "n": 1}
+    flow.things.create("other")
+    for path in ("describe", "get"):
+        [(topic, body)] = flow.ask(f"streams/flow/{path}/json", request, thing="other")
+        assert (topic, body["o"]) == ("streams/flow/rejected/json", "Unauthorized")
+    flow.job("for-other", {"steps": [{"inputs": ["flow"]}]}, thing="other")
+    flow.job("near-miss", {"stream": "flow-2", "about": "flow of it"}, thing="other")
+    [(topic, _)] = flow.ask("streams/flow/get/json", request, thing="other")
+    assert topic == "streams/flow/data/json"
+    flow.ask("jobs/for-other/update", {"status": "IN_PROGRESS"}, thing="other")
+    assert flow.ask("streams/flow/get/json", request, thing="other")[0][0] == topic
+    flow.ask("jobs/for-other/update", {"status": "SUCCEEDED"}, thing="other")
+    [(_, body)] = flow.ask("streams/flow/get/json", request, thing="other")
+    assert body["o"] == "Unauthorized"
+
+
+def test_policy_that_names_a_stream_opens_it_and_one_with_a_wildcard_does_not(flow):
+    flow.things = Things(flow.store, Authority(flow.state))
+    flow.things.create("other")
+    identity = flow.things.issue("other").id
+    flow.things.attach("other", identity)
+    for number, (name, code) in enumerate([("*", "Unauthorized"), ("flow", None)]):
+        topic = f"$aws/things/${{iot:Connection.Thing.ThingName}}/streams/{name}/*"
+        row = {"Effect": "Allow", "Action": "iot:Publish", "Resource": arn("topic", topic)}
+        policy = {"Version": "2012-10-17", "Statement": row}
+        flow.things.add_policy(f"p{number}", json.dumps(policy), 0)
+        target = arn("cert", identity)
+        flow.store.run("INSERT INTO policy_targets VALUES (?, ?)", f"p{number}", target)
+        [(_, body)] = flow.ask("streams/flow/describe/json", {}, thing="other")
+        assert body.get("o") == code
+
+
 def test_unknown_stream_is_not_found(world):
     [(topic, body)] = world.ask("streams/none/describe/json")
     assert (topic, body["o"]) == ("streams/none/rejected/json", "ResourceNotFound")
@@ -144,6 +180,7 @@ def test_object_replaced_in_a_plain_bucket_is_an_etag_mismatch(world):
     world.bucket.publish("plain", "a", world.bucket.write([b"old"]), {})
     files = [{"fileId": 0, "s3Location": {"bucket": "plain", "key": "a"}}]
     world.stream_calls.create({"streamId": "flow", "files": files, "roleArn": "r" * 20})
+    world.job("with-flow", {"stream": "flow"})
     world.bucket.publish("plain", "a", world.bucket.write([b"new"]), {})
     assert code_of(get(world, f=0, l=256, n=1)) == "ETagMismatch"
     world.bucket.delete("plain", "a")
