@@ -80,13 +80,14 @@ class Cloud:
         self.service = Service(state, self.broker, things, things.authority, faults)
         self.bucket = Bucket(self.store, state.objects)
         self._key = board_key(self.store) if listen else presigned.PUBLIC
-        expander = presigned.Expander(self._for_boards, time.time, self._signature, self._key)
-        self.executions = Executions(self.store, time.time, expander.document)
+        now = self.store.clock(time.time)
+        expander = presigned.Expander(self._for_boards, now, self._signature, self._key)
+        self.executions = Executions(self.store, now, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
-        self.shadows = Shadows(self.store, time.time)
-        self.products = Products(self.store, time.time, expander.text)
+        self.shadows = Shadows(self.store, now)
+        self.products = Products(self.store, now, expander.text)
         self.web: WebServer | None = None
         self.boards: WebServer | None = None  # the same bucket, for who is on the network
         self._deaths: deque[float] = deque(maxlen=DEATHS)  # times

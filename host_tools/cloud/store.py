@@ -7,7 +7,7 @@ are not in here: they are files of the bucket's folder.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
@@ -109,6 +109,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._lock = RLock()
         self._depth = 0
+        self._time: float | None = None  # of the transaction, once somebody has asked
         make_folder(path.parent)
         try:  # it holds secrets, as does what SQLite puts beside it, with the same mode
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -147,6 +148,21 @@ class Store:
                 raise
             finally:
                 self._depth -= 1
+                if self._depth == 0:
+                    self._time = None
+
+    def clock(self, now: Callable[[], float]) -> Callable[[], float]:
+        """A clock that stands still within a transaction: all that is done in one has one time."""
+
+        def read() -> float:
+            with self._lock:
+                if self._depth == 0:
+                    return now()
+                if self._time is None:
+                    self._time = now()
+                return self._time
+
+        return read
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a query."""

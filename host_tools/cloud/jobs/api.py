@@ -86,12 +86,12 @@ class JobCalls:
     def make(self, given: Parameters) -> tuple[Parameters, Notices]:
         """CreateJob without the notices, which are to be published outside any transaction:
         who publishes waits for requests that are being served, and these for the store."""
-        name, now = given["jobId"], self._executions.now()
-        check(given, now)
-        document = self._document(given)
-        self._known(given["targets"])
+        name, document = given["jobId"], self._document(given)
         later = given.get("schedulingConfig", {}).get("startTime")
         with self._store.transaction():
+            now = self._executions.now()
+            check(given, now)
+            self._known(given["targets"])
             if self._store.row("SELECT 1 FROM jobs WHERE id = ?", name):
                 raise exists("job", name, arn("job", name))
             status = "SCHEDULED" if later else "IN_PROGRESS"

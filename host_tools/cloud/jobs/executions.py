@@ -70,7 +70,7 @@ def compact(value: Any) -> bytes:
 class Executions:
     """What may happen to executions, over the store.
 
-    now     returns seconds since 1970
+    now     returns seconds since 1970; within a transaction it is asked once
     expand  turns a stored document (text) into the one a device is given; called per request
     """
 
@@ -81,7 +81,7 @@ class Executions:
         expand: Callable[[Row], str] = lambda job: job["document"],
     ) -> None:
         self.store = store
-        self.now = now
+        self.now = store.clock(now)
         self.expand = expand
         self._apart = Apart()
 

@@ -55,7 +55,7 @@ class UpdateCalls:
         self._bucket = bucket
         self._streams = streams
         self._jobs = jobs
-        self._now = now
+        self._now = store.clock(now)
 
     def operations(self) -> dict[str, Callable]:
         """{operation of the model: handler}."""

@@ -56,7 +56,7 @@ class Jobs:
                 body, suffix = operation(thing, request), "accepted"
             except JobError as error:
                 body, suffix = rejection(error), "rejected"
-        stamp = {"timestamp": int(self.executions.now())}
+            stamp = {"timestamp": int(self.executions.now())}
         echo = {} if token is None else {"clientToken": token}
         return [Message(f"{topic}/{suffix}", compact(echo | stamp | body)), *notices]
 

@@ -42,7 +42,7 @@ class Products:
         self, store: Store, now: Callable[[], float], expand: Callable[[str, int], str]
     ) -> None:
         self._store = store
-        self._now = now
+        self._now = store.clock(now)
         self._expand = expand
         self._apart = Apart()
 

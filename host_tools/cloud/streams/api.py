@@ -24,7 +24,7 @@ class StreamCalls:
     def __init__(self, store: Store, bucket: Bucket, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._bucket = bucket
-        self._now = now
+        self._now = store.clock(now)
 
     def operations(self) -> dict[str, Callable]:
         """{operation of the model: handler}."""
