@@ -14,6 +14,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from host_tools.cloud.looks import LOOKS
 from host_tools.cloud.state import make_folder
 from host_tools.errors import SluiceError
 
@@ -47,18 +48,28 @@ CREATE TABLE IF NOT EXISTS executions (
     updated_at REAL NOT NULL, job_deadline REAL, step_deadline REAL,
     UNIQUE (job, thing, number));
 CREATE INDEX IF NOT EXISTS executions_thing ON executions (thing, status);
+CREATE INDEX IF NOT EXISTS executions_job ON executions (job);
+CREATE INDEX IF NOT EXISTS executions_job_status ON executions (job, status);
+CREATE INDEX IF NOT EXISTS executions_job_deadline ON executions (job_deadline)
+    WHERE job_deadline IS NOT NULL;
+CREATE INDEX IF NOT EXISTS executions_step_deadline ON executions (step_deadline)
+    WHERE step_deadline IS NOT NULL;
 CREATE TABLE IF NOT EXISTS thing_groups (
     name TEXT PRIMARY KEY, id TEXT NOT NULL, parent TEXT REFERENCES thing_groups,
     description TEXT, attributes TEXT NOT NULL, version INTEGER NOT NULL,
     created_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS thing_groups_parent ON thing_groups (parent);
 CREATE TABLE IF NOT EXISTS group_things (
     thing_group TEXT NOT NULL REFERENCES thing_groups ON DELETE CASCADE,
     thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, PRIMARY KEY (thing_group, thing));
+CREATE INDEX IF NOT EXISTS group_things_thing ON group_things (thing);
 CREATE TABLE IF NOT EXISTS job_targets (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
     thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, notified_at REAL,
     UNIQUE (job, thing));
+CREATE INDEX IF NOT EXISTS job_targets_job ON job_targets (job, notified_at);
+CREATE INDEX IF NOT EXISTS job_targets_thing ON job_targets (thing);
 CREATE TABLE IF NOT EXISTS streams (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, description TEXT, role TEXT NOT NULL,
     files TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL);
@@ -124,7 +135,7 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(SCHEMA)
+            self._db.executescript(SCHEMA + LOOKS)
 
     def close(self) -> None:
         """Close the file; nothing is pending outside a transaction."""

@@ -10,6 +10,7 @@ Source: botocore's paginators-1.json files.
 import base64
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from botocore.loaders import Loader
@@ -56,12 +57,16 @@ def token(question: str, index: int, item: Any) -> str:
     return base64.b64encode(json.dumps([question, index, digest(item)]).encode()).decode()
 
 
-def start(text: str, question: str, items: list) -> int:
-    """The index that a token means by now; a Refusal for one that is not of this question."""
+def start(text: str, question: str, items: Sequence) -> int:
+    """The index that a token means by now; a Refusal for one that is not of this question.
+
+    All items are searched only if the one at the index is another by now."""
     try:
         asked, index, mark = json.loads(base64.b64decode(text, validate=True))
     except (ValueError, TypeError, RecursionError):
         raise invalid("the token is none that was given") from None
     if asked != question or not isinstance(index, int) or index < 0:
         raise invalid("the token is of another list")
+    if index < len(items) and digest(items[index]) == mark:
+        return index
     return next((at for at, item in enumerate(items) if digest(item) == mark), index)

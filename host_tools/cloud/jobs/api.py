@@ -8,8 +8,10 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
+from host_tools.cloud.jobs import tally
 from host_tools.cloud.jobs.executions import Executions, Message, compact
 from host_tools.cloud.jobs.executions_api import job_row
+from host_tools.cloud.jobs.life import LIVE
 from host_tools.cloud.jobs.limits import check
 from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.names import arn, of_arn
@@ -22,7 +24,6 @@ Notices = list[Message]
 Publish = Callable[[Notices], None]
 
 DOCUMENT_CHARACTERS = 32_768
-LIVE = ("SCHEDULED", "IN_PROGRESS")
 COUNTS = {
     "QUEUED": "numberOfQueuedThings",
     "IN_PROGRESS": "numberOfInProgressThings",
@@ -149,12 +150,8 @@ class JobCalls:
         row = job_row(self._executions, given["jobId"])
         request = json.loads(row["request"])
         shape = job_shape(row) | {key: request.get(key) for key in SHOWN}
-        latest = {
-            execution["thing"]: execution for execution in self._executions.of_job(row["id"])
-        }
-        counts: Parameters = dict.fromkeys(COUNTS.values(), 0)
-        for execution in latest.values():
-            counts[COUNTS[execution["status"]]] += 1
+        found = tally.by_status(self._store, row["id"])
+        counts: Parameters = {name: found.get(status, 0) for status, name in COUNTS.items()}
         waiting = row["status"] == "SCHEDULED" or self._rollouts.waiting(row["id"])
         counts["processingTargets"] = request["targets"] if waiting else None
         shape["jobProcessDetails"] = counts

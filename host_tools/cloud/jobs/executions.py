@@ -22,7 +22,7 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.apart import Apart
-from host_tools.cloud.jobs.life import retry_is_left, settle
+from host_tools.cloud.jobs.life import is_over, retry_is_left
 from host_tools.cloud.store import Store
 
 LISTED = 10  # executions in a list, the developer guide's limit
@@ -220,8 +220,18 @@ class Executions:
         if status not in AFTER:
             if retry_is_left(self.store, row, status):
                 self.add(row["job"], row["thing"], row["number"] + 1)
-            settle(self.store, row["job"], now)
+            self.settle(row["job"])
         return self.store.row("SELECT * FROM executions WHERE sequence = ?", row["sequence"])
+
+    def settle(self, job: str) -> None:
+        """Complete a job of which nothing is left to do."""
+        now = self.now()
+        if is_over(self.store, self.job(job), now):
+            self.store.run(
+                "UPDATE jobs SET status = 'COMPLETED', updated_at = ?, completed_at = ? "
+                "WHERE id = ?",
+                *(now, now, job),
+            )
 
     def _timers(self, row: Row, now: float, step_minutes: int | None) -> dict[str, float | None]:
         timers: dict[str, float | None] = {}

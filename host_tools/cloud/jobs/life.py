@@ -13,6 +13,7 @@ from typing import Any
 
 from host_tools.cloud.store import Store
 
+LIVE = ("SCHEDULED", "IN_PROGRESS")  # of a job
 FAILURES = {  # failureType of a criterion → the statuses it is for; no retry for REJECTED
     "FAILED": ("FAILED",),
     "TIMED_OUT": ("TIMED_OUT",),
@@ -30,8 +31,10 @@ SELECT 1 WHERE EXISTS (SELECT 1 FROM executions WHERE job = ?1
 
 def retry_is_left(store: Store, row: Row, status: str) -> bool:
     """Whether the job gives the thing of an execution that ended so another one."""
+    if status not in RETRIED:
+        return False
     job = store.row("SELECT * FROM jobs WHERE id = ?", row["job"])
-    if job["status"] != "IN_PROGRESS" or status not in RETRIED:
+    if job["status"] != "IN_PROGRESS":
         return False
     ended = store.rows(
         "SELECT status FROM executions WHERE job = ? AND thing = ? AND queued_at >= coalesce("
@@ -48,21 +51,13 @@ def retry_is_left(store: Store, row: Row, status: str) -> bool:
     return False
 
 
-def settle(store: Store, job: str, now: float) -> None:
-    """Complete a job of which nothing is left to do."""
-    row = store.row("SELECT * FROM jobs WHERE id = ?", job)
-    if row["status"] != "IN_PROGRESS" or store.row(LEFT, job):
-        return
-    request = json.loads(row["request"])
+def is_over(store: Store, job: Row, now: float) -> bool:
+    """Whether nothing is left to do for a job that is not over yet."""
+    if job["status"] != "IN_PROGRESS" or store.row(LEFT, job["id"]):
+        return False
+    request = json.loads(job["request"])
     end_at = moment(request.get("schedulingConfig", {}), "endTime")
-    if request.get("targetSelection") == "CONTINUOUS" and (end_at is None or now < end_at):
-        return
-    store.run(
-        "UPDATE jobs SET status = 'COMPLETED', updated_at = ?, completed_at = ? WHERE id = ?",
-        now,
-        now,
-        job,
-    )
+    return request.get("targetSelection") != "CONTINUOUS" or (end_at is not None and now >= end_at)
 
 
 def moment(schedule: dict[str, Any], key: str) -> float | None:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.jobs.api import LIVE, JobCalls, Notices
+from host_tools.cloud.jobs.api import JobCalls, Notices
+from host_tools.cloud.jobs.life import LIVE
 from host_tools.cloud.names import JOB, arn
 from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.s3.bucket import Bucket
