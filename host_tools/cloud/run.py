@@ -16,12 +16,14 @@ from host_tools.cloud.http.faults import HTTPFaults
 from host_tools.cloud.http.rest import REST
 from host_tools.cloud.http.server import Handler, WebServer
 from host_tools.cloud.jobs.api import JobCalls
+from host_tools.cloud.jobs.events_api import EventCalls
 from host_tools.cloud.jobs.executions import Executions
 from host_tools.cloud.jobs.executions_api import ExecutionCalls
 from host_tools.cloud.jobs.ota_updates import UpdateCalls
 from host_tools.cloud.jobs.over_https import DeviceCalls
 from host_tools.cloud.jobs.over_mqtt import Jobs
 from host_tools.cloud.jobs.rollout import Rollouts
+from host_tools.cloud.jobs.templates_api import TemplateCalls
 from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
 from host_tools.cloud.mqtt.publish import PublishCalls
 from host_tools.cloud.mqtt.service import Service, of_things
@@ -37,6 +39,7 @@ from host_tools.cloud.state import State, write_atomically
 from host_tools.cloud.store import open_store
 from host_tools.cloud.streams.api import StreamCalls
 from host_tools.cloud.streams.over_mqtt import Streams
+from host_tools.cloud.tags import TagCalls
 from host_tools.cloud.things.api import ThingCalls
 from host_tools.cloud.things.ca import Authority
 from host_tools.cloud.things.groups import Groups
@@ -130,8 +133,12 @@ class Cloud:
         things = ThingCalls(self.things, self.broker.refresh, self._endpoint)
         policies = PolicyCalls(self.things, time.time)
         groups = GroupCalls(Groups(self.store), self.things, time.time)
+        templates, tags = TemplateCalls(self.executions, self.bucket), TagCalls(self.store)
+        events = EventCalls(self.store, time.time)
         control = {}
         for calls in (things, policies, groups, streams, jobs, executions, updates):
+            control |= calls.operations()
+        for calls in (templates, tags, events):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)

@@ -15,6 +15,7 @@ from threading import RLock
 from typing import Any
 
 from host_tools.cloud.looks import LOOKS
+from host_tools.cloud.names import arn
 from host_tools.cloud.state import make_folder
 from host_tools.errors import SluiceError
 
@@ -39,6 +40,12 @@ CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, document TEXT NOT NULL,
     request TEXT NOT NULL, force_canceled INTEGER NOT NULL DEFAULT 0, reason TEXT, comment TEXT,
     created_at REAL NOT NULL, updated_at REAL NOT NULL, completed_at REAL);
+CREATE TABLE IF NOT EXISTS job_namespaces (
+    job TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, namespace TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS job_templates (
+    id TEXT PRIMARY KEY, document TEXT NOT NULL, request TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS tags (
+    resource TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (resource, key));
 CREATE TABLE IF NOT EXISTS executions (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
@@ -102,6 +109,19 @@ CREATE TABLE IF NOT EXISTS parts (
     upload TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE, number INTEGER NOT NULL,
     etag TEXT NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY (upload, number));
 """
+TAGGED = {  # kind of an ARN whose resources take tags → (their table, its column of names)
+    "job": ("jobs", "id"),
+    "jobtemplate": ("job_templates", "id"),
+    "otaupdate": ("ota_updates", "id"),
+    "policy": ("policies", "name"),
+    "stream": ("streams", "id"),
+    "thinggroup": ("thing_groups", "name"),
+}
+UNTAGGED = "".join(
+    f"CREATE TRIGGER IF NOT EXISTS {table}_untagged AFTER DELETE ON {table} BEGIN "
+    f"DELETE FROM tags WHERE resource = '{arn(kind, '')}' || old.{column}; END;\n"
+    for kind, (table, column) in TAGGED.items()
+)
 
 
 @contextmanager
@@ -135,7 +155,7 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(SCHEMA + LOOKS)
+            self._db.executescript(SCHEMA + LOOKS + UNTAGGED)
 
     def close(self) -> None:
         """Close the file; nothing is pending outside a transaction."""

@@ -107,6 +107,7 @@ class ExecutionCalls:
             if row["status"] == "IN_PROGRESS" and not given.get("force"):
                 text = "the execution is IN_PROGRESS: delete it with force"
                 raise Refusal("InvalidStateTransitionException", text)
+            self._executions.events.execution(row, "DELETED")
             self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])
             self._executions.settle(row["job"])
         self._publish(notices)

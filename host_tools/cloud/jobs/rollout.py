@@ -94,9 +94,10 @@ class Rollouts:
     def begin(self, identity: str) -> list[Message]:
         """Choose a job's things and notify the first of them, as its rate allows."""
         job = self._executions.job(identity)
-        self._targets.add(job)
-        notices = self._notify(job)
-        self._executions.settle(identity)
+        with self._executions.change() as notices:
+            self._targets.add(job)
+            notices += self._notify(job)
+            self._executions.settle(identity)
         return notices
 
     def waiting(self, job: str) -> bool:
@@ -177,11 +178,13 @@ class Rollouts:
                 "comment = ?, updated_at = ?, completed_at = ? WHERE id = ?",
                 *(int(force), reason, comment, now, now, job["id"]),
             )
+            self._executions.events.job(job["id"], "cancellation_in_progress")
             self._store.run(
                 "DELETE FROM job_targets WHERE job = ? AND notified_at IS NULL", job["id"]
             )
             for row in rows:
                 self._executions.move(row, "CANCELED", forced=force)
+            self._executions.events.job(job["id"], "canceled")
         return notices
 
 

@@ -53,6 +53,9 @@ def served(world):
         world.job_calls,
         world.execution_calls,
         world.updates,
+        world.template_calls,
+        world.tag_calls,
+        world.event_calls,
     ):
         control |= calls.operations()
     device = DeviceCalls(world.jobs, world.sent.extend)
@@ -321,10 +324,13 @@ def test_job_document_may_come_from_the_bucket_once(iot, world):
     assert iot.describe_job(jobId="one")["documentSource"] == source
 
 
-def test_document_parameters_are_filled_in_before_delivery(iot, world):
-    create(iot, document='{"a":"${aws:iot:parameter:name}"}', documentParameters={"name": 'x"y'})
-    [(_, body)] = world.ask("jobs/$next/get")
-    assert body["execution"]["jobDocument"] == {"a": 'x"y'}
+def test_document_parameters_are_for_managed_templates_only(iot):
+    text = '{"a":"${aws:iot:parameter:name}"}'
+    given = {"jobId": "one", "targets": [PUMP], "document": text}
+    call = iot.create_job
+    assert code_of(call, **given, documentParameters={"a": "b"}) == "InvalidRequestException"
+    call(**given)
+    assert iot.get_job_document(jobId="one")["document"] == text
 
 
 def test_device_plane_walks_a_job_with_a_document_of_text(iot, data):
