@@ -35,7 +35,8 @@ class Pages:
         rule = self._rules.get(model.name)
         if rule is None:
             return result
-        place, size, items = rule["input_token"], rule["limit_key"], result[rule["result_key"]]
+        place, items = rule["input_token"], result[rule["result_key"]]
+        size = rule.get("limit_key")  # a list of tags has none
         asked = {key: value for key, value in given.items() if key not in (place, size)}
         question = digest([model.name, asked])
         first = start(given[place], question, items) if place in given else 0

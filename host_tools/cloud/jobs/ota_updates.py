@@ -19,6 +19,7 @@ from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams.api import StreamCalls
+from host_tools.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 
@@ -83,6 +84,7 @@ class UpdateCalls:
             self._streams.create(self._stream(given, stream))
             columns = {"job": job, "stream": stream, "request": json.dumps(given, default=text_of)}
             self._store.insert("ota_updates", id=name, created_at=self._now(), **columns)
+            Tags(self._store).put(arn("otaupdate", name), given.get("tags", ()))
             _, notices = self._jobs.make(self._job(given, job, document))
         self._jobs.publish(notices)
         shape = {"otaUpdateId": name, "awsIotJobId": job, "awsIotJobArn": arn("job", job)}

@@ -14,6 +14,7 @@ from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams.over_mqtt import FILE_BYTES
+from host_tools.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 
@@ -47,6 +48,7 @@ class StreamCalls:
             columns = {"version": 1, "description": given.get("description"), "files": files}
             columns |= {"role": given["roleArn"], "created_at": now, "updated_at": now}
             self._store.insert("streams", id=name, **columns)
+            Tags(self._store).put(arn("stream", name), given.get("tags", ()))
         return self._shape(self._get(name))
 
     def _files(self, files: list[Parameters]) -> list[Parameters]:
