@@ -33,7 +33,6 @@ COUNTED = {  # of a job that is completed
     "numberOfFailedThings": "FAILED",
     "numberOfRemovedThings": "REMOVED",
     "numberOfSucceededThings": "SUCCEEDED",
-    "numberOfTimedOutThings": "TIMED_OUT",
 }
 
 
@@ -80,7 +79,7 @@ class Events:
         if details is None and row["details"] is not None:
             details = json.loads(row["details"])
         body = {"jobId": row["job"], "thingArn": arn("thing", row["thing"]), "status": status}
-        body |= {"executionNumber": row["number"], "statusDetails": details}
+        body["statusDetails"] = details
         self._tell(EXECUTION, f"jobExecution/{row['job']}", status.lower(), body)
 
     def _tell(self, kind: str, topic: str, operation: str, body: dict[str, Any]) -> None:
