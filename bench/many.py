@@ -5,6 +5,7 @@ from minute to minute, so that a rollout of 10,000 things takes ten steps. A CON
 things stays open meanwhile.
 """
 
+import itertools
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -49,6 +50,7 @@ class Fleet:
         self.calls = JobCalls(self.executions, Bucket(self.store, state.objects), lambda _: None)
         self.listing = ExecutionCalls(self.executions, lambda _: None)
         self.things = [f"thing-{n:05d}" for n in range(count)]
+        self._newcomers = itertools.count()
         self._model = ServiceModel(Loader().load_service_model("iot", "service-2"))
         self._pages = Pages("iot")
         with self.store.transaction():
@@ -78,6 +80,13 @@ class Fleet:
         """What `cloud run` does ten times a second for jobs."""
         self.executions.expire()
         self.rollouts.due()
+
+    def follow(self) -> None:
+        """A thing comes into the group, and the cloud sees to it."""
+        name = f"new-{next(self._newcomers)}"
+        self.store.insert("things", name=name, id=name, attributes="{}", version=1)
+        self.store.insert("group_things", thing_group=GROUP, thing=name)
+        self.tick()
 
     def roll_out(self) -> None:
         """Minute by minute, until nobody waits."""
@@ -117,6 +126,7 @@ def costs(fleet: Fleet) -> Iterator[tuple[str, float]]:
     yield "ListJobs", cpu_ms(lambda: fleet.listed("ListJobs", fleet.calls.list, "jobs"))
     fleet.tick()
     yield "an idle tick", median(cpu_ms(fleet.tick) for _ in range(TICKS))
+    yield "a newcomer's tick", median(cpu_ms(fleet.follow) for _ in range(TICKS))
     with fleet.store.transaction():
         for thing in fleet.things[:-TICKS]:
             fleet.report(thing)
@@ -126,6 +136,7 @@ def costs(fleet: Fleet) -> Iterator[tuple[str, float]]:
         median(cpu_ms(lambda: fleet.report(next(last))) for _ in range(TICKS)),
     )
     yield "CancelJob", cpu_ms(lambda: fleet.calls.cancel({"jobId": OPEN}))
+    yield "DeleteJob", cpu_ms(lambda: fleet.calls.delete({"jobId": OPEN}))
 
 
 def measure(effort: Effort) -> Iterator[Number]:
