@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, document TEXT NOT NULL,
     request TEXT NOT NULL, force_canceled INTEGER NOT NULL DEFAULT 0, reason TEXT, comment TEXT,
     created_at REAL NOT NULL, updated_at REAL NOT NULL, completed_at REAL);
+CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created_at DESC, id);
 CREATE TABLE IF NOT EXISTS job_namespaces (
     job TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, namespace TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS job_templates (

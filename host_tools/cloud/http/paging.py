@@ -20,6 +20,7 @@ from host_tools.cloud.refusal import invalid
 
 Parameters = dict[str, Any]
 
+MOST = 1 << 31  # items of a list, so that an index is one that SQLite takes
 PAGE = 250  # the most that the services give at once, and what who does not ask for a size gets
 
 
@@ -40,10 +41,11 @@ class Pages:
         asked = {key: value for key, value in given.items() if key not in (place, size)}
         question = digest([model.name, asked])
         first = start(given[place], question, items) if place in given else 0
-        last = first + given.get(size, PAGE)
-        page = {rule["result_key"]: items[first:last]}
-        if last < len(items):
-            page[rule["output_token"]] = token(question, last, items[last])
+        count = given.get(size, PAGE)
+        found = items[first : first + count + 1]  # and the first of the next page
+        page = {rule["result_key"]: found[:count]}
+        if len(found) > count:
+            page[rule["output_token"]] = token(question, first + count, found[count])
         return result | page
 
 
@@ -66,8 +68,8 @@ def start(text: str, question: str, items: Sequence) -> int:
         asked, index, mark = json.loads(base64.b64decode(text, validate=True))
     except (ValueError, TypeError, RecursionError):
         raise invalid("the token is none that was given") from None
-    if asked != question or not isinstance(index, int) or index < 0:
+    if asked != question or not isinstance(index, int) or not 0 <= index < MOST:
         raise invalid("the token is of another list")
-    if index < len(items) and digest(items[index]) == mark:
+    if [digest(item) for item in items[index : index + 1]] == [mark]:
         return index
     return next((at for at, item in enumerate(items) if digest(item) == mark), index)

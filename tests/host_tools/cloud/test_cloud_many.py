@@ -4,13 +4,19 @@ A tick, an update and a page cost the same for a small fleet and for a large one
 the ticks misses nothing, whoever makes the change.
 """
 
+import base64
+import json
 import sqlite3
 from collections.abc import Callable
 
 import pytest
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
 
+from host_tools.cloud.http.paging import Pages, start
 from host_tools.cloud.listing import Listing
 from host_tools.cloud.names import arn
+from host_tools.cloud.refusal import Refusal
 from host_tools.cloud.store import Store
 from host_tools.cloud.things.groups import Groups
 
@@ -119,6 +125,29 @@ def test_page_of_a_list_is_read_and_no_more(world):
     assert (len(rows), len(shaped)) == (MANY, 2)
     first = steps(world, lambda: rows[0:5])
     assert first < steps(world, lambda: list(rows)) / 10
+
+
+def first_page(world, jobs: int) -> int:
+    for n in range(jobs):
+        world.job(f"job-{n}")
+    model = ServiceModel(Loader().load_service_model("iot", "service-2"))
+    operation, pages = model.operation_model("ListJobs"), Pages("iot")
+    given = {"maxResults": 10}
+    return steps(world, lambda: pages.cut(operation, given, world.job_calls.list(given)))
+
+
+def test_page_of_jobs_costs_the_same_for_any_number_of_jobs(world, tmp_path):
+    few = first_page(world, FEW)
+    other = type(world)(tmp_path / "other")
+    assert first_page(other, MANY) < few * 1.1
+    other.store.close()
+
+
+@pytest.mark.parametrize("index", [-1, 1 << 31, 1 << 70, 1.5, "1", None])
+def test_place_in_a_list_that_none_has_is_refused(index):
+    text = base64.b64encode(json.dumps(["q", index, "mark"]).encode()).decode()
+    with pytest.raises(Refusal, match="another list"):
+        start(text, "q", [])
 
 
 def test_listing_is_a_list_to_who_reads_it(world):
