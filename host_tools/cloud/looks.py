@@ -16,6 +16,11 @@ FOLLOWERS = f"""
     INSERT INTO job_looks SELECT id, 0, 1 FROM jobs WHERE {CONTINUOUS}
     ON CONFLICT (job) DO UPDATE SET at = 0, members = 1;
 """
+# once, in a store that has been without
+ALL_OPEN = """
+INSERT OR IGNORE INTO job_looks
+    SELECT id, 0, 1 FROM jobs WHERE status IN ('SCHEDULED', 'IN_PROGRESS')
+"""
 # {trigger: (after what, what it does)}
 # fmt: off
 TRIGGERS = {
@@ -39,8 +44,6 @@ CREATE TABLE IF NOT EXISTS job_looks (
     job TEXT PRIMARY KEY, at REAL NOT NULL, members INTEGER NOT NULL);
 CREATE INDEX IF NOT EXISTS job_looks_at ON job_looks (at);
 CREATE INDEX IF NOT EXISTS jobs_continuous ON jobs (id) WHERE {CONTINUOUS};
-INSERT OR IGNORE INTO job_looks
-    SELECT id, 0, 1 FROM jobs WHERE status IN ('SCHEDULED', 'IN_PROGRESS');
 """ + "".join(
     f"CREATE TRIGGER IF NOT EXISTS {name} AFTER {event} BEGIN {action} END;\n"
     for name, (event, action) in TRIGGERS.items()

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from host_tools.cloud.looks import LOOKS
+from host_tools.cloud.looks import ALL_OPEN, LOOKS
 from host_tools.cloud.names import arn
 from host_tools.cloud.state import make_folder
 from host_tools.errors import SluiceError
@@ -156,7 +156,10 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
+            known = self.row("SELECT 1 FROM sqlite_master WHERE name = 'job_looks'")
             self._db.executescript(SCHEMA + LOOKS + UNTAGGED)
+            if not known:
+                self.run(ALL_OPEN)
 
     def close(self) -> None:
         """Close the file; nothing is pending outside a transaction."""

@@ -22,6 +22,13 @@ FAILURES = {  # failureType of a criterion → the statuses it is for; no retry 
 }
 RETRIED = ("FAILED", "TIMED_OUT")
 TIME_FORMS = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
+# those since the thing was notified last: in that transaction, so at the very time; by their
+# numbers, because a clock may be set back
+TRIES = """
+SELECT status FROM executions WHERE job = ?1 AND thing = ?2 AND number >= coalesce((
+    SELECT min(number) FROM executions JOIN job_targets USING (job, thing)
+    WHERE job = ?1 AND thing = ?2 AND queued_at = notified_at), 0)
+"""
 LEFT = """
 SELECT 1 WHERE EXISTS (SELECT 1 FROM executions WHERE job = ?1
                        AND status IN ('QUEUED', 'IN_PROGRESS'))
@@ -36,11 +43,7 @@ def retry_is_left(store: Store, row: Row, status: str) -> bool:
     job = store.row("SELECT * FROM jobs WHERE id = ?", row["job"])
     if job["status"] != "IN_PROGRESS":
         return False
-    ended = store.rows(
-        "SELECT status FROM executions WHERE job = ? AND thing = ? AND queued_at >= coalesce("
-        "(SELECT notified_at FROM job_targets WHERE job = ? AND thing = ?), 0)",
-        *(row["job"], row["thing"]) * 2,
-    )
+    ended = store.rows(TRIES, row["job"], row["thing"])
     criteria = json.loads(job["request"]).get("jobExecutionsRetryConfig", {})
     for rule in criteria.get("criteriaList", ()):
         kinds = [kind for kind in FAILURES[rule["failureType"]] if kind in RETRIED]

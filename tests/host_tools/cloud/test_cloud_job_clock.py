@@ -75,6 +75,15 @@ def test_thing_of_a_rollout_that_waited_has_no_retry_too_many(restless):
     assert numbers(restless, thing="other") == [1, 2]
 
 
+def test_clock_that_is_set_back_gives_no_retry_too_many(world):
+    criteria = {"criteriaList": [{"failureType": "FAILED", "numberOfRetries": 1}]}
+    world.job("one", jobExecutionsRetryConfig=criteria)
+    for _ in range(4):
+        world.now -= 100
+        world.ask("jobs/one/update", {"status": "FAILED"})
+    assert numbers(world) == [1, 2]
+
+
 def test_all_that_one_request_writes_and_says_has_one_time(restless):
     restless.job("one")
     job = restless.store.row("SELECT * FROM jobs")

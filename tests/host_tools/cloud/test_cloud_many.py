@@ -221,6 +221,13 @@ def test_open_jobs_of_a_store_of_an_earlier_release_are_looked_at(world):
     assert queued(world, "always") == {"pump", *things}
 
 
+def test_opening_a_store_again_has_no_job_looked_at(world):
+    world.job("one")
+    tick(world)
+    Store(world.state.database).close()
+    assert world.store.rows("SELECT * FROM job_looks") == []
+
+
 def test_deadlines_are_found_by_index(world):
     plan = " ".join(
         row["detail"]
