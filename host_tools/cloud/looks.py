@@ -32,6 +32,7 @@ TRIGGERS = {
                           NOW.format(job="new.job", members=0)),
     "execution_gone":    ("DELETE ON executions", NOW.format(job="old.job", members=0)),
     "target_gone":       ("DELETE ON job_targets", NOW.format(job="old.job", members=0)),
+    "thing_made":        ("INSERT ON things", FOLLOWERS),
     "member_made":       ("INSERT ON group_things", FOLLOWERS),
     "member_gone":       ("DELETE ON group_things", FOLLOWERS),
     "group_made":        ("INSERT ON thing_groups", FOLLOWERS),

@@ -195,6 +195,27 @@ def test_continuous_job_follows_groups_that_come_below_and_go(world):
     assert queued(world) == {"fleet-000", "fleet-001"}
 
 
+def test_continuous_job_that_waits_for_its_end_follows_its_group(world):
+    fleet(world, 2)
+    schedule = {"endTime": "2023-12-01 00:00"}  # so that there is a look to come already
+    create(world, targetSelection="CONTINUOUS", schedulingConfig=schedule)
+    tick(world)
+    assert len(world.store.rows("SELECT * FROM job_looks")) == 1
+    world.groups.add("fleet", "pump")
+    tick(world)
+    assert "pump" in queued(world)
+
+
+def test_continuous_job_for_a_thing_gets_it_again_when_it_is_made_again(world):
+    world.job("one", targetSelection="CONTINUOUS")
+    tick(world)
+    world.things.delete("pump")
+    tick(world)
+    world.things.create("pump")
+    tick(world)
+    assert queued(world) == {"pump"}
+
+
 def test_job_whose_last_waiting_thing_is_deleted_is_complete(world):
     fleet(world, 2)
     create(world, jobExecutionsRolloutConfig={"maximumPerMinute": 1})
