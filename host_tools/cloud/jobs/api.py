@@ -10,13 +10,14 @@ from typing import Any
 
 from host_tools.cloud.jobs import tally
 from host_tools.cloud.jobs.documents import document
-from host_tools.cloud.jobs.executions import AFTER, Executions, Message
+from host_tools.cloud.jobs.executions import AFTER, Executions
 from host_tools.cloud.jobs.executions_api import job_row
 from host_tools.cloud.jobs.life import LIVE
 from host_tools.cloud.jobs.limits import check
 from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.jobs.templates_api import TemplateCalls
 from host_tools.cloud.listing import Listing
+from host_tools.cloud.message import Message
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
 from host_tools.cloud.s3.bucket import Bucket

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from host_tools.cloud.jobs.message import compact
+from host_tools.cloud.message import compact
 from host_tools.cloud.refusal import invalid
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.s3.presigned import location

@@ -14,7 +14,7 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.jobs import tally
-from host_tools.cloud.jobs.message import Message, compact
+from host_tools.cloud.message import Message, compact
 from host_tools.cloud.names import arn
 from host_tools.cloud.store import Store
 

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.jobs.executions import AFTER, Executions, JobError, Message
+from host_tools.cloud.jobs.executions import AFTER, Executions, JobError
 from host_tools.cloud.jobs.over_mqtt import details
 from host_tools.cloud.listing import Listing
+from host_tools.cloud.message import Message
 from host_tools.cloud.names import arn
 from host_tools.cloud.refusal import Refusal, invalid, not_found
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from host_tools.cloud.http.members import TOKEN_BYTES, is_token, whole
 from host_tools.cloud.jobs.executions import LISTED, Executions, JobError
-from host_tools.cloud.jobs.message import Message, compact
 from host_tools.cloud.jobs.shapes import state, summary
+from host_tools.cloud.message import Message, compact
 from host_tools.cloud.names import JOB, THING
 
 Request = dict[str, Any]

@@ -16,10 +16,11 @@ from typing import Any
 
 from host_tools.cloud.apart import Apart
 from host_tools.cloud.jobs import tally
-from host_tools.cloud.jobs.executions import AFTER, Executions, Message
+from host_tools.cloud.jobs.executions import AFTER, Executions
 from host_tools.cloud.jobs.life import FAILURES, LIVE, moment
 from host_tools.cloud.jobs.pace import Pace
 from host_tools.cloud.jobs.targets import Targets
+from host_tools.cloud.message import Message
 
 UNFINISHED = (
     "SELECT * FROM executions WHERE job = ? "

@@ -60,25 +60,26 @@ class TemplateCalls:
             now = self._executions.now()
             if self._find(name):
                 raise Refusal("ConflictException", f"job template {name} exists already")
-            base = self._of_job(given) if "jobArn" in given else {}
+            base, text = self._of_job(given) if "jobArn" in given else ({}, None)
             wanted = base | given
             check(wanted, now)
-            text = wanted.pop("kept", None) or document(self._bucket, wanted)
+            if text is None:
+                text = document(self._bucket, given)
             request = {key: wanted[key] for key in (*KEPT, "description") if key in wanted}
             columns = {"document": text, "request": json.dumps(request), "created_at": now}
             self._store.insert("job_templates", id=name, **columns)
             self._tags.put(arn(KIND, name), given.get("tags", ()))
         return {"jobTemplateArn": arn(KIND, name), "jobTemplateId": name}
 
-    def _of_job(self, given: Parameters) -> Parameters:
-        """What a template takes from the job that it is made of."""
+    def _of_job(self, given: Parameters) -> tuple[Parameters, str]:
+        """What a template takes from the job that it is made of: configuration, document."""
         if "document" in given or "documentSource" in given:
             raise invalid("a job template has its document from jobArn or of its own, not both")
         job = self._executions.job(of_arn(given["jobArn"], "job") or "")
         if job is None:
             raise not_found("job", given["jobArn"])
         request = json.loads(job["request"])
-        return {key: request[key] for key in KEPT if key in request} | {"kept": job["document"]}
+        return {key: request[key] for key in KEPT if key in request}, job["document"]
 
     def _find(self, name: str) -> Row | None:
         return self._store.row("SELECT * FROM job_templates WHERE id = ?", name)

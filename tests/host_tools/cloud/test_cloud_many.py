@@ -233,13 +233,13 @@ def test_open_jobs_of_a_store_of_an_earlier_release_are_looked_at(world):
     old = sqlite3.connect(world.state.database)
     old.executescript("DROP TABLE job_looks; DROP INDEX executions_job_status;")
     old.close()
-    world.store.close()
-    world.store.__init__(world.state.database)
-    world.groups.add("fleet", "pump")
-    world.now += 60
-    tick(world)
-    assert queued(world) == set(things)
-    assert queued(world, "always") == {"pump", *things}
+    again = type(world)(world.state.root)
+    again.groups.add("fleet", "pump")
+    again.now += 60
+    tick(again)
+    assert queued(again) == set(things)
+    assert queued(again, "always") == {"pump", *things}
+    again.store.close()
 
 
 def test_opening_a_store_again_has_no_job_looked_at(world):
