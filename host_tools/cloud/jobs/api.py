@@ -15,7 +15,7 @@ from host_tools.cloud.jobs.executions_api import job_row
 from host_tools.cloud.jobs.life import LIVE
 from host_tools.cloud.jobs.limits import check
 from host_tools.cloud.jobs.rollout import Rollouts
-from host_tools.cloud.jobs.templates_api import TemplateCalls
+from host_tools.cloud.jobs.templates_api import TemplateCalls, before_substitution
 from host_tools.cloud.listing import Listing
 from host_tools.cloud.message import Message
 from host_tools.cloud.names import arn, of_arn
@@ -143,7 +143,7 @@ class JobCalls:
                 raise not_found("thing group", group)
 
     def describe(self, given: Parameters) -> Parameters:
-        row = job_row(self._executions, given["jobId"])
+        row = job_row(self._executions, given)
         request = json.loads(row["request"])
         shape = job_shape(row) | {key: request.get(key) for key in SHOWN}
         found = tally.by_status(self._store, row["id"])
@@ -154,7 +154,10 @@ class JobCalls:
         return {"job": shape, "documentSource": request.get("documentSource")}
 
     def document(self, given: Parameters) -> Parameters:
-        return {"document": job_row(self._executions, given["jobId"])["document"]}
+        row = job_row(self._executions, given)
+        if given.get("beforeSubstitution"):
+            return {"document": before_substitution(row)}
+        return {"document": row["document"]}
 
     def list(self, given: Parameters) -> Parameters:
         wanted = [key for key in FILTERS if key in given]
@@ -170,7 +173,7 @@ class JobCalls:
     def update(self, given: Parameters) -> None:
         changes = {key: given[key] for key in CHANGED if key in given}
         with self._store.transaction():
-            row = self._row(given)
+            row = job_row(self._executions, given)
             if row["status"] not in LIVE:
                 raise invalid(f"job {row['id']} is {row['status']}: it cannot be changed")
             check(changes, self._executions.now())
@@ -183,7 +186,7 @@ class JobCalls:
 
     def cancel(self, given: Parameters) -> Parameters:
         with self._store.transaction():
-            row = job_row(self._executions, given["jobId"])
+            row = job_row(self._executions, given)
             if row["status"] not in LIVE:
                 raise invalid(f"job {row['id']} is {row['status']}: it cannot be canceled")
             notices = self._rollouts.cancel(
@@ -195,7 +198,7 @@ class JobCalls:
     def associate(self, given: Parameters) -> Parameters:
         """More groups for a continuous job."""
         with self._executions.change() as notices:
-            row = self._row(given)
+            row = job_row(self._executions, given)
             request = json.loads(row["request"])
             if row["status"] != "IN_PROGRESS" or request.get("targetSelection") != "CONTINUOUS":
                 raise invalid(f"job {row['id']} is no CONTINUOUS job IN_PROGRESS")
@@ -215,22 +218,13 @@ class JobCalls:
         self.publish(notices)
         return identified(row["id"], request)
 
-    def _row(self, given: Parameters) -> Row:
-        """The job that is meant: one of another namespace is not."""
-        row = job_row(self._executions, given["jobId"])
-        if "namespaceId" in given:
-            found = self._store.row("SELECT * FROM job_namespaces WHERE job = ?", row["id"])
-            if not found or found["namespace"] != given["namespaceId"]:
-                raise not_found("job", f"{row['id']} of namespace {given['namespaceId']}")
-        return row
-
     def delete(self, given: Parameters) -> None:
         self.publish(self.remove(given))
 
     def remove(self, given: Parameters) -> Notices:
         """DeleteJob without the notices; see `make`."""
         with self._store.transaction():
-            row = self._row(given)
+            row = job_row(self._executions, given)
             if row["status"] in LIVE and not given.get("force"):
                 text = f"job {row['id']} is {row['status']}: cancel it, or delete it with force"
                 raise Refusal("InvalidStateTransitionException", text)

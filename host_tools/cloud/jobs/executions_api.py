@@ -44,7 +44,7 @@ class ExecutionCalls:
         # fmt: on
 
     def _execution(self, given: Parameters) -> Row:
-        job_row(self._executions, given["jobId"])
+        job_row(self._executions, given)
         try:
             return self._executions.find(
                 given["thingName"], given["jobId"], given.get("executionNumber")
@@ -66,7 +66,7 @@ class ExecutionCalls:
         return {"execution": shape}
 
     def list_for_job(self, given: Parameters) -> Parameters:
-        job_row(self._executions, given["jobId"])
+        job_row(self._executions, given)
         return {"executionSummaries": self._listing(given, ("jobId", "status"), of_thing)}
 
     def list_for_thing(self, given: Parameters) -> Parameters:
@@ -136,9 +136,13 @@ def listed(row: Row) -> Parameters:
     }
 
 
-def job_row(executions: Executions, name: str) -> Row:
-    """A job's row, or a refusal."""
-    row = executions.job(name)
+def job_row(executions: Executions, given: Parameters) -> Row:
+    """The row of the job that a request means, or a refusal: one of another namespace is not."""
+    row = executions.job(given["jobId"])
     if row is None:
-        raise not_found("job", name)
+        raise not_found("job", given["jobId"])
+    if "namespaceId" in given:
+        query = "SELECT 1 FROM job_namespaces WHERE job = ? AND namespace = ?"
+        if not executions.store.row(query, row["id"], given["namespaceId"]):
+            raise not_found("job", f"{row['id']} of namespace {given['namespaceId']}")
     return row

@@ -136,6 +136,12 @@ class TemplateCalls:
         return request | given | {"document": row["document"]}
 
 
+def before_substitution(job: Row) -> str:
+    """A job's document with the placeholders of its managed template, if it has one."""
+    name = of_arn(json.loads(job["request"]).get("jobTemplateArn", ""), KIND) or ""
+    return managed(*name.split(":", 1)).document if ":" in name else job["document"]
+
+
 def managed(name: str, version: str) -> Managed:
     """A template of AWS's; a Refusal when there is none."""
     if name not in TEMPLATES or version != VERSION:

@@ -210,6 +210,16 @@ def test_job_of_a_managed_template_has_its_parameters_in_the_document(world):
     assert about["description"] == TEMPLATES["AWS-Download-File"].description
 
 
+def test_document_is_shown_before_and_after_its_parameters_are_put_in(world):
+    create(world, managed("AWS-Run-Command"), documentParameters={"command": "echo,ok"})
+    world.job("plain")
+    call = world.job_calls.document
+    assert '"echo,ok"' in call({"jobId": "one"})["document"]
+    before = {"beforeSubstitution": True}
+    assert call({"jobId": "one"} | before)["document"] == TEMPLATES["AWS-Run-Command"].document
+    assert call({"jobId": "plain"} | before) == call({"jobId": "plain"})
+
+
 def test_job_that_reboots_or_runs_a_command_has_no_other_arguments(world):
     create(world, managed("AWS-Reboot"), documentParameters={"pathToHandler": "/opt"})
     action = delivered(world)["steps"][0]["action"]

@@ -72,6 +72,10 @@ def test_calls_with_a_namespace_mean_a_job_of_it(world):
         for job, space in (("one", "there"), ("two", "here")):
             with pytest.raises(Refusal, match="unknown job"):
                 call({"jobId": job, "namespaceId": space, "force": True})
+    given = {"jobId": "one", "thingName": "pump", "executionNumber": 1}
+    with pytest.raises(Refusal, match="unknown job"):
+        world.execution_calls.delete(given | {"namespaceId": "there"})
+    world.execution_calls.delete(given | {"namespaceId": "here"})
     world.job_calls.delete({"jobId": "one", "namespaceId": "here", "force": True})
     assert listed(world) == ["two"]
 
