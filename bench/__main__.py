@@ -23,6 +23,7 @@ from bench import (
     flash,
     heap,
     imports,
+    many,
     p256,
     pages,
     plots,
@@ -35,7 +36,10 @@ from bench.numbers import Effort, Number, Table, load, merged, save
 from bench.tables import rendered
 from host_tools.errors import SluiceError
 
-MODULES = (size, way, agent, blocking, heap, roundtrip, wire, flash, p256, bundles, imports, crowd)
+MODULES = (
+    *(size, way, agent, blocking, heap, roundtrip, wire, flash, p256, bundles, imports),
+    *(crowd, many),
+)
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in MODULES)
 LONGEST_FIRST = ("heap", "way", "agent", "blocking")
 AT_A_TIME = 2  # counts of instructions do not mind each other

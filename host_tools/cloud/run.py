@@ -15,12 +15,14 @@ from host_tools.cloud.http.rest import REST
 from host_tools.cloud.http.server import Handler, WebServer
 from host_tools.cloud.http.signed import Signed, own_key
 from host_tools.cloud.jobs.api import JobCalls
+from host_tools.cloud.jobs.events_api import EventCalls
 from host_tools.cloud.jobs.executions import Executions
 from host_tools.cloud.jobs.executions_api import ExecutionCalls
 from host_tools.cloud.jobs.ota_updates import UpdateCalls
 from host_tools.cloud.jobs.over_https import DeviceCalls
 from host_tools.cloud.jobs.over_mqtt import Jobs
 from host_tools.cloud.jobs.rollout import Rollouts
+from host_tools.cloud.jobs.templates_api import TemplateCalls
 from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
 from host_tools.cloud.mqtt.client import own, start, unguessable
 from host_tools.cloud.mqtt.control import Control
@@ -38,6 +40,7 @@ from host_tools.cloud.state import State
 from host_tools.cloud.store import open_store
 from host_tools.cloud.streams.api import StreamCalls
 from host_tools.cloud.streams.over_mqtt import Streams
+from host_tools.cloud.tags import TagCalls
 from host_tools.cloud.things.api import ThingCalls
 from host_tools.cloud.things.ca import Authority
 from host_tools.cloud.things.certificates_api import CertificateCalls
@@ -86,13 +89,14 @@ class Cloud:
         self.presence = Presence(self.store, self.control, self.broker.log, self.service.end)
         self.bucket = Bucket(self.store, state.objects)
         self.key = own_key(self.store)
-        expander = presigned.Expander(self._for_boards, time.time, self._signature, self.key)
-        self.executions = Executions(self.store, time.time, expander.document)
+        now = self.store.clock(time.time)
+        expander = presigned.Expander(self._for_boards, now, self._signature, self.key)
+        self.executions = Executions(self.store, now, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
-        self.shadows = Shadows(self.store, time.time)
-        self.products = Products(self.store, time.time, expander.text)
+        self.shadows = Shadows(self.store, now)
+        self.products = Products(self.store, now, expander.text)
         self.web: WebServer | None = None
         self.missed: list[int] = []  # ports that were not to be had
         self.boards: WebServer | None = None  # the same bucket, for who is on the network
@@ -143,8 +147,12 @@ class Cloud:
         certificates = CertificateCalls(self.things, self.control.refresh)
         policies = PolicyCalls(self.things, time.time, self.control.refresh)
         groups = GroupCalls(Groups(self.store), self.things, time.time, self.control.refresh)
+        templates, tags = TemplateCalls(self.executions, self.bucket), TagCalls(self.store)
+        events = EventCalls(self.store, time.time)
         control = {}
         for calls in (things, certificates, policies, groups, streams, jobs, executions, updates):
+            control |= calls.operations()
+        for calls in (templates, tags, events):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)

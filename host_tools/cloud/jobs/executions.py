@@ -3,7 +3,8 @@
 One rule replaces a table of cases. A thing's queue is its unfinished executions, those IN_PROGRESS
 before those QUEUED, each class by the time it was queued. When a change alters which executions
 are in it, `notify` tells the thing; when it alters which is first, `notify-next` does. So starting
-the first is silent, overtaking it is not, and an empty queue is told once.
+the first is silent, overtaking it is not, and an empty queue is told once. The jobs of a namespace
+are a queue of their own, of which only `notify-namespace-…` tells.
 
 Where AWS's behaviour is not known for certain, the stricter reading is taken:
 - an update of a finished execution is InvalidStateTransition with its executionState, as is
@@ -17,12 +18,14 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.apart import Apart
-from host_tools.cloud.jobs.life import retry_is_left, settle
+from host_tools.cloud.jobs.events import Events
+from host_tools.cloud.jobs.life import is_over, retry_is_left
+from host_tools.cloud.jobs.shapes import summary
+from host_tools.cloud.message import Message, compact
 from host_tools.cloud.store import Store
 
 LISTED = 10  # executions in a list, the developer guide's limit
@@ -33,23 +36,19 @@ AFTER = {  # status → what a device may make of it
 }
 # fmt: on
 QUEUE = (
-    "SELECT * FROM executions WHERE thing = ? AND status IN ('QUEUED', 'IN_PROGRESS') "
+    "SELECT executions.*, (SELECT namespace FROM job_namespaces WHERE job = executions.job) "
+    "AS namespace FROM executions WHERE thing = ? AND status IN ('QUEUED', 'IN_PROGRESS') "
     "ORDER BY status != 'IN_PROGRESS', queued_at, sequence"
 )
+FIND = """
+SELECT * FROM executions WHERE thing = ?1 AND job = ?2 AND number = coalesce(?3, number)
+    AND (?4 IS NULL OR ?4 = (SELECT namespace FROM job_namespaces WHERE job = ?2))
+ORDER BY number DESC LIMIT 1
+"""
 EXPIRED = (
     "SELECT * FROM executions WHERE status = 'IN_PROGRESS' "
     "AND (job_deadline <= ?1 OR step_deadline <= ?1)"
 )
-
-
-@dataclass(frozen=True)
-class Message:
-    """One MQTT publication; `block` is the index of the block that it carries, if it does."""
-
-    topic: str
-    payload: bytes
-    qos: int = 0
-    block: int | None = None
 
 
 class JobError(Exception):
@@ -61,16 +60,10 @@ class JobError(Exception):
         self.state = state
 
 
-def compact(value: Any) -> bytes:
-    """JSON as AWS writes it: no spaces, UTF-8. ValueError for what that cannot say."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
-
-
 class Executions:
     """What may happen to executions, over the store.
 
-    now     returns seconds since 1970
+    now     returns seconds since 1970; within a transaction it is asked once
     expand  turns a stored document (text) into the one a device is given; called per request
     """
 
@@ -81,23 +74,20 @@ class Executions:
         expand: Callable[[Row], str] = lambda job: job["document"],
     ) -> None:
         self.store = store
-        self.now = now
+        self.now = store.clock(now)
         self.expand = expand
+        self.events = Events(store, self.now)
         self._apart = Apart()
 
-    def queue(self, thing: str) -> list[Row]:
+    def queue(self, thing: str, namespace: str | None = None) -> list[Row]:
         """A thing's unfinished executions; the first is the one that is "next"."""
-        return self.store.rows(QUEUE, thing)
+        return within(namespace, self.store.rows(QUEUE, thing))
 
-    def find(self, thing: str, job: str, number: int | None = None) -> Row:
+    def find(
+        self, thing: str, job: str, number: int | None = None, namespace: str | None = None
+    ) -> Row:
         """An execution of that number, else the latest; JobError if there is none."""
-        found = self.store.row(
-            "SELECT * FROM executions WHERE thing = ? AND job = ? "
-            "AND number = coalesce(?, number) ORDER BY number DESC LIMIT 1",
-            thing,
-            job,
-            number,
-        )
+        found = self.store.row(FIND, thing, job, number, namespace)
         if not found:
             raise JobError("ResourceNotFound", f"no execution of job {job} for thing {thing}")
         return found
@@ -125,23 +115,30 @@ class Executions:
 
     @contextmanager
     def change(self, *things: str) -> Iterator[list[Message]]:
-        """A transaction. When it is left, the list holds the notices that it caused."""
+        """A transaction. When it is left, the list holds the notices and the events that it
+        caused."""
         notices: list[Message] = []
-        with self.store.transaction():
-            before = {thing: self.queue(thing) for thing in dict.fromkeys(things)}
+        with self.store.transaction(), self.events.told(notices):
+            before = {thing: self.store.rows(QUEUE, thing) for thing in dict.fromkeys(things)}
             yield notices
             for thing, old in before.items():
-                notices += self._notices(thing, old, self.queue(thing))
+                new = self.store.rows(QUEUE, thing)
+                for namespace in dict.fromkeys(row["namespace"] for row in (*old, *new)):
+                    queues = within(namespace, old), within(namespace, new)
+                    notices += self._notices(thing, namespace, *queues)
 
-    def _notices(self, thing: str, old: list[Row], new: list[Row]) -> Iterator[Message]:
+    def _notices(
+        self, thing: str, namespace: str | None, old: list[Row], new: list[Row]
+    ) -> Iterator[Message]:
         was, now = ([(row["job"], row["number"]) for row in rows] for rows in (old, new))
         prefix = f"$aws/things/{thing}/jobs"
         if set(was) != set(now):
             jobs: dict[str, list] = {}
             for row in new[:LISTED]:
                 jobs.setdefault(row["status"], []).append(summary(row))
-            yield Message(f"{prefix}/notify", compact(self._stamped(jobs=jobs)), qos=1)
-        if was[:1] != now[:1]:
+            suffix = "notify" if namespace is None else f"notify-namespace-{namespace}"
+            yield Message(f"{prefix}/{suffix}", compact(self._stamped(jobs=jobs)), qos=1)
+        if namespace is None and was[:1] != now[:1]:
             body = self._stamped()
             if new:
                 body["execution"] = self.shown(new[0])
@@ -218,10 +215,22 @@ class Executions:
         values = (*columns.values(), row["sequence"])
         self.store.run(f"UPDATE executions SET {names} WHERE sequence = ?", *values)
         if status not in AFTER:
+            self.events.execution(row, status, details)
             if retry_is_left(self.store, row, status):
                 self.add(row["job"], row["thing"], row["number"] + 1)
-            settle(self.store, row["job"], now)
+            self.settle(row["job"])
         return self.store.row("SELECT * FROM executions WHERE sequence = ?", row["sequence"])
+
+    def settle(self, job: str) -> None:
+        """Complete a job of which nothing is left to do."""
+        now = self.now()
+        if is_over(self.store, self.job(job), now):
+            self.store.run(
+                "UPDATE jobs SET status = 'COMPLETED', updated_at = ?, completed_at = ? "
+                "WHERE id = ?",
+                *(now, now, job),
+            )
+            self.events.job(job, "completed")
 
     def _timers(self, row: Row, now: float, step_minutes: int | None) -> dict[str, float | None]:
         timers: dict[str, float | None] = {}
@@ -250,18 +259,6 @@ class Executions:
         return notices
 
 
-def summary(row: Row) -> dict[str, Any]:
-    """A JobExecutionSummary: everything but the status."""
-    shape: dict[str, Any] = {"jobId": row["job"], "queuedAt": int(row["queued_at"])}
-    if row["started_at"] is not None:
-        shape["startedAt"] = int(row["started_at"])
-    shape["lastUpdatedAt"] = int(row["updated_at"])
-    return shape | {"versionNumber": row["version"], "executionNumber": row["number"]}
-
-
-def state(row: Row) -> dict[str, Any]:
-    """A JobExecutionState."""
-    shape: dict[str, Any] = {"status": row["status"], "versionNumber": row["version"]}
-    if row["details"] is not None:
-        shape["statusDetails"] = json.loads(row["details"])
-    return shape
+def within(namespace: str | None, rows: list[Row]) -> list[Row]:
+    """The executions of a queue whose jobs have that namespace, or none."""
+    return [row for row in rows if row["namespace"] == namespace]

@@ -6,14 +6,22 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.executions import AFTER, Executions, JobError, Message
-from host_tools.cloud.jobs.life import settle
+from host_tools.cloud.jobs.executions import AFTER, Executions, JobError
 from host_tools.cloud.jobs.over_mqtt import details
+from host_tools.cloud.listing import Listing
+from host_tools.cloud.message import Message
 from host_tools.cloud.names import arn
 from host_tools.cloud.refusal import Refusal, invalid, not_found
 
 Parameters = dict[str, Any]
 Publish = Callable[[list[Message]], None]
+
+FILTERS = {
+    "thingName": "thing = ?",
+    "status": "status = ?",
+    "jobId": "job = ?",
+    "namespaceId": "job IN (SELECT job FROM job_namespaces WHERE namespace = ?)",
+}
 
 
 class ExecutionCalls:
@@ -37,7 +45,7 @@ class ExecutionCalls:
         # fmt: on
 
     def _execution(self, given: Parameters) -> Row:
-        job_row(self._executions, given["jobId"])
+        job_row(self._executions, given)
         try:
             return self._executions.find(
                 given["thingName"], given["jobId"], given.get("executionNumber")
@@ -55,34 +63,31 @@ class ExecutionCalls:
             "versionNumber": row["version"],
             "forceCanceled": bool(row["forced"]),
             "approximateSecondsBeforeTimedOut": self._executions.seconds_left(row),
-            "statusDetails": {"detailsMap": found} if found is not None else None,
+            "statusDetails": {"detailsMap": found} if found else {},
         }
         return {"execution": shape}
 
     @reads("jobId", "status")
     def list_for_job(self, given: Parameters) -> Parameters:
-        rows = self._executions.of_job(job_row(self._executions, given["jobId"])["id"])
-        return {
-            "executionSummaries": [
-                {"thingArn": arn("thing", row["thing"]), "jobExecutionSummary": listed(row)}
-                for row in rows
-                if given.get("status") in (None, row["status"])
-            ]
-        }
+        job_row(self._executions, given)
+        return {"executionSummaries": self._listing(given, ("jobId", "status"), of_thing)}
 
-    @reads("thingName", "status", "jobId")
+    @reads("thingName", "status", "jobId", "namespaceId")
     def list_for_thing(self, given: Parameters) -> Parameters:
-        rows = self._store.rows(
-            "SELECT * FROM executions WHERE thing = ? ORDER BY sequence DESC", given["thingName"]
-        )
-        return {
-            "executionSummaries": [
-                {"jobId": row["job"], "jobExecutionSummary": listed(row)}
-                for row in rows
-                if given.get("status") in (None, row["status"])
-                and given.get("jobId") in (None, row["job"])
-            ]
-        }
+        filters = ("thingName", "status", "jobId", "namespaceId")
+        return {"executionSummaries": self._listing(given, filters, of_job, " DESC")}
+
+    def _listing(
+        self,
+        given: Parameters,
+        filters: tuple[str, ...],
+        shape: Callable[[Row], Parameters],
+        order: str = "",
+    ) -> Listing:
+        wanted = [key for key in filters if key in given]
+        wheres = " AND ".join(FILTERS[key] for key in wanted)
+        query = f"SELECT * FROM executions WHERE {wheres} ORDER BY sequence{order}"
+        return Listing(self._store, shape, query, *(given[key] for key in wanted))
 
     @reads("jobId", "thingName", "force", "expectedVersion", "statusDetails")
     def cancel(self, given: Parameters) -> None:
@@ -102,16 +107,27 @@ class ExecutionCalls:
             self._executions.move(row, "CANCELED", found, forced=force)
         self._publish(notices)
 
-    @reads("jobId", "thingName", "executionNumber", "force")
+    @reads("jobId", "thingName", "executionNumber", "force", "namespaceId")
     def delete(self, given: Parameters) -> None:
         with self._executions.change(given["thingName"]) as notices:
             row = self._execution(given)
             if row["status"] == "IN_PROGRESS" and not given.get("force"):
                 text = "the execution is IN_PROGRESS: delete it with force"
                 raise Refusal("InvalidStateTransitionException", text)
+            self._executions.events.execution(row, "DELETED")
             self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])
-            settle(self._store, row["job"], self._executions.now())
+            self._executions.settle(row["job"])
         self._publish(notices)
+
+
+def of_thing(row: Row) -> Parameters:
+    """An execution among those of its job."""
+    return {"thingArn": arn("thing", row["thing"]), "jobExecutionSummary": listed(row)}
+
+
+def of_job(row: Row) -> Parameters:
+    """An execution among those of its thing."""
+    return {"jobId": row["job"], "jobExecutionSummary": listed(row)}
 
 
 def listed(row: Row) -> Parameters:
@@ -126,9 +142,13 @@ def listed(row: Row) -> Parameters:
     }
 
 
-def job_row(executions: Executions, name: str) -> Row:
-    """A job's row, or a refusal."""
-    row = executions.job(name)
+def job_row(executions: Executions, given: Parameters) -> Row:
+    """The row of the job that a request means, or a refusal: one of another namespace is not."""
+    row = executions.job(given["jobId"])
     if row is None:
-        raise not_found("job", name)
+        raise not_found("job", given["jobId"])
+    if "namespaceId" in given:
+        query = "SELECT 1 FROM job_namespaces WHERE job = ? AND namespace = ?"
+        if not executions.store.row(query, row["id"], given["namespaceId"]):
+            raise not_found("job", f"{row['id']} of namespace {given['namespaceId']}")
     return row

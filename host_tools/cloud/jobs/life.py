@@ -13,6 +13,7 @@ from typing import Any
 
 from host_tools.cloud.store import Store
 
+LIVE = ("SCHEDULED", "IN_PROGRESS")  # of a job
 FAILURES = {  # failureType of a criterion → the statuses it is for; no retry for REJECTED
     "FAILED": ("FAILED",),
     "TIMED_OUT": ("TIMED_OUT",),
@@ -21,6 +22,13 @@ FAILURES = {  # failureType of a criterion → the statuses it is for; no retry 
 }
 RETRIED = ("FAILED", "TIMED_OUT")
 TIME_FORMS = ("%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S")
+# those since the thing was notified last: in that transaction, so at the very time; by their
+# numbers, because a clock may be set back
+TRIES = """
+SELECT status FROM executions WHERE job = ?1 AND thing = ?2 AND number >= coalesce((
+    SELECT min(number) FROM executions JOIN job_targets USING (job, thing)
+    WHERE job = ?1 AND thing = ?2 AND queued_at = notified_at), 0)
+"""
 LEFT = """
 SELECT 1 WHERE EXISTS (SELECT 1 FROM executions WHERE job = ?1
                        AND status IN ('QUEUED', 'IN_PROGRESS'))
@@ -30,14 +38,12 @@ SELECT 1 WHERE EXISTS (SELECT 1 FROM executions WHERE job = ?1
 
 def retry_is_left(store: Store, row: Row, status: str) -> bool:
     """Whether the job gives the thing of an execution that ended so another one."""
-    job = store.row("SELECT * FROM jobs WHERE id = ?", row["job"])
-    if job["status"] != "IN_PROGRESS" or status not in RETRIED:
+    if status not in RETRIED:
         return False
-    ended = store.rows(
-        "SELECT status FROM executions WHERE job = ? AND thing = ? AND queued_at >= coalesce("
-        "(SELECT notified_at FROM job_targets WHERE job = ? AND thing = ?), 0)",
-        *(row["job"], row["thing"]) * 2,
-    )
+    job = store.row("SELECT * FROM jobs WHERE id = ?", row["job"])
+    if job["status"] != "IN_PROGRESS":
+        return False
+    ended = store.rows(TRIES, row["job"], row["thing"])
     criteria = json.loads(job["request"]).get("jobExecutionsRetryConfig", {})
     for rule in criteria.get("criteriaList", ()):
         kinds = [kind for kind in FAILURES[rule["failureType"]] if kind in RETRIED]
@@ -48,21 +54,13 @@ def retry_is_left(store: Store, row: Row, status: str) -> bool:
     return False
 
 
-def settle(store: Store, job: str, now: float) -> None:
-    """Complete a job of which nothing is left to do."""
-    row = store.row("SELECT * FROM jobs WHERE id = ?", job)
-    if row["status"] != "IN_PROGRESS" or store.row(LEFT, job):
-        return
-    request = json.loads(row["request"])
+def is_over(store: Store, job: Row, now: float) -> bool:
+    """Whether nothing is left to do for a job that is not over yet."""
+    if job["status"] != "IN_PROGRESS" or store.row(LEFT, job["id"]):
+        return False
+    request = json.loads(job["request"])
     end_at = moment(request.get("schedulingConfig", {}), "endTime")
-    if request.get("targetSelection") == "CONTINUOUS" and (end_at is None or now < end_at):
-        return
-    store.run(
-        "UPDATE jobs SET status = 'COMPLETED', updated_at = ?, completed_at = ? WHERE id = ?",
-        now,
-        now,
-        job,
-    )
+    return request.get("targetSelection") != "CONTINUOUS" or (end_at is not None and now >= end_at)
 
 
 def moment(schedule: dict[str, Any], key: str) -> float | None:

@@ -1,7 +1,7 @@
 """What CreateJob may ask for beyond its model: limits that only the texts tell of.
 
 Source: the developer guide's pages on job limits and job configurations, and the texts of
-botocore's model. Templates, packages and maintenance windows are refused rather than ignored.
+botocore's model. Packages and maintenance windows are refused rather than ignored.
 """
 
 from typing import Any
@@ -13,7 +13,7 @@ from host_tools.cloud.refusal import invalid
 Parameters = dict[str, Any]
 
 RETRIES = 10  # of one execution
-REFUSED = ("jobTemplateArn", "destinationPackageVersions")
+REFUSED = ("destinationPackageVersions", "maintenanceWindows")
 PER_MINUTE = range(1, 1001)
 FACTOR = (1.1, 5)
 AHEAD_S = 30 * 60  # the least from now to a start or an end, and from start to end

@@ -13,12 +13,14 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.api import LIVE, JobCalls, Notices
+from host_tools.cloud.jobs.api import JobCalls, Notices
+from host_tools.cloud.jobs.life import LIVE
 from host_tools.cloud.names import JOB, arn
 from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams.api import StreamCalls
+from host_tools.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 
@@ -56,7 +58,7 @@ class UpdateCalls:
         self._bucket = bucket
         self._streams = streams
         self._jobs = jobs
-        self._now = now
+        self._now = store.clock(now)
 
     def operations(self) -> dict[str, Callable]:
         """{operation of the model: handler}."""
@@ -82,6 +84,7 @@ class UpdateCalls:
         "files",
         "roleArn",
         "additionalParameters",
+        "tags",
     )
     def create(self, given: Parameters) -> Parameters:
         name = given["otaUpdateId"]
@@ -97,6 +100,7 @@ class UpdateCalls:
             self._streams.create(self._stream(given, stream))
             columns = {"job": job, "stream": stream, "request": json.dumps(given, default=text_of)}
             self._store.insert("ota_updates", id=name, created_at=self._now(), **columns)
+            Tags(self._store).put(arn("otaupdate", name), given.get("tags", ()))
             _, notices = self._jobs.make(self._job(given, job, document))
         self._jobs.publish(notices)
         shape = {"otaUpdateId": name, "awsIotJobId": job, "awsIotJobArn": arn("job", job)}

@@ -9,8 +9,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.executions import JobError, Message
+from host_tools.cloud.jobs.executions import JobError
 from host_tools.cloud.jobs.over_mqtt import Jobs
+from host_tools.cloud.message import Message
 from host_tools.cloud.refusal import Refusal, not_found
 
 Parameters = dict[str, Any]

@@ -2,7 +2,8 @@
 
 Requests come on `$aws/things/T/jobs/…`, answers go to the same topic with `/accepted` (QoS 0, as
 captured) or `/rejected`. Topics are told apart by their number of levels, because a job may be
-called "get". An empty payload is `{}`. The notices that an update causes follow its answer.
+called "get". A job of a namespace is asked for with a level more, `namespace-…`, as Greengrass
+does. An empty payload is `{}`. The notices that an update causes follow its answer.
 """
 
 import json
@@ -13,19 +14,14 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
-from host_tools.cloud.jobs.executions import (
-    LISTED,
-    Executions,
-    JobError,
-    Message,
-    compact,
-    state,
-    summary,
-)
+from host_tools.cloud.jobs.executions import LISTED, Executions, JobError
+from host_tools.cloud.jobs.shapes import state, summary
+from host_tools.cloud.message import Message, compact
 from host_tools.cloud.names import JOB, THING
 
 Request = dict[str, Any]
 
+NAMESPACE = re.compile(r"namespace-([a-zA-Z0-9_-]+)")
 DIGITS = re.compile(r"[0-9]{1,18}")  # of a version in a string: as many as SQLite holds
 DETAILS = 10  # pairs; CancelJobExecution's text in botocore's model
 DETAIL_CHARACTERS = 1024
@@ -56,17 +52,20 @@ class Jobs:
                 body, suffix = operation(thing, request), "accepted"
             except JobError as error:
                 body, suffix = rejection(error), "rejected"
-        stamp = {"timestamp": int(self.executions.now())}
+            stamp = {"timestamp": int(self.executions.now())}
         echo = {} if token is None else {"clientToken": token}
         return [Message(f"{topic}/{suffix}", compact(echo | stamp | body)), *notices]
 
     def _operation(self, levels: list[str]) -> Callable[[str, Request], Request]:
         if len(levels) == 1 and levels[0] in self._thing_operations:
             return self._thing_operations[levels[0]]
-        if len(levels) == 2 and levels[1] in self._job_operations:
-            job, operation = levels[0], self._job_operations[levels[1]]
-            if JOB.fullmatch(job) or levels == ["$next", "get"]:
-                return lambda thing, request: operation(thing, job, request)
+        if len(levels) in (2, 3) and levels[-1] in self._job_operations:
+            job, *spaces = levels[:-1]
+            found = [NAMESPACE.fullmatch(level) for level in spaces]
+            if all(found) and (JOB.fullmatch(job) or (job, levels[-1]) == ("$next", "get")):
+                operation = self._job_operations[levels[-1]]
+                names = [match[1] for match in found]
+                return lambda thing, request: operation(thing, job, request, *names)
         raise JobError("InvalidTopic", f"no operation of Jobs: {'/'.join(levels)}")
 
     def pending(self, thing: str, request: Request) -> Request:
@@ -83,23 +82,27 @@ class Jobs:
         row = self.executions.start_next(thing, details(request), minutes)
         return {"execution": self.executions.shown(row)} if row else {}
 
-    def describe(self, thing: str, job: str, request: Request) -> Request:
+    def describe(
+        self, thing: str, job: str, request: Request, namespace: str | None = None
+    ) -> Request:
         """DescribeJobExecution; `$next` looks and changes nothing."""
         document = flag(request, "includeJobDocument", True)
         chosen = number(request, "executionNumber")
         if job == "$next":
-            row = next(iter(self.executions.queue(thing)), None)
+            row = next(iter(self.executions.queue(thing, namespace)), None)
             return {"execution": self.executions.shown(row, document)} if row else {}
-        row = self.executions.find(thing, job, chosen)
+        row = self.executions.find(thing, job, chosen, namespace)
         if row["status"] not in ("QUEUED", "IN_PROGRESS"):
             text = f"job execution is in the terminal state {row['status']}"
             raise JobError("TerminalStateReached", text)
         return {"execution": self.executions.shown(row, document)}
 
-    def update(self, thing: str, job: str, request: Request) -> Request:
+    def update(
+        self, thing: str, job: str, request: Request, namespace: str | None = None
+    ) -> Request:
         """UpdateJobExecution."""
         wanted, included = status(request), self._wanted(request)
-        row = self.executions.find(thing, job, number(request, "executionNumber"))
+        row = self.executions.find(thing, job, number(request, "executionNumber"), namespace)
         row = self.executions.update(
             row,
             wanted,
@@ -121,6 +124,8 @@ class Jobs:
 
 def is_answer(levels: list[str]) -> bool:
     """Whether the topic is one that only the cloud has anything to say on."""
+    if len(levels) == 1 and levels[0].startswith("notify-namespace-"):
+        return True
     return levels[-1] in ("accepted", "rejected") or levels in (["notify"], ["notify-next"])
 
 

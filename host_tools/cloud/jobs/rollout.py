@@ -1,10 +1,9 @@
-"""How a job reaches its targets: when it begins and ends, how fast, and when it is given up.
+"""How a job reaches its targets: when it begins and ends, and when it is given up.
 
-`due` is called again and again; what it needs to know is in the store, so that a restart changes
-nothing. Rates, the aborts and the schedule are those of the developer guide's page on job
-configurations. What that leaves open is read so:
-- a rate holds for every 60 seconds, wherever they begin, not for the minutes of a clock;
-- an exponential rate grows once for each time that either of its thresholds is reached again;
+`due` is called again and again, and looks at the jobs that `looks` tells of. What it needs to know
+is in the store, so that a restart changes nothing. How fast a job goes is the matter of `pace`.
+The aborts and the schedule are those of the developer guide's page on job configurations. What
+that leaves open is read so:
 - an abort's percentage is of the things notified; a thing counts as failed if an execution of it
   failed and its latest has not succeeded, whether or not a retry is queued;
 - endTime without endBehavior is STOP_ROLLOUT: nobody else is notified, what was begun goes on.
@@ -16,23 +15,17 @@ from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.apart import Apart
-from host_tools.cloud.jobs.executions import AFTER, Executions, Message
-from host_tools.cloud.jobs.life import FAILURES, moment, settle
-from host_tools.cloud.names import of_arn
-from host_tools.cloud.things.groups import Groups
+from host_tools.cloud.jobs import tally
+from host_tools.cloud.jobs.executions import AFTER, Executions
+from host_tools.cloud.jobs.life import FAILURES, LIVE, moment
+from host_tools.cloud.jobs.pace import Pace
+from host_tools.cloud.jobs.targets import Targets
+from host_tools.cloud.message import Message
 
-MOST_PER_MINUTE = 1000  # without a rate of its own
-STEPS = 60  # of an exponential rate; it is at its limit long before
-# jobs that may need something now: those with a schedule, a criterion, groups, or things waiting
-OPEN = """
-SELECT * FROM jobs WHERE status = 'SCHEDULED' OR status = 'IN_PROGRESS' AND (
-    json_extract(request, '$.schedulingConfig') IS NOT NULL
-    OR json_extract(request, '$.abortConfig') IS NOT NULL
-    OR json_extract(request, '$.targetSelection') = 'CONTINUOUS'
-    OR EXISTS (SELECT 1 FROM job_targets WHERE job = jobs.id AND notified_at IS NULL)
-    OR NOT EXISTS (SELECT 1 FROM executions WHERE job = jobs.id
-                   AND executions.status IN ('QUEUED', 'IN_PROGRESS')))
-"""
+UNFINISHED = (
+    "SELECT * FROM executions WHERE job = ? "
+    "AND status IN (SELECT value FROM json_each(?)) ORDER BY sequence"
+)
 
 
 class Rollouts:
@@ -41,23 +34,46 @@ class Rollouts:
     def __init__(self, executions: Executions) -> None:
         self._executions = executions
         self._store = executions.store
-        self._groups = Groups(executions.store)
+        self._targets = Targets(executions.store)
         self._apart = Apart()
 
     def due(self) -> list[Message]:
         """Whatever is to be done by now, for all jobs; returns the notices."""
         notices: list[Message] = []
-        for job in self._store.rows(OPEN):
-            with self._apart(f"job {job['id']}"):
-                notices += self._due(job["id"])
+        query = "SELECT job FROM job_looks WHERE at <= ? ORDER BY job"
+        for look in self._store.rows(query, self._executions.now()):
+            with self._apart(f"job {look['job']}"):
+                notices += self._look(look["job"])
         return notices
 
-    def _due(self, identity: str) -> list[Message]:
-        with self._store.transaction():
+    def _look(self, identity: str) -> list[Message]:
+        with self._executions.change() as notices:
+            look = self._store.row("SELECT * FROM job_looks WHERE job = ?", identity)
             job = self._executions.job(identity)  # another thread may have changed it
-            return [] if job is None else list(self._advance(job))
+            if job is not None and job["status"] in LIVE:
+                notices += self._advance(job, bool(look and look["members"]))
+            self._look_again(identity)
+        return notices
 
-    def _advance(self, job: Row) -> Iterator[Message]:
+    def _look_again(self, identity: str) -> None:
+        """Note when a job that was just looked at needs it again if nothing of it changes."""
+        job = self._executions.job(identity)
+        times = self._times(job) if job is not None and job["status"] in LIVE else []
+        self._store.run("DELETE FROM job_looks WHERE job = ?", identity)
+        if times:
+            self._store.insert("job_looks", job=identity, at=min(times), members=0)
+
+    def _times(self, job: Row) -> list[float]:
+        now, schedule = self._executions.now(), asked(job, "schedulingConfig")
+        if job["status"] == "SCHEDULED":
+            return [moment(schedule, "startTime") or now]
+        end_at = moment(schedule, "endTime")
+        times = [] if end_at is None or now >= end_at else [end_at]
+        if self._targets.waiting(job["id"], 1):
+            times.append(Pace(self._store, job, now).next_at())
+        return times
+
+    def _advance(self, job: Row, members: bool) -> Iterator[Message]:
         now, schedule = self._executions.now(), asked(job, "schedulingConfig")
         end_at = moment(schedule, "endTime")
         if job["status"] == "SCHEDULED" and now >= (moment(schedule, "startTime") or 0):
@@ -70,49 +86,31 @@ class Rollouts:
         elif job["status"] == "IN_PROGRESS" and end_at is not None and now >= end_at:
             yield from self._end(job, schedule.get("endBehavior", "STOP_ROLLOUT"))
         elif job["status"] == "IN_PROGRESS":
-            yield from self._members(job)
+            if members:
+                yield from self.follow(job)
             yield from self._notify(job)
             yield from self._abort(job)
-            settle(self._store, job["id"], now)
+            self._executions.settle(job["id"])
 
     def begin(self, identity: str) -> list[Message]:
         """Choose a job's things and notify the first of them, as its rate allows."""
         job = self._executions.job(identity)
-        for thing in self.targets(job):
-            self._store.insert("job_targets", job=identity, thing=thing)
-        notices = self._notify(job)
-        settle(self._store, identity, self._executions.now())
+        with self._executions.change() as notices:
+            self._targets.add(job)
+            notices += self._notify(job)
+            self._executions.settle(identity)
         return notices
 
-    def targets(self, job: Row) -> list[str]:
-        """The names of the things that a job is for at this moment, each once."""
-        names: dict[str, None] = {}
-        for text in json.loads(job["request"])["targets"]:
-            thing, group = of_arn(text, "thing"), of_arn(text, "thinggroup")
-            members = [thing] if thing else self._groups.things(group, recursive=True)
-            names |= dict.fromkeys(members)
-        return [name for name in names if self._known(name)]
-
-    def _known(self, thing: str) -> bool:
-        return self._store.row("SELECT 1 FROM things WHERE name = ?", thing) is not None
-
-    def waiting(self, job: str) -> list[str]:
-        """The things that have not been notified yet, in their order."""
-        query = "SELECT thing FROM job_targets WHERE job = ? AND notified_at IS NULL "
-        return [row["thing"] for row in self._store.rows(f"{query} ORDER BY sequence", job)]
+    def waiting(self, job: str) -> bool:
+        """Whether there are things that have not been notified yet."""
+        return bool(self._targets.waiting(job, 1))
 
     def _notify(self, job: Row) -> list[Message]:
         """Queue executions for as many of the waiting things as may be told now."""
-        waiting = self.waiting(job["id"])
-        if not waiting:
+        if not self.waiting(job["id"]):
             return []
-        recent = self._store.row(
-            "SELECT count(*) AS number FROM job_targets WHERE job = ? AND notified_at > ?",
-            job["id"],
-            self._executions.now() - 60,
-        )
-        chosen = waiting[: max(0, self._per_minute(job) - recent["number"])]
-        return self._queue(job["id"], chosen)
+        allowed = Pace(self._store, job, self._executions.now()).allowed()
+        return self._queue(job["id"], self._targets.waiting(job["id"], allowed))
 
     def _queue(self, job: str, things: list[str]) -> list[Message]:
         with self._executions.change(*things) as notices:
@@ -131,59 +129,32 @@ class Rollouts:
                 )
         return notices
 
-    def _per_minute(self, job: Row) -> int:
-        config = asked(job, "jobExecutionsRolloutConfig")
-        most, growth = (
-            config.get("maximumPerMinute", MOST_PER_MINUTE),
-            config.get("exponentialRate"),
-        )
-        if not growth:
-            return most
-        latest = latest_statuses(self._store.rows(STATUSES, job["id"]))
-        reached = {
-            "numberOfNotifiedThings": len(latest),
-            "numberOfSucceededThings": sum(seen[-1] == "SUCCEEDED" for seen in latest.values()),
-        }
-        criteria = growth["rateIncreaseCriteria"]
-        steps = max((reached[key] // criteria[key] for key in criteria), default=0)
-        rate = growth["baseRatePerMinute"] * growth["incrementFactor"] ** min(steps, STEPS)
-        return int(min(most, rate))
-
-    def _members(self, job: Row) -> Iterator[Message]:
+    def follow(self, job: Row) -> Iterator[Message]:
         """Follow a continuous job's groups: newcomers are notified at once, leavers let go."""
         if json.loads(job["request"]).get("targetSelection") != "CONTINUOUS":
             return
-        rows = self._store.rows("SELECT thing FROM job_targets WHERE job = ?", job["id"])
-        had, wanted = [row["thing"] for row in rows], self.targets(job)
-        for thing in set(had) - set(wanted):
+        for thing in self._targets.gone(job):
             yield from self._let_go(job["id"], thing)
-        newcomers = [thing for thing in wanted if thing not in had]
-        for thing in newcomers:
-            self._store.insert("job_targets", job=job["id"], thing=thing)
-        yield from self._queue(job["id"], newcomers)
+        yield from self._queue(job["id"], self._targets.add(job))
 
     def _let_go(self, job: str, thing: str) -> list[Message]:
+        query = "SELECT * FROM executions WHERE job = ? AND thing = ? ORDER BY number"
         with self._executions.change(thing) as notices:
-            for row in self._executions.of_job(job):
-                if row["thing"] == thing and row["status"] in AFTER:
+            for row in self._store.rows(query, job, thing):
+                if row["status"] in AFTER:
                     self._executions.move(row, "REMOVED")
             self._store.run("DELETE FROM job_targets WHERE job = ? AND thing = ?", job, thing)
         return notices
 
     def _abort(self, job: Row) -> list[Message]:
         """Cancel a job that meets one of its criteria."""
-        criteria = asked(job, "abortConfig").get("criteriaList", ())
-        latest = latest_statuses(self._store.rows(STATUSES, job["id"])) if criteria else {}
-        for rule in criteria:
+        for rule in asked(job, "abortConfig").get("criteriaList", ()):
             kinds = FAILURES[rule["failureType"]]
-            failed = sum(
-                seen[-1] != "SUCCEEDED" and any(status in kinds for status in seen)
-                for seen in latest.values()
-            )
-            share = 100 * failed / len(latest) if latest else 0
-            enough = len(latest) >= rule["minNumberOfExecutedThings"]
-            if enough and failed and share >= rule["thresholdPercentage"]:
-                text = f"aborted: {failed} of {len(latest)} things {' or '.join(kinds)}"
+            failed = tally.failed(self._store, job["id"], kinds)
+            told = tally.notified(self._store, job["id"]) if failed else 0
+            enough = told >= rule["minNumberOfExecutedThings"]
+            if failed and enough and 100 * failed >= rule["thresholdPercentage"] * told:
+                text = f"aborted: {failed} of {told} things {' or '.join(kinds)}"
                 return self.cancel(job, comment=text)
         return []
 
@@ -192,7 +163,7 @@ class Rollouts:
         if behaviour != "STOP_ROLLOUT":
             return self.cancel(job, force=behaviour == "FORCE_CANCEL", comment="endTime reached")
         self._store.run("DELETE FROM job_targets WHERE job = ? AND notified_at IS NULL", job["id"])
-        settle(self._store, job["id"], self._executions.now())
+        self._executions.settle(job["id"])
         return []
 
     def cancel(
@@ -200,33 +171,24 @@ class Rollouts:
     ) -> list[Message]:
         """Cancel a job: what waits and what is QUEUED; with force what is IN_PROGRESS, too.
         Within the transaction that the job was read in."""
-        now, rows = self._executions.now(), self._executions.of_job(job["id"])
+        now, statuses = self._executions.now(), tuple(AFTER) if force else ("QUEUED",)
+        rows = self._store.rows(UNFINISHED, job["id"], json.dumps(statuses))
         with self._executions.change(*(row["thing"] for row in rows)) as notices:
             self._store.run(
                 "UPDATE jobs SET status = 'CANCELED', force_canceled = ?, reason = ?, "
                 "comment = ?, updated_at = ?, completed_at = ? WHERE id = ?",
                 *(int(force), reason, comment, now, now, job["id"]),
             )
+            self._executions.events.job(job["id"], "cancellation_in_progress")
             self._store.run(
                 "DELETE FROM job_targets WHERE job = ? AND notified_at IS NULL", job["id"]
             )
             for row in rows:
-                if row["status"] in (AFTER if force else ("QUEUED",)):
-                    self._executions.move(row, "CANCELED", forced=force)
+                self._executions.move(row, "CANCELED", forced=force)
+            self._executions.events.job(job["id"], "canceled")
         return notices
-
-
-STATUSES = "SELECT thing, status FROM executions WHERE job = ? ORDER BY sequence"
 
 
 def asked(job: Row, key: str) -> dict[str, Any]:
     """A member of the request that made a job, {} without it."""
     return json.loads(job["request"]).get(key) or {}
-
-
-def latest_statuses(rows: list[Row]) -> dict[str, list[str]]:
-    """{thing: the statuses of its executions, the latest last}."""
-    found: dict[str, list[str]] = {}
-    for row in rows:
-        found.setdefault(row["thing"], []).append(row["status"])
-    return found

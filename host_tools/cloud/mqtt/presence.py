@@ -21,7 +21,7 @@ from threading import Event, Thread
 from typing import IO
 
 from host_tools.cloud.apart import Apart
-from host_tools.cloud.jobs.executions import compact
+from host_tools.cloud.message import compact
 from host_tools.cloud.mqtt.control import Control
 from host_tools.cloud.store import Store
 from host_tools.cloud.things.things import SERVICE

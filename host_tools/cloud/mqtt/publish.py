@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.executions import Message
+from host_tools.cloud.message import Message
 from host_tools.cloud.refusal import invalid
 
 Parameters = dict[str, Any]

@@ -13,8 +13,8 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from host_tools.cloud.faults import Faults
-from host_tools.cloud.jobs.executions import Message
 from host_tools.cloud.jobs.over_mqtt import owner
+from host_tools.cloud.message import Message
 from host_tools.cloud.mqtt.broker import Broker
 from host_tools.cloud.mqtt.client import own, start, unguessable
 from host_tools.cloud.mqtt.control import COMMANDS

@@ -19,7 +19,7 @@ from typing import Any
 
 from host_tools.cloud.apart import Apart
 from host_tools.cloud.http.members import whole
-from host_tools.cloud.jobs.executions import Message, compact
+from host_tools.cloud.message import Message, compact
 from host_tools.cloud.product.orders import FINAL, STATUSES, Body
 from host_tools.cloud.store import Store
 
@@ -42,7 +42,7 @@ class Products:
         self, store: Store, now: Callable[[], float], expand: Callable[[str, int], str]
     ) -> None:
         self._store = store
-        self._now = now
+        self._now = store.clock(now)
         self._expand = expand
         self._apart = Apart()
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.executions import Message
+from host_tools.cloud.message import Message
 from host_tools.cloud.refusal import Refusal, not_found
 from host_tools.cloud.shadow.document import ShadowError
 from host_tools.cloud.shadow.over_mqtt import Shadows

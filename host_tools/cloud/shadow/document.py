@@ -11,7 +11,7 @@ import json
 from typing import Any
 
 from host_tools.cloud.http.members import MARK, is_token, whole
-from host_tools.cloud.jobs.executions import compact
+from host_tools.cloud.message import compact
 
 Document = dict[str, Any]
 

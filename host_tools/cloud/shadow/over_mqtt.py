@@ -17,7 +17,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.jobs.executions import Message, compact
+from host_tools.cloud.message import Message, compact
 from host_tools.cloud.names import SHADOW
 from host_tools.cloud.shadow.document import (
     SECTIONS,
@@ -46,7 +46,7 @@ class Shadows:
 
     def __init__(self, store: Store, now: Callable[[], float]) -> None:
         self.store = store
-        self._now = now
+        self._now = store.clock(now)
         self._operations: dict[str, Callable[[str, str, Document], Answers]] = {
             "get": self._get,
             "update": self._update,
@@ -76,7 +76,7 @@ class Shadows:
             if not self.store.row("SELECT 1 FROM things WHERE name = ?", thing):
                 raise ShadowError(404, "Thing not found")
             answers = self._operations[operation](thing, name, request)
-        stamp = self._stamp(token)
+            stamp = self._stamp(token)
         return [message(thing, name, suffix, body | stamp) for suffix, body in answers]
 
     def names(self, thing: str) -> list[str]:

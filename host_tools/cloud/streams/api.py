@@ -15,6 +15,7 @@ from host_tools.cloud.refusal import exists, invalid, not_found
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams.over_mqtt import FILE_BYTES
+from host_tools.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 
@@ -25,7 +26,7 @@ class StreamCalls:
     def __init__(self, store: Store, bucket: Bucket, now: Callable[[], float] = time.time) -> None:
         self._store = store
         self._bucket = bucket
-        self._now = now
+        self._now = store.clock(now)
 
     def operations(self) -> dict[str, Callable]:
         """{operation of the model: handler}."""
@@ -39,7 +40,7 @@ class StreamCalls:
         }
         # fmt: on
 
-    @reads("streamId", "description", "files", "roleArn")
+    @reads("streamId", "description", "files", "roleArn", "tags")
     def create(self, given: Parameters) -> Parameters:
         name, now = given["streamId"], self._now()
         files = json.dumps(self._files(given["files"]))
@@ -49,6 +50,7 @@ class StreamCalls:
             columns = {"version": 1, "description": given.get("description"), "files": files}
             columns |= {"role": given["roleArn"], "created_at": now, "updated_at": now}
             self._store.insert("streams", id=name, **columns)
+            Tags(self._store).put(arn("stream", name), given.get("tags", ()))
         return self._shape(self._get(name))
 
     def _files(self, files: list[Parameters]) -> list[Parameters]:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
-from host_tools.cloud.jobs.executions import Message, compact
+from host_tools.cloud.message import Message, compact
 from host_tools.cloud.names import STREAM
 from host_tools.cloud.s3.bucket import Bucket, StoredObject
 from host_tools.cloud.store import Store

@@ -10,6 +10,7 @@ from typing import Any
 from host_tools.cloud.http.reads import reads
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.refusal import invalid
+from host_tools.cloud.tags import Tags
 from host_tools.cloud.things.groups import Groups
 from host_tools.cloud.things.things import Things
 
@@ -47,16 +48,19 @@ class GroupCalls:
         }
         # fmt: on
 
-    @reads("thingGroupName", "parentGroupName", "thingGroupProperties")
+    @reads("thingGroupName", "parentGroupName", "thingGroupProperties", "tags")
     def create(self, given: Parameters) -> Parameters:
         properties = given.get("thingGroupProperties", {})
-        row = self._groups.create(
-            given["thingGroupName"],
-            given.get("parentGroupName"),
-            properties.get("thingGroupDescription"),
-            properties.get("attributePayload", {}).get("attributes", {}),
-            self._now(),
-        )
+        with self._groups.store.transaction():
+            row = self._groups.create(
+                given["thingGroupName"],
+                given.get("parentGroupName"),
+                properties.get("thingGroupDescription"),
+                properties.get("attributePayload", {}).get("attributes", {}),
+                self._now(),
+            )
+            tags = Tags(self._groups.store)
+            tags.put(arn("thinggroup", row["name"]), given.get("tags", ()))
         return group_shape(row)
 
     @reads("thingGroupName")

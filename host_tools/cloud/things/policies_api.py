@@ -10,6 +10,7 @@ from host_tools.cloud.http.reads import reads
 from host_tools.cloud.listing import Listing
 from host_tools.cloud.names import arn, of_arn
 from host_tools.cloud.refusal import Refusal, exists, not_found
+from host_tools.cloud.tags import Tags
 from host_tools.cloud.things.api import certificate_of
 from host_tools.cloud.things.policy import read
 from host_tools.cloud.things.things import Things
@@ -60,7 +61,7 @@ class PolicyCalls:
         }
         # fmt: on
 
-    @reads("policyName", "policyDocument")
+    @reads("policyName", "policyDocument", "tags")
     def create(self, given: Parameters) -> Parameters:
         name, document = given["policyName"], given["policyDocument"]
         read(document)
@@ -68,6 +69,7 @@ class PolicyCalls:
             if self._store.row("SELECT 1 FROM policies WHERE name = ?", name):
                 raise exists("policy", name, arn("policy", name))
             self._things.add_policy(name, document, self._now())
+            Tags(self._store).put(arn("policy", name), given.get("tags", ()))
         shape = {"policyName": name, "policyArn": arn("policy", name)}
         return shape | {"policyDocument": document, "policyVersionId": "1"}
 

@@ -24,11 +24,14 @@ from typed import sluice
 
 from host_tools.cloud.http.sigv4 import Key
 from host_tools.cloud.jobs.api import JobCalls
-from host_tools.cloud.jobs.executions import Executions, Message
+from host_tools.cloud.jobs.events_api import EventCalls
+from host_tools.cloud.jobs.executions import Executions
 from host_tools.cloud.jobs.executions_api import ExecutionCalls
 from host_tools.cloud.jobs.ota_updates import UpdateCalls
 from host_tools.cloud.jobs.over_mqtt import Jobs
 from host_tools.cloud.jobs.rollout import Rollouts
+from host_tools.cloud.jobs.templates_api import TemplateCalls
+from host_tools.cloud.message import Message
 from host_tools.cloud.names import arn
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.s3.presigned import Expander
@@ -37,6 +40,7 @@ from host_tools.cloud.state import State
 from host_tools.cloud.store import Store
 from host_tools.cloud.streams.api import StreamCalls
 from host_tools.cloud.streams.over_mqtt import Streams
+from host_tools.cloud.tags import TagCalls
 from host_tools.cloud.things.groups import Groups
 from host_tools.cloud.things.things import Things
 
@@ -78,6 +82,9 @@ class World:
         self.sent: list[Message] = []
         self.job_calls = JobCalls(self.executions, self.bucket, self.sent.extend)
         self.execution_calls = ExecutionCalls(self.executions, self.sent.extend)
+        self.template_calls = TemplateCalls(self.executions, self.bucket)
+        self.tag_calls = TagCalls(self.store)
+        self.event_calls = EventCalls(self.store, lambda: self.now)
         self.rollouts = Rollouts(self.executions)
         self.groups = Groups(self.store)
         self.stream_calls = StreamCalls(self.store, self.bucket, lambda: self.now)

@@ -12,7 +12,7 @@ import pytest
 from patience import FUSE_S
 
 from host_tools.cloud.faults import BLOCK_FAULTS, KEYS, Faults
-from host_tools.cloud.jobs.executions import Message
+from host_tools.cloud.message import Message
 from host_tools.cloud.names import arn
 from host_tools.errors import SluiceError
 

@@ -59,6 +59,9 @@ def served(world):
         world.job_calls,
         world.execution_calls,
         world.updates,
+        world.template_calls,
+        world.tag_calls,
+        world.event_calls,
     ):
         control |= calls.operations()
     device = DeviceCalls(world.jobs, world.sent.extend)
@@ -335,10 +338,13 @@ def test_job_document_may_come_from_the_bucket_once(iot, world):
     assert iot.describe_job(jobId="one")["documentSource"] == source
 
 
-def test_document_parameters_are_filled_in_before_delivery(iot, world):
-    create(iot, document='{"a":"${aws:iot:parameter:name}"}', documentParameters={"name": 'x"y'})
-    [(_, body)] = world.ask("jobs/$next/get")
-    assert body["execution"]["jobDocument"] == {"a": 'x"y'}
+def test_document_parameters_are_for_managed_templates_only(iot):
+    text = '{"a":"${aws:iot:parameter:name}"}'
+    given = {"jobId": "one", "targets": [PUMP], "document": text}
+    call = iot.create_job
+    assert code_of(call, **given, documentParameters={"a": "b"}) == "InvalidRequestException"
+    call(**given)
+    assert iot.get_job_document(jobId="one")["document"] == text
 
 
 def test_device_plane_walks_a_job_with_a_document_of_text(iot, data):
@@ -591,6 +597,7 @@ def several(iot, world):
     where = {"s3Location": {"bucket": "images", "key": "image.bin"}}
     for name in ("j1", "j2", "j3"):
         file = {"fileName": "f", "fileLocation": where}
+        iot.create_job_template(jobTemplateId=name, description=name, document="{}")
         given = {"targets": [group["thingGroupArn"]], "files": [file], "roleArn": ROLE}
         iot.create_ota_update(otaUpdateId=name, **given)
     return {
@@ -611,19 +618,23 @@ def several(iot, world):
         "list_thing_groups_for_thing": {"thingName": "pump"},
         "list_job_executions_for_job": {"jobId": "AFR_OTA-j1"},
         "list_job_executions_for_thing": {"thingName": "pump"},
+        "list_job_templates": {},
+        "list_managed_job_templates": {},
     }
 
 
 def test_every_list_comes_in_pages_of_one_and_as_the_same_whole(iot, several, world):
     known = {name.lower() for name in world.implemented["iot"] if name.startswith("List")}
     known -= {"listpolicyversions"}  # AWS gives all at once
+    known.remove("listtagsforresource")  # of 50 at most, and nobody says how many to a page
     assert {name.replace("_", "") for name in several} == known
     for operation, given in several.items():
         paginator = iot.get_paginator(operation)
         (key,) = [part.expression for part in paginator.result_keys]
         whole = getattr(iot, operation)(**given)[key]
         pages = list(paginator.paginate(**given, PaginationConfig={"PageSize": 1}))
-        assert [len(page[key]) for page in pages] == [1, 1, 1], operation
+        wanted = 8 if "managed" in operation else 3
+        assert [len(page[key]) for page in pages] == [1] * wanted, operation
         assert [page[key][0] for page in pages] == whole, operation
 
 
