@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 from conftest import KEY, signed
 from patience import FUSE_S
 
+from host_tools.cloud.http.reads import reads
 from host_tools.cloud.http.rest import REST
 from host_tools.cloud.http.server import WebServer
 from host_tools.cloud.http.signed import Signed, own_key
@@ -57,6 +58,7 @@ def endpoint(tmp_path, ahead, called):
     bucket.create("images")
     bucket.publish("images", "a", bucket.write([b"data"]), {})
 
+    @reads("thingName", "attributePayload")
     def call(parameters: dict) -> dict:
         called.append(parameters)
         return {"things": []}

@@ -41,6 +41,17 @@ def test_who_asks_whether_a_cloud_runs_is_taken_for_none_and_keeps_none_from_sta
     assert not state.alive
 
 
+@pytest.mark.parametrize("words", [("cloud", "env"), ("job", "list")])
+def test_cloud_of_an_earlier_release_that_still_runs_is_said_in_one_line(tmp_path, command, words):
+    state = State(tmp_path / "lab")
+    with state.lock():
+        state.ready.write_text('{"endpoint": "localhost", "region": "us-east-1"}')
+        done = command(*words, "--state", state.root)
+    assert (done.returncode, done.stdout) == (1, "false\n" if words[1] == "env" else "")
+    assert done.stderr.count("\n") == 1
+    assert "of an earlier release" in done.stderr
+
+
 def test_transaction_that_cannot_be_committed_is_rolled_back(world):
     with pytest.raises(sqlite3.IntegrityError), world.store.transaction():
         world.store.run("PRAGMA defer_foreign_keys = ON")

@@ -1,10 +1,13 @@
 """Tags: put, taken away and listed, on whatever takes them, and gone with it."""
 
+import json
+
 import pytest
 
 from host_tools.cloud.names import arn
 from host_tools.cloud.refusal import Refusal
 from host_tools.cloud.things.groups_api import GroupCalls
+from host_tools.cloud.things.policies_api import PolicyCalls
 
 A, B = {"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}
 
@@ -46,6 +49,16 @@ def test_group_made_with_tags_has_them(world):
     calls = GroupCalls(world.groups, world.things, lambda: world.now)
     made = calls.create({"thingGroupName": "north", "tags": [A]})
     assert tags(world, made["thingGroupArn"]) == [A]
+
+
+def test_policy_made_with_tags_has_them_or_is_not_made(world):
+    calls = PolicyCalls(world.things, lambda: world.now, lambda *which: None)
+    given = {"policyDocument": json.dumps({"Version": "2012-10-17", "Statement": []})}
+    made = calls.create(given | {"policyName": "p", "tags": [A]})
+    assert tags(world, made["policyArn"]) == [A]
+    with pytest.raises(Refusal, match="occurs twice"):
+        calls.create(given | {"policyName": "q", "tags": [A, A]})
+    assert [row["name"] for row in world.store.rows("SELECT name FROM policies")] == ["p"]
 
 
 def test_tags_are_put_replaced_and_taken_away(world, tagged):
