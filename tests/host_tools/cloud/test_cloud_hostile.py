@@ -2,7 +2,7 @@
 
 import json
 
-from conftest import KEY
+from cloud_world import KEY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 

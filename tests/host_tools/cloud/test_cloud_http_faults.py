@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import boto3
 import pytest
 from botocore.config import Config
-from conftest import KEY
+from cloud_world import KEY
 from patience import FUSE_S
 
 from host_tools.cloud.faults import KEYS, Faults

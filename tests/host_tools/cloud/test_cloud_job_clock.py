@@ -5,7 +5,7 @@ transaction would differ by whole seconds here.
 """
 
 import pytest
-from conftest import World
+from cloud_world import World
 
 from host_tools.cloud.names import arn
 from host_tools.cloud.store import Store

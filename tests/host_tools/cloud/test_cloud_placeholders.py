@@ -5,7 +5,7 @@ import json
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from conftest import KEY
+from cloud_world import KEY
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec

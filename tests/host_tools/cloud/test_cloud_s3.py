@@ -18,7 +18,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.config import Config
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from conftest import KEY, signed
+from cloud_world import KEY, signed
 from patience import FUSE_S
 
 from host_tools.cloud.http.server import WebServer

@@ -16,7 +16,7 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from conftest import KEY, signed
+from cloud_world import KEY, signed
 from patience import FUSE_S
 
 from host_tools.cloud.http.reads import reads

@@ -17,7 +17,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.session import get_session
-from conftest import Device
+from cloud_process import Device
 from merged import merged
 from patience import FUSE_S
 from test_provision import calls, good, refused
