@@ -11,9 +11,11 @@
     http/       the server, signatures, and boto3's calls by botocore's own models
     product/    the thing/product platform
     store       everything, in SQLite                 state       the folder, what a cloud tells
-    clients     boto3, for here or AWS                names       as AWS spells them
-    faults      what goes wrong on purpose            apart       a fault of one job alone
-    refusal     what a call may be refused with
+    looks       which jobs have to be looked at       listing     lists that SQL cuts into pages
+    message     what is published                     tags        of whatever an ARN names
+    faults      what goes wrong on purpose            http_faults the same by HTTP
+    refusal     what a call may be refused with       names       as AWS spells them
+    apart       a fault of one job alone
 
 In a room `over_mqtt` is what devices ask, `api` what boto3's calls do. Protocol code does no I/O
 beyond the store and the bucket: a request goes in, messages come out, the time is handed in.

@@ -7,9 +7,8 @@ from urllib.parse import urlsplit
 
 from host_tools.cloud.http.sigv4 import Key
 from host_tools.cloud.names import ACCOUNT, REGION
-from host_tools.cloud.state import State, write_atomically
+from host_tools.cloud.state import CONFIG_MODE, LOCAL_HOSTS, State, write_atomically
 from host_tools.errors import SluiceError
-from host_tools.fleet.folder import CONFIG_MODE, LOCAL_HOSTS
 
 OWNERS = 0o600  # of cloud.json: the secret key is in it
 

@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
 
 @dataclass(frozen=True)
 class Message:
@@ -17,5 +19,4 @@ class Message:
 
 def compact(value: Any) -> bytes:
     """JSON as AWS writes it: no spaces, UTF-8. ValueError for what that cannot say."""
-    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return text.encode()
+    return ENCODER.encode(value).encode()

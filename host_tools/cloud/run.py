@@ -10,10 +10,10 @@ from pathlib import Path
 
 from host_tools.cloud.announce import announce, exposed, point_at, ready
 from host_tools.cloud.faults import Faults
-from host_tools.cloud.http.faults import HTTPFaults
 from host_tools.cloud.http.rest import REST
 from host_tools.cloud.http.server import Handler, WebServer
 from host_tools.cloud.http.signed import Signed, own_key
+from host_tools.cloud.http_faults import HTTPFaults
 from host_tools.cloud.jobs.api import JobCalls
 from host_tools.cloud.jobs.events_api import EventCalls
 from host_tools.cloud.jobs.executions import Executions

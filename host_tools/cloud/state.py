@@ -14,7 +14,12 @@ from host_tools.errors import SluiceError
 IGNORED = "*\n"  # all of a folder
 OWN = 0o700  # of a folder that may hold secrets
 KEY = {"access_key", "secret_key"}  # what cloud.json has had since requests are signed
+CONFIG_MODE = 0o600  # of config.json: the Wi-Fi's password is put into it
 LOCK_S = 0.5  # who asks whether a cloud runs has the lock for some microseconds
+
+# Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
+# by HTTP the local cloud's own S3, whose port each run may choose anew.
+LOCAL_HOSTS = ("*:*", "http://127.0.0.1:*")
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,12 @@ class Store:
                 if self._depth == 0:
                     self._time = None
 
+    def version(self) -> tuple[int, int]:
+        """Another value whenever something has been written, here or by another process."""
+        with self._lock:
+            number = self._db.execute("PRAGMA data_version").fetchone()[0]
+            return number, self._db.total_changes
+
     def clock(self, now: Callable[[], float]) -> Callable[[], float]:
         """A clock that stands still within a transaction: all that is done in one has one time."""
 

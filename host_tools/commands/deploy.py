@@ -16,10 +16,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import settings, targets, watch
+from host_tools.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed
 from host_tools.fleet.parts import Part, Wanted, boards_of, gathered
 from host_tools.fleet.provision import imagined
 from host_tools.fleet.update import FILE_TYPES, File, by_signer, offer, own_signature, upload

@@ -15,15 +15,15 @@ import shutil
 import time
 from pathlib import Path
 
-from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.run import MQTT_PORT, opened
-from host_tools.cloud.state import State
+from host_tools.cloud.state import LOCAL_HOSTS, State
 from host_tools.cloud.things.groups import Groups
 from host_tools.errors import SluiceError
 from host_tools.fleet import provision
 from host_tools.fleet.about import lines, told
-from host_tools.fleet.folder import LOCAL_HOSTS, Board, signer_certificate, write_board
+from host_tools.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
+from host_tools.fleet.folder import Board, signer_certificate, write_board
 from host_tools.fleet.root_ca import from_file, root_ca
 
 ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")

@@ -4,6 +4,7 @@ provision   a thing, certificate, policy   root_ca    whom a board trusts
 targets     things and groups              settings   rates, aborts, schedules from arguments
 update      image, signature, OTA update   watch      what becomes of it, device by device
 parts       what a deployment brings       about      what runs on a thing's board
+clients     boto3, for a cloud of this machine or AWS
 rehearsal   clients that only say what they would call
 folder      things/NAME: what a board gets
 """

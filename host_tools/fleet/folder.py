@@ -5,16 +5,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.cloud.state import IGNORED, State, ignoring, make_folder, write_atomically
+from host_tools.cloud.state import (
+    CONFIG_MODE,
+    IGNORED,
+    State,
+    ignoring,
+    make_folder,
+    write_atomically,
+)
 from host_tools.errors import SluiceError
 from host_tools.fleet.root_ca import from_file
 from host_tools.signing import new_key, write_new
-
-CONFIG_MODE = 0o600  # of config.json: the Wi-Fi's password is put into it
-
-# Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
-# by HTTP the local cloud's own S3, whose port each run may choose anew.
-LOCAL_HOSTS = ("*:*", "http://127.0.0.1:*")
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from host_tools.cloud.clients import Clients
 from host_tools.errors import SluiceError
+from host_tools.fleet.clients import Clients
 from host_tools.fleet.provision import quietly
 from host_tools.fleet.settings import of_update
 from host_tools.signing import PrivateKey, algorithm, sign

@@ -22,12 +22,12 @@ from typing import Any
 from patience import FUSE_S
 from typed import good
 
-from host_tools.cloud.clients import Clients, clients
 from host_tools.cloud.names import arn
 from host_tools.cloud.state import State
 from host_tools.commands import deploy
 from host_tools.device import provision
 from host_tools.device.supervisor import Board
+from host_tools.fleet.clients import Clients, clients
 from host_tools.image import make_image
 from host_tools.signing import load_key, sign_base64
 

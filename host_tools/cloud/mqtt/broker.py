@@ -43,6 +43,7 @@ persistence false
 message_size_limit {limit}
 max_inflight_messages 100
 max_queued_messages 10000
+set_tcp_nodelay true
 log_dest file {home}/mosquitto.log
 log_type error
 log_type warning

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from threading import Event, RLock
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.matcher import MQTTMatcher
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from host_tools.cloud.faults import Faults
@@ -47,6 +48,7 @@ class Service:
         self._things = things
         self._faults = faults
         self._handlers: Mapping[str, Handler] = {}
+        self._matcher = MQTTMatcher()  # of the same: it is made once
         self._lock = RLock()  # one request at a time: its answer and notices stay together
         self._client: mqtt.Client | None = None
         self._awaited: set[int] = set()
@@ -55,6 +57,8 @@ class Service:
     def start(self, handlers: Mapping[str, Handler]) -> None:
         """Connect and subscribe; SluiceError when that does not happen."""
         self._handlers = handlers
+        for wanted, handler in handlers.items():
+            self._matcher[wanted] = handler
         client = own(self._broker, unguessable(SERVICE), mqtt.MQTTv5)
         client.max_inflight_messages_set(1000)
         client.on_connect = self._on_connect
@@ -98,10 +102,8 @@ class Service:
             if instead is not None:
                 self.publish(instead)
                 return
-            for wanted, handler in self._handlers.items():
-                if mqtt.topic_matches_sub(wanted, topic):
-                    self.publish(handler(topic, payload))
-                    return
+            for handler in self._matcher.iter_match(topic):
+                self.publish(handler(topic, payload))
 
     def publish(self, messages: list[Message]) -> None:
         """Send messages, in their order, as far as the faults let them."""

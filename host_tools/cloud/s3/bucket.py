@@ -7,18 +7,22 @@ refers to any more are removed when the next cloud starts.
 
 import hashlib
 import json
+import os
 import secrets
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from sqlite3 import Row
+from typing import BinaryIO
 
 from host_tools.cloud.s3.entries import Entries
 from host_tools.cloud.state import OWN
 from host_tools.cloud.store import Store
 
 PIECE = 1 << 16  # bytes read or written at once
+OPEN = 32  # files that stay open, because they are read block by block
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,7 @@ class StoredObject:
 
     def read(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset`."""
-        with self.file.open("rb") as file:
-            file.seek(offset)
-            return file.read(count)
+        return os.pread(opened(self.file).fileno(), count, offset)
 
     def pieces(self, offset: int, count: int) -> Iterator[bytes]:
         """The same, piece by piece. The file is open from now on, whatever becomes of its name."""
@@ -53,6 +55,12 @@ class StoredObject:
             while count > 0 and (piece := file.read(min(PIECE, count))):
                 count -= len(piece)
                 yield piece
+
+
+@lru_cache(OPEN)
+def opened(file: Path) -> BinaryIO:
+    """An object's file; it is closed once so many others have been read since."""
+    return file.open("rb")
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ What AWS does not document, and what is done here:
 import base64
 import json
 from collections.abc import Iterator
+from sqlite3 import Row
 from typing import Any
 
 from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
@@ -56,6 +57,8 @@ class Streams:
     def __init__(self, store: Store, bucket: Bucket) -> None:
         self._store = store
         self._bucket = bucket
+        self._sources: dict[tuple[str, str], Source] = {}  # of (thing, stream)
+        self._version: tuple[int, int] | None = None  # of the store that they are of
         self._operations = {"describe": self._describe, "get": self._get}
 
     def handle(self, thing: str, levels: list[str], payload: bytes) -> list[Message]:
@@ -72,20 +75,32 @@ class Streams:
                 raise StreamError("InvalidTopic", f"no operation of streams: {'/'.join(levels)}")
             request = codec.parse(payload)
             echo = token(request)
-            self._check_right(thing, stream)
-            kind, bodies = operation(stream, request, codec)
+            kind, bodies = operation(self._source(thing, stream), request, codec)
             return [
-                Message(f"{topic}/{kind}/{form}", codec.dumps(echo | body), block=body.get("i"))
+                Message(f"{topic}/{kind}/{form}", codec.write(echo, body), block=body.get("i"))
                 for body in bodies
             ]
         except StreamError as error:
             body = refusal(error, echo)
             return [Message(f"{topic}/rejected/{form}", codec.dumps(body))]
 
+    def _source(self, thing: str, stream: str) -> "Source":
+        """What a stream has for a thing, looked up once until anything in the store changes."""
+        version = self._store.version()
+        if version != self._version:
+            self._version = version
+            self._sources.clear()
+        if (thing, stream) not in self._sources:
+            row = self._store.row("SELECT * FROM streams WHERE id = ?", stream)
+            if not row:
+                raise StreamError("ResourceNotFound", f"unknown stream {stream}")
+            self._check_right(thing, stream)
+            self._sources[thing, stream] = Source(row, self._bucket)
+        return self._sources[thing, stream]
+
     def _check_right(self, thing: str, stream: str) -> None:
         """Refuse who has nothing to do with the stream: no open execution of the thing names it,
         nor does a policy of its own, letter by letter."""
-        self._row(stream)
         rows = self._store.rows(NAMING, thing, stream)
         if any(holds(json.loads(row["document"]), stream) for row in rows):
             return
@@ -97,42 +112,54 @@ class Streams:
         text = f"no open job execution of {thing} names the stream {stream}"
         raise StreamError("Unauthorized", text)
 
-    def _describe(self, stream: str, request: Request, codec: "Codec") -> tuple[str, list]:
-        row = self._row(stream)
+    def _describe(self, source: "Source", request: Request, codec: "Codec") -> tuple[str, list]:
         files = [
-            {"f": entry["fileId"], "z": self._object(entry).size}
-            for entry in json.loads(row["files"])
+            {"f": entry["fileId"], "z": source.file(entry["fileId"]).size}
+            for entry in source.entries
         ]
-        return "description", [{"s": row["version"], "d": row["description"] or "", "r": files}]
+        text = source.description
+        return "description", [{"s": source.version, "d": text, "r": files}]
 
-    def _get(self, stream: str, request: Request, codec: "Codec") -> tuple[str, Iterator]:
-        row = self._row(stream)
+    def _get(
+        self, source: "Source", request: Request, codec: "Codec"
+    ) -> tuple[str, Iterator[Request]]:
         version = number(request, "s")
         file = number(request, "f", required=True)
         size = number(request, "l", required=True)
         if size not in BLOCK_SIZES:
             raise StreamError("BlockSizeOutOfBounds", "block size must be 256 to 131072 bytes")
-        if version is not None and version != row["version"]:
-            raise StreamError("VersionMismatch", f"the stream's version is {row['version']}")
-        entry = next((e for e in json.loads(row["files"]) if e["fileId"] == file), None)
-        if entry is None:
-            raise StreamError("ResourceNotFound", f"no file {file} in the stream")
-        stored = self._object(entry)
+        if version is not None and version != source.version:
+            raise StreamError("VersionMismatch", f"the stream's version is {source.version}")
+        stored = source.file(file)
         wanted = blocks(request, size, stored.size, codec)
-        return "data", self._blocks(stored, file, size, wanted, codec)
+        return "data", self._blocks(stored, file, size, wanted)
 
     def _blocks(
-        self, stored: StoredObject, file: int, size: int, wanted: list[int], codec: "Codec"
+        self, stored: StoredObject, file: int, size: int, wanted: list[int]
     ) -> Iterator[Request]:
         for index in wanted:
             data = stored.read(index * size, size)
-            yield {"f": file, "i": index, "l": len(data), "p": codec.block(data)}
+            yield {"f": file, "i": index, "l": len(data), "p": data}
 
-    def _row(self, stream: str) -> Any:
-        row = self._store.row("SELECT * FROM streams WHERE id = ?", stream)
-        if not row:
-            raise StreamError("ResourceNotFound", f"unknown stream {stream}")
-        return row
+
+class Source:
+    """A stream as the store has it now, and the objects that its files are."""
+
+    def __init__(self, row: Row, bucket: Bucket) -> None:
+        self.version: int = row["version"]
+        self.description: str = row["description"] or ""
+        self.entries: list[Request] = json.loads(row["files"])
+        self._bucket = bucket
+        self._found: dict[int, StoredObject] = {}
+
+    def file(self, number: int) -> StoredObject:
+        """One of its files; StreamError when it is none, or not any more what it was."""
+        if number not in self._found:
+            entry = next((one for one in self.entries if one["fileId"] == number), None)
+            if entry is None:
+                raise StreamError("ResourceNotFound", f"no file {number} in the stream")
+            self._found[number] = self._object(entry)
+        return self._found[number]
 
     def _object(self, entry: Request) -> StoredObject:
         where = entry["s3Location"]
@@ -181,8 +208,11 @@ class JSON(Codec):
     def loads(self, payload: bytes) -> Any:
         return json.loads(payload.decode().removeprefix(MARK))
 
-    def block(self, data: bytes) -> str:
-        return base64.b64encode(data).decode()
+    def write(self, echo: Request, body: Request) -> bytes:
+        if "p" not in body:
+            return compact(echo | body)
+        head = compact(echo | {key: body[key] for key in ("f", "i", "l")})
+        return b'%b,"p":"%b"}' % (head[:-1], base64.b64encode(body["p"]))
 
     def bitmap(self, value: Any) -> bytes | None:
         if not isinstance(value, str):
@@ -198,8 +228,8 @@ class CBOR(Codec):
     loads = staticmethod(cbor.loads)
     dumps = staticmethod(cbor.dumps)
 
-    def block(self, data: bytes) -> bytes:
-        return data
+    def write(self, echo: Request, body: Request) -> bytes:
+        return cbor.dumps(echo | body)
 
     def bitmap(self, value: Any) -> bytes | None:
         return value if isinstance(value, bytes) else None

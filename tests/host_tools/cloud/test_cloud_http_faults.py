@@ -13,8 +13,8 @@ from cloud_world import KEY
 from patience import FUSE_S
 
 from host_tools.cloud.faults import KEYS, Faults
-from host_tools.cloud.http.faults import SPOILT, HTTPFaults
 from host_tools.cloud.http.server import WebServer
+from host_tools.cloud.http_faults import SPOILT, HTTPFaults
 from host_tools.cloud.s3.bucket import Bucket
 from host_tools.cloud.s3.face import S3
 from host_tools.cloud.s3.presigned import presign

@@ -2,11 +2,13 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from host_tools.cloud.names import arn
+from host_tools.cloud.store import Store
 from host_tools.cloud.streams import cbor
 from host_tools.cloud.things.ca import Authority
 from host_tools.cloud.things.things import Things
@@ -268,3 +270,40 @@ def test_json_keys_come_in_the_documents_order(flow):
     )
     assert message.payload.startswith(b'{"c":"t","f":0,"i":0,"l":10000,"p":"')
     assert message.qos == 0
+
+
+def test_second_request_asks_the_store_only_whether_anything_has_changed(flow):
+    said: list[str] = []
+    get(flow, f=0, l=4096, o=0, n=1)
+    flow.store._db.set_trace_callback(said.append)
+    get(flow, f=0, l=4096, o=1, n=2)
+    flow.store._db.set_trace_callback(None)
+    assert said == ["PRAGMA data_version"]
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_what_was_looked_up_is_forgotten_when_anybody_changes_the_store(flow, other):
+    assert len(get(flow, f=0, l=4096, n=3)) == 3
+    store = Store(flow.state.database) if other else flow.store
+    store.run("UPDATE executions SET status = 'CANCELED'")
+    assert code_of(get(flow, f=0, l=4096, n=3)) == "Unauthorized"
+    store.run("UPDATE executions SET status = 'QUEUED'")
+    assert len(get(flow, f=0, l=4096, n=3)) == 3
+    store.run("DELETE FROM objects")
+    assert code_of(get(flow, f=0, l=4096, n=3)) == "ResourceNotFound"
+    if other:
+        store.close()
+
+
+def test_file_of_a_stream_is_opened_once(flow, monkeypatch):
+    opened = []
+    real = Path.open
+
+    def count(self, *words, **more):
+        opened.append(self)
+        return real(self, *words, **more)
+
+    monkeypatch.setattr(Path, "open", count)
+    for _ in range(3):
+        assert len(get(flow, f=0, l=1000, n=10)) == 10
+    assert len(opened) == 1

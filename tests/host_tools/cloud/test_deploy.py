@@ -25,12 +25,11 @@ from typed import sluice
 
 from host_tools import signing
 from host_tools.cli import main
-from host_tools.cloud import clients
 from host_tools.commands import job as job_command
 from host_tools.compile import ROOT
 from host_tools.errors import SluiceError
 from host_tools.flash.boards import named as board_named
-from host_tools.fleet import settings, watch
+from host_tools.fleet import clients, settings, watch
 from host_tools.image import make_image
 from host_tools.image.seal import sealed
 

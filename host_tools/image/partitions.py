@@ -8,10 +8,11 @@ import hashlib
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
-from host_tools.device.norflash import SECTOR, NORFlash
 from host_tools.errors import SluiceError
 
+SECTOR = 4096  # bytes, the unit in which flash is erased
 TABLE = 0x8000  # offset in flash
 TABLE_SIZE = 0xC00  # bytes; the rest of its sector is unused
 _MAGIC = 0x50AA
@@ -151,7 +152,14 @@ def is_table(data: bytes) -> bool:
     return data[:2] == _MAGIC.to_bytes(2, "little")
 
 
-def read_flash(flash: NORFlash) -> Table:
+class Flash(Protocol):
+    """What can be read."""
+
+    def read(self, offset: int, into: memoryview) -> None:
+        """Fill `into` from there."""
+
+
+def read_flash(flash: Flash) -> Table:
     """The table that is in flash; SluiceError when there is none."""
     raw = bytearray(TABLE_SIZE)
     flash.read(TABLE, memoryview(raw))

@@ -8,9 +8,8 @@ import hashlib
 import struct
 from pathlib import Path
 
-from host_tools.device.norflash import SECTOR
-from host_tools.device.partitions import APP, DATA, Partition, Table
 from host_tools.errors import SluiceError
+from host_tools.image.partitions import APP, DATA, SECTOR, Partition, Table
 
 TABLE = 0xE000  # offset in flash
 MAGIC = 0xA1F2F39F
