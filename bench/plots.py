@@ -23,6 +23,8 @@ COLOURS = {
     "plain copy": "#7b7b7b",
     "together": "#1f5fa8",
     "each": "#3a9a68",
+    "round trip of 8 blocks": "#1f5fa8",
+    "CPU of the cloud, each": "#3a9a68",
     "CreateJob": "#1f5fa8",
     "DescribeJob": "#3a9a68",
     "executions, all pages": "#8a4fa3",
@@ -70,6 +72,12 @@ def figures(found: Iterable[Number]) -> dict[str, str]:
         "each": column("crowd", rows, "each"),
     }
     made["crowd.svg"] = chart("KiB/s by boards at once on the local cloud", CROWDS, crowd)
+    cost = {
+        "round trip of 8 blocks": column("crowd", rows, "round trip"),
+        "CPU of the cloud, each": column("crowd", rows, "CPU a board"),
+    }
+    title = "Milliseconds by boards at once on the local cloud"
+    made["crowd_cost.svg"] = chart(title, CROWDS, cost)
     rows = [f"{fleet} things" for fleet in FLEETS]
     names = ("executions, all pages", "CreateJob", "DescribeJob")
     names += ("an update near the end", "an idle tick")
