@@ -1,4 +1,4 @@
-"""AWS's own command line against the local cloud: buckets, things, certificates and jobs.
+"""AWS's own command line against the local cloud: the life of what it can make.
 
 Each command costs most of a second, so a test takes few.
 """
@@ -123,14 +123,13 @@ def test_presigned_address_is_good_until_it_is_changed(aws, cloud, version):
         assert status in (400, 403) and DATA not in body
 
 
-def test_thing_gets_a_certificate_and_a_job(aws):
+def test_thing_gets_a_certificate_and_a_job(aws, cloud):
     thing = ("--thing-name", "typed-pump")
     assert aws.json("iot", "create-thing", *thing)["thingArn"] == arn("thing", "typed-pump")
     made = aws.json("iot", "create-keys-and-certificate", "--set-as-active")
     assert x509.load_pem_x509_certificate(made["certificatePem"].encode())
     principal = ("--principal", made["certificateArn"])
     aws("iot", "attach-thing-principal", *thing, *principal)
-    assert aws.json("iot", "list-thing-principals", *thing)["principals"] == [principal[1]]
     document = ("--document", json.dumps({"operation": "echo"}))
     job = ("--job-id", "typed")
     target = ("--targets", arn("thing", "typed-pump"))
@@ -140,6 +139,54 @@ def test_thing_gets_a_certificate_and_a_job(aws):
     aws("iot", "cancel-job", *job)
     execution = aws.json("iot", "describe-job-execution", *job, *thing)["execution"]
     assert execution["status"] == "CANCELED"
+    which = ("--certificate-id", made["certificateId"])
+    aws("iot", "update-certificate", *which, "--new-status", "INACTIVE")
+    refused = aws.run("iot", "delete-certificate", *which).stderr
+    assert "(DeleteConflictException)" in refused
+    cloud.client("iot").detach_thing_principal(thingName=thing[1], principal=principal[1])
+    aws("iot", "delete-certificate", *which)
+
+
+def test_group_gets_a_rollout_whose_failure_is_retried(aws):
+    thing, group, job = ("--thing-name", "tried"), ("--thing-group-name", "few"), ("--job-id", "r")
+    above = aws.json("iot", "create-thing-group", *group, "--tags", "Key=site,Value=north")
+    aws("iot", "create-thing", *thing)
+    aws("iot", "add-thing-to-thing-group", *group, *thing)
+    retries = "criteriaList=[{failureType=FAILED,numberOfRetries=1}]"
+    aws(
+        *("iot", "create-job", *job, "--targets", above["thingGroupArn"], "--document", "{}"),
+        *("--job-executions-rollout-config", "maximumPerMinute=10"),
+        *("--job-executions-retry-config", retries),
+        *("--abort-config", "criteriaList=[{failureType=REJECTED,action=CANCEL,"
+                            "thresholdPercentage=50,minNumberOfExecutedThings=1}]"),
+    )  # fmt: skip
+    for attempt, status in ((1, "FAILED"), (2, "SUCCEEDED")):
+        begun = aws.json("iot-jobs-data", "start-next-pending-job-execution", *thing)["execution"]
+        assert (begun["jobId"], begun["executionNumber"]) == ("r", attempt)
+        aws("iot-jobs-data", "update-job-execution", *job, *thing, "--status", status)
+    listed = aws.json("iot", "list-job-executions-for-job", *job)["executionSummaries"]
+    shown = [row["jobExecutionSummary"] for row in listed]
+    assert sorted((row["retryAttempt"], row["status"]) for row in shown) == [
+        (0, "FAILED"),
+        (1, "SUCCEEDED"),
+    ]
+    found = aws.json("iot", "describe-job", *job)["job"]
+    assert (found["status"], found["jobProcessDetails"]["numberOfSucceededThings"]) == (
+        "COMPLETED",
+        1,
+    )
+    aws("iot", "delete-job", *job)
+    aws("iot", "delete-thing-group", *group)
+    aws("iot", "delete-thing", *thing)
+
+
+def test_shadow_is_written_and_read(aws, cloud, tmp_path):
+    thing, out = ("--thing-name", "shown"), tmp_path / "shadow.json"
+    cloud.client("iot").create_thing(thingName="shown")
+    state = json.dumps({"state": {"desired": {"light": 1}, "reported": {"light": 0}}})
+    aws("iot-data", "update-thing-shadow", *thing, "--payload", state, out)
+    aws("iot-data", "get-thing-shadow", *thing, out)
+    assert json.loads(out.read_text())["state"]["delta"] == {"light": 1}
 
 
 def test_without_the_key_nothing_is_answered(aws):
