@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.clients import Clients
+from host_tools.fleet.clients import Clients
 from host_tools.errors import SluiceError
 
 Parameters = dict[str, Any]

@@ -17,7 +17,7 @@ from typed import sluice
 from wrapped import packed
 
 from host_tools.bundle import make
-from host_tools.cloud.clients import Clients
+from host_tools.fleet.clients import Clients
 from host_tools.cloud.store import open_store
 from host_tools.errors import SluiceError
 from host_tools.fleet import document
