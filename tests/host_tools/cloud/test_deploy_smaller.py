@@ -17,10 +17,10 @@ from typed import sluice
 from wrapped import packed
 
 from host_tools.bundle import make
-from host_tools.fleet.clients import Clients
 from host_tools.cloud.store import open_store
 from host_tools.errors import SluiceError
 from host_tools.fleet import document
+from host_tools.fleet.clients import Clients
 from host_tools.image import pack_image, smaller
 
 NOISE = random.Random(3).randbytes(20_000)
