@@ -148,7 +148,11 @@ def test_thing_gets_a_certificate_and_a_job(aws, cloud):
 
 
 def test_group_gets_a_rollout_whose_failure_is_retried(aws):
-    thing, group, job = ("--thing-name", "tried"), ("--thing-group-name", "few"), ("--job-id", "r")
+    thing, group, job = (
+        ("--thing-name", "typed-tried"),
+        ("--thing-group-name", "typed-few"),
+        ("--job-id", "typed-r"),
+    )
     above = aws.json("iot", "create-thing-group", *group, "--tags", "Key=site,Value=north")
     aws("iot", "create-thing", *thing)
     aws("iot", "add-thing-to-thing-group", *group, *thing)
@@ -162,7 +166,7 @@ def test_group_gets_a_rollout_whose_failure_is_retried(aws):
     )  # fmt: skip
     for attempt, status in ((1, "FAILED"), (2, "SUCCEEDED")):
         begun = aws.json("iot-jobs-data", "start-next-pending-job-execution", *thing)["execution"]
-        assert (begun["jobId"], begun["executionNumber"]) == ("r", attempt)
+        assert (begun["jobId"], begun["executionNumber"]) == ("typed-r", attempt)
         aws("iot-jobs-data", "update-job-execution", *job, *thing, "--status", status)
     listed = aws.json("iot", "list-job-executions-for-job", *job)["executionSummaries"]
     shown = [row["jobExecutionSummary"] for row in listed]
@@ -181,8 +185,8 @@ def test_group_gets_a_rollout_whose_failure_is_retried(aws):
 
 
 def test_shadow_is_written_and_read(aws, cloud, tmp_path):
-    thing, out = ("--thing-name", "shown"), tmp_path / "shadow.json"
-    cloud.client("iot").create_thing(thingName="shown")
+    thing, out = ("--thing-name", "typed-shadow"), tmp_path / "shadow.json"
+    cloud.client("iot").create_thing(thingName="typed-shadow")
     state = json.dumps({"state": {"desired": {"light": 1}, "reported": {"light": 0}}})
     aws("iot-data", "update-thing-shadow", *thing, "--payload", state, out)
     aws("iot-data", "get-thing-shadow", *thing, out)
