@@ -174,7 +174,7 @@ def test_agent_is_unpacked_beside_an_application_each_into_its_own_tree():
         for kind in device.made:
             letter, sha256, version, mpy = device.made[kind]
             assert letter == "a" and sha256 == digest(read("/%s.a" % kind)) and mpy == 0
-        assert device.made["agent"][2] == "0.2.0"
+        assert device.made["agent"][2] == "0.3.0"
         note(app=[device.made["app"]], agent=[device.made["agent"]])
         with Start() as start:
             assert sorted(start.runs) == ["agent", "app"]

@@ -63,7 +63,7 @@ def forged(scene: Stage, new: New, rng: random.Random) -> str:
 
 
 def withdrawn(scene: Stage, new: New, rng: random.Random) -> str:
-    job = scene.deploy(new(5 * SMALL))
+    job = scene.deploy(new(4 * SMALL))
     time.sleep(rng.uniform(0, 1))
     scene.cancel(job, "--force")
     return job
