@@ -232,7 +232,7 @@ SAYS = (
 SAYS_AGENT = (
     ("app", "the bundle is of another kind"), ("agent-board", "the bundle is for another board"),
     ("agent-boards", "the bundle is for another board"),
-    ("agent-version", "the bundle's version"), ("agent-old", "downgrade 0.1.0 to 0.0.9"),
+    ("agent-version", "the bundle's version"), ("agent-old", "downgrade 0.2.0 to 0.0.9"),
 )  # fmt: skip
 
 

@@ -153,7 +153,10 @@ DAMAGE = {  # what is done to a delta → why the board goes over to the image
     "no piece": (lambda c: spoilt(c, 80, b"\x00\x00"), "the container's index is damaged"),
     "truncated": (lambda c: c[:-1], "the container's index is damaged"),
     "trailing": (lambda c: c + b"\0", "the container's index is damaged"),
-    "first piece": (lambda c: spoilt(c, 162, b"\xff" * 16), "the container is damaged"),
+    "first piece": (
+        lambda c: spoilt(c, 80 + 2 * 45 + 2, b"\xff" * 16),
+        "the container is damaged",
+    ),
     "last piece": (lambda c: spoilt(c, -10, b"\xff" * 8), "the container is damaged"),
 }
 
