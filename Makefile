@@ -1,6 +1,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+AUDIT := $(VENV)/audit
 STATE ?= lab
 WORKERS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n < 4 ? 2 * n : 8)))
 READY := $(VENV)/.ready
@@ -14,7 +15,7 @@ $(READY): requirements.txt pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || \
 		{ echo "sluice needs Python's venv module (Debian: apt install python3-venv)" >&2; exit 1; }
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
 setup: $(READY)  ## the Python environment, MicroPython, umqtt.simple and Mosquitto
@@ -47,6 +48,11 @@ flash: setup  ## the firmware on a board: make flash PORT=/dev/ttyUSB0 THING=pum
 powercut: setup  ## the power cut at every operation of every story: make powercut [POWERCUT="--stride 4"]
 	@$(BIN)/python tests/powercut $(POWERCUT)
 
+audit: setup  ## advisories about the pinned dependencies, where an index of them can be had
+	@test -x $(AUDIT)/bin/pip-audit || $(PYTHON) -m venv $(AUDIT)
+	@$(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.txt
+	@$(BIN)/python -m host_tools.audit $(AUDIT)/bin/pip-audit requirements.txt requirements-audit.txt
+
 lint: setup  ## ruff, and nothing else
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -63,5 +69,5 @@ bench-rv32: setup  ## the device's modules on an ESP32-C3's instruction set, in 
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
-.PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint bench bench-quick bench-rv32 \
+.PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint audit bench bench-quick bench-rv32 \
 	clean

@@ -24,6 +24,7 @@ from bench import (
     forms,
     heap,
     imports,
+    many,
     p256,
     pages,
     plots,
@@ -38,22 +39,8 @@ from bench.tables import rendered
 from host_tools.errors import SluiceError
 
 MODULES = (
-    *(
-        size,
-        way,
-        agent,
-        blocking,
-        heap,
-        roundtrip,
-        wire,
-        flash,
-        smaller,
-        forms,
-        p256,
-        bundles,
-        imports,
-    ),
-    crowd,
+    *(size, way, agent, blocking, heap, roundtrip, wire, flash, smaller, forms),
+    *(p256, bundles, imports, crowd, many),
 )
 TABLES: tuple[Table, ...] = tuple(module.TABLE for module in MODULES)
 LONGEST_FIRST = ("heap", "way", "agent", "blocking")

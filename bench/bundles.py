@@ -17,9 +17,9 @@ from bench import heap, session, wire
 from bench.far import FarRelay
 from bench.numbers import Effort, Number, Table
 from host_tools.bundle import container, make, tree
-from host_tools.cloud.clients import clients
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
+from host_tools.fleet.clients import clients
 
 VERSION = "0.9.0"  # newer than what a board has
 LINE = "\n\ndef made_{0}(value):\n    return value + {0}\n"

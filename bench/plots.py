@@ -23,9 +23,17 @@ COLOURS = {
     "plain copy": "#7b7b7b",
     "together": "#1f5fa8",
     "each": "#3a9a68",
+    "round trip of 8 blocks": "#1f5fa8",
+    "CPU of the cloud, each": "#3a9a68",
+    "CreateJob": "#1f5fa8",
+    "DescribeJob": "#3a9a68",
+    "executions, all pages": "#8a4fa3",
+    "an update near the end": "#c0562b",
+    "an idle tick": "#7b7b7b",
 }
 BLOCKS = ("256", "1,024", "4,096", "16,384", "65,536", "98,304")
 TRIPS = ("0 ms", "50 ms", "150 ms", "400 ms")
+FLEETS = ("1,000", "5,000", "10,000")
 CROWDS = ("1", "5", "10", "20", "50", "100", "200")
 
 Series = dict[str, Sequence[float | None]]
@@ -64,6 +72,17 @@ def figures(found: Iterable[Number]) -> dict[str, str]:
         "each": column("crowd", rows, "each"),
     }
     made["crowd.svg"] = chart("KiB/s by boards at once on the local cloud", CROWDS, crowd)
+    cost = {
+        "round trip of 8 blocks": column("crowd", rows, "round trip"),
+        "CPU of the cloud, each": column("crowd", rows, "CPU a board"),
+    }
+    title = "Milliseconds by boards at once on the local cloud"
+    made["crowd_cost.svg"] = chart(title, CROWDS, cost)
+    rows = [f"{fleet} things" for fleet in FLEETS]
+    names = ("executions, all pages", "CreateJob", "DescribeJob")
+    names += ("an update near the end", "an idle tick")
+    many = {name: column("many", rows, name) for name in names}
+    made["many.svg"] = chart("Milliseconds of CPU by things of a job", FLEETS, many)
     return made
 
 

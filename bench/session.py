@@ -4,6 +4,7 @@ import contextlib
 import io
 import itertools
 import json
+import os
 import re
 import subprocess
 import sys
@@ -16,14 +17,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from host_tools import cli
-from host_tools.cloud.clients import clients
+from host_tools.cloud.names import arn
 from host_tools.cloud.state import State
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
+from host_tools.fleet.clients import clients
 from host_tools.image import make_image
 
 READY_S = 60
 UPDATE_S = 300
+TARGETS = 100  # of one job
 ONE_AT_A_TIME = threading.RLock()
 
 # What ends the wait for an update: its report, or what a board without memory says and does.
@@ -53,8 +56,9 @@ class Update:
 class Session:
     """A running cloud; each board is new, with a thing of its own."""
 
-    def __init__(self, state: Path):
+    def __init__(self, state: Path, process: subprocess.Popen):
         self.state = state
+        self.process = process
         self._numbers = itertools.count(1)
 
     def thing(self, **config: object) -> str:
@@ -105,6 +109,24 @@ class Session:
     def document(self, job: str) -> str:
         """What a job's document says."""
         return clients(State(self.state)).iot.get_job_document(jobId=job)["document"]
+
+    def give(self, document: str, things: list[str]) -> None:
+        """Give each of some things a job with that document."""
+        iot = clients(State(self.state)).iot
+        for first in range(0, len(things), TARGETS):
+            targets = [arn("thing", name) for name in things[first : first + TARGETS]]
+            job = f"given-{next(self._numbers)}"
+            iot.create_job(jobId=job, targets=targets, document=document)
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU that the cloud and its broker have had."""
+        pid, ticks = str(self.process.pid), 0
+        for file in Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):  # it has ended by now
+                words = file.read_text().rpartition(")")[2].split()
+                if pid in (file.parent.name, words[1]):  # itself, or a child
+                    ticks += int(words[11]) + int(words[12])  # utime, stime
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def update(
         self, board: Board, size: int, protocol: str = "mqtt", document: dict | None = None
@@ -195,7 +217,7 @@ def opened() -> Iterator[Session]:
                 if process.poll() is not None or time.monotonic() > limit:
                     raise SluiceError("the local cloud did not start; `sluice cloud run` says why")
                 time.sleep(0.05)
-            yield Session(state)
+            yield Session(state, process)
         finally:
             process.terminate()
             process.wait(timeout=20)

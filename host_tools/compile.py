@@ -4,10 +4,12 @@ Bytecode of .mpy version 6 runs on MicroPython 1.23 to 1.29, on any processor. T
 modules have their names made short first: see host_tools/shorten.py and agreed_names.py.
 """
 
+import argparse
 import ast
 import functools
 import re
 import subprocess
+import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
@@ -182,3 +184,17 @@ def firmware_sources() -> dict[str, Path]:
         for file in sorted(FIRMWARE.rglob("*.py"))
         if file.name not in NOT_MODULES and file.parent != EXAMPLES
     }
+
+
+def main() -> int:
+    """Print which short name is which."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("file", type=Path, help="a module of firmware/")
+    file = parser.parse_args().file.resolve()
+    for name, short in {**agreed_names(), **renamed(file)}.items():
+        print(f"{short:4} {name}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

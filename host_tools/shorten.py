@@ -10,11 +10,10 @@ A class may inherit from one of another module. Both fill the same object, so th
 no short name in common. A private member that both define is refused: one would override the other
 as the source is written, but not as it is compiled.
 
-Tracebacks show the new names, which mean nothing; `python -m host_tools.shorten FILE` tells which
+Tracebacks show the new names, which mean nothing; `python -m host_tools.compile FILE` tells which
 is which.
 """
 
-import argparse
 import ast
 import io
 import itertools
@@ -27,7 +26,6 @@ import sys
 import time
 import types
 from collections.abc import Collection, Iterable, Iterator
-from pathlib import Path
 
 from host_tools.errors import SluiceError
 
@@ -296,19 +294,3 @@ class _Arguments(ast.NodeTransformer):
         """Its variable may have the name of an argument."""
         node.name = self._numbers.get(node.name or "", node.name)
         return self.generic_visit(node)
-
-
-def main() -> int:
-    """Print which short name is which."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("file", type=Path, help="a module of firmware/")
-    from host_tools.compile import agreed_names, renamed  # which need this module itself
-
-    file = parser.parse_args().file.resolve()
-    for name, short in {**agreed_names(), **renamed(file)}.items():
-        print(f"{short:4} {name}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,19 +1,22 @@
-"""A local cloud that AWS's own clients accept: jobs, streams, shadows, a bucket, products.
+"""A local cloud that AWS's own clients accept. Each service has a room:
 
     run         puts the parts together: `sluice cloud run`
-    service     MQTT: requests in, answers and notices out     broker       Mosquitto, mutual TLS
-    executions  what may happen to a job's executions          jobs         Jobs over MQTT
-    rollout     how a job reaches its things, job_life         groups       things put together
-    streams     MQTT-based file delivery, with cbor            things       who speaks for whom
-    shadows     Device Shadow, over shadow_document            product      thing/product, orders
-    web         HTTP: to s3, over the bucket, or to rest       *_api        what rest's calls do
-    rest        boto3's calls, by botocore's own models        ota_updates  stream and job in one
-    store       everything, in SQLite                          ca           keys and certificates
-    faults      what goes wrong on purpose, http_faults too    clients      boto3, for here or AWS
-    presign     placeholders of documents, presigned URLs      paging       lists, page by page
-    constraints what a model allows of a request               apart        a fault of one alone
-    members     what all services take alike
+    announce    what a cloud tells when it is ready
+    mqtt/       the broker, with mutual TLS; requests in, answers and notices out
+    jobs/       jobs, their executions, how they reach things; the update calls that make them
+    streams/    MQTT-based file delivery
+    shadow/     Device Shadow
+    things/     things, certificates, groups, policies
+    s3/         a bucket, its face, presigned addresses, and their proof
+    http/       the server, signatures, and boto3's calls by botocore's own models
+    product/    the thing/product platform
+    store       everything, in SQLite                 state       the folder, what a cloud tells
+    looks       which jobs have to be looked at       listing     lists that SQL cuts into pages
+    message     what is published                     tags        of whatever an ARN names
+    faults      what goes wrong on purpose            http_faults the same by HTTP
+    refusal     what a call may be refused with       names       as AWS spells them
+    apart       a fault of one job alone
 
-Protocol code (executions, jobs, streams, shadows, product) does no I/O beyond the store and the
-bucket: a request goes in, messages come out, the time is handed in.
+In a room `over_mqtt` is what devices ask, `api` what boto3's calls do. Protocol code does no I/O
+beyond the store and the bucket: a request goes in, messages come out, the time is handed in.
 """

@@ -42,9 +42,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud import cbor
-from host_tools.cloud.executions import Message, compact
-from host_tools.cloud.jobs import owner
+from host_tools.cloud.jobs.over_mqtt import owner
+from host_tools.cloud.message import Message, compact
+from host_tools.cloud.streams import cbor
 from host_tools.errors import SluiceError
 
 Rule = dict[str, Any]

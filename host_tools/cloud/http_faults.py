@@ -9,7 +9,7 @@ from threading import Lock
 from urllib.parse import quote, urlencode
 
 from host_tools.cloud.faults import Faults, Rule
-from host_tools.cloud.web import Handler, HTTPAnswer, HTTPRequest
+from host_tools.cloud.http.server import Handler, HTTPAnswer, HTTPRequest
 
 REDIRECTED = "sluice-redirected"  # query argument of an address that was redirected to
 REDIRECT = 307

@@ -1,50 +1,55 @@
 """`sluice cloud run`: the parts of the cloud put together, started, watched and ended."""
 
-import json
 import logging
 import signal
-import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from stat import S_IMODE
 
-from host_tools.cloud import presign
-from host_tools.cloud.boards import ForBoards, board_key
-from host_tools.cloud.broker import Broker, is_ours, port_is_free
-from host_tools.cloud.bucket import Bucket
-from host_tools.cloud.ca import Authority
-from host_tools.cloud.device_api import DeviceCalls
-from host_tools.cloud.executions import Executions
-from host_tools.cloud.executions_api import ExecutionCalls
+from host_tools.cloud.announce import announce, exposed, point_at, ready
 from host_tools.cloud.faults import Faults
-from host_tools.cloud.groups import Groups
-from host_tools.cloud.groups_api import GroupCalls
+from host_tools.cloud.http.rest import REST
+from host_tools.cloud.http.server import Handler, WebServer
+from host_tools.cloud.http.signed import Signed, own_key
 from host_tools.cloud.http_faults import HTTPFaults
-from host_tools.cloud.jobs import Jobs
-from host_tools.cloud.jobs_api import JobCalls
-from host_tools.cloud.names import ACCOUNT, REGION
-from host_tools.cloud.ota_updates import UpdateCalls
-from host_tools.cloud.policies_api import PolicyCalls
-from host_tools.cloud.product import Products
-from host_tools.cloud.publish_api import PublishCalls
-from host_tools.cloud.rest import REST
-from host_tools.cloud.rollout import Rollouts
-from host_tools.cloud.s3 import S3
-from host_tools.cloud.service import Service, of_things
-from host_tools.cloud.shadow_api import ShadowCalls
-from host_tools.cloud.shadows import Shadows
-from host_tools.cloud.state import State, write_atomically
+from host_tools.cloud.jobs.api import JobCalls
+from host_tools.cloud.jobs.events_api import EventCalls
+from host_tools.cloud.jobs.executions import Executions
+from host_tools.cloud.jobs.executions_api import ExecutionCalls
+from host_tools.cloud.jobs.ota_updates import UpdateCalls
+from host_tools.cloud.jobs.over_https import DeviceCalls
+from host_tools.cloud.jobs.over_mqtt import Jobs
+from host_tools.cloud.jobs.rollout import Rollouts
+from host_tools.cloud.jobs.templates_api import TemplateCalls
+from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
+from host_tools.cloud.mqtt.client import own, start, unguessable
+from host_tools.cloud.mqtt.control import Control
+from host_tools.cloud.mqtt.presence import Presence
+from host_tools.cloud.mqtt.publish import PublishCalls
+from host_tools.cloud.mqtt.service import Service, of_things
+from host_tools.cloud.product.platform import Products
+from host_tools.cloud.s3 import presigned
+from host_tools.cloud.s3.boards import ForBoards
+from host_tools.cloud.s3.bucket import Bucket
+from host_tools.cloud.s3.face import S3
+from host_tools.cloud.shadow.api import ShadowCalls
+from host_tools.cloud.shadow.over_mqtt import Shadows
+from host_tools.cloud.state import State
 from host_tools.cloud.store import open_store
-from host_tools.cloud.streams import Streams
-from host_tools.cloud.streams_api import StreamCalls
-from host_tools.cloud.things import Things
-from host_tools.cloud.things_api import ThingCalls
-from host_tools.cloud.web import Handler, WebServer
+from host_tools.cloud.streams.api import StreamCalls
+from host_tools.cloud.streams.over_mqtt import Streams
+from host_tools.cloud.tags import TagCalls
+from host_tools.cloud.things.api import ThingCalls
+from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.things.certificates_api import CertificateCalls
+from host_tools.cloud.things.groups import Groups
+from host_tools.cloud.things.groups_api import GroupCalls
+from host_tools.cloud.things.policies_api import PolicyCalls
+from host_tools.cloud.things.rights import Access
+from host_tools.cloud.things.things import SERVICE, Things
 from host_tools.errors import SluiceError
-from host_tools.fleet.folder import LOCAL_HOSTS
 from host_tools.signing import load_key, new_key, sign_base64
 
 MQTT_PORT = 8883
@@ -62,7 +67,9 @@ def opened(state: State) -> Iterator[Things]:
             authority = Authority(state)
             if not state.signer_key.exists():
                 new_key(state.signer_key)
-        yield Things(store, authority)
+        things = Things(store, authority)
+        things.adopt()
+        yield things
 
 
 class Cloud:
@@ -76,18 +83,22 @@ class Cloud:
         self.things = things
         self.faults = faults
         self.listen = listen
-        self.broker = Broker(state, things, things.authority, listen)
-        self.service = Service(state, self.broker, things, things.authority, faults)
+        self.control = Control(Access(self.store), state.security)
+        self.broker = Broker(state, self.control, things.authority, listen)
+        self.service = Service(self.broker, things, faults)
+        self.presence = Presence(self.store, self.control, self.broker.log, self.service.end)
         self.bucket = Bucket(self.store, state.objects)
-        self._key = board_key(self.store) if listen else presign.PUBLIC
-        expander = presign.Expander(self._for_boards, time.time, self._signature, self._key)
-        self.executions = Executions(self.store, time.time, expander.document)
+        self.key = own_key(self.store)
+        now = self.store.clock(time.time)
+        expander = presigned.Expander(self._for_boards, now, self._signature, self.key)
+        self.executions = Executions(self.store, now, expander.document)
         self.rollouts = Rollouts(self.executions)
         self.jobs = Jobs(self.executions)
         self.streams = Streams(self.store, self.bucket)
-        self.shadows = Shadows(self.store, time.time)
-        self.products = Products(self.store, time.time, expander.text)
+        self.shadows = Shadows(self.store, now)
+        self.products = Products(self.store, now, expander.text)
         self.web: WebServer | None = None
+        self.missed: list[int] = []  # ports that were not to be had
         self.boards: WebServer | None = None  # the same bucket, for who is on the network
         self._deaths: deque[float] = deque(maxlen=DEATHS)  # times
         self._version = None
@@ -96,6 +107,10 @@ class Cloud:
         """Start all parts; afterwards cloud.json is there."""
         self.bucket.sweep()
         self.broker.start(self._port("mqtt_port", port, MQTT_PORT))
+        commander = own(self.broker, unguessable(f"{SERVICE}-control"))
+        self.control.use(commander)
+        start(commander, self.broker)
+        self.presence.start()
         self.service.start(
             {
                 "$aws/things/+/jobs/#": of_things(self.jobs.handle),
@@ -107,8 +122,7 @@ class Cloud:
         )
         self.web = self._serve(self._port("http_port", http_port, HTTP_PORT))
         if self.listen:
-            s3 = HTTPFaults(self.faults, S3(self.bucket, key=self._key))
-            handlers = {"s3": ForBoards(s3, self._key)}
+            handlers = {"s3": ForBoards(self._s3())}
             self.boards = serving(self.web.server_port, handlers, self.listen)
         self._announce()
 
@@ -119,18 +133,26 @@ class Cloud:
                 raise SluiceError(f"port {chosen} is in use")
             return chosen
         usual = int(self.store.setting(name) or default)
-        return usual if port_is_free(usual) else 0
+        if port_is_free(usual):
+            return usual
+        self.missed.append(usual)
+        return 0
 
     def _serve(self, port: int) -> WebServer:
         streams = StreamCalls(self.store, self.bucket)
         jobs = JobCalls(self.executions, self.bucket, self.service.publish)
         executions = ExecutionCalls(self.executions, self.service.publish)
         updates = UpdateCalls(self.store, self.bucket, streams, jobs, time.time, self._signature)
-        things = ThingCalls(self.things, self.broker.refresh, self._endpoint)
-        policies = PolicyCalls(self.things, time.time)
-        groups = GroupCalls(Groups(self.store), self.things, time.time)
+        things = ThingCalls(self.things, self.control.refresh, self._endpoint)
+        certificates = CertificateCalls(self.things, self.control.refresh)
+        policies = PolicyCalls(self.things, time.time, self.control.refresh)
+        groups = GroupCalls(Groups(self.store), self.things, time.time, self.control.refresh)
+        templates, tags = TemplateCalls(self.executions, self.bucket), TagCalls(self.store)
+        events = EventCalls(self.store, time.time)
         control = {}
-        for calls in (things, policies, groups, streams, jobs, executions, updates):
+        for calls in (things, certificates, policies, groups, streams, jobs, executions, updates):
+            control |= calls.operations()
+        for calls in (templates, tags, events):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)
@@ -140,22 +162,17 @@ class Cloud:
             REST("iot-jobs-data", device.operations()),
             REST("iot-data", shadows.operations() | publishing.operations()),
         )
-        handlers = {service.signing_name: service for service in services}
-        return serving(port, {"s3": HTTPFaults(self.faults, S3(self.bucket)), **handlers})
+        signed = [Signed(service, self.key, time.time) for service in services]
+        return serving(port, {"s3": self._s3(), **{one.signing_name: one for one in signed}})
+
+    def _s3(self) -> Handler:
+        return HTTPFaults(self.faults, S3(self.bucket, self.key))
 
     def _announce(self) -> None:
         self.store.remember("mqtt_port", str(self.broker.port))
         self.store.remember("http_port", str(self.web.server_port))
         point_at(self.state, self.broker.port)
-        about = {
-            "endpoint": "localhost",
-            "mqtt_port": self.broker.port,
-            "http_endpoint": self.endpoint,
-            "ca": str(self.state.root_ca.resolve()),
-            "region": REGION,
-            "account": ACCOUNT,
-        }
-        write_atomically(self.state.ready, json.dumps(about, indent=2) + "\n")
+        announce(self.state, self.key, self.broker.port, self.endpoint)
 
     @property
     def endpoint(self) -> str:
@@ -180,7 +197,7 @@ class Cloud:
         version = self.store.row("PRAGMA data_version")[0]
         if version != self._version:  # another process wrote: a thing was created
             self._version = version
-            self.broker.refresh()
+            self.control.refresh()
         self.service.publish(self.executions.expire())
         self.service.publish(self.rollouts.due())
         self.service.publish(self.products.due())
@@ -201,10 +218,11 @@ class Cloud:
         self.state.ready.unlink(missing_ok=True)
         for web in (self.boards, self.web):
             if web is not None:
-                web.shutdown()
-                web.server_close()
+                web.stop()
         self.service.stop()
+        self.control.stop()
         self.broker.stop()
+        self.presence.stop()
 
 
 def keeps_dying(deaths: deque[float], now_s: float) -> bool:
@@ -221,25 +239,8 @@ def serving(port: int, handlers: dict[str, Handler], address: str = "127.0.0.1")
     except OSError as error:
         where = f"port {port} of {address}"
         raise SluiceError(f"cannot listen on {where}: {error.strerror}") from None
-    threading.Thread(target=web.serve_forever, args=(TICK_S,), daemon=True).start()
+    web.start()
     return web
-
-
-def point_at(state: State, port: int) -> None:
-    """Correct the port in the configurations of things that were created for another; those that
-    were created before there was a list of hosts get theirs."""
-    for file in state.root.glob("things/*/config.json"):
-        try:
-            config = json.loads(file.read_text())
-        except ValueError:
-            config = None
-        if not isinstance(config, dict):
-            raise SluiceError(f"{file} is not a JSON object")
-        here = {"download_hosts": list(LOCAL_HOSTS)} | config | {"port": port}
-        if config.get("endpoint") == "localhost" and config != here:
-            config = here
-            mode = S_IMODE(file.stat().st_mode)  # there may be the Wi-Fi's password in it
-            write_atomically(file, json.dumps(config, indent=2) + "\n", mode)
 
 
 def run(
@@ -264,8 +265,11 @@ def run(
         cloud = Cloud(state, things, Faults(faults), listen)
         try:
             cloud.start(port, http_port)
-            where = f"mqtts://localhost:{cloud.broker.port} and {cloud.endpoint}"
-            print(f"cloud ready at {where}, state in {root}", flush=True)
+            boards = cloud.boards.endpoint if cloud.boards else ""
+            where = cloud.broker.port, cloud.endpoint, boards
+            print(ready(root, *where, cloud.missed), flush=True)
+            if boards:
+                LOG.warning("%s", exposed(boards, cloud.missed))
             while not ended:
                 cloud.tick()
                 time.sleep(TICK_S)

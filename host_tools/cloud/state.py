@@ -13,7 +13,13 @@ from host_tools.errors import SluiceError
 
 IGNORED = "*\n"  # all of a folder
 OWN = 0o700  # of a folder that may hold secrets
+KEY = {"access_key", "secret_key"}  # what cloud.json has had since requests are signed
+CONFIG_MODE = 0o600  # of config.json: the Wi-Fi's password is put into it
 LOCK_S = 0.5  # who asks whether a cloud runs has the lock for some microseconds
+
+# Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
+# by HTTP the local cloud's own S3, whose port each run may choose anew.
+LOCAL_HOSTS = ("*:*", "http://127.0.0.1:*")
 
 
 @dataclass(frozen=True)
@@ -53,6 +59,11 @@ class State:
         return self.root / "broker"
 
     @property
+    def security(self) -> Path:
+        """What Mosquitto has been told that certificates may do; it keeps the file itself."""
+        return self.broker / "dynamic-security.json"
+
+    @property
     def objects(self) -> Path:
         return self.root / "objects"
 
@@ -84,13 +95,22 @@ class State:
         """What cloud.json says; SluiceError when no cloud runs here."""
         try:
             if self.alive:
-                return json.loads(self.ready.read_text())
+                return self._checked(json.loads(self.ready.read_text()))
         except FileNotFoundError:
             pass
         except ValueError:
             raise SluiceError(f"{self.ready} is not JSON") from None
         raise SluiceError(
             f"no cloud runs in {self.root}: start it with `sluice cloud run --state {self.root}`"
+        )
+
+    def _checked(self, about: dict[str, Any]) -> dict[str, Any]:
+        """It, if the cloud that wrote it is one that these commands can ask."""
+        if about.keys() >= KEY:
+            return about
+        raise SluiceError(
+            f"the cloud that runs in {self.root} is of an earlier release, without a key: "
+            "end it, and start it again"
         )
 
 

@@ -7,13 +7,15 @@ are not in here: they are files of the bucket's folder.
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from fcntl import LOCK_EX, flock
 from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from host_tools.cloud.looks import ALL_OPEN, LOOKS
+from host_tools.cloud.names import arn
 from host_tools.cloud.state import make_folder
 from host_tools.errors import SluiceError
 
@@ -30,7 +32,20 @@ CREATE TABLE IF NOT EXISTS certificates (
 CREATE TABLE IF NOT EXISTS principals (
     certificate TEXT NOT NULL REFERENCES certificates ON DELETE CASCADE,
     thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, PRIMARY KEY (certificate, thing));
+CREATE TABLE IF NOT EXISTS exclusive_principals (
+    certificate TEXT PRIMARY KEY, thing TEXT NOT NULL,
+    FOREIGN KEY (certificate, thing) REFERENCES principals ON DELETE CASCADE);
+CREATE TABLE IF NOT EXISTS sessions (
+    client TEXT PRIMARY KEY, certificate TEXT NOT NULL REFERENCES certificates ON DELETE CASCADE,
+    id TEXT NOT NULL, version INTEGER NOT NULL, connected INTEGER NOT NULL, reason TEXT NOT NULL,
+    socket TEXT NOT NULL, changed_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS sessions_certificate ON sessions (certificate, changed_at);
+CREATE INDEX IF NOT EXISTS principals_thing ON principals (thing);
 CREATE TABLE IF NOT EXISTS policies (name TEXT PRIMARY KEY, document TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS policy_versions (
+    policy TEXT NOT NULL REFERENCES policies ON DELETE CASCADE, number INTEGER NOT NULL,
+    document TEXT NOT NULL, is_default INTEGER NOT NULL, created_at REAL NOT NULL,
+    PRIMARY KEY (policy, number));
 CREATE TABLE IF NOT EXISTS policy_targets (
     policy TEXT NOT NULL REFERENCES policies ON DELETE CASCADE, target TEXT NOT NULL,
     PRIMARY KEY (policy, target));
@@ -38,6 +53,13 @@ CREATE TABLE IF NOT EXISTS jobs (
     id TEXT PRIMARY KEY, status TEXT NOT NULL, document TEXT NOT NULL,
     request TEXT NOT NULL, force_canceled INTEGER NOT NULL DEFAULT 0, reason TEXT, comment TEXT,
     created_at REAL NOT NULL, updated_at REAL NOT NULL, completed_at REAL);
+CREATE INDEX IF NOT EXISTS jobs_created ON jobs (created_at DESC, id);
+CREATE TABLE IF NOT EXISTS job_namespaces (
+    job TEXT PRIMARY KEY REFERENCES jobs ON DELETE CASCADE, namespace TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS job_templates (
+    id TEXT PRIMARY KEY, document TEXT NOT NULL, request TEXT NOT NULL, created_at REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS tags (
+    resource TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (resource, key));
 CREATE TABLE IF NOT EXISTS executions (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
@@ -47,18 +69,28 @@ CREATE TABLE IF NOT EXISTS executions (
     updated_at REAL NOT NULL, job_deadline REAL, step_deadline REAL,
     UNIQUE (job, thing, number));
 CREATE INDEX IF NOT EXISTS executions_thing ON executions (thing, status);
+CREATE INDEX IF NOT EXISTS executions_job ON executions (job);
+CREATE INDEX IF NOT EXISTS executions_job_status ON executions (job, status);
+CREATE INDEX IF NOT EXISTS executions_job_deadline ON executions (job_deadline)
+    WHERE job_deadline IS NOT NULL;
+CREATE INDEX IF NOT EXISTS executions_step_deadline ON executions (step_deadline)
+    WHERE step_deadline IS NOT NULL;
 CREATE TABLE IF NOT EXISTS thing_groups (
     name TEXT PRIMARY KEY, id TEXT NOT NULL, parent TEXT REFERENCES thing_groups,
     description TEXT, attributes TEXT NOT NULL, version INTEGER NOT NULL,
     created_at REAL NOT NULL);
+CREATE INDEX IF NOT EXISTS thing_groups_parent ON thing_groups (parent);
 CREATE TABLE IF NOT EXISTS group_things (
     thing_group TEXT NOT NULL REFERENCES thing_groups ON DELETE CASCADE,
     thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, PRIMARY KEY (thing_group, thing));
+CREATE INDEX IF NOT EXISTS group_things_thing ON group_things (thing);
 CREATE TABLE IF NOT EXISTS job_targets (
     sequence INTEGER PRIMARY KEY AUTOINCREMENT,
     job TEXT NOT NULL REFERENCES jobs ON DELETE CASCADE,
     thing TEXT NOT NULL REFERENCES things ON DELETE CASCADE, notified_at REAL,
     UNIQUE (job, thing));
+CREATE INDEX IF NOT EXISTS job_targets_job ON job_targets (job, notified_at);
+CREATE INDEX IF NOT EXISTS job_targets_thing ON job_targets (thing);
 CREATE TABLE IF NOT EXISTS streams (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, description TEXT, role TEXT NOT NULL,
     files TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL);
@@ -91,6 +123,19 @@ CREATE TABLE IF NOT EXISTS parts (
     upload TEXT NOT NULL REFERENCES uploads ON DELETE CASCADE, number INTEGER NOT NULL,
     etag TEXT NOT NULL, size INTEGER NOT NULL, file TEXT NOT NULL, PRIMARY KEY (upload, number));
 """
+TAGGED = {  # kind of an ARN whose resources take tags → (their table, its column of names)
+    "job": ("jobs", "id"),
+    "jobtemplate": ("job_templates", "id"),
+    "otaupdate": ("ota_updates", "id"),
+    "policy": ("policies", "name"),
+    "stream": ("streams", "id"),
+    "thinggroup": ("thing_groups", "name"),
+}
+UNTAGGED = "".join(
+    f"CREATE TRIGGER IF NOT EXISTS {table}_untagged AFTER DELETE ON {table} BEGIN "
+    f"DELETE FROM tags WHERE resource = '{arn(kind, '')}' || old.{column}; END;\n"
+    for kind, (table, column) in TAGGED.items()
+)
 
 
 @contextmanager
@@ -109,6 +154,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._lock = RLock()
         self._depth = 0
+        self._time: float | None = None  # of the transaction, once somebody has asked
         make_folder(path.parent)
         try:  # it holds secrets, as does what SQLite puts beside it, with the same mode
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -123,7 +169,10 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.execute("PRAGMA foreign_keys = ON")
-            self._db.executescript(SCHEMA)
+            known = self.row("SELECT 1 FROM sqlite_master WHERE name = 'job_looks'")
+            self._db.executescript(SCHEMA + LOOKS + UNTAGGED)
+            if not known:
+                self.run(ALL_OPEN)
 
     def close(self) -> None:
         """Close the file; nothing is pending outside a transaction."""
@@ -147,6 +196,27 @@ class Store:
                 raise
             finally:
                 self._depth -= 1
+                if self._depth == 0:
+                    self._time = None
+
+    def version(self) -> tuple[int, int]:
+        """Another value whenever something has been written, here or by another process."""
+        with self._lock:
+            number = self._db.execute("PRAGMA data_version").fetchone()[0]
+            return number, self._db.total_changes
+
+    def clock(self, now: Callable[[], float]) -> Callable[[], float]:
+        """A clock that stands still within a transaction: all that is done in one has one time."""
+
+        def read() -> float:
+            with self._lock:
+                if self._depth == 0:
+                    return now()
+                if self._time is None:
+                    self._time = now()
+                return self._time
+
+        return read
 
     def rows(self, sql: str, *values: Any) -> list[sqlite3.Row]:
         """All rows of a query."""

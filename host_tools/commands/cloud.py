@@ -4,8 +4,8 @@
 file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
 it may be stopped, or killed, and started again. It is for this machine alone; with --listen, an
 address of this machine, boards on the network reach its MQTT, and by HTTP the files whose URLs it
-presigned for them. `sluice cloud env` prints what puts it into AWS's place for boto3 and for
-commands with --aws: eval "$(sluice cloud env --state DIR)"
+presigned for them. `sluice cloud env` prints what puts it into AWS's place for boto3, AWS's CLI
+and commands with --aws, its own access key among it: eval "$(sluice cloud env --state DIR)"
 It waits for a cloud that was started just before; when there is none, what it prints is `false`.
 """
 
@@ -16,7 +16,6 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
 from host_tools.cloud.run import HTTP_PORT, MQTT_PORT, run
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
@@ -59,7 +58,7 @@ def serve(args: argparse.Namespace) -> None:
 
 
 def environment(args: argparse.Namespace) -> None:
-    """`cloud env`; the credentials are placeholders that everybody may know.
+    """`cloud env`; whoever has the credentials may do everything in this cloud, and nowhere else.
 
     Without a cloud it must not be nothing that the shell evaluates: what follows would go to AWS.
     """
@@ -71,8 +70,8 @@ def environment(args: argparse.Namespace) -> None:
     variables = {
         "AWS_ENDPOINT_URL": about["http_endpoint"],
         "AWS_DEFAULT_REGION": about["region"],
-        "AWS_ACCESS_KEY_ID": ACCESS_KEY,
-        "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+        "AWS_ACCESS_KEY_ID": about["access_key"],
+        "AWS_SECRET_ACCESS_KEY": about["secret_key"],
         "SLUICE_CA": about["ca"],
         "SLUICE_MQTT_PORT": str(about["mqtt_port"]),
     }

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
-from host_tools.cloud.broker import die_with_parent
+from host_tools.cloud.mqtt.broker import die_with_parent
 from host_tools.cloud.state import State, make_folder
 from host_tools.device.hardware import FACTORY_VERSION
 from host_tools.device.supervisor import Board

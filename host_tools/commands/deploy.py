@@ -20,10 +20,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from host_tools.cloud.state import State
 from host_tools.errors import SluiceError
 from host_tools.fleet import agents, settings, targets, watch
+from host_tools.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from host_tools.fleet.containers import containers
 from host_tools.fleet.document import FILE_TYPES, FILES, File, check_room
 from host_tools.fleet.parts import Part, Wanted, boards_of, gathered

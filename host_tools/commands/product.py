@@ -18,14 +18,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from host_tools.cloud import orders
-from host_tools.cloud.clients import Clients, clients, plainly
 from host_tools.cloud.names import check_thing
+from host_tools.cloud.product import orders
 from host_tools.cloud.state import State
 from host_tools.cloud.store import Store, open_store
 from host_tools.commands.deploy import BUCKET, upload
 from host_tools.errors import SluiceError
 from host_tools.fleet import watch
+from host_tools.fleet.clients import Clients, clients, plainly
 from host_tools.image.inspect import read_image
 from host_tools.image.seal import sealed, unsealed
 from host_tools.signing import load_key

@@ -15,15 +15,15 @@ import shutil
 import time
 from pathlib import Path
 
-from host_tools.cloud.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
-from host_tools.cloud.groups import Groups
 from host_tools.cloud.names import check_thing
 from host_tools.cloud.run import MQTT_PORT, opened
-from host_tools.cloud.state import State
+from host_tools.cloud.state import LOCAL_HOSTS, State
+from host_tools.cloud.things.groups import Groups
 from host_tools.errors import SluiceError
 from host_tools.fleet import provision
 from host_tools.fleet.about import lines, told
-from host_tools.fleet.folder import LOCAL_HOSTS, Board, signer_certificate, write_board
+from host_tools.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
+from host_tools.fleet.folder import Board, signer_certificate, write_board
 from host_tools.fleet.root_ca import from_file, root_ca
 
 ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
@@ -100,6 +100,7 @@ def create_here(args: argparse.Namespace, name: str, request: str | None) -> Non
             join(Groups(things.store), name, args.group)
             made = things.issue(name, request=request)
             things.attach(name, made.id)
+            things.entitle(made.id)
             port = int(things.store.setting("mqtt_port") or MQTT_PORT)
             ca, signer = state.root_ca.read_bytes(), given or state.signer_certificate.read_bytes()
             pair = (made.pem.encode(), made.key.encode() or None)
@@ -168,9 +169,9 @@ def broker_port() -> int:
 
 def wait_known(state: State, common_name: str) -> None:
     """Until a running cloud's broker has been told of the certificate."""
-    access, deadline = state.broker / "access.list", time.monotonic() + KNOWN_S
+    told, deadline = state.security, time.monotonic() + KNOWN_S
     while state.alive and time.monotonic() < deadline:
-        if access.exists() and f"user {common_name}\n" in access.read_text():
+        if told.exists() and f'"{common_name}"' in told.read_text():
             return
         time.sleep(0.02)
 

@@ -3,8 +3,6 @@
 norflash         the chip's rules and the power fuse, here and on the device
 otadata          which slot, and is it on trial? here and on the device
 image/appimage   what ESP-IDF checks of an image, here and on the device
-partitions       partitions.csv, and the table in flash
-wmtable          the same of a W800
 families         what an ESP32 and a W800 differ in
 meter            operations counted, wear, the fuse
 provision        factory flashing, LittleFS

@@ -16,9 +16,9 @@ from dataclasses import dataclass
 
 from host_tools.device import otadata
 from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.device.partitions import Partition, Table
 from host_tools.errors import SluiceError
 from host_tools.image import Image, read_image
+from host_tools.image.partitions import Partition, Table
 
 _FACTORY = -1  # index of `factory`, below ota_0
 Report = Callable[[str], None]

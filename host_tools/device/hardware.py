@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 
 from host_tools import boards
-from host_tools.device import families, partitions, provision
+from host_tools.device import families, provision
 from host_tools.device.meter import Meter
 from host_tools.device.rom_loader import ROMS, RomLoader, serve
 from host_tools.device.terminal import Terminal
 from host_tools.errors import SluiceError
-from host_tools.image import make_image, pack_image
+from host_tools.image import make_image, pack_image, partitions
 from host_tools.image.appimage import MAGIC
 
 FACTORY_VERSION = "1.0.0"

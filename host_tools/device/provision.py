@@ -20,8 +20,8 @@ from host_tools.device import norflash
 from host_tools.device.families import Family
 from host_tools.device.meter import Meter, raise_power_cut
 from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.device.partitions import Partition, Table
 from host_tools.errors import SluiceError
+from host_tools.image.partitions import Partition, Table
 
 WINDOW = 4096  # bytes, the least that firmware/config.py takes; less was a number of blocks once
 FILE_SYSTEM = "vfs"  # label of the partition

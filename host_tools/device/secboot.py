@@ -13,9 +13,9 @@ Source: WinnerMicro wm_iot_sdk, flow chart of the boot loader.
 
 from host_tools.device.bootloader import NoBootableImage, Report, Start
 from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.device.partitions import Partition, Table
 from host_tools.errors import SluiceError
 from host_tools.image import Image, read_image
+from host_tools.image.partitions import Partition, Table
 from host_tools.image.w800 import GAP, HEADER, crc
 
 

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 from host_tools.board_port import connect
-from host_tools.device import norflash, partitions
+from host_tools.device import norflash
 from host_tools.errors import SluiceError
 from host_tools.flash.boards import Kind
+from host_tools.image import partitions
 from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, MAGIC
 
 IMAGE_MAX = 16 * 1024 * 1024  # bytes

@@ -12,9 +12,9 @@ import secrets
 import sys
 
 from host_tools.board_port import BoardPort
+from host_tools.cloud.state import LOCAL_HOSTS
 from host_tools.errors import SluiceError
 from host_tools.flash.contents import CONFIG
-from host_tools.fleet.folder import LOCAL_HOSTS
 
 PASSWORD = "SLUICE_WIFI_PASSWORD"  # environment
 WATCHDOG_S = 120  # of a board whose config.json does not say

@@ -6,6 +6,7 @@ update      image, signature, OTA update   watch      what becomes of it, device
 parts       what a deployment brings       about      what runs on a thing's board
 containers  smaller forms of an image      agents     whether things know those
 document    afr_ota, and the room in it
+clients     boto3, for a cloud of this machine or AWS
 rehearsal   clients that only say what they would call
 folder      things/NAME: what a board gets
 """

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.clients import Clients
 from host_tools.errors import SluiceError
+from host_tools.fleet.clients import Clients
 
 Parameters = dict[str, Any]
 

@@ -5,14 +5,17 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.cloud.state import IGNORED, State, ignoring, make_folder, write_atomically
+from host_tools.cloud.state import (
+    CONFIG_MODE,
+    IGNORED,
+    State,
+    ignoring,
+    make_folder,
+    write_atomically,
+)
 from host_tools.errors import SluiceError
 from host_tools.fleet.root_ca import from_file
 from host_tools.signing import new_key, write_new
-
-# Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
-# by HTTP the local cloud's own S3, whose port each run may choose anew.
-LOCAL_HOSTS = ("*:*", "http://127.0.0.1:*")
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ def _write(folder: Path, board: Board) -> None:
     if board.key:
         write_new(folder / config["private_key"], board.key, 0o600)
     write_new(folder / "signer.crt", board.signer)
-    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n")
+    write_atomically(folder / "config.json", json.dumps(config, indent=2) + "\n", CONFIG_MODE)
 
 
 def signer_certificate(root: Path, file: Path | None) -> bytes:

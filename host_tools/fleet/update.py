@@ -13,9 +13,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from host_tools.cloud.clients import Clients
 from host_tools.errors import SluiceError
 from host_tools.fleet import document
+from host_tools.fleet.clients import Clients
 from host_tools.fleet.document import File
 from host_tools.fleet.provision import quietly
 from host_tools.fleet.settings import of_update

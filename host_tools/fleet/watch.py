@@ -20,8 +20,8 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from host_tools.cloud.clients import Clients, plainly
 from host_tools.errors import SluiceError
+from host_tools.fleet.clients import Clients, plainly
 from host_tools.fleet.update import POLL_S
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
@@ -158,7 +158,11 @@ def progress(device: Device) -> tuple[Any, str]:
     text = device.reason or details.get("self_test") or details.get("step") or ""
     if device.status == "IN_PROGRESS" and done.isdigit() and total.isdigit() and int(total):
         bar = ProgressBar(total=int(total), completed=int(done), width=30)
-        return bar, f"{done}/{total} blocks"
+        came, _, size = details.get("form", "").partition("/")
+        smaller = (
+            f", {int(came):,} of {int(size):,} bytes" if came.isdigit() * size.isdigit() else ""
+        )
+        return bar, f"{done}/{total} blocks{smaller}"
     return "", escape(text)
 
 

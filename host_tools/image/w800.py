@@ -12,9 +12,9 @@ import random
 import struct
 
 from host_tools import boards
-from host_tools.device.wmtable import read_csv
 from host_tools.errors import SluiceError
 from host_tools.image import archive
+from host_tools.image.wmtable import read_csv
 
 CHIP = "w800"
 BOARD = "SIM_W800"

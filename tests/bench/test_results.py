@@ -47,8 +47,12 @@ def test_results_have_numbers_of_every_table_with_all_that_is_to_be_said():
 @counting
 @pytest.mark.parametrize("case", way.QUICK, ids=str)
 def test_instructions_of_a_byte_are_those_of_the_results(folder, case):
-    counted = way.instructions(folder, way.OURS, case)
-    assert counted == pytest.approx(stated("way", way.named(case), "Sluice"), rel=NEAR), AGAIN
+    """By HTTP, one collection more or less in the whole download is a tenth of it."""
+    counted, near = (
+        way.instructions(folder, way.OURS, case),
+        3 * NEAR if case[1] == "http" else NEAR,
+    )
+    assert counted == pytest.approx(stated("way", way.named(case), "Sluice"), rel=near), AGAIN
 
 
 @pytest.mark.parametrize("case", way.CASES, ids=str)

@@ -11,9 +11,9 @@ from patience import FUSE_S
 
 from host_tools import boards
 from host_tools.compile import ROOT
-from host_tools.device import partitions, wmtable
 from host_tools.device.norflash import SECTOR
 from host_tools.errors import SluiceError
+from host_tools.image import partitions, wmtable
 from host_tools.image.build import CHIPS
 
 SIMULATED = ROOT / "host_tools/device/shims/w800.py"

@@ -23,7 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from host_tools.cloud import cbor
+from host_tools.cloud.streams import cbor
 from host_tools.errors import SluiceError
 from host_tools.image import smaller as container
 

@@ -44,9 +44,9 @@ TOLD = (  # in this order
     r"cloud +\S+: SUCCEEDED after [\d.]+ s, accepted app v1\.0\.0",
     r"Application 1\.1\.0: it raises",
     r"cloud +\S+: FAILED after [\d.]+ s, rolled back: RuntimeError",
-    r"Agent 0\.2\.0",
-    r"board +runs agent 0\.2\.0, application 1\.0\.0, from agent\.a\+app\.a",
-    r"cloud +\S+: SUCCEEDED after [\d.]+ s, accepted agent v0\.2\.0",
+    r"Agent 0\.3\.0",
+    r"board +runs agent 0\.3\.0, application 1\.0\.0, from agent\.a\+app\.a",
+    r"cloud +\S+: SUCCEEDED after [\d.]+ s, accepted agent v0\.3\.0",
 )
 READING = re.compile(r"application +reading 1: \d+ bytes free")  # beside the agent, so anywhere
 

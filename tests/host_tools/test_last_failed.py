@@ -27,7 +27,7 @@ def test_it(text, good):
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A few tests with the collectors of this checkout."""
-    ours = ("conftest.py", "made_bundles.py", "runner.py")
+    ours = ("conftest.py", "made_bundles.py", "made_containers.py", "runner.py")
     for name in ("conftest.py", *(f"firmware/{name}" for name in ours)):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text((ROOT / "tests" / name).read_text())

@@ -50,7 +50,10 @@ def test_page_leads_to_each_kind_of_update_and_back(reader: Reader, tmp_path):
                 said.append(outcome(reader, "back-1"))
     accepted = ("app v1.0.0", "app v1.1.0", "app v1.0.0", "agent v0.3.0")
     accepted += ("v1.1.0", "v1.2.0", "v1.3.0")
-    assert said == [("SUCCEEDED", f"accepted {what}") for what in accepted]
+    assert [status for status, _ in said] == ["SUCCEEDED"] * len(accepted), said
+    for what, (_, reason) in zip(accepted, said, strict=True):
+        assert reason.partition(" (")[0] == f"accepted {what}", said
+    assert said[-1][1].endswith(("bytes)", "(whole image: no room to inflate)")), said
     log = (tmp_path / "device.log").read_text()
     runs = [line.split()[-1] for line in re.findall(r" main agent (.+)", log)]
     other = [tree for tree, _ in groupby(runs)]  # a full heap may be a reset, too

@@ -7,8 +7,6 @@ from botocore.exceptions import ClientError
 from patience import FUSE_S
 from stage import Cloud, Stage, soon
 
-from host_tools.cloud.presign import ACCESS_KEY, SECRET_KEY
-
 
 def data(cloud: Cloud):
     """boto3's client for shadows."""
@@ -17,8 +15,8 @@ def data(cloud: Cloud):
         "iot-data",
         endpoint_url=about["http_endpoint"],
         region_name=about["region"],
-        aws_access_key_id=ACCESS_KEY,
-        aws_secret_access_key=SECRET_KEY,
+        aws_access_key_id=about["access_key"],
+        aws_secret_access_key=about["secret_key"],
     )
 
 

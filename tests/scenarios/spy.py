@@ -9,14 +9,13 @@ import json
 import threading
 import time
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import paho.mqtt.client as mqtt
 from patience import FUSE_S
 from stage import Stage
 
-from host_tools.cloud import cbor
+from host_tools.cloud.streams import cbor
 
 TOPICS = (
     "streams/+/data/+",
@@ -36,7 +35,7 @@ class Spy:
         self._prefix = f"$aws/things/{stage.name}/"
         self.heard: list[tuple[str, dict[str, Any]]] = []
         self._granted = threading.Event()
-        files = self._credentials(stage)
+        files = stage.cloud.credentials(stage.name, stage.folder)
         self._client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2)
         self._client.tls_set(str(stage.cloud.state.root_ca), str(files[0]), str(files[1]))
         self._client.reconnect_delay_set(0.1, 0.5)
@@ -46,15 +45,6 @@ class Spy:
         self._client.connect("localhost", stage.cloud.state.running()["mqtt_port"])
         self._client.loop_start()
         assert self._granted.wait(FUSE_S)
-
-    def _credentials(self, stage: Stage) -> tuple[Path, Path]:
-        iot = stage.cloud.calls.iot
-        made = iot.create_keys_and_certificate(setAsActive=True)
-        iot.attach_thing_principal(thingName=stage.name, principal=made["certificateArn"])
-        files = stage.folder / "spy.crt", stage.folder / "spy.key"
-        files[0].write_text(made["certificatePem"])
-        files[1].write_text(made["keyPair"]["PrivateKey"])
-        return files
 
     def _subscribe(self, client, userdata, flags, reason, properties) -> None:
         client.subscribe([(self._prefix + topic, 1) for topic in TOPICS])

@@ -13,21 +13,21 @@ import sys
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cryptography import x509
 from patience import FUSE_S
 from typed import good
 
-from host_tools.cloud.clients import Clients, clients
 from host_tools.cloud.names import arn
 from host_tools.cloud.state import State
 from host_tools.commands import deploy
 from host_tools.device import provision
 from host_tools.device.supervisor import Board
+from host_tools.fleet.clients import Clients, clients
 from host_tools.image import make_image
 from host_tools.signing import load_key, sign_base64
 
@@ -130,17 +130,15 @@ class Cloud:
 
     def packets(self, thing: str) -> dict[str, set[str]]:
         """What a thing did: {action of AWS's policies: topics or topic filters}."""
-        pem = (self.state.thing(thing) / "certificate.pem.crt").read_bytes()
-        (name,) = x509.load_pem_x509_certificate(pem).subject  # which is the id here
         lines = self._packets.read_text(errors="replace").splitlines()
         found: dict[str, set[str]] = {"Publish": set(), "Receive": set(), "Subscribe": set()}
         for line, after in zip(lines, lines[1:], strict=False):
             topic = line.partition(", '")[2].partition("',")[0]
-            if f"Received PUBLISH from {name.value} " in line:
+            if f"Received PUBLISH from {thing} " in line:
                 found["Publish"].add(topic)
-            elif f"Sending PUBLISH to {name.value} " in line:
+            elif f"Sending PUBLISH to {thing} " in line:
                 found["Receive"].add(topic)
-            elif line.endswith(f"Received SUBSCRIBE from {name.value}"):
+            elif line.endswith(f"Received SUBSCRIBE from {thing}"):
                 found["Subscribe"].add(after.partition("\t")[2].partition(" (QoS")[0])
         return found
 
@@ -148,6 +146,23 @@ class Cloud:
     def calls(self) -> Clients:
         """boto3's clients of it."""
         return clients(self.state)
+
+    def credentials(self, thing: str, folder: Path) -> tuple[Path, Path]:
+        """Certificate and key, in files, of someone else who speaks for a thing: under any client
+        id, and on any topic."""
+        iot = self.calls.iot
+        made = iot.create_keys_and_certificate(setAsActive=True)
+        iot.attach_thing_principal(thingName=thing, principal=made["certificateArn"])
+        statement = {"Effect": "Allow", "Action": "iot:*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": statement})
+        with suppress(iot.exceptions.ResourceAlreadyExistsException):
+            iot.create_policy(policyName="everything", policyDocument=document)
+        iot.attach_policy(policyName="everything", target=made["certificateArn"])
+        name = made["certificateId"][:8]
+        files = folder / f"{name}.crt", folder / f"{name}.key"
+        files[0].write_text(made["certificatePem"])
+        files[1].write_text(made["keyPair"]["PrivateKey"])
+        return files
 
     def forget(self, thing: str) -> None:
         """Remove a thing with all that is of it, so that its name may be used again."""

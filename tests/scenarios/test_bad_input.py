@@ -233,11 +233,11 @@ def test_image_that_a_job_brings_as_a_file_fails_and_is_not_stored(cloud, stage)
     assert said == "an app image must be of fileType 0 /app.bin"
 
 
-def test_file_type_of_a_version_to_come_is_refused(cloud, stage):
+def test_delta_whose_path_names_no_image_is_refused(cloud, stage):
     scene = stage(cloud)
     scene.power_on()
     said = refused(scene, scene.job(scene.document(GOOD, fileType=202)), "REJECTED")
-    assert said == "file type is not known to this version 202"
+    assert said == "not the path of a delta app.bin"
 
 
 # --- what flash holds ---------------------------------------------------------------------------

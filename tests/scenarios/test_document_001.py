@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 from stage import HEAP, Stage, image, soon, target
 
-from host_tools.cloud.ca import Authority
+from host_tools.cloud.things.ca import Authority
 from host_tools.commands import deploy
 from host_tools.device.supervisor import Board
 

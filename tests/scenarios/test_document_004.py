@@ -12,7 +12,7 @@ from patience import FUSE_S
 from stage import CHECKPOINT, HEAP, Stage, image, soon
 from typed import good
 
-from host_tools.cloud import orders
+from host_tools.cloud.product import orders
 from host_tools.cloud.store import Store
 from host_tools.commands.product import file_of
 from host_tools.image.modules import SELF_TESTS

@@ -17,6 +17,7 @@ from stage import Stage, image, target
 from host_tools.bundle import make
 from host_tools.commands import deploy
 from host_tools.device import provision
+from host_tools.image import smaller
 from host_tools.image.seal import sealed
 from host_tools.signing import load_key
 
@@ -178,6 +179,19 @@ def bundles_alone(scene: Stage) -> dict:
     return {"afr_ota": {"protocols": ["MQTT"], "streamname": stream, "files": [file]}}
 
 
+def smaller_forms(scene: Stage) -> dict:
+    """An image, a delta against another than the one that runs, and the image compressed."""
+    content = new(scene)
+    forms = {1: smaller.delta(content, content[:-1]), 2: smaller.compressed(content)}
+    digest = hashlib.sha256(content[:-1]).hexdigest()
+    document = scene.document(content, {"streamname": in_stream(scene, {0: content} | forms)})
+    places = {1: (202, f"/ota/{digest}.{len(content) - 1}"), 2: (203, "/ota/compressed")}
+    for number, (kind, place) in places.items():
+        file = {"fileid": number, "fileType": kind, "filepath": place}
+        document["afr_ota"]["files"].append(file | {"filesize": len(forms[number])})
+    return document
+
+
 def back_to_application(scene: Stage) -> dict:
     """One more application comes first, so that there is one before."""
     assert scene.verdict(create(scene, by_bundle(scene, "1.2.0"))).status == "SUCCEEDED"
@@ -206,6 +220,7 @@ KINDS: dict[str, Callable[[Stage], dict]] = {  # as the page's table begins them
     '{"afr_ota": {…, "files": [several]': with_files,
     '{"afr_ota": {…, "files": [no image]': files_alone,
     '{"afr_ota": {…, "files": [bundles]': bundles_alone,
+    '{"afr_ota": {…, "files": [image, deltas, compressed]': smaller_forms,
     '{"location": …': by_nrf,
     '{"devices": ': by_entry,
     '{"operation": "download"': download,

@@ -183,12 +183,7 @@ def operator(cloud, tmp_path) -> Iterator:
     connections = []
 
     def connect(scene: Stage) -> iotshadow.IotShadowClientV2:
-        iot = cloud.calls.iot
-        made = iot.create_keys_and_certificate(setAsActive=True)
-        iot.attach_thing_principal(thingName=scene.name, principal=made["certificateArn"])
-        files = tmp_path / "operator.crt", tmp_path / "operator.key"
-        files[0].write_text(made["certificatePem"])
-        files[1].write_text(made["keyPair"]["PrivateKey"])
+        files = cloud.credentials(scene.name, tmp_path)
         connection = mqtt_connection_builder.mtls_from_path(
             endpoint="localhost",
             port=cloud.state.running()["mqtt_port"],

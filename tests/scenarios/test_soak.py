@@ -44,7 +44,7 @@ Make = Callable[[Stage, New, random.Random], str]  # → the job's id
 
 def good(scene: Stage, new: New, rng: random.Random) -> str:
     flags = ("--protocol", rng.choice(("mqtt", "http")))
-    return scene.deploy(new(rng.choice((SMALL, 2 * SMALL, 5 * SMALL))), *flags)
+    return scene.deploy(new(rng.choice((SMALL, 2 * SMALL, 4 * SMALL))), *flags)
 
 
 def equipped(scene: Stage, new: New, rng: random.Random) -> str:
@@ -63,7 +63,7 @@ def forged(scene: Stage, new: New, rng: random.Random) -> str:
 
 
 def withdrawn(scene: Stage, new: New, rng: random.Random) -> str:
-    job = scene.deploy(new(5 * SMALL))
+    job = scene.deploy(new(4 * SMALL))
     time.sleep(rng.uniform(0, 1))
     scene.cancel(job, "--force")
     return job

@@ -7,7 +7,7 @@ import pytest
 from sntp import packet, server
 from stage import HEAP, Cloud, Stage, soon
 
-from host_tools.cloud import ca
+from host_tools.cloud.things import ca
 from host_tools.device.supervisor import Board
 
 UNSET = 946_684_800  # 2000-01-01: what an ESP32 shows after a power cut

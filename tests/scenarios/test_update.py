@@ -88,8 +88,9 @@ def test_updates_one_after_the_other_change_slots_in_whatever_way_they_come(clou
         assert scene.running == (slot, version)
 
 
-def test_update_reports_progress_and_its_steps(cloud, stage, spy):
-    scene = stage(cloud, block=256, window=4_096, report_s=1)  # slow enough for several reports
+def test_update_reports_progress_and_its_steps(faulty, stage, spy):
+    slowly = faulty(delay={"topic": "/data/", "ms": 5})  # a block: enough for several reports
+    scene = stage(slowly, block=256, window=4_096, report_s=1)
     ears = spy(scene)
     scene.power_on()
     update(scene, image("1.1.0", SMALL))

@@ -277,13 +277,19 @@ def test_plots_are_those_of_the_results_and_the_readme_shows_them():
 
 def answered() -> dict[str, set[str]]:
     """The operations of each of boto3's clients that the local cloud has a handler for."""
-    clients = {"device_api": "iot-jobs-data", "shadow_api": "iot-data", "publish_api": "iot-data"}
+    clients = {
+        "jobs/over_https.py": "iot-jobs-data",
+        "shadow/api.py": "iot-data",
+        "mqtt/publish.py": "iot-data",
+    }
     found: dict[str, set[str]] = {}
-    for file in (ROOT / "host_tools/cloud").glob("*.py"):
+    cloud = ROOT / "host_tools/cloud"
+    for file in cloud.rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.FunctionDef) and node.name == "operations":
                 keys = [key for table in ast.walk(node) for key in getattr(table, "keys", ())]
-                names = found.setdefault(clients.get(file.stem, "iot"), set())
+                client = clients.get(file.relative_to(cloud).as_posix(), "iot")
+                names = found.setdefault(client, set())
                 names |= {key.value for key in keys}
     return found
 

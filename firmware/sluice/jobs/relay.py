@@ -61,6 +61,7 @@ class _Pipe:
     """What a source fills instead of an Image: bytes go through, from first to last."""
 
     writes = 0  # to flash
+    held = bool  # a source may go on at once
 
     def __init__(self, size, write, buffer):
         self.size = size

@@ -237,7 +237,8 @@ class Container:
     def _sectors(self):
         """Make sector after sector in the buffer; yields True behind each of them, and False where
         more is to come first. Raises Fail where that is none of what it should be."""
-        view, step, fill, left = self._view, self._step, self._inflater.fill, self._inflater.left
+        view, step = self._view, self._step
+        inflate, left = self._inflater.inflate, self._inflater.left
         while True:
             first = self._sector * SECTOR
             total = min(SECTOR, self._image.size - first)
@@ -246,7 +247,7 @@ class Container:
             while done < total:
                 while self._at < self._stop and left() < _ENOUGH:
                     yield False
-                fill(step)
+                inflate(step)
                 copied, literal, moved = unpack_from("<HHi", step)
                 base += moved
                 copy = done + copied
@@ -264,7 +265,7 @@ class Container:
                     if done < copy:
                         self._add(view, done, size)
                     else:
-                        fill(view[done : done + size])
+                        inflate(view[done : done + size])
                     done += size
             if not 0 <= self._stop - self._at + self._inflater.left() <= _END:
                 raise Fail(DAMAGED)
@@ -279,7 +280,7 @@ class Container:
     def _add(self, view, at, size):
         """Add to what was copied by how much it differs. Most does not."""
         part = self._slice[:size]
-        self._inflater.fill(part)
+        self._inflater.inflate(part)
         for begin in range(0, size, _SPAN):
             span = part[begin : begin + _SPAN]
             if any(span):

@@ -70,8 +70,8 @@ class Inflater:
         self._end = end + queue.write(part)
         queue.seek(at)
 
-    def fill(self, view):
-        """Inflate that many bytes. Raises Fail."""
+    def inflate(self, view):
+        """Fill the view with the next bytes. Raises Fail."""
         try:
             while view:
                 size = self._stream.readinto(view)

@@ -11,11 +11,10 @@ from binascii import hexlify
 
 from micropython import const
 
-from sluice.errors import Fail
 from sluice.log import Log
 from sluice.transfer.image import SECTOR
 
-WHOLE = const(256)  # in the journal: the image comes as it is; no file has this id
+_WHOLE = const(256)  # in the journal: the image comes as it is; no file has this id
 
 log = Log("smaller")
 
@@ -26,22 +25,13 @@ async def choose(agent, image):
     if journal["form"] is None:
         form, said = await _suiting(agent, file)
         log.i(said)
-        journal.write(form=form.id if form else WHOLE, saved=said)
+        journal.write(form=form.id if form else _WHOLE, saved=said)
     for form in file.smaller:
         if form.id == journal["form"]:
             from sluice.transfer.container import Container
 
             return form, Container(image, agent.buffer, form, agent.slots.read)
     return None
-
-
-def give_up(agent, error):
-    """The image, to be had as it is, from its beginning: what is there may be wrong."""
-    log.w("gives up", error)
-    reason = str(error) if isinstance(error, Fail) else "no room to inflate"
-    agent.journal.write(form=WHOLE, saved="whole image: " + reason[:80], written="")
-    agent.work.update.drop()
-    return agent.work.update.open(agent.job)
 
 
 async def _suiting(agent, file):

@@ -88,15 +88,18 @@ class Update:
         block = self._settings["block"]
         return -(-self._image.received // block), -(-self._image.size // block)
 
-    def checkpoint(self):
-        """Note what is there when 64 KiB came since the last time; whether they did."""
+    def checkpoint(self, *came):
+        """Note what is there when 64 KiB came since the last time; whether they did.
+
+        came     what else to log of it
+        """
         image = self._image
         due = image.received - self._noted >= _CHECKPOINT
         if not self._counted:
             self._collect()
         if due:
             self.note()
-            log.i("progress", image.received, image.size, "free", self._free)
+            log.i("progress", image.received, image.size, "free", self._free, *came)
         return due
 
     def _collect(self):

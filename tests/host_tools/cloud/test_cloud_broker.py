@@ -9,7 +9,6 @@ import queue
 import signal
 import socket
 import ssl
-import subprocess
 import time
 from collections import deque
 from pathlib import Path
@@ -18,12 +17,13 @@ from types import SimpleNamespace
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud import broker
-from host_tools.cloud.broker import port_is_free
+from host_tools.cloud.mqtt import client, security_plugin
+from host_tools.cloud.mqtt.broker import port_is_free
 from host_tools.cloud.names import arn
-from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying, opened
+from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying
 from host_tools.cloud.state import State
 from host_tools.cloud.store import Store
+from host_tools.cloud.things.things import thing_policy
 from host_tools.errors import SluiceError
 
 
@@ -103,8 +103,10 @@ def test_device_gets_blocks_of_the_largest_sizes(cloud, device, size):
 
 def test_device_reaches_its_own_topics_only(cloud, device):
     board, other = device(cloud, "mine"), device(cloud, "theirs")
-    board.subscribe("$aws/things/theirs/#", "#", "$aws/#", "$SYS/#", "thing/product/#")
-    other.subscribe("sluice/#")
+    foreign = ("$aws/things/theirs/#", "#", "$aws/#", "$SYS/#", "$CONTROL/#", "thing/product/#")
+    assert all(code.is_failure for code in board.subscribe(*foreign))
+    board.subscribe("thing/product/mine/#")
+    other.subscribe("sluice/theirs/#")
 
     board.client.publish("sluice/theirs/log", b"not allowed", 1)
     board.client.publish("thing/product/theirs/services", b"not allowed", 1)
@@ -117,10 +119,10 @@ def test_device_reaches_its_own_topics_only(cloud, device):
     assert board.message().topic == "thing/product/mine/events"
 
 
-def test_second_session_of_a_certificate_ends_the_first(cloud, device):
-    first = device(cloud, "twin", client_id="one-name")
+def test_second_session_of_a_client_id_ends_the_first(cloud, device):
+    first = device(cloud, "twin", listen=False)
     first.client.reconnect_delay_set(60, 60)
-    device(cloud, "twin", client_id="another-name")
+    device(cloud, "twin", listen=False)
     assert first.lost.get(timeout=FUSE_S) is not None
 
 
@@ -139,6 +141,23 @@ def hello(cloud, made: ssl.SSLContext, host: str = "localhost") -> bytes:
     with raw, made.wrap_socket(raw, server_hostname=host) as secure:
         secure.sendall(bytes.fromhex("100d00044d5154540402003c000161"))
         return secure.recv(4)
+
+
+def test_nobody_waits_for_more_before_sending_what_is_small(cloud):
+    """Else the last blocks of an answer wait for an acknowledgement that comes 40 ms later."""
+    lines = (cloud.state.broker / "mosquitto.conf").read_text().splitlines()
+    assert "set_tcp_nodelay true" in lines
+    broker = SimpleNamespace(
+        state=cloud.state,
+        service_certificate=cloud.state.broker / "service.crt",
+        service_key=cloud.state.broker / "service.key",
+    )
+    made = client.own(broker, "in-haste")
+    made.connect("localhost", cloud.state.running()["mqtt_port"])
+    try:
+        assert made.socket().getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    finally:
+        made.disconnect()
 
 
 def test_broker_certificate_is_good_for_this_machine(cloud):
@@ -190,61 +209,6 @@ def test_detached_certificate_loses_its_rights_without_a_restart(cloud, device):
     wait(unanswered, "the certificate kept its rights")
 
 
-class Forgetful:
-    """A process that loses its first signals, as Mosquitto does with one sent while it reads."""
-
-    def __init__(self, process: subprocess.Popen, lost: int) -> None:
-        self.poll, self.lost, self.sent = process.poll, lost, 0
-        self._send = process.send_signal
-
-    def send_signal(self, number: int) -> None:
-        self.sent += 1
-        if self.sent > self.lost:
-            self._send(number)
-
-
-@pytest.fixture
-def lone(tmp_path):
-    """(state, things, broker): a Mosquitto and its list, with nobody who serves."""
-    state = State(tmp_path)
-    with opened(state) as things:
-        made = broker.Broker(state, things, things.authority)
-        made.start(0)
-        mosquitto = made._process
-        yield state, things, made
-        made._process = mosquitto
-        made.stop()
-
-
-@pytest.mark.parametrize("lost", [0, 1, 3])
-def test_right_is_in_force_once_the_list_was_refreshed(lone, device, lost):
-    state, things, made = lone
-    things.create("late")
-    certificate = things.issue("late")
-    equip(state, "late", certificate.pem, certificate.key, made.port)
-    board = device(SimpleNamespace(state=state, thing=str), "late", listen=False)
-    board.subscribe("sluice/late/log")
-    things.attach("late", certificate.id)
-    made._process = forgetful = Forgetful(made._process, lost)
-    made.refresh()
-    board.client.publish("sluice/late/log", b"heard", 1)
-    assert board.message().payload == b"heard"
-    sent = forgetful.sent
-    assert sent > lost
-    made.refresh()  # nothing has changed
-    assert forgetful.sent == sent
-
-
-def test_mosquitto_that_never_reads_again_is_complained_of(lone, monkeypatch, caplog):
-    monkeypatch.setattr(broker, "REREAD_S", 0.3)
-    _, things, made = lone
-    things.create("late")
-    things.attach("late", things.issue("late").id)
-    made._process = Forgetful(made._process, 1000)
-    made.refresh()
-    assert "does not read its access list" in caplog.text
-
-
 def equip(state: State, thing: str, pem: str, key: str, port: int) -> None:
     """What `sluice thing create` writes, of which a Device makes use."""
     files = state.thing(thing)
@@ -261,9 +225,8 @@ def test_boto3_sequence_yields_a_client_that_works(cloud, device):
     iot = cloud.client("iot")
     iot.create_thing(thingName="made-by-boto3")
     made = iot.create_keys_and_certificate(setAsActive=True)
-    policy = json.dumps({"Version": "2012-10-17", "Statement": []})
-    iot.create_policy(policyName="any", policyDocument=policy)
-    iot.attach_policy(policyName="any", target=made["certificateArn"])
+    iot.create_policy(policyName="own", policyDocument=thing_policy())
+    iot.attach_policy(policyName="own", target=made["certificateArn"])
     iot.attach_thing_principal(thingName="made-by-boto3", principal=made["certificateArn"])
     port = json.loads(cloud.state.ready.read_text())["mqtt_port"]
     key = made["keyPair"]["PrivateKey"]
@@ -366,6 +329,23 @@ def test_step_timer_times_out_a_job_of_the_running_cloud(own_cloud, device):
         return found["execution"]["status"]
 
     wait(lambda: status() == "TIMED_OUT", "the timer was lost")
+
+
+def test_plugin_is_found_beside_the_broker_or_where_it_is_said_to_be(tmp_path, monkeypatch):
+    program = tmp_path / "usr/sbin/mosquitto"
+    plugin = tmp_path / "usr/lib/x86_64-linux-gnu/mosquitto_dynamic_security.so"
+    with pytest.raises(SluiceError, match="set \\$MOSQUITTO_DYNAMIC_SECURITY"):
+        security_plugin.find(program)
+    for file in (program, plugin):
+        file.parent.mkdir(parents=True)
+        file.touch()
+    assert security_plugin.find(program) == plugin
+    other = tmp_path / "other.so"
+    monkeypatch.setenv("MOSQUITTO_DYNAMIC_SECURITY", str(other))
+    with pytest.raises(SluiceError, match="no file"):
+        security_plugin.find(program)
+    other.touch()
+    assert security_plugin.find(program) == other
 
 
 def test_second_cloud_of_one_state_is_refused(own_cloud, command):

@@ -11,8 +11,8 @@ import urllib.request
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud.executions import Message
 from host_tools.cloud.faults import BLOCK_FAULTS, KEYS, Faults
+from host_tools.cloud.message import Message
 from host_tools.cloud.names import arn
 from host_tools.errors import SluiceError
 
@@ -197,6 +197,8 @@ def test_real_cloud_obeys_the_file_and_its_changes(own_cloud, device, tmp_path):
     s3.put_object(Bucket="images", Key="a", Body=bytes(1000))
     files = [{"fileId": 0, "s3Location": {"bucket": "images", "key": "a"}}]
     iot.create_stream(streamId="flow", files=files, roleArn="r" * 20)
+    document = json.dumps({"stream": "flow"})
+    iot.create_job(jobId="flow", targets=[arn("thing", "unlucky")], document=document)
     rules.write_text(json.dumps({"disconnect": {"blocks": [2], "times": 1}}))
     request = {"f": 0, "l": 256, "o": 2, "n": 1}
     deadline = time.monotonic() + FUSE_S

@@ -2,11 +2,19 @@
 
 import json
 
+from cloud_world import KEY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from host_tools.cloud import cbor, orders
-from host_tools.cloud.product import BAD_PARAMETERS, Products
+from host_tools.cloud.http.rest import REST
+from host_tools.cloud.http.server import HTTPRequest
+from host_tools.cloud.http.signed import Signed
+from host_tools.cloud.product import orders
+from host_tools.cloud.product.platform import BAD_PARAMETERS, Products
+from host_tools.cloud.s3.chunks import unwrapped
+from host_tools.cloud.s3.face import S3
+from host_tools.cloud.s3.wording import S3Error
+from host_tools.cloud.streams import cbor
 
 FIXTURE = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -192,3 +200,65 @@ def test_any_message_of_a_gateway_leaves_an_order_that_makes_sense(world, kind, 
     row = orders.shown(world.store, bid)
     assert row["status"] in orders.STATUSES
     assert row["percent"] is None or 0 <= row["percent"] <= 100
+
+
+IOT = REST("iot", {})
+SCOPE = "SLUICETESTS/20260101/us-east-1/s3/aws4_request"
+STAMPS = some.sampled_from(["20260101T000000Z", "20260101", "", "99990101T000000Z"])
+SIGNED = some.builds(
+    "AWS4-HMAC-SHA256 Credential={}, SignedHeaders={}, Signature={}".format,
+    some.sampled_from([SCOPE, SCOPE[:-1], "", "////"]) | some.text(max_size=20),
+    some.sampled_from(["host", "host;x-amz-date", "host;;", ""]) | some.text(max_size=20),
+    some.sampled_from(["0" * 64, "", "xyz"]),
+)
+ARGUMENTS = some.dictionaries(
+    some.sampled_from(["X-Amz-Credential", "X-Amz-Date", "X-Amz-Expires", "X-Amz-SignedHeaders"]
+                      + ["X-Amz-Signature", "Signature", "Expires", "AWSAccessKeyId", "a"]),
+    some.sampled_from([SCOPE, "host", "60", "-1", "9" * 40, "SLUICETESTS", "²", "", "0" * 64])
+    | STAMPS | some.text(max_size=9),
+)  # fmt: skip
+HEADERS = some.dictionaries(
+    some.sampled_from(["x-amz-content-sha256", "x-amz-else", "content-encoding", "range"]),
+    some.sampled_from(["UNSIGNED-PAYLOAD", "aws-chunked", "bytes=0-1", ""])
+    | some.text(max_size=9),
+)
+
+
+METHODS = some.sampled_from(["GET", "PUT", "POST", "DELETE", "HEAD"])
+PATHS = some.sampled_from(["/", "/images", "/images/a", "//", "/images//a%2F", "/%FF/%"])
+CHUNKS = some.sampled_from(
+    [b"0\r\n", b"\r\n", b"3\r\nabc\r\n", b"3;chunk-signature=", b"0" * 64, b"a:b"]
+)
+
+
+@FIXTURE
+@given(
+    signed=some.none() | SIGNED | some.text(max_size=60),
+    stamp=STAMPS,
+    arguments=ARGUMENTS,
+    more=HEADERS,
+    method=METHODS,
+    path=PATHS,
+)
+def test_whatever_claims_a_signature_is_refused_in_the_words_of_the_service(
+    world, signed, stamp, arguments, more, method, path
+):
+    headers = {"host": "localhost", "x-amz-date": stamp} | more
+    headers |= {"authorization": signed} if signed is not None else {}
+    request = HTTPRequest(method, path, list(arguments.items()), headers, iter((b"{}",)))
+    now = 1_767_225_600.0  # 2026-01-01
+    answer = S3(world.bucket, KEY, lambda: now)(request)
+    assert 400 <= answer.status < 500 and b"<Code>" in answer.body
+    request = HTTPRequest(method, path, list(arguments.items()), headers, iter((b"{}",)))
+    answer = Signed(IOT, KEY, lambda: now)(request)
+    assert (answer.status, "x-amzn-ErrorType" in answer.headers) == (403, True)
+
+
+@FIXTURE
+@given(pieces=some.lists(CHUNKS | some.binary(max_size=9)))
+def test_whatever_claims_to_be_chunks_is_read_or_refused(pieces):
+    try:
+        data = b"".join(unwrapped(iter(pieces), None))
+    except (ConnectionError, S3Error):
+        return
+    assert len(data) <= sum(map(len, pieces))

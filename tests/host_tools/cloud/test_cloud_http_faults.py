@@ -3,22 +3,22 @@
 import http.client
 import json
 import os
-import threading
 import time
 from urllib.parse import urlsplit
 
 import boto3
 import pytest
 from botocore.config import Config
+from cloud_world import KEY
 from patience import FUSE_S
 
-from host_tools.cloud.bucket import Bucket
 from host_tools.cloud.faults import KEYS, Faults
+from host_tools.cloud.http.server import WebServer
 from host_tools.cloud.http_faults import SPOILT, HTTPFaults
-from host_tools.cloud.presign import presign
-from host_tools.cloud.s3 import S3
+from host_tools.cloud.s3.bucket import Bucket
+from host_tools.cloud.s3.face import S3
+from host_tools.cloud.s3.presigned import presign
 from host_tools.cloud.store import Store
-from host_tools.cloud.web import WebServer
 
 DATA = bytes(n % 251 for n in range(10_000))
 SPAN = {"Range": "bytes=4096-8191"}
@@ -36,10 +36,10 @@ class Server:
         bucket.create("images")
         bucket.publish("images", "a", bucket.write([DATA]), {})
         self.faults = Faults(self._file)
-        self._web = WebServer(0, {"s3": HTTPFaults(self.faults, S3(bucket))})
-        threading.Thread(target=self._web.serve_forever, args=(0.02,), daemon=True).start()
+        self._web = WebServer(0, {"s3": HTTPFaults(self.faults, S3(bucket, KEY))})
+        self._web.start()
         self.endpoint = f"http://127.0.0.1:{self._web.server_port}"
-        self.url = presign(self.endpoint, "/images/a", LIFETIME_S, time.time())
+        self.url = presign(self.endpoint, "/images/a", LIFETIME_S, time.time(), KEY)
         self.line = http.client.HTTPConnection(urlsplit(self.endpoint).netloc, timeout=FUSE_S)
 
     def rules(self, **rules) -> None:
@@ -53,8 +53,7 @@ class Server:
 
     def close(self) -> None:
         self.line.close()
-        self._web.shutdown()
-        self._web.server_close()
+        self._web.stop()
         self._store.close()
 
 
@@ -195,8 +194,8 @@ def test_clients_that_sign_in_a_header_are_left_alone(server):
         endpoint_url=server.endpoint,
         region_name="us-east-1",
         config=Config(retries={"total_max_attempts": 1}),
-        aws_access_key_id="any",
-        aws_secret_access_key="thing",
+        aws_access_key_id=KEY.name,
+        aws_secret_access_key=KEY.secret,
     )
     assert s3.get_object(Bucket="images", Key="a")["Body"].read() == DATA
 

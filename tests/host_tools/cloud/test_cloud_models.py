@@ -92,10 +92,19 @@ def things_and_groups(iot) -> dict:
     iot.describe_certificate(certificateId=made["certificateId"])
     iot.list_certificates()
     iot.attach_thing_principal(thingName="a", principal=cert)
+    iot.update_thing(thingName="a", attributePayload={"attributes": {"k": "w"}, "merge": True})
+    iot.get_thing_connectivity_data(thingName="a")
     iot.list_thing_principals(thingName="a")
+    iot.list_thing_principals_v2(thingName="a", thingPrincipalType="NON_EXCLUSIVE_THING")
     iot.list_principal_things(principal=cert)
+    iot.list_principal_things_v2(principal=cert)
     iot.create_policy(policyName="p", policyDocument='{"Version":"2012-10-17","Statement":[]}')
     iot.get_policy(policyName="p")
+    iot.create_policy_version(policyName="p", policyDocument=test_cloud_rest.POLICY)
+    iot.list_policy_versions(policyName="p")
+    iot.set_default_policy_version(policyName="p", policyVersionId="2")
+    iot.get_policy_version(policyName="p", policyVersionId="1")
+    iot.delete_policy_version(policyName="p", policyVersionId="1")
     iot.list_policies()
     iot.attach_policy(policyName="p", target=cert)
     iot.list_attached_policies(target=cert)
@@ -155,16 +164,50 @@ def jobs_and_updates(iot, world) -> None:
     iot.delete_job_execution(jobId="j", thingName="pump", executionNumber=1)
     iot.cancel_job(jobId="j", force=True)
     iot.delete_job(jobId="j")
+    targets = [arn("thinggroup", "all")]
+    iot.create_job(jobId="k", targets=targets, document="{}", targetSelection="CONTINUOUS")
+    iot.associate_targets_with_job(jobId="k", targets=[arn("thinggroup", "some")], comment="c")
     test_cloud_rest.update(iot)
     iot.get_ota_update(otaUpdateId="u1")
     iot.list_ota_updates()
     iot.delete_ota_update(otaUpdateId="u1", deleteStream=True, forceDeleteAWSJob=True)
 
 
+def templates_tags_and_events(iot) -> None:
+    """All calls for job templates, tags and event configurations."""
+    rule = {"failureType": "ALL", "action": "CANCEL", "thresholdPercentage": 50.5}
+    made = iot.create_job_template(
+        jobTemplateId="t",
+        description="d",
+        document="{}",
+        abortConfig={"criteriaList": [rule | {"minNumberOfExecutedThings": 3}]},
+        jobExecutionsRolloutConfig={"maximumPerMinute": 9},
+        timeoutConfig={"inProgressTimeoutInMinutes": 5},
+        tags=[{"Key": "a", "Value": "b"}],
+    )
+    found = iot.describe_job_template(jobTemplateId="t")
+    assert isinstance(found["createdAt"], datetime)
+    iot.list_job_templates()
+    target = {"resourceArn": made["jobTemplateArn"]}
+    iot.tag_resource(**target, tags=[{"Key": "c", "Value": ""}])
+    iot.list_tags_for_resource(**target)
+    iot.untag_resource(**target, tagKeys=["a"])
+    iot.delete_job_template(jobTemplateId="t")
+    [managed] = iot.list_managed_job_templates(templateName="AWS-Reboot")["managedJobTemplates"]
+    iot.describe_managed_job_template(templateName="AWS-Reboot", templateVersion="1.0")
+    iot.create_job(
+        jobId="boot", targets=[arn("thing", "pump")], jobTemplateArn=managed["templateArn"]
+    )
+    assert iot.describe_job(jobId="boot")["job"]["jobTemplateArn"] == managed["templateArn"]
+    iot.update_event_configurations(eventConfigurations={"JOB": {"Enabled": True}})
+    iot.describe_event_configurations()
+
+
 def test_every_call_of_the_control_plane_is_as_botocore_models_it(judged, world):
     iot = judged("iot")
     member = things_and_groups(iot)
     jobs_and_updates(iot, world)
+    templates_tags_and_events(iot)
     iot.remove_thing_from_thing_group(**member)
     iot.delete_thing_group(thingGroupName="some")
     iot.delete_thing(thingName="a")

@@ -5,14 +5,15 @@ import json
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from cloud_world import KEY
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from host_tools.cloud import presign
+from host_tools.cloud.http.server import HTTPRequest
 from host_tools.cloud.names import arn
-from host_tools.cloud.s3 import S3
-from host_tools.cloud.web import HTTPRequest
+from host_tools.cloud.s3 import presigned
+from host_tools.cloud.s3.face import S3
 
 ENDPOINT = "http://127.0.0.1:1234"
 IMAGE = bytes(range(256)) * 9
@@ -32,7 +33,7 @@ def fetch(world, url: str) -> tuple[int, bytes]:
     parts = urlsplit(url)
     headers = {"host": parts.netloc}
     request = HTTPRequest("GET", parts.path, parse_qsl(parts.query), headers, iter(()))
-    answer = S3(world.bucket, lambda: world.now)(request)
+    answer = S3(world.bucket, KEY, lambda: world.now)(request)
     return answer.status, answer.body if answer.status != 200 else b"".join(answer.body)
 
 
@@ -93,7 +94,7 @@ def test_ota_update_over_http_has_a_url_of_its_own_lifetime(expanding):
 def test_placeholder_is_found_however_json_spells_it():
     plain = json.dumps({"a": [HOLDER, f"see {HOLDER} and {HOLDER}"]})
     for text in (plain, plain.replace("/", "\\/"), plain.replace("i", "\\u0069")):
-        [one, several] = json.loads(presign.expand(text, ENDPOINT, 60, 0))["a"]
+        [one, several] = json.loads(presigned.expand(text, ENDPOINT, 60, 0, KEY))["a"]
         assert one.startswith(f"{ENDPOINT}/images/image.bin?")
         assert several == f"see {one} and {one}"
 
@@ -108,9 +109,9 @@ def test_placeholder_is_found_however_json_spells_it():
     ],
 )
 def test_what_is_no_placeholder_of_ours_stays_letter_by_letter(text):
-    assert json.loads(presign.expand(text, ENDPOINT, 60, 0)) == json.loads(text)
+    assert json.loads(presigned.expand(text, ENDPOINT, 60, 0, KEY)) == json.loads(text)
     if "${" not in text:
-        assert presign.expand(text, ENDPOINT, 60, 0) == text
+        assert presigned.expand(text, ENDPOINT, 60, 0, KEY) == text
 
 
 @pytest.mark.parametrize("bucket", ["signed-images", "us-east-1.signed-images"])

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud import orders
-from host_tools.cloud.product import ATTEMPTS, BAD_PARAMETERS, REPLY_S, Products
+from host_tools.cloud.product import orders
+from host_tools.cloud.product.platform import ATTEMPTS, BAD_PARAMETERS, REPLY_S, Products
 from host_tools.commands import product
 from host_tools.errors import SluiceError
 from host_tools.image.seal import unsealed

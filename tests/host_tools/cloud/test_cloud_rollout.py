@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from host_tools.cloud.executions import Executions
+from host_tools.cloud.jobs.executions import Executions
+from host_tools.cloud.jobs.rollout import Rollouts
 from host_tools.cloud.names import arn
 from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.rollout import Rollouts
 from host_tools.cloud.store import Store
 
 HOUR_S = 3600
@@ -181,7 +181,7 @@ def test_exponential_rate_grows_with_the_things_notified_up_to_the_most(fleet):
     for _ in range(3):
         tick(fleet, 60)
         seen.append(len(statuses(fleet)))
-    assert seen == [1, 3, 8, 10]  # 1, then 1·2, then 1·2³ but 5 at most
+    assert seen == [1, 3, 7, 10]  # 1, then 1·2, then 1·2², then 1·2³ but 5 at most
 
 
 def test_exponential_rate_grows_with_the_things_that_succeeded(fleet):
@@ -191,6 +191,58 @@ def test_exponential_rate_grows_with_the_things_that_succeeded(fleet):
     report(fleet, "t0", "SUCCEEDED")
     tick(fleet, 60)
     assert len(statuses(fleet)) == 5
+
+
+def ramp(base: int, **criteria: int) -> dict:
+    growth = {"baseRatePerMinute": base, "incrementFactor": 2, "rateIncreaseCriteria": criteria}
+    return {"exponentialRate": growth, "maximumPerMinute": 1000}
+
+
+def grow(world, count: int) -> None:
+    """Make the fleet one of so many things."""
+    for n in range(10, count):
+        world.things.create(f"t{n}")
+        world.groups.add("fleet", f"t{n}")
+
+
+@pytest.mark.parametrize("threshold", [1, 5, 10])
+def test_rate_whose_threshold_is_reached_at_once_grows_by_a_step_a_minute(fleet, threshold):
+    grow(fleet, 80)
+    create(fleet, jobExecutionsRolloutConfig=ramp(10, numberOfNotifiedThings=threshold))
+    seen = []
+    for _ in range(4):
+        seen.append(len(statuses(fleet)))
+        for _ in range(59):
+            tick(fleet, 1)
+            assert len(statuses(fleet)) == seen[-1]
+        tick(fleet, 1)
+    assert seen == [10, 30, 70, 80]
+
+
+def test_step_takes_effect_at_the_end_of_the_minute_in_which_its_threshold_is_reached(fleet):
+    grow(fleet, 20)
+    create(fleet, jobExecutionsRolloutConfig=ramp(2, numberOfSucceededThings=1))
+    tick(fleet, 90)
+    assert len(statuses(fleet)) == 4
+    report(fleet, "t0", "SUCCEEDED")
+    assert tick(fleet, 29.5) == []
+    tick(fleet, 0.5)  # the end of the second minute; those of 30 s ago count still
+    assert len(statuses(fleet)) == 6
+    tick(fleet, 30)
+    assert len(statuses(fleet)) == 8
+
+
+def test_abort_acts_before_a_growing_rate_has_reached_everybody(fleet):
+    grow(fleet, 50)
+    config = ramp(10, numberOfNotifiedThings=5)
+    create(fleet, abortConfig=aborting("FAILED"), jobExecutionsRolloutConfig=config)
+    tick(fleet, 20)
+    report(fleet, "t0", "FAILED")
+    report(fleet, "t1", "FAILED")
+    tick(fleet, 0.1)
+    assert job(fleet)["status"] == "CANCELED"
+    tick(fleet, 600)
+    assert len(statuses(fleet)) == 10
 
 
 def test_rollout_goes_on_after_a_restart_where_it_was(fleet):

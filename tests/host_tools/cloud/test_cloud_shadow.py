@@ -5,9 +5,9 @@ import json
 import pytest
 
 from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.shadow_api import ShadowCalls
-from host_tools.cloud.shadow_document import STATE_BYTES, merged
-from host_tools.cloud.shadows import Shadows
+from host_tools.cloud.shadow.api import ShadowCalls
+from host_tools.cloud.shadow.document import STATE_BYTES, merged
+from host_tools.cloud.shadow.over_mqtt import Shadows
 from host_tools.cloud.store import Store
 
 NOW = 1_700_000_000
@@ -80,6 +80,53 @@ def test_update_with_a_null_section_removes_it(shadow):
     assert (got["state"], list(got["metadata"])) == ({"reported": {"a": 1}}, ["reported"])
 
 
+# Cases that others have verified against AWS: what is desired, what a get then says, what is
+# reported, and what a get says after that.
+@pytest.mark.parametrize(
+    ("first", "then", "second", "last"),
+    [
+        ({"desired": {}}, {}, {"reported": {"on": False}}, {"reported": {"on": False}}),
+        ({}, {}, {"reported": {"on": False}}, {"reported": {"on": False}}),
+        ({"reported": {}, "desired": {}}, {}, {"desired": {}}, {}),
+        (
+            {"desired": {"on": True}},
+            {"desired": {"on": True}, "delta": {"on": True}},
+            {"reported": {}},
+            {"desired": {"on": True}, "delta": {"on": True}},
+        ),
+        (
+            {"reported": {"on": True}},
+            {"reported": {"on": True}},
+            {"reported": {"on": None}},
+            {},
+        ),
+    ],
+)
+def test_half_that_is_empty_is_left_out(shadow, first, then, second, last):
+    for state, wanted in ((first, then), (second, last)):
+        documents = shadow("update", {"state": state})[-1][1]
+        [(_, got)] = shadow("get")
+        assert got["state"] == wanted
+        halves = {name: half for name, half in wanted.items() if name != "delta"}
+        assert documents["current"]["state"] == halves
+        assert got["metadata"].keys() == halves.keys()
+
+
+def test_state_that_is_null_clears_both_halves(shadow):
+    shadow("update", {"state": {"desired": {"a": 1}, "reported": {"b": 2}}})
+    (_, accepted), (last, documents) = shadow("update", {"state": None, "clientToken": "t"})
+    assert accepted == {
+        "state": None,
+        "metadata": {},
+        "version": 2,
+        "timestamp": NOW,
+        "clientToken": "t",
+    }
+    assert (last, documents["current"]["state"]) == ("update/documents", {})
+    [(_, got)] = shadow("get")
+    assert (got["state"], got["metadata"], got["version"]) == ({}, {}, 2)
+
+
 def test_desired_unlike_reported_is_told_as_a_flat_delta(shadow):
     shadow("update", {"state": {"reported": {"block": 4096, "log": {"level": "I", "to": 1}}}})
     wanted = {"block": 4096, "window": 4, "log": {"level": "D", "to": True}}
@@ -139,7 +186,6 @@ def deep(levels: int) -> dict:
         (b"[" * 20_000, 400, "Invalid JSON"),
         (b'{"state":{"reported":{"a":"\xff"}}}', 415, "UTF-8"),
         (b"", 400, "Missing required node: state"),
-        ({"state": None}, 400, "Missing required node: state"),
         ({"state": "on"}, 400, "State node must be an object"),
         ({"state": {"reported": 1}}, 400, "Reported node must be an object"),
         ({"state": {"desired": []}}, 400, "Desired node must be an object"),

@@ -2,14 +2,16 @@
 
 import json
 import os
+import socket
 import sqlite3
 import threading
 from fcntl import LOCK_SH, flock
+from pathlib import Path
 from stat import S_IMODE
 
 import pytest
 
-from host_tools.cloud.run import point_at
+from host_tools.cloud.announce import exposed, point_at, ready
 from host_tools.cloud.state import State, write_atomically
 from host_tools.cloud.store import Store, open_store
 from host_tools.errors import SluiceError
@@ -37,6 +39,17 @@ def test_who_asks_whether_a_cloud_runs_is_taken_for_none_and_keeps_none_from_sta
     with state.lock():
         assert state.alive
     assert not state.alive
+
+
+@pytest.mark.parametrize("words", [("cloud", "env"), ("job", "list")])
+def test_cloud_of_an_earlier_release_that_still_runs_is_said_in_one_line(tmp_path, command, words):
+    state = State(tmp_path / "lab")
+    with state.lock():
+        state.ready.write_text('{"endpoint": "localhost", "region": "us-east-1"}')
+        done = command(*words, "--state", state.root)
+    assert (done.returncode, done.stdout) == (1, "false\n" if words[1] == "env" else "")
+    assert done.stderr.count("\n") == 1
+    assert "of an earlier release" in done.stderr
 
 
 def test_transaction_that_cannot_be_committed_is_rolled_back(world):
@@ -69,14 +82,60 @@ def test_secret_is_no_moment_readable_by_others(tmp_path, monkeypatch):
     assert mode(tmp_path / "keys") == "0o700"
 
 
-def test_configuration_pointed_at_another_port_keeps_its_mode(tmp_path):
+@pytest.mark.parametrize("before", [0o600, 0o644])
+@pytest.mark.parametrize("port", [1, 2])
+def test_configuration_becomes_its_owners_alone(tmp_path, before, port):
     file = tmp_path / "things/pump/config.json"
-    write_atomically(file, json.dumps({"endpoint": "localhost", "port": 1}), 0o600)
-    point_at(State(tmp_path), 2)
-    assert (json.loads(file.read_text())["port"], mode(file)) == (2, "0o600")
+    write_atomically(file, json.dumps({"endpoint": "localhost", "port": 1}), before)
+    point_at(State(tmp_path), port)
+    assert (json.loads(file.read_text())["port"], mode(file)) == (port, "0o600")
     file.write_text("[]")
     with pytest.raises(SluiceError, match="things/pump/config.json is not a JSON object"):
         point_at(State(tmp_path), 3)
+
+
+def test_configuration_of_another_cloud_becomes_its_owners_alone_too(tmp_path):
+    file = tmp_path / "things/pump/config.json"
+    write_atomically(file, json.dumps({"endpoint": "192.168.1.20", "port": 1}))
+    point_at(State(tmp_path), 2)
+    assert (json.loads(file.read_text())["port"], mode(file)) == (1, "0o600")
+
+
+def test_configuration_of_a_new_thing_is_its_owners_alone(tmp_path, command):
+    assert command("thing", "create", "pump", "--state", tmp_path / "lab").returncode == 0
+    assert mode(tmp_path / "lab/things/pump/config.json") == "0o600"
+
+
+def test_ready_line_says_what_boards_reach_and_which_port_was_not_to_be_had(tmp_path):
+    here = "cloud ready at mqtts://localhost:1 and http://127.0.0.1:2, state in lab"
+    where = Path("lab"), 1, "http://127.0.0.1:2"
+    assert ready(*where, "", []) == here
+    for boards, name in (("http://10.0.0.5:2", "10.0.0.5"), ("http://[fd00::5]:2", "[fd00::5]")):
+        there = f"{here}; boards reach mqtts://{name}:1 and {boards}"
+        assert ready(*where, boards, []) == there
+        assert ready(*where, boards, [8883]) == f"{there}; port 8883 was not to be had"
+        assert exposed(boards, []) == f"everyone on the network can try {boards} and the MQTT port"
+    told = "boards that were flashed for port 8883 do not find this cloud"
+    assert exposed(boards, [8883]) == told
+
+
+def test_cloud_that_listens_says_so_and_warns_in_one_line(listening_cloud):
+    about = listening_cloud.state.running()
+    ready_line, warning = listening_cloud.log().splitlines()[:2]
+    there = about["http_endpoint"].replace("127.0.0.1", "127.0.0.2")
+    assert ready_line.endswith(
+        f"; boards reach mqtts://127.0.0.2:{about['mqtt_port']} and {there}"
+    )
+    assert warning == f"everyone on the network can try {there} and the MQTT port"
+
+
+def test_port_of_the_last_run_that_is_taken_is_said(own_cloud):
+    own_cloud.start()
+    port = own_cloud.state.running()["http_endpoint"].rpartition(":")[2]
+    own_cloud.stop()
+    with socket.create_server(("127.0.0.1", int(port))):
+        own_cloud.start("--port=0")
+        assert own_cloud.log().splitlines()[-1].endswith(f"; port {port} was not to be had")
 
 
 @pytest.mark.parametrize("page", [0, 1])

@@ -2,11 +2,16 @@
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from host_tools.cloud import cbor
+from host_tools.cloud.names import arn
+from host_tools.cloud.store import Store
+from host_tools.cloud.streams import cbor
+from host_tools.cloud.things.ca import Authority
+from host_tools.cloud.things.things import Things
 
 DATA = bytes(n % 251 for n in range(10_000))
 
@@ -108,6 +113,39 @@ def test_payload_that_cannot_be_read_is_invalid_json(flow, payload):
     assert code_of(flow.ask("streams/flow/get/json", payload)) == "InvalidJson"
 
 
+def test_stream_answers_a_thing_only_while_an_open_execution_names_it(flow):
+    request = {"f": 0, "l": 256, "n": 1}
+    flow.things.create("other")
+    for path in ("describe", "get"):
+        [(topic, body)] = flow.ask(f"streams/flow/{path}/json", request, thing="other")
+        assert (topic, body["o"]) == ("streams/flow/rejected/json", "Unauthorized")
+    flow.job("for-other", {"steps": [{"inputs": ["flow"]}]}, thing="other")
+    flow.job("near-miss", {"stream": "flow-2", "about": "flow of it"}, thing="other")
+    [(topic, _)] = flow.ask("streams/flow/get/json", request, thing="other")
+    assert topic == "streams/flow/data/json"
+    flow.ask("jobs/for-other/update", {"status": "IN_PROGRESS"}, thing="other")
+    assert flow.ask("streams/flow/get/json", request, thing="other")[0][0] == topic
+    flow.ask("jobs/for-other/update", {"status": "SUCCEEDED"}, thing="other")
+    [(_, body)] = flow.ask("streams/flow/get/json", request, thing="other")
+    assert body["o"] == "Unauthorized"
+
+
+def test_policy_that_names_a_stream_opens_it_and_one_with_a_wildcard_does_not(flow):
+    flow.things = Things(flow.store, Authority(flow.state))
+    flow.things.create("other")
+    identity = flow.things.issue("other").id
+    flow.things.attach("other", identity)
+    for number, (name, code) in enumerate([("*", "Unauthorized"), ("flow", None)]):
+        topic = f"$aws/things/${{iot:Connection.Thing.ThingName}}/streams/{name}/*"
+        row = {"Effect": "Allow", "Action": "iot:Publish", "Resource": arn("topic", topic)}
+        policy = {"Version": "2012-10-17", "Statement": row}
+        flow.things.add_policy(f"p{number}", json.dumps(policy), 0)
+        target = arn("cert", identity)
+        flow.store.run("INSERT INTO policy_targets VALUES (?, ?)", f"p{number}", target)
+        [(_, body)] = flow.ask("streams/flow/describe/json", {}, thing="other")
+        assert body.get("o") == code
+
+
 def test_unknown_stream_is_not_found(world):
     [(topic, body)] = world.ask("streams/none/describe/json")
     assert (topic, body["o"]) == ("streams/none/rejected/json", "ResourceNotFound")
@@ -144,6 +182,7 @@ def test_object_replaced_in_a_plain_bucket_is_an_etag_mismatch(world):
     world.bucket.publish("plain", "a", world.bucket.write([b"old"]), {})
     files = [{"fileId": 0, "s3Location": {"bucket": "plain", "key": "a"}}]
     world.stream_calls.create({"streamId": "flow", "files": files, "roleArn": "r" * 20})
+    world.job("with-flow", {"stream": "flow"})
     world.bucket.publish("plain", "a", world.bucket.write([b"new"]), {})
     assert code_of(get(world, f=0, l=256, n=1)) == "ETagMismatch"
     world.bucket.delete("plain", "a")
@@ -231,3 +270,40 @@ def test_json_keys_come_in_the_documents_order(flow):
     )
     assert message.payload.startswith(b'{"c":"t","f":0,"i":0,"l":10000,"p":"')
     assert message.qos == 0
+
+
+def test_second_request_asks_the_store_only_whether_anything_has_changed(flow):
+    said: list[str] = []
+    get(flow, f=0, l=4096, o=0, n=1)
+    flow.store._db.set_trace_callback(said.append)
+    get(flow, f=0, l=4096, o=1, n=2)
+    flow.store._db.set_trace_callback(None)
+    assert said == ["PRAGMA data_version"]
+
+
+@pytest.mark.parametrize("other", [False, True])
+def test_what_was_looked_up_is_forgotten_when_anybody_changes_the_store(flow, other):
+    assert len(get(flow, f=0, l=4096, n=3)) == 3
+    store = Store(flow.state.database) if other else flow.store
+    store.run("UPDATE executions SET status = 'CANCELED'")
+    assert code_of(get(flow, f=0, l=4096, n=3)) == "Unauthorized"
+    store.run("UPDATE executions SET status = 'QUEUED'")
+    assert len(get(flow, f=0, l=4096, n=3)) == 3
+    store.run("DELETE FROM objects")
+    assert code_of(get(flow, f=0, l=4096, n=3)) == "ResourceNotFound"
+    if other:
+        store.close()
+
+
+def test_file_of_a_stream_is_opened_once(flow, monkeypatch):
+    opened = []
+    real = Path.open
+
+    def count(self, *words, **more):
+        opened.append(self)
+        return real(self, *words, **more)
+
+    monkeypatch.setattr(Path, "open", count)
+    for _ in range(3):
+        assert len(get(flow, f=0, l=1000, n=10)) == 10
+    assert len(opened) == 1

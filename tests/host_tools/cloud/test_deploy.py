@@ -17,7 +17,7 @@ import pytest
 from botocore import xform_name
 from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.session import get_session
-from conftest import Device
+from cloud_process import Device
 from merged import merged
 from patience import FUSE_S
 from test_provision import calls, good, refused
@@ -25,12 +25,11 @@ from typed import sluice
 
 from host_tools import signing
 from host_tools.cli import main
-from host_tools.cloud import clients
 from host_tools.commands import job as job_command
 from host_tools.compile import ROOT
 from host_tools.errors import SluiceError
 from host_tools.flash.boards import named as board_named
-from host_tools.fleet import settings, watch
+from host_tools.fleet import clients, settings, watch
 from host_tools.image import make_image
 from host_tools.image.seal import sealed
 
@@ -255,10 +254,10 @@ def test_waiting_at_a_terminal_shows_a_bar_and_counts(cloud, device, image):
     os.close(its)
     board.patience_s = FUSE_S
     path = f"jobs/{heard(board)}/update"
-    details = {"receive": "1/3", "step": "downloading"}
+    details = {"receive": "1/3", "step": "downloading", "form": "1200/5000"}
     board.publish(path, {"status": "IN_PROGRESS", "statusDetails": details})
     seen = ""
-    while "1/3 blocks" not in seen:
+    while "1/3 blocks, 1,200 of 5,000 bytes" not in seen:
         assert select.select([ours], [], [], FUSE_S)[0], seen
         seen += os.read(ours, 4096).decode(errors="replace")
     assert "1 IN_PROGRESS" in seen and "━" in seen
@@ -604,8 +603,9 @@ def test_jobs_of_aws_are_listed_shown_and_canceled_with_the_rights_of_the_policy
     """By endpoint_url; on AWS these would be the calls."""
     board = device(cloud, "called-back")
     job = good(deploy(cloud, image, "--thing", "called-back")).strip()
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
+    about = cloud.state.running()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", about["access_key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", about["secret_key"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     made: set[str] = set()
 
@@ -655,8 +655,9 @@ def test_job_is_created_at_aws_by_the_calls_that_the_policy_allows(
 ):
     """By endpoint_url; on AWS these would be the calls."""
     cloud.thing("ordered")
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
+    about = cloud.state.running()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", about["access_key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", about["secret_key"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     made: set[str] = set()
 

@@ -4,7 +4,7 @@ import base64
 import json
 
 import pytest
-from conftest import Device
+from cloud_process import Device
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec

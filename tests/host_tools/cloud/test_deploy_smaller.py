@@ -17,10 +17,10 @@ from typed import sluice
 from wrapped import packed
 
 from host_tools.bundle import make
-from host_tools.cloud.clients import Clients
 from host_tools.cloud.store import open_store
 from host_tools.errors import SluiceError
 from host_tools.fleet import document
+from host_tools.fleet.clients import Clients
 from host_tools.image import pack_image, smaller
 
 NOISE = random.Random(3).randbytes(20_000)
@@ -322,8 +322,9 @@ def test_thing_whose_agent_is_new_or_not_known_is_taken(cloud, folder, deploy):
 
 def test_shadows_at_aws_are_asked_for_the_agent(cloud, folder, monkeypatch):
     """By endpoint_url; a rehearsal asks nobody."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "any")
+    about = cloud.state.running()
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", about["access_key"])
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", about["secret_key"])
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     tell(cloud, "far-old", "0.1.0")
     tell(cloud, "far-new", "0.2.0", "site")

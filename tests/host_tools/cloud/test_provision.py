@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import Device
+from cloud_process import Device
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -73,8 +73,11 @@ def test_thing_at_aws_has_all_that_a_board_needs_and_speaks(account, tmp_path):
     [principal] = certificates(account, "far")
     [policy] = account.list_attached_policies(target=principal)["policies"]
     assert policy["policyName"] == "sluice-device"
-    board = Device(folder).listen()
+    board = Device(folder)
     try:
+        codes = board.subscribe(f"{board.topic}/jobs/notify-next", f"{board.topic}/jobs/get/+")
+        assert not any(code.is_failure for code in codes)
+        assert board.subscribe(f"{board.topic}/jobs/notify")[0].is_failure  # the policy decides
         assert board.ask("jobs/get")[0] == "jobs/get/accepted"
     finally:
         board.close()

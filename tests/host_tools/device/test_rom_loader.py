@@ -10,13 +10,13 @@ import pytest
 from merged import APP, merged
 from patience import FUSE_S
 
-from host_tools.device import partitions, rom_loader
+from host_tools.device import rom_loader
 from host_tools.device.norflash import NORFlash, meter_size
 from host_tools.device.rom_loader import ROMS, RomLoader, slip, unslip
 from host_tools.device.supervisor import Board
 from host_tools.errors import SluiceError
 from host_tools.flash import boards
-from host_tools.image import pack_image
+from host_tools.image import pack_image, partitions
 
 SIZE = 0x40000  # bytes of a small flash
 KINDS = {kind.mcu: kind for kind in boards.kinds() if kind.offset is not None}

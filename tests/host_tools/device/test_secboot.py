@@ -5,12 +5,12 @@ import struct
 import pytest
 
 from host_tools import boards
-from host_tools.device import secboot, wmtable
+from host_tools.device import secboot
 from host_tools.device.bootloader import NoBootableImage
 from host_tools.device.meter import Meter, PowerCut, raise_power_cut
 from host_tools.device.norflash import SECTOR, NORFlash, meter_size
 from host_tools.errors import SluiceError
-from host_tools.image import make_image, read_image
+from host_tools.image import make_image, read_image, wmtable
 from host_tools.image.w800 import HEADER, crc, header
 
 TABLE = wmtable.read_csv(boards.folder("SIM_W800") / "partitions.csv")

@@ -21,11 +21,10 @@ from host_tools.board_port import BoardPort, board_at
 from host_tools.bundle import container, make, tree
 from host_tools.commands import flash as command
 from host_tools.compile import firmware_sources
-from host_tools.device import partitions
 from host_tools.device.norflash import WATCHDOG_MS
 from host_tools.device.supervisor import Board
 from host_tools.flash import boards
-from host_tools.image import make_image, pack_image
+from host_tools.image import make_image, pack_image, partitions
 
 LATER = (2031, 3, 17, 0, 17, 46, 40, 0)  # a Monday, as machine.RTC.datetime() has it
 Flash = Callable[..., tuple[int, str, str]]

@@ -12,10 +12,9 @@ from merged import merged
 
 from host_tools import cli
 from host_tools.board_port import connect
-from host_tools.device import partitions
 from host_tools.errors import SluiceError
 from host_tools.flash import boards, micropython
-from host_tools.image import make_image
+from host_tools.image import make_image, partitions
 
 OTA = boards.named("ESP32_GENERIC_OTA")
 C3 = boards.named("ESP32_GENERIC_C3")

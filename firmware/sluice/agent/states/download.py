@@ -9,6 +9,7 @@ from sluice.errors import Fail, Retry
 from sluice.loading import Scope, plug_in
 
 _SMALLER = "sluice.transfer.smaller"
+_WHOLE = const(256)  # as there
 _ATTEMPTS = const(16)  # attempts in a row that bring nothing, though the cloud is in reach
 
 
@@ -48,9 +49,16 @@ async def _fetch(agent, image):
                 return
         except (Fail, MemoryError) as error:
             form = None  # first of all: to go on takes room
-            with Scope():  # as above
-                image = plug_in(_SMALLER, "give_up")(agent, error)
+            image = _as_it_is(agent, error)
     await _fill(agent, image, file, image)
+
+
+def _as_it_is(agent, error):
+    """The image, to be had from its beginning: what is there may be wrong."""
+    reason = str(error)[:80] if isinstance(error, Fail) else "no room to inflate"
+    agent.work.update.drop()
+    agent.journal.write(form=_WHOLE, saved="whole image: " + reason, written="")
+    return agent.work.update.open(agent.job)
 
 
 async def _fill(agent, image, file, form):
@@ -62,18 +70,20 @@ async def _fill(agent, image, file, form):
     async def watch():
         """Between blocks: note, tell, and see whether the job is still ours."""
         nonlocal reported
+        came = ()  # bytes of a smaller form, of how many
         if form is not image:
             await form.settle(agent.pause)
+            came = ("%d/%d" % (form.came, form.size),)
         if image.received > had:
             agent.work.fruitless = 0
         now = agent.clock.ticks_ms()
-        if update.checkpoint():
+        if update.checkpoint(*came):
             agent.heap.worn = True
         if agent.clock.ticks_diff(now, reported) >= agent.settings["report_s"] * 1000:
             reported = now
             info = agent.info()
-            if form is not image:
-                info["form"] = "%d/%d" % (form.came, form.size)
+            if came:
+                info["form"] = came[0]
             agent.dialect.progress(agent.job, info)
         await agent.dialect.still(agent.job)
 
@@ -81,6 +91,8 @@ async def _fill(agent, image, file, form):
         with Scope():  # to close takes room, which a heap that was full has without this code
             await source.fetch(form, watch)
             await watch()
+            if image.missing() >= 0:
+                raise Fail("the image is not complete")
     finally:
         await source.close()
 

@@ -1,0 +1,64 @@
+"""What a cloud tells when it is ready: cloud.json, the configurations of its things, its owner."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from host_tools.cloud.http.sigv4 import Key
+from host_tools.cloud.names import ACCOUNT, REGION
+from host_tools.cloud.state import CONFIG_MODE, LOCAL_HOSTS, State, write_atomically
+from host_tools.errors import SluiceError
+
+OWNERS = 0o600  # of cloud.json: the secret key is in it
+
+
+def announce(state: State, key: Key, port: int, endpoint: str) -> None:
+    """Write cloud.json, which is there while the cloud is ready."""
+    about = {
+        "endpoint": "localhost",
+        "mqtt_port": port,
+        "http_endpoint": endpoint,
+        "ca": str(state.root_ca.resolve()),
+        "region": REGION,
+        "account": ACCOUNT,
+        "access_key": key.name,
+        "secret_key": key.secret,
+    }
+    write_atomically(state.ready, json.dumps(about, indent=2) + "\n", OWNERS)
+
+
+def ready(root: Path, port: int, endpoint: str, boards: str, missed: Sequence[int]) -> str:
+    """That it is ready, in one line: where, for whom, and which ports were not to be had.
+
+    boards  where boards on the network reach the bucket; "" when they are not served
+    """
+    text = f"cloud ready at mqtts://localhost:{port} and {endpoint}, state in {root}"
+    if boards:
+        host = urlsplit(boards).netloc.rpartition(":")[0]
+        text += f"; boards reach mqtts://{host}:{port} and {boards}"
+    return "; ".join((text, *(f"port {number} was not to be had" for number in missed)))
+
+
+def exposed(boards: str, missed: Sequence[int]) -> str:
+    """What the owner may not expect of a cloud that boards reach, in one line."""
+    if missed:
+        ports = " and ".join(map(str, missed))
+        return f"boards that were flashed for port {ports} do not find this cloud"
+    return f"everyone on the network can try {boards} and the MQTT port"
+
+
+def point_at(state: State, port: int) -> None:
+    """Correct the port in the configurations of things that were created for another; those that
+    were created before there was a list of hosts get theirs. All become their owner's alone."""
+    for file in state.root.glob("things/*/config.json"):
+        try:
+            config = json.loads(file.read_text())
+        except ValueError:
+            config = None
+        if not isinstance(config, dict):
+            raise SluiceError(f"{file} is not a JSON object")
+        here = {"download_hosts": list(LOCAL_HOSTS)} | config | {"port": port}
+        file.chmod(CONFIG_MODE)
+        if config.get("endpoint") == "localhost" and config != here:
+            write_atomically(file, json.dumps(here, indent=2) + "\n", CONFIG_MODE)

@@ -1,0 +1,1 @@
+"""AWS IoT Jobs: executions, rollouts, and the calls that make jobs."""

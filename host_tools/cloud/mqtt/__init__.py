@@ -1,0 +1,1 @@
+"""Mosquitto, and the cloud's own client of it."""

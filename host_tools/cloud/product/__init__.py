@@ -1,0 +1,1 @@
+"""The thing/product platform of document 004."""

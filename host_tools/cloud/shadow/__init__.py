@@ -1,0 +1,1 @@
+"""Device Shadow, classic and named."""

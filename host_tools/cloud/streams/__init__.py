@@ -1,0 +1,1 @@
+"""MQTT-based file delivery."""

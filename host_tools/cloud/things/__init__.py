@@ -1,0 +1,1 @@
+"""Things, certificates, groups and policies."""

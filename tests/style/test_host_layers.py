@@ -1,0 +1,116 @@
+"""Arrows point down only on the host, too: from commands to rooms, from rooms to the ground."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from host_tools.compile import ROOT
+
+HOST = ROOT / "host_tools"
+# From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
+ROOMS = (
+    ("errors", "short_texts"),
+    ("audit", "board_port", "debian", "documents", "shorten", "signing"),
+    ("agreed_names", "toolchain"),
+    ("cloud", "compile"),
+    ("boards", "diagram", "package", "traceback_names"),
+    ("image", "serial_console"),
+    ("bundle", "device"),
+    ("doctor", "flash", "fleet"),
+    ("commands",),
+    ("cli",),
+)
+CLOUD = (
+    ("apart", "looks", "message", "names", "refusal", "state"),
+    ("store",),
+    ("http", "listing"),
+    ("announce", "product", "s3", "shadow", "tags"),
+    ("things",),
+    ("streams",),
+    ("jobs",),
+    ("faults",),
+    ("http_faults", "mqtt"),
+    ("run",),
+)
+BOARDS_OWN = ("device/shims", "doctor/on_board.py", "flash/on_board.py")  # run elsewhere
+
+
+def modules() -> dict[str, Path]:
+    """{dotted name: file} of all that runs on the host."""
+    files = (file for file in HOST.rglob("*.py") if not is_boards_own(file))
+    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in files}
+
+
+def is_boards_own(file: Path) -> bool:
+    return file.relative_to(HOST).as_posix().startswith(BOARDS_OWN)
+
+
+MODULES = modules()
+
+
+def imported(name: str) -> Iterator[str]:
+    """The modules of ours that one imports, wherever in it."""
+    for node in ast.walk(ast.parse(MODULES[name].read_text())):
+        if isinstance(node, ast.Import):
+            found = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            found = [one if one in MODULES else node.module or "" for one in inside]
+        else:
+            continue
+        for one in found:
+            here = one if one in MODULES else f"{one}.__init__"
+            if here in MODULES and here not in (name, "host_tools.__init__"):
+                yield here
+
+
+def row(room: str, rows: tuple[tuple[str, ...], ...]) -> int:
+    """The number of a room's row."""
+    found = [number for number, those in enumerate(rows) if room in those]
+    assert found, f"{room} stands in no row: give it one"
+    return found[0]
+
+
+def room(name: str, depth: int) -> str:
+    """The room of a module: the word at that depth of its dotted name."""
+    return name.split(".")[depth]
+
+
+@pytest.mark.parametrize(("within", "rows"), [("", ROOMS), ("cloud.", CLOUD)])
+def test_room_imports_only_rooms_below_it(within, rows):
+    head, depth = f"host_tools.{within}", within.count(".") + 1
+    names = [name for name in MODULES if name.startswith(head) and not name.endswith("__init__")]
+    wrong = [
+        f"{name} imports {other}"
+        for name in names
+        for other in imported(name)
+        if other.startswith(head)
+        and room(other, depth) != room(name, depth)
+        and row(room(other, depth), rows) >= row(room(name, depth), rows)
+    ]
+    assert names and not wrong
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    done: set[str] = set()
+
+    def follow(name: str, path: tuple[str, ...]) -> None:
+        assert name not in path, " → ".join((*path[path.index(name) :], name))
+        if name not in done:
+            for other in imported(name):
+                follow(other, (*path, name))
+            done.add(name)
+
+    for name in MODULES:
+        if not name.endswith("__init__"):
+            follow(name, ())
+    assert len(done) > 150
+
+
+def test_rows_name_rooms_that_there_are_and_all_of_them():
+    for folder, rows in ((HOST, ROOMS), (HOST / "cloud", CLOUD)):
+        there = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+        there |= {file.parent.name for file in folder.glob("*/__init__.py")}
+        assert there == {name for those in rows for name in those}
