@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-$(READY): requirements.txt pyproject.toml
+$(READY): requirements.txt pyproject.toml setup.py
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "sluice needs Python 3.11 or later: make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV) || \
@@ -19,17 +19,17 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 setup: $(READY)  ## the Python environment, MicroPython, umqtt.simple and Mosquitto
-	@$(BIN)/python -m host_tools.toolchain
+	@$(BIN)/python -m sluice.toolchain
 
 demo: setup  ## a cloud, a board and two updates: a good one and one that rolls back
 	@$(BIN)/sluice demo
 
 test: setup  ## every test, and what differs between releases of MicroPython on each of them
-	@$(BIN)/python -m host_tools.toolchain --all
+	@$(BIN)/python -m sluice.toolchain --all
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-all: setup  ## every test on every release of MicroPython: for the night
-	@$(BIN)/python -m host_tools.toolchain --all
+	@$(BIN)/python -m sluice.toolchain --all
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --micropython all
 faults: setup  ## everything that can fail, at every place where it can; an hour and more
 	@$(BIN)/python -m tests.faults $(FLAGS)
@@ -51,7 +51,7 @@ powercut: setup  ## the power cut at every operation of every story: make powerc
 audit: setup  ## advisories about the pinned dependencies, where an index of them can be had
 	@test -x $(AUDIT)/bin/pip-audit || $(PYTHON) -m venv $(AUDIT)
 	@$(AUDIT)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-audit.txt
-	@$(BIN)/python -m host_tools.audit $(AUDIT)/bin/pip-audit requirements.txt requirements-audit.txt
+	@$(BIN)/python -m sluice.audit $(AUDIT)/bin/pip-audit requirements.txt requirements-audit.txt
 
 lint: setup  ## ruff, and nothing else
 	@$(BIN)/ruff check .

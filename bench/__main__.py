@@ -36,7 +36,7 @@ from bench import (
 )
 from bench.numbers import Effort, Number, Table, load, merged, save
 from bench.tables import rendered
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 MODULES = (
     *(size, way, agent, blocking, heap, roundtrip, wire, flash, smaller, forms),

@@ -19,8 +19,8 @@ from pathlib import Path
 
 from bench import callgrind, heap, session
 from bench.numbers import Effort, Number, Table
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
 
 BLOCK = 4_096
 SIZES = {Effort.USUAL: (196_608, 458_752), Effort.LONG: (196_608, 1_245_184)}  # bytes

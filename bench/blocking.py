@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench import callgrind, p256, packets, way
 from bench.numbers import Effort, Number, Table
-from host_tools.compile import compile_module
+from sluice.compile import compile_module
 
 LIMIT = 8_000_000  # instructions between two awaits that DESIGN.md promises at most
 DOWNLOADS: tuple[packets.Case, ...] = (

@@ -16,10 +16,10 @@ from pathlib import Path
 from bench import heap, session, wire
 from bench.far import FarRelay
 from bench.numbers import Effort, Number, Table
-from host_tools.bundle import container, make, tree
-from host_tools.cloud.state import State
-from host_tools.errors import SluiceError
-from host_tools.fleet.clients import clients
+from sluice.bundle import container, make, tree
+from sluice.cloud.state import State
+from sluice.errors import SluiceError
+from sluice.fleet.clients import clients
 
 VERSION = "0.9.0"  # newer than what a board has
 LINE = "\n\ndef made_{0}(value):\n    return value + {0}\n"

@@ -10,8 +10,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from host_tools import debian, toolchain
-from host_tools.errors import SluiceError
+from sluice import debian, toolchain
+from sluice.errors import SluiceError
 
 MISSING = "valgrind is not installed: no instructions are counted (Debian: apt install valgrind)"
 

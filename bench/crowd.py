@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench import session
 from bench.numbers import Effort, Number, Table
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 CROWD = (1, 5, 10, 20, 50, 100, 200)
 CROWDS = {Effort.USUAL: CROWD, Effort.LONG: CROWD}

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 
 from bench import session
 from bench.numbers import Effort, Number, Table
-from host_tools.device.norflash import SECTOR
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.image.partitions import Partition
+from sluice.device.norflash import SECTOR
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.image.partitions import Partition
 
 BLOCKS = (256, 4_096, 98_304)
 SIZE = 1_468_006  # bytes, 1.4 MiB: 359 sectors

@@ -17,11 +17,11 @@ from pathlib import Path
 from bench import callgrind, release, session, way, wire
 from bench.far import FarRelay
 from bench.numbers import Effort, Number, Table
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.image import make_image, smaller
-from host_tools.image.build import pack_image
-from host_tools.image.modules import compiled, device_modules
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.image import make_image, smaller
+from sluice.image.build import pack_image
+from sluice.image.modules import compiled, device_modules
 
 SECTORS = (40, 140)  # made in a short and a long run: what is between them is counted
 TRIP_S, WINDOW = 0.44, 5_744  # of the thin line

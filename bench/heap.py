@@ -12,8 +12,8 @@ from dataclasses import replace
 
 from bench import numbers, session
 from bench.numbers import Effort, Number, Table
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
+from sluice.device.supervisor import Board
+from sluice.image import make_image
 
 BLOCKS = (256, 4_096, 16_384, 98_304, None)  # None is HTTP
 FORMS = ("delta", "compressed")  # at blocks of 4,096

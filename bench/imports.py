@@ -11,9 +11,9 @@ from pathlib import Path
 
 from bench import callgrind
 from bench.numbers import Effort, Number, Table
-from host_tools import toolchain
-from host_tools.bundle import make, tree
-from host_tools.compile import FIRMWARE
+from sluice import toolchain
+from sluice.bundle import make, tree
+from sluice.compile import FIRMWARE
 
 BOARD = "SIM_ESP32"
 HEAP = 4_194_304

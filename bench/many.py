@@ -17,16 +17,16 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
 from bench.numbers import Effort, Number, Table
-from host_tools.cloud.http.paging import Pages
-from host_tools.cloud.jobs.api import JobCalls
-from host_tools.cloud.jobs.executions import Executions
-from host_tools.cloud.jobs.executions_api import ExecutionCalls
-from host_tools.cloud.jobs.over_mqtt import Jobs
-from host_tools.cloud.jobs.rollout import Rollouts
-from host_tools.cloud.names import arn
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.state import State
-from host_tools.cloud.store import Store
+from sluice.cloud.http.paging import Pages
+from sluice.cloud.jobs.api import JobCalls
+from sluice.cloud.jobs.executions import Executions
+from sluice.cloud.jobs.executions_api import ExecutionCalls
+from sluice.cloud.jobs.over_mqtt import Jobs
+from sluice.cloud.jobs.rollout import Rollouts
+from sluice.cloud.names import arn
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.state import State
+from sluice.cloud.store import Store
 
 FLEETS = {
     Effort.QUICK: (1_000,),

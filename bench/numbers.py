@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools import toolchain
+from sluice import toolchain
 
 RESULTS = Path(__file__).with_name("results.json")
 BETWEEN = " / "  # table, row and column, in the name of a number

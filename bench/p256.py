@@ -18,8 +18,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from bench import callgrind
 from bench.numbers import Effort, Number, Table
-from host_tools import toolchain
-from host_tools.compile import FIRMWARE, compile_module
+from sluice import toolchain
+from sluice.compile import FIRMWARE, compile_module
 
 MODULES = ("errors", "trust/p256", "trust/rsa", "trust/x509")
 HEAP = 96_000

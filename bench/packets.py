@@ -5,7 +5,7 @@ import json
 import random
 from collections.abc import Iterator
 
-from host_tools.cloud.streams import cbor
+from sluice.cloud.streams import cbor
 
 THING, STREAM, TOKEN = "bench", "AFR_OTA-bench", "sluice-00000000"
 BUFFER = 2_048  # bytes that the device reads at a time, at most

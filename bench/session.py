@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools import cli
-from host_tools.cloud.names import arn
-from host_tools.cloud.state import State
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.fleet.clients import clients
-from host_tools.image import make_image
+from sluice import cli
+from sluice.cloud.names import arn
+from sluice.cloud.state import State
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.fleet.clients import clients
+from sluice.image import make_image
 
 READY_S = 60
 UPDATE_S = 300
@@ -207,7 +207,7 @@ def opened() -> Iterator[Session]:
     with tempfile.TemporaryDirectory(prefix="sluice-bench-") as scratch:
         state = Path(scratch)
         ports = ["--port", "0", "--http-port", "0"]
-        command = [sys.executable, "-m", "host_tools.cli", "cloud", "run", "--state", scratch]
+        command = [sys.executable, "-m", "sluice.cli", "cloud", "run", "--state", scratch]
         process = subprocess.Popen(
             [*command, *ports], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

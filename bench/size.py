@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.numbers import Effort, Number, Table
-from host_tools import toolchain
-from host_tools.compile import compile_tree, firmware_sources
+from sluice import toolchain
+from sluice.compile import compile_tree, firmware_sources
 
 ALL = "device code"
 

@@ -10,7 +10,7 @@ from statistics import median
 
 from bench import release
 from bench.numbers import Effort, Number, Table
-from host_tools.image import smaller
+from sluice.image import smaller
 
 NUMBER = 17  # of the version that is made
 

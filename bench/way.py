@@ -19,9 +19,9 @@ from pathlib import Path
 from bench import callgrind, packets
 from bench.numbers import Effort, Number, Table
 from bench.packets import CBOR, HTTP, JSON, Case
-from host_tools import toolchain
-from host_tools.compile import compile_module, compile_tree, firmware_sources
-from host_tools.errors import SluiceError
+from sluice import toolchain
+from sluice.compile import compile_module, compile_tree, firmware_sources
+from sluice.errors import SluiceError
 
 DEVICE = Path(__file__).with_name("device")
 HEAP = 112 << 10

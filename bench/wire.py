@@ -11,8 +11,8 @@ from contextlib import closing
 from bench import session
 from bench.far import FarRelay
 from bench.numbers import Effort, Number, Table
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
 
 CASES = ((256, "json"), (4_096, "json"), (16_384, "json"), (4_096, "cbor"), (16_384, "cbor"))
 QUICK = ((4_096, "json"),)

@@ -28,7 +28,7 @@ import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
-from host_tools.shorten import FOREIGN, Renamer, words
+from sluice.shorten import FOREIGN, Renamer, words
 
 # Built into MicroPython: of math, cmath, errno, uctypes, select, heapq, framebuf, random, str,
 # set, socket, _thread and the exceptions. A board that lacks one has one name more to keep.

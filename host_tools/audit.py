@@ -1,6 +1,6 @@
 """`make audit`: whether there are advisories about the dependencies that are pinned.
 
-    python -m host_tools.audit PROGRAM FILE…
+    python -m sluice.audit PROGRAM FILE…
 
 PROGRAM is pip-audit, and each FILE lists pinned dependencies with their hashes. It asks one index
 of advisories after the other, because an index may be out of reach, or know nothing. Exits with 1

@@ -24,7 +24,7 @@ from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 from serial.tools import list_ports
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 BAUD = 115_200
 SILENCE_S = 20  # without a byte while code runs

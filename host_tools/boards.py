@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from host_tools.compile import ROOT
-from host_tools.errors import SluiceError
+from sluice.compile import ROOT
+from sluice.errors import SluiceError
 
 BOARDS = ROOT / "boards"
 

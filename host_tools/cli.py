@@ -1,6 +1,6 @@
 """The `sluice` command: one dict of commands, one error type.
 
-A command is a module of `host_tools.commands` with a docstring (its help), `arguments(parser)`
+A command is a module of `sluice.commands` with a docstring (its help), `arguments(parser)`
 and `run(args) -> int | None`, the exit code. To add one: the file, and its row here. Only the
 module of the command that is meant is loaded: all of them take half a second.
 """
@@ -12,11 +12,11 @@ import subprocess
 import sys
 from importlib import import_module
 
-from host_tools import __version__
-from host_tools.errors import SluiceError
+from sluice import __version__
+from sluice.errors import SluiceError
 
 # fmt: off
-COMMANDS = {  # name on the command line → module of host_tools.commands
+COMMANDS = {  # name on the command line → module of sluice.commands
     "demo": "demo",
     "cloud": "cloud",
     "deploy": "deploy",
@@ -94,7 +94,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     for name, module_name in COMMANDS.items():
         if only in COMMANDS and name != only:
             continue
-        module = import_module(f"host_tools.commands.{module_name}")
+        module = import_module(f"sluice.commands.{module_name}")
         text = (module.__doc__ or "").strip()
         row = rows.add_parser(
             name,

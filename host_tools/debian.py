@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 LOADERS = {"i386": "ld-linux.so.2", "amd64": "ld-linux-x86-64.so.2"}

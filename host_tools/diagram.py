@@ -1,7 +1,7 @@
 """Draws firmware/sluice/agent/table.py, as firmware/DESIGN.md shows it.
 
-python -m host_tools.diagram            prints the drawing
-python -m host_tools.diagram --write    puts it into firmware/DESIGN.md, between its marks
+python -m sluice.diagram            prints the drawing
+python -m sluice.diagram --write    puts it into firmware/DESIGN.md, between its marks
 """
 
 import argparse
@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from host_tools.compile import FIRMWARE
-from host_tools.errors import SluiceError
+from sluice.compile import FIRMWARE
+from sluice.errors import SluiceError
 
 TABLE = FIRMWARE / "sluice/agent/table.py"
 DESIGN = FIRMWARE / "DESIGN.md"
-BEGIN = "<!-- made by python -m host_tools.diagram --write -->"
+BEGIN = "<!-- made by python -m sluice.diagram --write -->"
 END = "<!-- end -->"
 
 

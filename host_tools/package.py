@@ -1,14 +1,14 @@
 """Writes firmware/package.json: what `mpremote mip install` copies.
 
-python -m host_tools.package --write     after a module was added or removed; a test holds it
+python -m sluice.package --write     after a module was added or removed; a test holds it
 """
 
 import argparse
 import json
 import sys
 
-from host_tools.compile import FIRMWARE, STARTERS, firmware_sources
-from host_tools.toolchain import UMQTT
+from sluice.compile import FIRMWARE, STARTERS, firmware_sources
+from sluice.toolchain import UMQTT
 
 PACKAGE = FIRMWARE / "package.json"
 

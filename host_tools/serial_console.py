@@ -10,8 +10,8 @@ from rich.color import ColorSystem
 from rich.console import Console
 from rich.style import Style
 
-from host_tools.errors import SluiceError
-from host_tools.traceback_names import readable
+from sluice.errors import SluiceError
+from sluice.traceback_names import readable
 
 try:
     import termios

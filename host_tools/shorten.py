@@ -10,7 +10,7 @@ A class may inherit from one of another module. Both fill the same object, so th
 no short name in common. A private member that both define is refused: one would override the other
 as the source is written, but not as it is compiled.
 
-Tracebacks show the new names, which mean nothing; `python -m host_tools.compile FILE` tells which
+Tracebacks show the new names, which mean nothing; `python -m sluice.compile FILE` tells which
 is which.
 """
 
@@ -27,7 +27,7 @@ import time
 import types
 from collections.abc import Collection, Iterable, Iterator
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 # Built into MicroPython: of str, list, dict, set, deque and math. A board that lacks one has one
 # name more to keep, and works all the same.

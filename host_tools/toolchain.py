@@ -29,9 +29,9 @@ from functools import cache as once
 from functools import partial
 from pathlib import Path
 
-from host_tools import debian
-from host_tools.debian import FETCH_S, FUSE_S, Package, ToolchainError
-from host_tools.errors import SluiceError
+from sluice import debian
+from sluice.debian import FETCH_S, FUSE_S, Package, ToolchainError
+from sluice.errors import SluiceError
 
 OLDEST = (1, 24)  # MicroPython that the firmware runs on
 SUITE = "trixie"  # of Debian, for all but a newer MicroPython

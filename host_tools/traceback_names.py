@@ -8,7 +8,7 @@ import functools
 import re
 from pathlib import Path
 
-from host_tools.compile import agreed_names, firmware_sources, renamed
+from sluice.compile import agreed_names, firmware_sources, renamed
 
 _CALL = re.compile(r'^(  File "(\w+)", line \d+, in )(\w+)')
 

@@ -15,9 +15,9 @@ from patience import FUSE_S
 from ports import dead
 from seat import Seat
 
-from host_tools import toolchain
-from host_tools.compile import ROOT, compile_tree, firmware_sources
-from host_tools.device.supervisor import Board
+from sluice import toolchain
+from sluice.compile import ROOT, compile_tree, firmware_sources
+from sluice.device.supervisor import Board
 
 ARCHES = ("i386", "amd64")
 

@@ -1,8 +1,8 @@
 """Files like those that MicroPython's build calls firmware.bin."""
 
-from host_tools import boards as folders
-from host_tools.flash.boards import Kind
-from host_tools.image import partitions
+from sluice import boards as folders
+from sluice.flash.boards import Kind
+from sluice.image import partitions
 
 APP = 0x10000  # offset in flash of the first slot
 

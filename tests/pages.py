@@ -11,13 +11,21 @@ from pathlib import Path
 
 from patience import LONG_S
 
-from host_tools.compile import ROOT
-from host_tools.toolchain import ASKED
+from sluice.compile import ROOT
+from sluice.toolchain import ASKED
 
 BEGINNING = """make setup
 export PATH="$PWD/.venv/bin:$PATH"
 """  # of every page with commands
-CHECKOUT = ("Makefile", "pyproject.toml", "requirements.txt", "firmware", "boards", "docs")
+CHECKOUT = (
+    "Makefile",
+    "setup.py",
+    "pyproject.toml",
+    "requirements.txt",
+    "firmware",
+    "boards",
+    "docs",
+)
 _READY = {"cloud": "ready", "device": "idle free"}  # what a command left running says first
 
 

@@ -1,6 +1,6 @@
 """Which releases of MicroPython the tests of a session run on.
 
-without a word           all on `host_tools.toolchain.DEFAULT`, and what differs on every release
+without a word           all on `sluice.toolchain.DEFAULT`, and what differs on every release
 --micropython 1.26       all on that one; `$SLUICE_MICROPYTHON` says the same
 --micropython all        all on every release
 
@@ -13,7 +13,7 @@ import os
 
 import pytest
 
-from host_tools.toolchain import ASKED, DEFAULT, RELEASES, micropython, version_of
+from sluice.toolchain import ASKED, DEFAULT, RELEASES, micropython, version_of
 
 OPTION = "--micropython"
 

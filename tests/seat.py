@@ -20,7 +20,7 @@ class Seat:
 
     def __init__(self, port: Path, *words: str) -> None:
         self._screen, theirs = pty.openpty()
-        command = [sys.executable, "-m", "host_tools.cli", "console", "--port", str(port), *words]
+        command = [sys.executable, "-m", "sluice.cli", "console", "--port", str(port), *words]
         environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")}
         self.process = subprocess.Popen(
             command,

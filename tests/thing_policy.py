@@ -8,7 +8,7 @@ Core policies".
 import json
 import re
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 ARN = "arn:aws:iot:YOUR-REGION:YOUR-ACCOUNT"
 KINDS = {"Connect": "client", "Publish": "topic", "Receive": "topic", "Subscribe": "topicfilter"}

@@ -7,7 +7,7 @@ import sys
 
 from patience import FUSE_S
 
-from host_tools import cli
+from sluice import cli
 
 SERVING = (["cloud", "run"], ["device", "run"], ["demo"])  # they mind signals
 
@@ -19,7 +19,7 @@ def sluice(*words: object) -> subprocess.CompletedProcess:
     """
     line = [str(word) for word in words]
     if line[:2] in SERVING or line[:1] in SERVING:
-        command = [sys.executable, "-m", "host_tools.cli", *line]
+        command = [sys.executable, "-m", "sluice.cli", *line]
         return subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

@@ -2,7 +2,7 @@
 
 import lzma
 
-from host_tools.image.w800 import USER, XZ, header
+from sluice.image.w800 import USER, XZ, header
 
 
 def packed(inside: bytes, more: bytes = b"", attributes: int = XZ | USER) -> bytes:

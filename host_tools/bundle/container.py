@@ -10,9 +10,9 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from host_tools.bundle import rules, tree
-from host_tools.bundle.rules import DESCRIPTION, Description
-from host_tools.errors import SluiceError
+from sluice.bundle import rules, tree
+from sluice.bundle.rules import DESCRIPTION, Description
+from sluice.errors import SluiceError
 
 WINDOW_BITS = 10  # of deflate: 1 KiB, which a board has the RAM for
 UNPACKED_MAX = 8 * 1024 * 1024  # bytes: no board's file system holds a larger tree

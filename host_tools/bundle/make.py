@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from host_tools import boards, toolchain
-from host_tools.bundle import container, rules
-from host_tools.bundle.rules import DESCRIPTION
-from host_tools.compile import compile_module
-from host_tools.errors import SluiceError
-from host_tools.image.modules import device_modules, device_sources
+from sluice import boards, toolchain
+from sluice.bundle import container, rules
+from sluice.bundle.rules import DESCRIPTION
+from sluice.compile import compile_module
+from sluice.errors import SluiceError
+from sluice.image.modules import device_modules, device_sources
 
 LEFT_OUT = ("__pycache__",)  # of a folder, besides what is hidden
 VERSION_MODULE = "sluice/version"

@@ -10,8 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from host_tools.documents import OURS, TREES
-from host_tools.errors import SluiceError
+from sluice.documents import OURS, TREES
+from sluice.errors import SluiceError
 
 Description = dict[str, Any]
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 MAGIC = b"SLT1"
 END = struct.Struct("<I4s")  # offset of the index, MAGIC

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from host_tools.cloud.http.sigv4 import Key
-from host_tools.cloud.names import ACCOUNT, REGION
-from host_tools.cloud.state import CONFIG_MODE, LOCAL_HOSTS, State, write_atomically
-from host_tools.errors import SluiceError
+from sluice.cloud.http.sigv4 import Key
+from sluice.cloud.names import ACCOUNT, REGION
+from sluice.cloud.state import CONFIG_MODE, LOCAL_HOSTS, State, write_atomically
+from sluice.errors import SluiceError
 
 OWNERS = 0o600  # of cloud.json: the secret key is in it
 

@@ -42,10 +42,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.jobs.over_mqtt import owner
-from host_tools.cloud.message import Message, compact
-from host_tools.cloud.streams import cbor
-from host_tools.errors import SluiceError
+from sluice.cloud.jobs.over_mqtt import owner
+from sluice.cloud.message import Message, compact
+from sluice.cloud.streams import cbor
+from sluice.errors import SluiceError
 
 Rule = dict[str, Any]
 

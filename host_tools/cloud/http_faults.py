@@ -8,8 +8,8 @@ from dataclasses import replace
 from threading import Lock
 from urllib.parse import quote, urlencode
 
-from host_tools.cloud.faults import Faults, Rule
-from host_tools.cloud.http.server import Handler, HTTPAnswer, HTTPRequest
+from sluice.cloud.faults import Faults, Rule
+from sluice.cloud.http.server import Handler, HTTPAnswer, HTTPRequest
 
 REDIRECTED = "sluice-redirected"  # query argument of an address that was redirected to
 REDIRECT = 307

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.store import Store
+from sluice.cloud.store import Store
 
 
 class Listing(Sequence):

@@ -2,7 +2,7 @@
 
 import re
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 
 class Refusal(SluiceError):

@@ -8,49 +8,49 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from host_tools.cloud.announce import announce, exposed, point_at, ready
-from host_tools.cloud.faults import Faults
-from host_tools.cloud.http.rest import REST
-from host_tools.cloud.http.server import Handler, WebServer
-from host_tools.cloud.http.signed import Signed, own_key
-from host_tools.cloud.http_faults import HTTPFaults
-from host_tools.cloud.jobs.api import JobCalls
-from host_tools.cloud.jobs.events_api import EventCalls
-from host_tools.cloud.jobs.executions import Executions
-from host_tools.cloud.jobs.executions_api import ExecutionCalls
-from host_tools.cloud.jobs.ota_updates import UpdateCalls
-from host_tools.cloud.jobs.over_https import DeviceCalls
-from host_tools.cloud.jobs.over_mqtt import Jobs
-from host_tools.cloud.jobs.rollout import Rollouts
-from host_tools.cloud.jobs.templates_api import TemplateCalls
-from host_tools.cloud.mqtt.broker import Broker, is_ours, port_is_free
-from host_tools.cloud.mqtt.client import own, start, unguessable
-from host_tools.cloud.mqtt.control import Control
-from host_tools.cloud.mqtt.presence import Presence
-from host_tools.cloud.mqtt.publish import PublishCalls
-from host_tools.cloud.mqtt.service import Service, of_things
-from host_tools.cloud.product.platform import Products
-from host_tools.cloud.s3 import presigned
-from host_tools.cloud.s3.boards import ForBoards
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.face import S3
-from host_tools.cloud.shadow.api import ShadowCalls
-from host_tools.cloud.shadow.over_mqtt import Shadows
-from host_tools.cloud.state import State
-from host_tools.cloud.store import open_store
-from host_tools.cloud.streams.api import StreamCalls
-from host_tools.cloud.streams.over_mqtt import Streams
-from host_tools.cloud.tags import TagCalls
-from host_tools.cloud.things.api import ThingCalls
-from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.certificates_api import CertificateCalls
-from host_tools.cloud.things.groups import Groups
-from host_tools.cloud.things.groups_api import GroupCalls
-from host_tools.cloud.things.policies_api import PolicyCalls
-from host_tools.cloud.things.rights import Access
-from host_tools.cloud.things.things import SERVICE, Things
-from host_tools.errors import SluiceError
-from host_tools.signing import load_key, new_key, sign_base64
+from sluice.cloud.announce import announce, exposed, point_at, ready
+from sluice.cloud.faults import Faults
+from sluice.cloud.http.rest import REST
+from sluice.cloud.http.server import Handler, WebServer
+from sluice.cloud.http.signed import Signed, own_key
+from sluice.cloud.http_faults import HTTPFaults
+from sluice.cloud.jobs.api import JobCalls
+from sluice.cloud.jobs.events_api import EventCalls
+from sluice.cloud.jobs.executions import Executions
+from sluice.cloud.jobs.executions_api import ExecutionCalls
+from sluice.cloud.jobs.ota_updates import UpdateCalls
+from sluice.cloud.jobs.over_https import DeviceCalls
+from sluice.cloud.jobs.over_mqtt import Jobs
+from sluice.cloud.jobs.rollout import Rollouts
+from sluice.cloud.jobs.templates_api import TemplateCalls
+from sluice.cloud.mqtt.broker import Broker, is_ours, port_is_free
+from sluice.cloud.mqtt.client import own, start, unguessable
+from sluice.cloud.mqtt.control import Control
+from sluice.cloud.mqtt.presence import Presence
+from sluice.cloud.mqtt.publish import PublishCalls
+from sluice.cloud.mqtt.service import Service, of_things
+from sluice.cloud.product.platform import Products
+from sluice.cloud.s3 import presigned
+from sluice.cloud.s3.boards import ForBoards
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.face import S3
+from sluice.cloud.shadow.api import ShadowCalls
+from sluice.cloud.shadow.over_mqtt import Shadows
+from sluice.cloud.state import State
+from sluice.cloud.store import open_store
+from sluice.cloud.streams.api import StreamCalls
+from sluice.cloud.streams.over_mqtt import Streams
+from sluice.cloud.tags import TagCalls
+from sluice.cloud.things.api import ThingCalls
+from sluice.cloud.things.ca import Authority
+from sluice.cloud.things.certificates_api import CertificateCalls
+from sluice.cloud.things.groups import Groups
+from sluice.cloud.things.groups_api import GroupCalls
+from sluice.cloud.things.policies_api import PolicyCalls
+from sluice.cloud.things.rights import Access
+from sluice.cloud.things.things import SERVICE, Things
+from sluice.errors import SluiceError
+from sluice.signing import load_key, new_key, sign_base64
 
 MQTT_PORT = 8883
 HTTP_PORT = 8080

@@ -9,7 +9,7 @@ from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
 from typing import IO, Any
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 IGNORED = "*\n"  # all of a folder
 OWN = 0o700  # of a folder that may hold secrets

@@ -14,10 +14,10 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
-from host_tools.cloud.looks import ALL_OPEN, LOOKS
-from host_tools.cloud.names import arn
-from host_tools.cloud.state import make_folder
-from host_tools.errors import SluiceError
+from sluice.cloud.looks import ALL_OPEN, LOOKS
+from sluice.cloud.names import arn
+from sluice.cloud.state import make_folder
+from sluice.errors import SluiceError
 
 BUSY_S = 10  # how long to wait for another process's transaction
 

@@ -6,10 +6,10 @@ Source: the developer guide's page on tagging: which resources take tags, and ho
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.names import arn, of_arn
-from host_tools.cloud.refusal import Refusal, invalid, not_found
-from host_tools.cloud.store import TAGGED, Store
+from sluice.cloud.http.reads import reads
+from sluice.cloud.names import arn, of_arn
+from sluice.cloud.refusal import Refusal, invalid, not_found
+from sluice.cloud.store import TAGGED, Store
 
 Parameters = dict[str, Any]
 

@@ -13,9 +13,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from host_tools import boards
-from host_tools.bundle import container, make, rules, tree
-from host_tools.errors import SluiceError
+from sluice import boards
+from sluice.bundle import container, make, rules, tree
+from sluice.errors import SluiceError
 
 SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
 

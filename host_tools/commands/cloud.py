@@ -16,9 +16,9 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.run import HTTP_PORT, MQTT_PORT, run
-from host_tools.cloud.state import State
-from host_tools.errors import SluiceError
+from sluice.cloud.run import HTTP_PORT, MQTT_PORT, run
+from sluice.cloud.state import State
+from sluice.errors import SluiceError
 
 READY_S = 15  # a cloud is ready some seconds after it was started
 

@@ -9,8 +9,8 @@ back. Leaving changes nothing on the board.
 import argparse
 import contextlib
 
-from host_tools.board_port import BAUD, connect
-from host_tools.serial_console import SerialConsole
+from sluice.board_port import BAUD, connect
+from sluice.serial_console import SerialConsole
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -26,13 +26,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 
-from host_tools.cloud.mqtt.broker import die_with_parent
-from host_tools.cloud.state import State, make_folder
-from host_tools.device.hardware import FACTORY_VERSION
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
-from host_tools.image.modules import EXAMPLE, SELF_TESTS
+from sluice.cloud.mqtt.broker import die_with_parent
+from sluice.cloud.state import State, make_folder
+from sluice.device.hardware import FACTORY_VERSION
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.image import make_image
+from sluice.image.modules import EXAMPLE, SELF_TESTS
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
@@ -316,4 +316,4 @@ def _sluice(*words: object) -> str:
 
 
 def _command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "host_tools.cli", *map(str, words)]
+    return [sys.executable, "-m", "sluice.cli", *map(str, words)]

@@ -20,16 +20,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from host_tools.cloud.state import State
-from host_tools.errors import SluiceError
-from host_tools.fleet import agents, settings, targets, watch
-from host_tools.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
-from host_tools.fleet.containers import containers
-from host_tools.fleet.document import FILE_TYPES, FILES, File, check_room
-from host_tools.fleet.parts import Part, Wanted, boards_of, gathered
-from host_tools.fleet.provision import imagined
-from host_tools.fleet.update import by_signer, offer, own_signature, upload
-from host_tools.signing import digest, load_key
+from sluice.cloud.state import State
+from sluice.errors import SluiceError
+from sluice.fleet import agents, settings, targets, watch
+from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
+from sluice.fleet.containers import containers
+from sluice.fleet.document import FILE_TYPES, FILES, File, check_room
+from sluice.fleet.parts import Part, Wanted, boards_of, gathered
+from sluice.fleet.provision import imagined
+from sluice.fleet.update import by_signer, offer, own_signature, upload
+from sluice.signing import digest, load_key
 
 BUCKET = "sluice-images"
 ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role for anything

@@ -9,13 +9,13 @@ import signal
 import sys
 from pathlib import Path
 
-from host_tools import boards
-from host_tools.device.hardware import FACTORY_VERSION
-from host_tools.device.meter import PARTS
-from host_tools.device.supervisor import CHIP_HEAP, Board
-from host_tools.errors import SluiceError
-from host_tools.image import make_image, w800
-from host_tools.traceback_names import readable
+from sluice import boards
+from sluice.device.hardware import FACTORY_VERSION
+from sluice.device.meter import PARTS
+from sluice.device.supervisor import CHIP_HEAP, Board
+from sluice.errors import SluiceError
+from sluice.image import make_image, w800
+from sluice.traceback_names import readable
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

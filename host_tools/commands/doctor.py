@@ -10,9 +10,9 @@ import argparse
 import json
 import sys
 
-from host_tools.board_port import board_at
-from host_tools.doctor.examination import examine
-from host_tools.doctor.report import lines, simulated
+from sluice.board_port import board_at
+from sluice.doctor.examination import examine
+from sluice.doctor.report import lines, simulated
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

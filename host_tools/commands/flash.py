@@ -17,15 +17,15 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
-from host_tools.board_port import BoardPort, board_at
-from host_tools.errors import SluiceError
-from host_tools.flash import boards, contents, inspection, micropython, on_board, settings
-from host_tools.flash import trees as on_trees
-from host_tools.flash.contents import CONFIG
-from host_tools.flash.earlier import PACKAGE, leftovers, modules
-from host_tools.flash.trees import Trees
-from host_tools.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
-from host_tools.flash.writing import STARTER, Plan, carry_out, plan, present
+from sluice.board_port import BoardPort, board_at
+from sluice.errors import SluiceError
+from sluice.flash import boards, contents, inspection, micropython, on_board, settings
+from sluice.flash import trees as on_trees
+from sluice.flash.contents import CONFIG
+from sluice.flash.earlier import PACKAGE, leftovers, modules
+from sluice.flash.trees import Trees
+from sluice.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
+from sluice.flash.writing import STARTER, Plan, carry_out, plan, present
 
 READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
 RESTART_S = 2  # for a chip that was just written: a port that is part of it goes and comes

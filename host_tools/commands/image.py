@@ -16,13 +16,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from host_tools.errors import SluiceError
-from host_tools.image import Image, make_image, read_image, smaller
-from host_tools.image.build import SIMULATED
-from host_tools.image.building import shown
-from host_tools.image.modules import SELF_TESTS
-from host_tools.image.plain import plain_image, whole_image
-from host_tools.image.seal import unsealed
+from sluice.errors import SluiceError
+from sluice.image import Image, make_image, read_image, smaller
+from sluice.image.build import SIMULATED
+from sluice.image.building import shown
+from sluice.image.modules import SELF_TESTS
+from sluice.image.plain import plain_image, whole_image
+from sluice.image.seal import unsealed
 
 SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
 

@@ -13,13 +13,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from host_tools.cloud.names import check_job
-from host_tools.cloud.state import State
-from host_tools.documents import check
-from host_tools.errors import SluiceError
-from host_tools.fleet import settings, targets
-from host_tools.fleet.clients import UNTRIED, Clients, clients, plainly
-from host_tools.fleet.provision import listed
+from sluice.cloud.names import check_job
+from sluice.cloud.state import State
+from sluice.documents import check
+from sluice.errors import SluiceError
+from sluice.fleet import settings, targets
+from sluice.fleet.clients import UNTRIED, Clients, clients, plainly
+from sluice.fleet.provision import listed
 
 KEPT = (  # a board on trial hears of it, and judges the image all the same
     "a board that has booted the new image already keeps it if it is healthy: "

@@ -18,17 +18,17 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from host_tools.cloud.names import check_thing
-from host_tools.cloud.product import orders
-from host_tools.cloud.state import State
-from host_tools.cloud.store import Store, open_store
-from host_tools.commands.deploy import BUCKET, upload
-from host_tools.errors import SluiceError
-from host_tools.fleet import watch
-from host_tools.fleet.clients import Clients, clients, plainly
-from host_tools.image.inspect import read_image
-from host_tools.image.seal import sealed, unsealed
-from host_tools.signing import load_key
+from sluice.cloud.names import check_thing
+from sluice.cloud.product import orders
+from sluice.cloud.state import State
+from sluice.cloud.store import Store, open_store
+from sluice.commands.deploy import BUCKET, upload
+from sluice.errors import SluiceError
+from sluice.fleet import watch
+from sluice.fleet.clients import Clients, clients, plainly
+from sluice.image.inspect import read_image
+from sluice.image.seal import sealed, unsealed
+from sluice.signing import load_key
 
 POLL_S = 0.2
 NORMAL = 3  # firmware_upgrade_type

@@ -9,9 +9,9 @@ for one. Of a compressed W800 image the plain one inside is signed, and written.
 import argparse
 from pathlib import Path
 
-from host_tools.image.plain import plain_file
-from host_tools.image.seal import sealed
-from host_tools.signing import digest, load_key, new_key, sign_base64, write_new
+from sluice.image.plain import plain_file
+from sluice.image.seal import sealed
+from sluice.signing import digest, load_key, new_key, sign_base64, write_new
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

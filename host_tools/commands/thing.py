@@ -15,16 +15,16 @@ import shutil
 import time
 from pathlib import Path
 
-from host_tools.cloud.names import check_thing
-from host_tools.cloud.run import MQTT_PORT, opened
-from host_tools.cloud.state import LOCAL_HOSTS, State
-from host_tools.cloud.things.groups import Groups
-from host_tools.errors import SluiceError
-from host_tools.fleet import provision
-from host_tools.fleet.about import lines, told
-from host_tools.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
-from host_tools.fleet.folder import Board, signer_certificate, write_board
-from host_tools.fleet.root_ca import from_file, root_ca
+from sluice.cloud.names import check_thing
+from sluice.cloud.run import MQTT_PORT, opened
+from sluice.cloud.state import LOCAL_HOSTS, State
+from sluice.cloud.things.groups import Groups
+from sluice.errors import SluiceError
+from sluice.fleet import provision
+from sluice.fleet.about import lines, told
+from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
+from sluice.fleet.folder import Board, signer_certificate, write_board
+from sluice.fleet.root_ca import from_file, root_ca
 
 ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
 PORTS = range(1, 65_536)

@@ -14,11 +14,11 @@ Each write of otadata erases a sector and programs a record; the power may fail 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from host_tools.device import otadata
-from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.errors import SluiceError
-from host_tools.image import Image, read_image
-from host_tools.image.partitions import Partition, Table
+from sluice.device import otadata
+from sluice.device.norflash import SECTOR, NORFlash
+from sluice.errors import SluiceError
+from sluice.image import Image, read_image
+from sluice.image.partitions import Partition, Table
 
 _FACTORY = -1  # index of `factory`, below ota_0
 Report = Callable[[str], None]

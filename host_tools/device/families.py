@@ -12,11 +12,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.device import bootloader, secboot
-from host_tools.device.bootloader import Report, Start
-from host_tools.device.norflash import NORFlash
-from host_tools.image import Image, partitions, wmtable
-from host_tools.image.partitions import Partition, Table
+from sluice.device import bootloader, secboot
+from sluice.device.bootloader import Report, Start
+from sluice.device.norflash import NORFlash
+from sluice.image import Image, partitions, wmtable
+from sluice.image.partitions import Partition, Table
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from host_tools import boards
-from host_tools.device import families, provision
-from host_tools.device.meter import Meter
-from host_tools.device.rom_loader import ROMS, RomLoader, serve
-from host_tools.device.terminal import Terminal
-from host_tools.errors import SluiceError
-from host_tools.image import make_image, pack_image, partitions
-from host_tools.image.appimage import MAGIC
+from sluice import boards
+from sluice.device import families, provision
+from sluice.device.meter import Meter
+from sluice.device.rom_loader import ROMS, RomLoader, serve
+from sluice.device.terminal import Terminal
+from sluice.errors import SluiceError
+from sluice.image import make_image, pack_image, partitions
+from sluice.image.appimage import MAGIC
 
 FACTORY_VERSION = "1.0.0"
 

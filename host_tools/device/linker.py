@@ -21,9 +21,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from host_tools.compile import compile_tree
-from host_tools.device.spare_names import Rename, new_names
-from host_tools.short_texts import ShortTexts, any_text
+from sluice.compile import compile_tree
+from sluice.device.spare_names import Rename, new_names
+from sluice.short_texts import ShortTexts, any_text
 
 HERE = Path(__file__).parent
 SHIMS = HERE / "shims"

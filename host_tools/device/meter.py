@@ -2,7 +2,7 @@
 
 import struct
 
-from host_tools.device import norflash
+from sluice.device import norflash
 
 PARTS = {  # how much of the operation is done when the power fails
     "nothing": norflash.NOTHING,

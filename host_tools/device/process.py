@@ -8,9 +8,9 @@ import termios
 import tty
 from pathlib import Path
 
-from host_tools.device.interrupt import interrupt
-from host_tools.device.output import Output
-from host_tools.device.terminal import Terminal
+from sluice.device.interrupt import interrupt
+from sluice.device.output import Output
+from sluice.device.terminal import Terminal
 
 _CTRL_C = b"\x03"
 

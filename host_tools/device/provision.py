@@ -16,12 +16,12 @@ from pathlib import Path
 from littlefs import LittleFS
 from littlefs.errors import LittleFSError
 
-from host_tools.device import norflash
-from host_tools.device.families import Family
-from host_tools.device.meter import Meter, raise_power_cut
-from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.errors import SluiceError
-from host_tools.image.partitions import Partition, Table
+from sluice.device import norflash
+from sluice.device.families import Family
+from sluice.device.meter import Meter, raise_power_cut
+from sluice.device.norflash import SECTOR, NORFlash
+from sluice.errors import SluiceError
+from sluice.image.partitions import Partition, Table
 
 WINDOW = 4096  # bytes, the least that firmware/config.py takes; less was a number of blocks once
 FILE_SYSTEM = "vfs"  # label of the partition

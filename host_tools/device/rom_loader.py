@@ -15,8 +15,8 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.device.terminal import Terminal
+from sluice.device.norflash import SECTOR, NORFlash
+from sluice.device.terminal import Terminal
 
 # fmt: off
 SYNC, WRITE_REG, READ_REG = 0x08, 0x09, 0x0A

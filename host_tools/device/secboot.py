@@ -11,12 +11,12 @@ real one knows an image as new is not documented: the vendor's SDK erases that s
 Source: WinnerMicro wm_iot_sdk, flow chart of the boot loader.
 """
 
-from host_tools.device.bootloader import NoBootableImage, Report, Start
-from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.errors import SluiceError
-from host_tools.image import Image, read_image
-from host_tools.image.partitions import Partition, Table
-from host_tools.image.w800 import GAP, HEADER, crc
+from sluice.device.bootloader import NoBootableImage, Report, Start
+from sluice.device.norflash import SECTOR, NORFlash
+from sluice.errors import SluiceError
+from sluice.image import Image, read_image
+from sluice.image.partitions import Partition, Table
+from sluice.image.w800 import GAP, HEADER, crc
 
 
 def place(flash: NORFlash, row: Partition, image: bytes) -> None:

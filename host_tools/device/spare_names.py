@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from host_tools.shorten import Renamer, shorts, words
+from sluice.shorten import Renamer, shorts, words
 
 # Built into MicroPython's unix port (seen in 1.25, 32 and 64 bits), and used nowhere in the model.
 # A name that some other build lacks costs it one string more, and works all the same.

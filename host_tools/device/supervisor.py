@@ -23,15 +23,15 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from host_tools import toolchain
-from host_tools.device import linker, romfs
-from host_tools.device.hardware import Hardware
-from host_tools.device.meter import PowerCut
-from host_tools.device.output import Output
-from host_tools.device.process import Process
-from host_tools.device.terminal import Terminal
-from host_tools.errors import SluiceError
-from host_tools.image.build import CHIPS
+from sluice import toolchain
+from sluice.device import linker, romfs
+from sluice.device.hardware import Hardware
+from sluice.device.meter import PowerCut
+from sluice.device.output import Output
+from sluice.device.process import Process
+from sluice.device.terminal import Terminal
+from sluice.errors import SluiceError
+from sluice.image.build import CHIPS
 
 POWER_ON, HARD, WATCHDOG, SOFT = 1, 2, 3, 5  # machine.reset_cause()
 SOFT_TO_RAW, PANIC, POWER_CUT = 16, 33, 77  # exit codes of sim_chip.py

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 
 class Terminal:

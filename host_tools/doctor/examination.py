@@ -9,8 +9,8 @@ from typing import Any
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from host_tools.board_port import BoardPort, BoardRaised
-from host_tools.doctor import on_board
+from sluice.board_port import BoardPort, BoardRaised
+from sluice.doctor import on_board
 
 WATCHDOG_MS = 120_000  # for the whole examination
 HANDSHAKE_S = 20

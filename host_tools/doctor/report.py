@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from host_tools import __version__
-from host_tools.device import otadata
-from host_tools.doctor.examination import Finding
+from sluice import __version__
+from sluice.device import otadata
+from sluice.doctor.examination import Finding
 
 RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
 _APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table

@@ -12,7 +12,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError, best_match
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 SCHEMA = Path(__file__).with_name("job.schema.json")
 SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first member there decides

@@ -5,9 +5,9 @@ A board is told by the header of the image that it runs: it has the chip's id, o
 
 from dataclasses import dataclass
 
-from host_tools import boards
-from host_tools.errors import SluiceError
-from host_tools.image.build import CHIPS
+from sluice import boards
+from sluice.errors import SluiceError
+from sluice.image.build import CHIPS
 
 SIMULATED = "SIM_"  # what the names of boards begin with that exist in `sluice device run` alone
 

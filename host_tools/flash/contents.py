@@ -4,11 +4,11 @@ import json
 from functools import lru_cache
 from pathlib import Path
 
-from host_tools.bundle import make, rules, tree
-from host_tools.compile import STARTERS
-from host_tools.device.provision import thing_files
-from host_tools.errors import SluiceError
-from host_tools.flash.trees import CELLS, Agent
+from sluice.bundle import make, rules, tree
+from sluice.compile import STARTERS
+from sluice.device.provision import thing_files
+from sluice.errors import SluiceError
+from sluice.flash.trees import CELLS, Agent
 
 START, CHOICE = "/main.py", "/trees.py"  # the starter: the second chooses what runs
 CONFIG = "/config.json"

@@ -7,7 +7,7 @@ name is the user's. Then they were the package `sluice` in /lib, where `mip` sti
 
 from collections.abc import Callable
 
-from host_tools.compile import firmware_sources
+from sluice.compile import firmware_sources
 
 FOLDERS = {  # below /lib or the root: the modules of every release
     "": "config console console_net hardware lastgood lastlink main prompt run start starting "

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from host_tools.device import otadata
-from host_tools.errors import SluiceError
-from host_tools.image import w800
-from host_tools.image.appimage import MAGIC
+from sluice.device import otadata
+from sluice.errors import SluiceError
+from sluice.image import w800
+from sluice.image.appimage import MAGIC
 
 OLDEST = (1, 24)  # MicroPython: TLS with certificates checked, asyncio as we use it
 OTA_0 = 0x10  # subtype of the first slot

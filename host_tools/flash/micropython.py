@@ -12,12 +12,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from host_tools.board_port import connect
-from host_tools.device import norflash
-from host_tools.errors import SluiceError
-from host_tools.flash.boards import Kind
-from host_tools.image import partitions
-from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, MAGIC
+from sluice.board_port import connect
+from sluice.device import norflash
+from sluice.errors import SluiceError
+from sluice.flash.boards import Kind
+from sluice.image import partitions
+from sluice.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, MAGIC
 
 IMAGE_MAX = 16 * 1024 * 1024  # bytes
 _NO_ANSWER, _FATAL = "Failed to connect", "A fatal error occurred: "  # in what esptool says

@@ -11,10 +11,10 @@ import os
 import secrets
 import sys
 
-from host_tools.board_port import BoardPort
-from host_tools.cloud.state import LOCAL_HOSTS
-from host_tools.errors import SluiceError
-from host_tools.flash.contents import CONFIG
+from sluice.board_port import BoardPort
+from sluice.cloud.state import LOCAL_HOSTS
+from sluice.errors import SluiceError
+from sluice.flash.contents import CONFIG
 
 PASSWORD = "SLUICE_WIFI_PASSWORD"  # environment
 WATCHDOG_S = 120  # of a board whose config.json does not say

@@ -9,8 +9,8 @@ would try, is named no more where a record is written.
 from dataclasses import dataclass
 from typing import Any
 
-from host_tools.board_port import BoardPort
-from host_tools.bundle import tree
+from sluice.board_port import BoardPort
+from sluice.bundle import tree
 
 CELLS = ("/trees.0", "/trees.1")
 CELL_MAX = 2_048  # bytes of one that a board reads

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 
 import serial
 
-from host_tools.board_port import BoardPort, connect
-from host_tools.errors import SluiceError
+from sluice.board_port import BoardPort, connect
+from sluice.errors import SluiceError
 
 HEALTHY = re.compile(r"^I \d+ agent idle\b")
 HOPELESS = re.compile(r"^E \d+ main cannot start: (.+)")

@@ -26,10 +26,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from host_tools.board_port import BoardPort
-from host_tools.errors import SluiceError
-from host_tools.flash.contents import CHOICE, START
-from host_tools.flash.trees import Trees
+from sluice.board_port import BoardPort
+from sluice.errors import SluiceError
+from sluice.flash.contents import CHOICE, START
+from sluice.flash.trees import Trees
 
 NOTES = "/flashed.json"  # {path: SHA-256 of what we wrote, two of them in between}
 STARTER = (CHOICE, START)  # in this order

@@ -5,7 +5,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 VERSION = ("version", "nrf_cloud_app_fw_version")  # keys of it, by the board's configuration
 NONE = "none, or none that was told"

@@ -5,10 +5,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from host_tools.cloud.state import State
-from host_tools.cloud.store import open_store
-from host_tools.errors import SluiceError
-from host_tools.fleet.about import reported
+from sluice.cloud.state import State
+from sluice.cloud.store import open_store
+from sluice.errors import SluiceError
+from sluice.fleet.about import reported
 
 SMALLER = "0.2.0"  # the first that knows smaller images
 _NUMBERS = re.compile(r"\d{1,9}(\.\d{1,9})*")

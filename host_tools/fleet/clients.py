@@ -11,10 +11,10 @@ from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from host_tools.cloud.names import REGION
-from host_tools.cloud.state import State
-from host_tools.errors import SluiceError
-from host_tools.fleet.rehearsal import Rehearsal
+from sluice.cloud.names import REGION
+from sluice.cloud.state import State
+from sluice.errors import SluiceError
+from sluice.fleet.rehearsal import Rehearsal
 
 TIMEOUT_S = 30
 UNTRIED = "What --aws calls was never tried against AWS from here, only against the local cloud."

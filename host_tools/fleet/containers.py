@@ -11,12 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from host_tools.errors import SluiceError
-from host_tools.fleet.parts import Part
-from host_tools.image import smaller
-from host_tools.image.building import shown
-from host_tools.image.inspect import read_image
-from host_tools.image.plain import plain_image
+from sluice.errors import SluiceError
+from sluice.fleet.parts import Part
+from sluice.image import smaller
+from sluice.image.building import shown
+from sluice.image.inspect import read_image
+from sluice.image.plain import plain_image
 
 DELTA = "/ota/{digest}.{size}"  # `fileName` of a delta: SHA-256 and bytes of what it builds on
 COMPRESSED = "/ota/compressed"  # of a compressed image

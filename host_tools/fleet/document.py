@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from host_tools.errors import SluiceError
-from host_tools.fleet.clients import Clients
+from sluice.errors import SluiceError
+from sluice.fleet.clients import Clients
 
 Parameters = dict[str, Any]
 

@@ -5,7 +5,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.cloud.state import (
+from sluice.cloud.state import (
     CONFIG_MODE,
     IGNORED,
     State,
@@ -13,9 +13,9 @@ from host_tools.cloud.state import (
     make_folder,
     write_atomically,
 )
-from host_tools.errors import SluiceError
-from host_tools.fleet.root_ca import from_file
-from host_tools.signing import new_key, write_new
+from sluice.errors import SluiceError
+from sluice.fleet.root_ca import from_file
+from sluice.signing import new_key, write_new
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools import boards
-from host_tools.bundle import container, make
-from host_tools.cloud.state import State
-from host_tools.cloud.store import open_store
-from host_tools.documents import check_places
-from host_tools.errors import SluiceError
-from host_tools.image import w800
-from host_tools.image.appimage import MAGIC
-from host_tools.image.inspect import read_image
-from host_tools.image.plain import plain_file
+from sluice import boards
+from sluice.bundle import container, make
+from sluice.cloud.state import State
+from sluice.cloud.store import open_store
+from sluice.documents import check_places
+from sluice.errors import SluiceError
+from sluice.image import w800
+from sluice.image.appimage import MAGIC
+from sluice.image.inspect import read_image
+from sluice.image.plain import plain_file
 
 ORDER = ("image", "agent", "app")  # in a job: the image is the first file of it
 NAMES = {"image": "image", "agent": "bundle of an agent", "app": "bundle of an application"}

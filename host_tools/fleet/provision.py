@@ -19,9 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from host_tools.compile import ROOT
-from host_tools.errors import SluiceError
-from host_tools.signing import key_pem
+from sluice.compile import ROOT
+from sluice.errors import SluiceError
+from sluice.signing import key_pem
 
 POLICY = ROOT / "docs/thing-policy.json"
 POLICY_NAME = "sluice-device"

@@ -13,7 +13,7 @@ from botocore import xform_name
 from botocore.loaders import Loader
 from botocore.model import ServiceModel, Shape
 
-from host_tools.cloud.http.constraints import check
+from sluice.cloud.http.constraints import check
 
 Parameters = dict[str, Any]
 Answer = Parameters | Exception | Callable[[Parameters], Parameters]

@@ -14,7 +14,7 @@ import botocore
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 NAME = "Amazon Root CA 1"
 BUNDLE = Path(botocore.__file__).with_name("cacert.pem")

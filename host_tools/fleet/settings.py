@@ -10,7 +10,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 Parameters = dict[str, Any]
 

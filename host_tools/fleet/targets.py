@@ -3,8 +3,8 @@
 import argparse
 from dataclasses import dataclass
 
-from host_tools.cloud.names import check_thing
-from host_tools.errors import SluiceError
+from sluice.cloud.names import check_thing
+from sluice.errors import SluiceError
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,13 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from host_tools.errors import SluiceError
-from host_tools.fleet import document
-from host_tools.fleet.clients import Clients
-from host_tools.fleet.document import File
-from host_tools.fleet.provision import quietly
-from host_tools.fleet.settings import of_update
-from host_tools.signing import PrivateKey, algorithm, sign
+from sluice.errors import SluiceError
+from sluice.fleet import document
+from sluice.fleet.clients import Clients
+from sluice.fleet.document import File
+from sluice.fleet.provision import quietly
+from sluice.fleet.settings import of_update
+from sluice.signing import PrivateKey, algorithm, sign
 
 Parameters = dict[str, Any]
 

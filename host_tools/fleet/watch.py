@@ -20,9 +20,9 @@ from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
-from host_tools.errors import SluiceError
-from host_tools.fleet.clients import Clients, plainly
-from host_tools.fleet.update import POLL_S
+from sluice.errors import SluiceError
+from sluice.fleet.clients import Clients, plainly
+from sluice.fleet.update import POLL_S
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 ENDED = ("COMPLETED", "CANCELED")  # of the job itself

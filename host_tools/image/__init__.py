@@ -14,7 +14,7 @@ smaller     deltas against older images, and compressed images: made, read, appl
 building    shows how far one is
 """
 
-from host_tools.image.build import make_image, pack_image
-from host_tools.image.inspect import Image, read_image
+from sluice.image.build import make_image, pack_image
+from sluice.image.inspect import Image, read_image
 
 __all__ = ["Image", "make_image", "pack_image", "read_image"]

@@ -6,7 +6,7 @@ u8 length of the path, the path ("sluice/log.mpy"), u32 length, the bytes. All l
 
 import struct
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 MAGIC = b"SLUICE\x00\x01"
 

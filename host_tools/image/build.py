@@ -12,9 +12,9 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
-from host_tools.errors import SluiceError
-from host_tools.image import archive, w800
-from host_tools.image.appimage import (
+from sluice.errors import SluiceError
+from sluice.image import archive, w800
+from sluice.image.appimage import (
     CHECKSUM_SEED,
     DESCRIPTOR_MAGIC,
     DIGEST,
@@ -22,7 +22,7 @@ from host_tools.image.appimage import (
     MAGIC,
     MMU_PAGE,
 )
-from host_tools.image.modules import compiled, device_modules
+from sluice.image.modules import compiled, device_modules
 
 VERSION_MAX = 31  # bytes, and a zero
 _VERSION_FAULT = f"a version has 1 to {VERSION_MAX} printable bytes"

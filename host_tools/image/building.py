@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from host_tools.image import smaller
+from sluice.image import smaller
 
 
 @contextmanager

@@ -3,11 +3,11 @@
 import struct
 from dataclasses import dataclass
 
-from host_tools.errors import SluiceError
-from host_tools.image import archive, smaller, w800
-from host_tools.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, HEADER, MAGIC, verify
-from host_tools.image.build import CHIPS
-from host_tools.image.partitions import TABLE, is_table
+from sluice.errors import SluiceError
+from sluice.image import archive, smaller, w800
+from sluice.image.appimage import DESCRIPTOR, DESCRIPTOR_MAGIC, HEADER, MAGIC, verify
+from sluice.image.build import CHIPS
+from sluice.image.partitions import TABLE, is_table
 
 DESCRIPTOR_SIZE = 256  # bytes
 _NAMES = {chip.id: name for name, chip in CHIPS.items()}

@@ -4,8 +4,8 @@ import tempfile
 from functools import lru_cache
 from pathlib import Path
 
-from host_tools import boards, toolchain
-from host_tools.compile import EXAMPLES, STARTERS, agreeing, compile_tree, firmware_sources
+from sluice import boards, toolchain
+from sluice.compile import EXAMPLES, STARTERS, agreeing, compile_tree, firmware_sources
 
 EXAMPLE = EXAMPLES / "app.py"  # an application to copy
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 SECTOR = 4096  # bytes, the unit in which flash is erased
 TABLE = 0x8000  # offset in flash

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from host_tools.errors import SluiceError
-from host_tools.image import w800
-from host_tools.image.inspect import Image, read_image
+from sluice.errors import SluiceError
+from sluice.image import w800
+from sluice.image.inspect import Image, read_image
 
 
 def plain_image(data: bytes) -> bytes:

@@ -9,8 +9,8 @@ an image. firmware/sluice/trust/seal.py finds it in the slot.
 import hashlib
 import struct
 
-from host_tools.errors import SluiceError
-from host_tools.signing import PrivateKey, algorithm, sign_digest
+from sluice.errors import SluiceError
+from sluice.signing import PrivateKey, algorithm, sign_digest
 
 MAGIC = b"sluicesg"
 FOOT = struct.Struct("<HBB8s")

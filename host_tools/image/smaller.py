@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import bsdiff4
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 MAGIC = b"SLS\x01"
 SECTOR = 4096  # bytes

@@ -11,10 +11,10 @@ import lzma
 import random
 import struct
 
-from host_tools import boards
-from host_tools.errors import SluiceError
-from host_tools.image import archive
-from host_tools.image.wmtable import read_csv
+from sluice import boards
+from sluice.errors import SluiceError
+from sluice.image import archive
+from sluice.image.wmtable import read_csv
 
 CHIP = "w800"
 BOARD = "SIM_W800"

@@ -8,8 +8,8 @@ import hashlib
 import struct
 from pathlib import Path
 
-from host_tools.errors import SluiceError
-from host_tools.image.partitions import APP, DATA, SECTOR, Partition, Table
+from sluice.errors import SluiceError
+from sluice.image.partitions import APP, DATA, SECTOR, Partition, Table
 
 TABLE = 0xE000  # offset in flash
 MAGIC = 0xA1F2F39F

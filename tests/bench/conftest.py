@@ -2,7 +2,7 @@
 
 import pytest
 
-from host_tools.toolchain import DEFAULT
+from sluice.toolchain import DEFAULT
 
 
 @pytest.fixture(scope="session")

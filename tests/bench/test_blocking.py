@@ -3,7 +3,7 @@
 import pytest
 
 from bench import blocking, callgrind, numbers
-from host_tools.compile import FIRMWARE
+from sluice.compile import FIRMWARE
 
 NEAR = 0.05  # by which a number may differ from what results.json says
 COLLECTION = 1_000_000  # instructions of one: the longest stretch has one in it, or not

@@ -10,7 +10,7 @@ from bench.__main__ import TABLES
 from bench.far import LEAST_S
 from bench.numbers import BETWEEN, Effort, Number
 from bench.roundtrip import Line, copy
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 NEAR = 0.05  # by which instructions may differ
 ABOUT = 0.15  # by which a heap may: the collector takes for live what only looks so

@@ -9,10 +9,10 @@ import pytest
 
 from bench import callgrind, rv32, rv32_machine, rv32_port
 from bench.numbers import Number
-from host_tools import debian, toolchain
-from host_tools.compile import FIRMWARE, compile_module
-from host_tools.device import romfs
-from host_tools.errors import SluiceError
+from sluice import debian, toolchain
+from sluice.compile import FIRMWARE, compile_module
+from sluice.device import romfs
+from sluice.errors import SluiceError
 
 USED = ("errors", "loading", "trust.p256", "transfer.base64", "transfer.json_block")
 USED += ("transfer.json_learned",)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from patience import FUSE_S
 
-from host_tools import boards
-from host_tools.image.build import CHIPS
+from sluice import boards
+from sluice.image.build import CHIPS
 
 BUILT = sorted(
     file.name

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import boards
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
-from host_tools.image.modules import device_sources
+from sluice import boards
+from sluice.device.supervisor import Board
+from sluice.image import make_image
+from sluice.image.modules import device_sources
 
 CONTRACT = Path(__file__).with_name("contract.py")
 NAMES = sorted(file.name for file in boards.BOARDS.iterdir() if file.is_dir())

@@ -9,12 +9,12 @@ import esptool.targets as targets
 import pytest
 from patience import FUSE_S
 
-from host_tools import boards
-from host_tools.compile import ROOT
-from host_tools.device.norflash import SECTOR
-from host_tools.errors import SluiceError
-from host_tools.image import partitions, wmtable
-from host_tools.image.build import CHIPS
+from sluice import boards
+from sluice.compile import ROOT
+from sluice.device.norflash import SECTOR
+from sluice.errors import SluiceError
+from sluice.image import partitions, wmtable
+from sluice.image.build import CHIPS
 
 SIMULATED = ROOT / "host_tools/device/shims/w800.py"
 NAMES = sorted(file.name for file in boards.BOARDS.iterdir() if file.is_dir())

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import boards
-from host_tools.compile import firmware_sources
+from sluice import boards
+from sluice.compile import firmware_sources
 
 BUILT = sorted(file.parent.name for file in boards.BOARDS.glob("*/manifest.py"))
 

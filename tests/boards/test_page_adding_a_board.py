@@ -5,7 +5,7 @@ import shutil
 
 from pages import blocks, lines
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 PAGE = (ROOT / "docs/adding-a-board.md").read_text()
 
@@ -16,6 +16,7 @@ def test_page_leads_to_a_board_whose_agent_waits_for_jobs(reader, tmp_path):
     for name in ("boards", "firmware"):  # which manifests refer to by resolved paths
         (tmp_path / name).unlink()
         shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "sluice").symlink_to(ROOT / "host_tools")
     reader.sets(PYTHONPATH=str(tmp_path))  # so that the commands are those of this checkout
     (table,) = blocks(PAGE, "csv")
     printed = {}

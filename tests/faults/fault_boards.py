@@ -12,7 +12,7 @@ from typing import Any
 from fault_sweeps import WORKERS, Outcome
 from stage import Cloud, Stage, image
 
-from host_tools.device.supervisor import Board
+from sluice.device.supervisor import Board
 
 SIZE = 180_225  # bytes: one checkpoint, and a block of a few bytes
 LAST = SIZE // 4096

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from patience import LONG_S
 
-from host_tools import toolchain
-from host_tools.compile import ROOT, compile_tree, firmware_sources
+from sluice import toolchain
+from sluice.compile import ROOT, compile_tree, firmware_sources
 
 HERE = Path(__file__).parent
 INSTEAD = {  # what is doubled in the firmware's own tree: what meets the network, and a sum

@@ -19,8 +19,8 @@ import pytest
 import releases
 from patience import LONG_S
 
-from host_tools import toolchain
-from host_tools.compile import compile_tree, firmware_sources
+from sluice import toolchain
+from sluice.compile import compile_tree, firmware_sources
 
 ARCHES = ("i386", "amd64")
 SETTINGS = ("HEAP", "DIFFERS")

@@ -7,8 +7,8 @@ import random
 import zlib
 from collections.abc import Mapping
 
-from host_tools.bundle import container, rules
-from host_tools.bundle.container import header, pack
+from sluice.bundle import container, rules
+from sluice.bundle.container import header, pack
 
 APP = {"kind": "app", "version": "1.2.0"}
 AGENT = {"kind": "agent", "version": "0.3.0", "board": "SIM_ESP32"}

@@ -6,7 +6,7 @@ makes in NAME.new; OLD is what deltas build on.
 
 import random
 
-from host_tools.image import smaller
+from sluice.image import smaller
 
 SIZE = 61_000  # bytes of an image: the last sector is not whole
 

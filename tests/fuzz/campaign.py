@@ -14,8 +14,8 @@ import containers
 import inputs
 import readers
 
-from host_tools import toolchain
-from host_tools.compile import compile_tree, firmware_sources
+from sluice import toolchain
+from sluice.compile import compile_tree, firmware_sources
 
 HERE = Path(__file__).parent
 PAST = HERE / "past"

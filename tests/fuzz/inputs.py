@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from host_tools.cloud.streams import cbor
+from sluice.cloud.streams import cbor
 
 Maker = Callable[[Random], bytes]
 

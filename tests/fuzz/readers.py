@@ -23,9 +23,9 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 )
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from host_tools.cloud.streams import cbor
-from host_tools.errors import SluiceError
-from host_tools.image import smaller as container
+from sluice.cloud.streams import cbor
+from sluice.errors import SluiceError
+from sluice.image import smaller as container
 
 Reader = Callable[[bytes, str | None], str | None]
 
@@ -293,7 +293,7 @@ def otadata(data: bytes, said: str | None) -> str | None:
 
 
 def seal(data: bytes, said: str | None) -> str | None:
-    """host_tools.image.seal, read from its end."""
+    """sluice.image.seal, read from its end."""
     known = "none"
     if len(data) > 12 and data[-8:] == b"sluicesg":
         length, kind, zero = struct.unpack("<HBB", data[-12:-8])

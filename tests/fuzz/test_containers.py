@@ -6,8 +6,8 @@ from random import Random
 import pytest
 from containers import SOURCE, built, container
 
-from host_tools.errors import SluiceError
-from host_tools.image.smaller import applied
+from sluice.errors import SluiceError
+from sluice.image.smaller import applied
 
 INPUTS = 1_500  # 100,000 were tried once
 SLOW_S = 2  # of the processor's time, for one input, at most

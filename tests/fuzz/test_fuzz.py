@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from campaign import HERE, PARSERS, Outcome, judge, past, run
 
-from host_tools.compile import FIRMWARE
+from sluice.compile import FIRMWARE
 
 INPUTS = 1_500
 SEED = 1

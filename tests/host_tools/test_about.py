@@ -6,8 +6,8 @@ import json
 import pytest
 from botocore.exceptions import ClientError
 
-from host_tools.errors import SluiceError
-from host_tools.fleet.about import lines, told
+from sluice.errors import SluiceError
+from sluice.fleet.about import lines, told
 
 
 class Shadows:

@@ -4,10 +4,10 @@ import ast
 
 import pytest
 
-from host_tools import toolchain
-from host_tools.agreed_names import SPARE, Agreeing, agreed, code_in, public_in, said_in
-from host_tools.compile import agreed_names, agreeing, firmware_sources
-from host_tools.shorten import ARGUMENTS, PRIVATE, words
+from sluice import toolchain
+from sluice.agreed_names import SPARE, Agreeing, agreed, code_in, public_in, said_in
+from sluice.compile import agreed_names, agreeing, firmware_sources
+from sluice.shorten import ARGUMENTS, PRIVATE, words
 
 GIVER = """
 class Giver:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.audit import main
-from host_tools.compile import ROOT
+from sluice.audit import main
+from sluice.compile import ROOT
 
 GOOD = {"name": "a", "version": "1", "vulns": []}
 BAD = {"name": "b", "version": "2", "vulns": [{"id": "X-1", "fix_versions": ["2.1"]}]}

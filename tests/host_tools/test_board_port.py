@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from ports import talking
 
-from host_tools.board_port import BoardRaised, board_at, connect
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
+from sluice.board_port import BoardRaised, board_at, connect
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.image import make_image
 
 TICKING = """
 import time

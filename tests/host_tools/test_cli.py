@@ -13,12 +13,12 @@ import pytest
 from patience import FUSE_S
 from typed import complaint, sluice
 
-from host_tools import __version__, cli
-from host_tools.cli import COMMANDS
-from host_tools.cloud.state import State
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
+from sluice import __version__, cli
+from sluice.cli import COMMANDS
+from sluice.cloud.state import State
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.image import make_image
 
 FOLDER = Path(cli.__file__).parent / "commands"
 
@@ -37,7 +37,7 @@ def test_command_has_help_that_begins_with_its_docstring(name, capsys):
         cli.main([name, "--help"])
     assert ended.value.code == 0
     shown = capsys.readouterr().out
-    text = sys.modules[f"host_tools.commands.{COMMANDS[name]}"].__doc__
+    text = sys.modules[f"sluice.commands.{COMMANDS[name]}"].__doc__
     assert shown.startswith(f"usage: sluice {name} ")
     assert text.strip().splitlines()[0] in shown
     assert text.strip().splitlines()[0].endswith((".", ";", ":"))
@@ -102,8 +102,8 @@ def test_command_loads_what_it_needs_and_no_other_command(tmp_path):
     line = ["image", "show", str(tmp_path / "none")]
     script = f"import sys\nfrom host_tools.cli import main\nmain({line!r})\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    loaded = {name for name in done.stdout.split() if name.startswith("host_tools.commands.")}
-    assert loaded == {"host_tools.commands.image"}
+    loaded = {name for name in done.stdout.split() if name.startswith("sluice.commands.")}
+    assert loaded == {"sluice.commands.image"}
     assert "boto3" not in done.stdout.split()
     assert done.stderr.startswith("sluice: cannot read")
 
@@ -161,7 +161,7 @@ def test_output_that_nobody_takes_is_no_traceback(tmp_path, unbuffered):
     os.close(reading)
     for output, code in ((nobody, 128 + signal.SIGPIPE), (os.open("/dev/full", os.O_WRONLY), 1)):
         done = subprocess.run(
-            [sys.executable, "-m", "host_tools.cli", "image", "show", tmp_path / "a.bin"],
+            [sys.executable, "-m", "sluice.cli", "image", "show", tmp_path / "a.bin"],
             stdout=output,
             stderr=subprocess.PIPE,
             env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
@@ -176,7 +176,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def run(args: object) -> None:
         raise error
 
-    monkeypatch.setattr("host_tools.commands.sign.digest", run)
+    monkeypatch.setattr("sluice.commands.sign.digest", run)
 
 
 def test_commands_that_need_a_cloud_say_that_none_runs(tmp_path):

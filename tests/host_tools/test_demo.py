@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from patience import FUSE_S, LONG_S
 
-from host_tools.commands import demo
-from host_tools.errors import SluiceError
+from sluice.commands import demo
+from sluice.errors import SluiceError
 
-DEMO = [sys.executable, "-m", "host_tools.cli", "demo"]
+DEMO = [sys.executable, "-m", "sluice.cli", "demo"]
 pytestmark = pytest.mark.usefixtures("release")
 
 TOLD = (  # in this order

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
-from host_tools.compile import FIRMWARE
-from host_tools.documents import OURS, SCHEMA, SHAPES, TREES, check, check_places
-from host_tools.errors import SluiceError
+from sluice.compile import FIRMWARE
+from sluice.documents import OURS, SCHEMA, SHAPES, TREES, check, check_places
+from sluice.errors import SluiceError
 
 VECTORS = Path(__file__).parents[1] / "vectors"
 WHOLE = Draft202012Validator(json.loads(SCHEMA.read_text()))

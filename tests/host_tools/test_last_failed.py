@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from patience import LONG_S
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 FILES = {
     "firmware/test_one.py": "def test_good():\n    pass\n\ndef test_bad():\n    assert False\n",

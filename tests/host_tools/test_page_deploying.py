@@ -8,8 +8,8 @@ from pathlib import Path
 from pages import Reader, blocks, lines
 
 from bench import numbers
-from host_tools.bundle import make
-from host_tools.compile import ROOT
+from sluice.bundle import make
+from sluice.compile import ROOT
 
 PAGE = (ROOT / "docs/deploying.md").read_text()
 NEAR = 0.15  # of a size that the page gives

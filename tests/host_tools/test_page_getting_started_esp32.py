@@ -14,11 +14,11 @@ import pytest
 from merged import merged
 from pages import Reader, blocks, lines
 
-from host_tools.compile import ROOT
-from host_tools.device.supervisor import CHIP_HEAP, Board
-from host_tools.flash import boards
-from host_tools.image import pack_image
-from host_tools.toolchain import umqtt
+from sluice.compile import ROOT
+from sluice.device.supervisor import CHIP_HEAP, Board
+from sluice.flash import boards
+from sluice.image import pack_image
+from sluice.toolchain import umqtt
 
 PAGE = (ROOT / "docs/getting-started-esp32.md").read_text()
 PORT, ADDRESS = "/dev/ttyUSB0", "192.168.1.20"

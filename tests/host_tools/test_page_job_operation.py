@@ -4,7 +4,7 @@ import json
 
 from pages import Reader, blocks, lines
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 PAGE = (ROOT / "docs/job-operation.md").read_text()
 

@@ -2,7 +2,7 @@
 
 from pages import Reader, blocks, lines
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 PAGE = (ROOT / "docs/products.md").read_text()
 

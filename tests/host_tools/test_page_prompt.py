@@ -2,7 +2,7 @@
 
 from pages import Reader, blocks, lines
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 PAGE = (ROOT / "docs/prompt.md").read_text()
 TYPED = ["sluice console --port lab/port"]

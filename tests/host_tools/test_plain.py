@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from wrapped import packed
 
-from host_tools import cli
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
-from host_tools.image.plain import plain_file, plain_image
-from host_tools.image.w800 import HEADER, USER, XZ, crc, header
-from host_tools.signing import load_key, sign_base64
+from sluice import cli
+from sluice.errors import SluiceError
+from sluice.image import make_image
+from sluice.image.plain import plain_file, plain_image
+from sluice.image.w800 import HEADER, USER, XZ, crc, header
+from sluice.signing import load_key, sign_base64
 
 PLAIN = make_image("1.2.3", 20_000, chip="w800", modules={})
 CHECKED = 60  # bytes of a header that its own CRC is over

@@ -7,11 +7,11 @@ import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 
-from host_tools import cli
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
-from host_tools.image.seal import sealed, unsealed
-from host_tools.signing import load_key
+from sluice import cli
+from sluice.errors import SluiceError
+from sluice.image import make_image
+from sluice.image.seal import sealed, unsealed
+from sluice.signing import load_key
 
 IMAGE = bytes(range(256)) * 33
 

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from patience import FUSE_S
 from seat import GREEN, PLAIN, RED
 
-from host_tools.board_port import connect
-from host_tools.compile import agreed_names, firmware_sources, renamed
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
-from host_tools.serial_console import Tint
-from host_tools.traceback_names import readable
+from sluice.board_port import connect
+from sluice.compile import agreed_names, firmware_sources, renamed
+from sluice.device.supervisor import Board
+from sluice.image import make_image
+from sluice.serial_console import Tint
+from sluice.traceback_names import readable
 
 SAYING = """
 import time
@@ -103,7 +103,7 @@ def test_console_on_a_port_that_never_answers_says_so_once(tmp_path: Path, seat)
 
 
 def test_console_without_a_terminal_refuses(board: Board):
-    command = [sys.executable, "-m", "host_tools.cli", "console", "--port", str(board.link)]
+    command = [sys.executable, "-m", "sluice.cli", "console", "--port", str(board.link)]
     done = subprocess.run(command, capture_output=True, text=True, input="", timeout=FUSE_S)
     assert done.returncode == 1
     assert done.stderr == ("sluice: sluice console needs a terminal; for scripts: mpremote exec\n")

@@ -2,7 +2,7 @@
 
 import ast
 
-from host_tools.short_texts import ShortTexts, any_text, nameless
+from sluice.short_texts import ShortTexts, any_text, nameless
 
 
 def made(source, choose=nameless):

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import toolchain
-from host_tools.compile import compile_module, firmware_sources, inherited, own, renamed
-from host_tools.errors import SluiceError
-from host_tools.shorten import ARGUMENTS, PRIVATE, bases, named, names, own_names, shortened, words
+from sluice import toolchain
+from sluice.compile import compile_module, firmware_sources, inherited, own, renamed
+from sluice.errors import SluiceError
+from sluice.shorten import ARGUMENTS, PRIVATE, bases, named, names, own_names, shortened, words
 
 MODULE = '''
 """A module with _private words in its docstring."""

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from host_tools import toolchain
-from host_tools.debian import FETCH_S, FUSE_S
-from host_tools.errors import SluiceError
+from sluice import toolchain
+from sluice.debian import FETCH_S, FUSE_S
+from sluice.errors import SluiceError
 
 I386, AMD64 = 2**31 - 1, 2**63 - 1  # sys.maxsize
 Program = Callable[..., Path]
@@ -329,7 +329,7 @@ def test_umqtt_of_another_digest_is_refused(program, monkeypatch, tmp_path):
 
 
 def test_failure_is_one_line_and_exit_code_1(tmp_path):
-    command = [sys.executable, "-m", "host_tools.toolchain"]
+    command = [sys.executable, "-m", "sluice.toolchain"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
     assert done.stderr.startswith("sluice: no usable micropython here")
@@ -339,7 +339,7 @@ def test_failure_is_one_line_and_exit_code_1(tmp_path):
 def test_second_run_finds_everything_and_its_time_is_noted(monkeypatch, record_property, words):
     """Measured only: on a busy machine it may take longer than the two seconds it should."""
     monkeypatch.undo()  # the real ones, which this test run needs anyway
-    command = [sys.executable, "-m", "host_tools.toolchain", *words]
+    command = [sys.executable, "-m", "sluice.toolchain", *words]
     subprocess.run(command, check=True, capture_output=True, timeout=FETCH_S)
     started = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)

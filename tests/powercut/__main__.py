@@ -25,7 +25,7 @@ from bundle_stories import BUNDLES  # noqa: E402
 from histories import STORIES, History, Story, history, theatre  # noqa: E402
 from stage import Cloud  # noqa: E402
 
-from host_tools import toolchain  # noqa: E402
+from sluice import toolchain  # noqa: E402
 
 ALL = (*STORIES, *BUNDLES)
 PIECE = 12  # histories that a worker plays before it tells: each costs an update beforehand

@@ -19,12 +19,12 @@ from littlefs.errors import LittleFSError
 from stage import Stage
 from typed import good
 
-from host_tools.bundle import container, make, tree
-from host_tools.device import norflash, provision
-from host_tools.device.meter import raise_power_cut
-from host_tools.device.norflash import NORFlash
-from host_tools.device.supervisor import Board
-from host_tools.image.modules import SELF_TESTS
+from sluice.bundle import container, make, tree
+from sluice.device import norflash, provision
+from sluice.device.meter import raise_power_cut
+from sluice.device.norflash import NORFlash
+from sluice.device.supervisor import Board
+from sluice.image.modules import SELF_TESTS
 
 VERSIONS = ("0.2.1", "0.3.0")  # before the job, and what it brings
 GOOD = "async def main(link):\n    print('runs {}')\n"

@@ -20,11 +20,11 @@ from pathlib import Path
 from damage import forged, losses, outcomes
 from stage import HEAP, Cloud, Stage, image, soon
 
-from host_tools.device.hardware import FACTORY_VERSION
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
-from host_tools.image.modules import SELF_TESTS
+from sluice.device.hardware import FACTORY_VERSION
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.image import make_image
+from sluice.image.modules import SELF_TESTS
 
 SIZE = 176_000  # bytes: a checkpoint of the journal lies in mid-download
 PARTS = ("nothing", "front", "back", "whole")

@@ -10,9 +10,9 @@ from damage import losses
 from spy import Spy
 from stage import CHECKPOINT, HEAP, Cloud, Stage, image
 
-from host_tools.device.hardware import FACTORY_VERSION
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
+from sluice.device.hardware import FACTORY_VERSION
+from sluice.device.supervisor import Board
+from sluice.image import make_image
 
 FACTORY = make_image(FACTORY_VERSION)
 PARTS = ("nothing", "front", "back", "whole")  # of the operation at which the power fails

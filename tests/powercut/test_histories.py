@@ -8,7 +8,7 @@ from damage import forged, losses
 from histories import STORIES, History, Story, history, theatre
 from patience import LONG_S
 
-from host_tools.device.supervisor import Board
+from sluice.device.supervisor import Board
 
 SEED = 9
 pytestmark = pytest.mark.timeout(LONG_S)

@@ -6,7 +6,7 @@ import pytest
 from stage import HEAP, Stage, image
 from sweep import TOLD
 
-from host_tools.device.supervisor import Board
+from sluice.device.supervisor import Board
 
 ALL = os.environ.get("SLUICE_POWERCUTS") == "all"
 PARTS = ("nothing", "front", "back", "whole")

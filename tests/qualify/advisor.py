@@ -28,8 +28,8 @@ from endpoint import CONNECT, PINGREQ, PUBACK, PUBLISH, SUBSCRIBE, Endpoint, Pac
 from shadows import desire, reported, settled
 from stage import Cloud, Stage, image, soon
 
-from host_tools.compile import ROOT
-from host_tools.device.supervisor import Board
+from sluice.compile import ROOT
+from sluice.device.supervisor import Board
 
 SECOND_S = 1.0
 LONGEST_S = 300

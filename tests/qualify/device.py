@@ -9,7 +9,7 @@ from typing import Any
 from certificates import Authority
 from endpoint import Endpoint
 
-from host_tools.device.supervisor import Board
+from sluice.device.supervisor import Board
 
 NAME = "qualify"
 HOST = "localhost"

@@ -8,15 +8,15 @@ import hashlib
 import zlib
 from collections.abc import Callable, Iterator
 
-from host_tools import boards
-from host_tools.device import families, norflash
-from host_tools.device.bootloader import NoBootableImage, Start
-from host_tools.device.meter import raise_power_cut
-from host_tools.device.norflash import SECTOR, NORFlash
-from host_tools.device.supervisor import Board
-from host_tools.image import read_image
-from host_tools.image.appimage import DIGEST
-from host_tools.image.w800 import GAP, HEADER
+from sluice import boards
+from sluice.device import families, norflash
+from sluice.device.bootloader import NoBootableImage, Start
+from sluice.device.meter import raise_power_cut
+from sluice.device.norflash import SECTOR, NORFlash
+from sluice.device.supervisor import Board
+from sluice.image import read_image
+from sluice.image.appimage import DIGEST
+from sluice.image.w800 import GAP, HEADER
 
 NONE, DAMAGED = "none", "running image damaged"
 SPOILT = 5_000  # offset of the byte that is another in a damaged image

@@ -15,7 +15,7 @@ import paho.mqtt.client as mqtt
 from patience import FUSE_S
 from stage import Stage
 
-from host_tools.cloud.streams import cbor
+from sluice.cloud.streams import cbor
 
 TOPICS = (
     "streams/+/data/+",

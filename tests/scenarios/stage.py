@@ -22,14 +22,14 @@ from typing import Any
 from patience import FUSE_S
 from typed import good
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.state import State
-from host_tools.commands import deploy
-from host_tools.device import provision
-from host_tools.device.supervisor import Board
-from host_tools.fleet.clients import Clients, clients
-from host_tools.image import make_image
-from host_tools.signing import load_key, sign_base64
+from sluice.cloud.names import arn
+from sluice.cloud.state import State
+from sluice.commands import deploy
+from sluice.device import provision
+from sluice.device.supervisor import Board
+from sluice.fleet.clients import Clients, clients
+from sluice.image import make_image
+from sluice.signing import load_key, sign_base64
 
 HEAP = "112k"  # of the board's MicroPython, with all code loaded into it
 SIZE = 1_468_006  # bytes, 1.4 MiB
@@ -68,7 +68,7 @@ class Cloud:
             words += ["--faults", str(self.faults)]
         self.state.ready.unlink(missing_ok=True)  # of a cloud that was killed
         with self._log.open("a") as log:
-            command = [sys.executable, "-m", "host_tools.cli", "cloud", "run", *words]
+            command = [sys.executable, "-m", "sluice.cli", "cloud", "run", *words]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)
         limit = time.monotonic() + FUSE_S
         while not self.state.ready.exists():

@@ -9,7 +9,7 @@ from patience import FUSE_S
 from stage import Cloud, Stage, image, soon
 from typed import complaint
 
-from host_tools.image.modules import EXAMPLE
+from sluice.image.modules import EXAMPLE
 
 SMALL = 180_224  # bytes
 GAP_MS = 5_000  # between two turns of the application: whether it lives, not how fast
@@ -240,7 +240,7 @@ def test_new_board_runs_an_application_and_a_flashed_one_keeps_its_own(
     scene.board = type(scene.board)(scene.root, scene.name, board=board)
     line = ("device", "run", scene.name, "--state", scene.root, "--board", board, "--app")
     assert "no such file" in complaint(*line, tmp_path / "none.py")
-    command = [sys.executable, "-m", "host_tools.cli", *map(str, line), str(EXAMPLE)]
+    command = [sys.executable, "-m", "sluice.cli", *map(str, line), str(EXAMPLE)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
         try:
             assert any("app reading 1" in text for text in running.stdout)

@@ -12,7 +12,7 @@ from botocore.session import get_session
 from pages import blocks, checkout
 from patience import LONG_S
 
-from host_tools.compile import FIRMWARE, ROOT
+from sluice.compile import FIRMWARE, ROOT
 
 PAGE = (ROOT / "docs/getting-started-aws.md").read_text()
 SHELL = """

@@ -8,7 +8,7 @@ import pytest
 from stage import SIZE, SLOT, Stage, image, soon
 from typed import complaint, good, sluice
 
-from host_tools.device import provision
+from sluice.device import provision
 
 SMALL = 180_224  # bytes
 GOOD = image("1.1.0", SMALL)

@@ -10,10 +10,10 @@ from stage import HEAP, Cloud, Stage, Verdict, image, soon
 from test_kinds import create, stored
 from typed import good
 
-from host_tools.bundle import container, make, tree
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
-from host_tools.image.modules import compiled
+from sluice.bundle import container, make, tree
+from sluice.device.supervisor import Board
+from sluice.image import make_image
+from sluice.image.modules import compiled
 
 BOARD = "SIM_ESP32"
 SMALL = 180_224  # bytes

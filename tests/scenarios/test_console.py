@@ -10,10 +10,10 @@ from seat import GREEN, GREY
 from sntp import packet, server
 from stage import HEAP, SIZE, Stage, image, soon
 
-from host_tools.device import provision
-from host_tools.device.supervisor import Board
-from host_tools.flash import contents
-from host_tools.image import pack_image
+from sluice.device import provision
+from sluice.device.supervisor import Board
+from sluice.flash import contents
+from sluice.image import pack_image
 
 SMALL = 180_224  # bytes
 SLOW_VERDICT = """

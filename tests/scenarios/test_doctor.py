@@ -8,14 +8,14 @@ import pytest
 from stage import HEAP, SIZE, Stage, image, soon
 from typed import good
 
-from host_tools.bundle import container, make, tree
-from host_tools.device import provision
-from host_tools.device.supervisor import Board
-from host_tools.doctor.examination import keeps_out, whole
-from host_tools.doctor.report import SHAPES, about_trees, lines
-from host_tools.flash import contents
-from host_tools.image import pack_image
-from host_tools.image.modules import SELF_TESTS
+from sluice.bundle import container, make, tree
+from sluice.device import provision
+from sluice.device.supervisor import Board
+from sluice.doctor.examination import keeps_out, whole
+from sluice.doctor.report import SHAPES, about_trees, lines
+from sluice.flash import contents
+from sluice.image import pack_image
+from sluice.image.modules import SELF_TESTS
 
 SMALL = 180_224  # bytes
 SECRETS = {"wifi": {"ssid": "attic", "password": "sesame open"}, "token": "abc123xyz"}

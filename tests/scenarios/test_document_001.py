@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from stage import HEAP, Stage, image, soon, target
 
-from host_tools.cloud.things.ca import Authority
-from host_tools.commands import deploy
-from host_tools.device.supervisor import Board
+from sluice.cloud.things.ca import Authority
+from sluice.commands import deploy
+from sluice.device.supervisor import Board
 
 VECTORS = Path(__file__).parents[1] / "vectors/001_http_update.json"
 SMALL = 200_000  # bytes: four requests

@@ -16,7 +16,7 @@ from sntp import packet, server
 from spy import Spy
 from stage import HEAP, Stage, soon
 
-from host_tools.device.supervisor import Board
+from sluice.device.supervisor import Board
 
 VECTORS = Path(__file__).parents[1] / "vectors/002_w800_jobs.json"
 RECORDED = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}

@@ -13,8 +13,8 @@ import pytest
 from spy import Spy
 from stage import soon
 
-from host_tools.commands import deploy
-from host_tools.device import provision
+from sluice.commands import deploy
+from sluice.device import provision
 
 VECTORS = Path(__file__).parents[1] / "vectors/003_jobs.json"
 SAID = {message["name"]: message for message in json.loads(VECTORS.read_text())["messages"]}

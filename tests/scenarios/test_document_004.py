@@ -12,11 +12,11 @@ from patience import FUSE_S
 from stage import CHECKPOINT, HEAP, Stage, image, soon
 from typed import good
 
-from host_tools.cloud.product import orders
-from host_tools.cloud.store import Store
-from host_tools.commands.product import file_of
-from host_tools.image.modules import SELF_TESTS
-from host_tools.signing import new_key
+from sluice.cloud.product import orders
+from sluice.cloud.store import Store
+from sluice.commands.product import file_of
+from sluice.image.modules import SELF_TESTS
+from sluice.signing import new_key
 
 SMALL = 200_000  # bytes: four requests
 VECTORS = Path(__file__).parents[1] / "vectors/004_product.json"

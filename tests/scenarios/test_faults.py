@@ -7,9 +7,9 @@ import twin
 from stage import HEAP, SIZE, image
 from twin import SILENT, Twin
 
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
-from host_tools.image.modules import device_sources
+from sluice.device.supervisor import Board
+from sluice.image import make_image
+from sluice.image.modules import device_sources
 
 SMALL = 180_225  # bytes: 44 blocks of 4,096 and one of a single byte
 LAST = 36

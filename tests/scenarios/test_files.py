@@ -9,9 +9,9 @@ from stage import Cloud, Stage, image, soon
 from test_kinds import stored, template
 from typed import good
 
-from host_tools.commands import deploy
-from host_tools.commands.image import SELF_TESTS
-from host_tools.device import provision
+from sluice.commands import deploy
+from sluice.commands.image import SELF_TESTS
+from sluice.device import provision
 
 SMALL = 180_224  # bytes
 MAP = bytes(at * 7 % 251 for at in range(70_000))  # more than one checkpoint

@@ -4,10 +4,10 @@ import pytest
 from damage import forged, losses
 from stage import HEAP, image
 
-from host_tools.device.hardware import FACTORY_VERSION
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
-from host_tools.image.modules import SELF_TESTS
+from sluice.device.hardware import FACTORY_VERSION
+from sluice.device.supervisor import Board
+from sluice.image import make_image
+from sluice.image.modules import SELF_TESTS
 
 SMALL = 180_224  # bytes
 FACTORY = make_image(FACTORY_VERSION)

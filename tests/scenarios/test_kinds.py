@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 from stage import Stage, image, target
 
-from host_tools.bundle import make
-from host_tools.commands import deploy
-from host_tools.device import provision
-from host_tools.image import smaller
-from host_tools.image.seal import sealed
-from host_tools.signing import load_key
+from sluice.bundle import make
+from sluice.commands import deploy
+from sluice.device import provision
+from sluice.image import smaller
+from sluice.image.seal import sealed
+from sluice.signing import load_key
 
 PAGE = Path(__file__).parents[2] / "docs/jobs.md"
 SMALL = 180_224  # bytes

@@ -13,10 +13,10 @@ from person import Person
 from relay import Relay
 from stage import HEAP, Stage, image
 
-from host_tools.device import provision
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
-from host_tools.image.modules import device_sources
+from sluice.device import provision
+from sluice.device.supervisor import Board
+from sluice.image import make_image
+from sluice.image.modules import device_sources
 
 SMALL = 180_224  # bytes
 NOBODY = 1  # a port

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from stage import image
 
-from host_tools.toolchain import RELEASES
+from sluice.toolchain import RELEASES
 
 pytestmark = pytest.mark.differs
 SMALL = 180_225  # bytes: 44 sectors and one byte

@@ -5,9 +5,9 @@ import hashlib
 import pytest
 from stage import image
 
-from host_tools.device.hardware import FACTORY_VERSION
-from host_tools.image import make_image
-from host_tools.image.modules import SELF_TESTS
+from sluice.device.hardware import FACTORY_VERSION
+from sluice.image import make_image
+from sluice.image.modules import SELF_TESTS
 
 SMALL = 180_224  # bytes
 

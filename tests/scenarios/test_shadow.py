@@ -13,7 +13,7 @@ from shadows import data, desire, reported, settled, state
 from stage import Stage, image, soon
 from thing_policy import allows
 
-from host_tools import __version__
+from sluice import __version__
 
 SMALL = 180_224  # bytes
 QUIET_S = 1.5  # without a word, so that a conversation counts as ended

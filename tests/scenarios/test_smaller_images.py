@@ -8,9 +8,9 @@ import pytest
 from stage import HEAP, SIZE, Cloud, Stage, Verdict, image, target
 from test_kinds import in_stream, stored
 
-from host_tools.commands import deploy
-from host_tools.device.supervisor import Board
-from host_tools.image import smaller
+from sluice.commands import deploy
+from sluice.device.supervisor import Board
+from sluice.image import smaller
 
 SMALL = 180_225  # bytes: 44 sectors and one byte
 WAYS = {  # config.json's, by name

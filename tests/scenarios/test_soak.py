@@ -20,10 +20,10 @@ import pytest
 from patience import LONG_S
 from stage import HEAP, Cloud, Stage, image, soon
 
-from host_tools.cloud.run import DEATHS, DEATHS_S
-from host_tools.commands import deploy
-from host_tools.device.supervisor import Board
-from host_tools.image.modules import SELF_TESTS
+from sluice.cloud.run import DEATHS, DEATHS_S
+from sluice.commands import deploy
+from sluice.device.supervisor import Board
+from sluice.image.modules import SELF_TESTS
 
 JOBS = int(os.environ.get("SLUICE_SOAK", 5))
 SEED = int(os.environ.get("SLUICE_SEED", 1))

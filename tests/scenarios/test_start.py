@@ -8,14 +8,14 @@ import pytest
 from littlefs.errors import LittleFSError
 from stage import HEAP, Stage, image, soon
 
-from host_tools.bundle import make, tree
-from host_tools.compile import FIRMWARE
-from host_tools.device import provision
-from host_tools.device.supervisor import Board
-from host_tools.flash import contents
-from host_tools.flash.trees import Agent
-from host_tools.image import make_image, pack_image
-from host_tools.image.modules import device_sources
+from sluice.bundle import make, tree
+from sluice.compile import FIRMWARE
+from sluice.device import provision
+from sluice.device.supervisor import Board
+from sluice.flash import contents
+from sluice.flash.trees import Agent
+from sluice.image import make_image, pack_image
+from sluice.image.modules import device_sources
 
 SMALL = 180_224  # bytes
 TAKEN_BACK = "rolled back: "  # and by what, where something could say so

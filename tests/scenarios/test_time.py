@@ -7,8 +7,8 @@ import pytest
 from sntp import packet, server
 from stage import HEAP, Cloud, Stage, soon
 
-from host_tools.cloud.things import ca
-from host_tools.device.supervisor import Board
+from sluice.cloud.things import ca
+from sluice.device.supervisor import Board
 
 UNSET = 946_684_800  # 2000-01-01: what an ESP32 shows after a power cut
 DAY_S = 86_400

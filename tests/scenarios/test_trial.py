@@ -5,7 +5,7 @@ from patience import FUSE_S
 from shadows import reported
 from stage import image, soon
 
-from host_tools.image.modules import SELF_TESTS
+from sluice.image.modules import SELF_TESTS
 
 SMALL = 180_224  # bytes
 

@@ -9,10 +9,10 @@ from person import Person
 from stage import HEAP, Stage, image
 from typed import good
 
-from host_tools.device.norflash import SECTOR
-from host_tools.device.supervisor import Board
-from host_tools.image.modules import SELF_TESTS
-from host_tools.image.w800 import USER, XZ, header
+from sluice.device.norflash import SECTOR
+from sluice.device.supervisor import Board
+from sluice.image.modules import SELF_TESTS
+from sluice.image.w800 import USER, XZ, header
 
 SMALL = 180_224  # bytes
 NAME = "SIM_W800"

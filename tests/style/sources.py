@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-from host_tools.compile import FIRMWARE, ROOT, firmware_sources
+from sluice.compile import FIRMWARE, ROOT, firmware_sources
 
 BOARDS = ROOT / "boards"
 PLAIN = {"main", "trees"}  # names that are words, too

@@ -2,7 +2,7 @@
 
 import re
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 TEXT, _, LIST = (ROOT / "docs/comparison.md").read_text().partition("\n## Sources\n")
 SOURCES = dict(re.findall(r"^(\d+)\. ((?:.+\n?(?:   .+\n)*))", LIST, re.MULTILINE))

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from botocore.session import get_session
 from sources import device_files, parsed, where
 
-from host_tools.compile import FIRMWARE, ROOT
+from sluice.compile import FIRMWARE, ROOT
 
 PAGE = (ROOT / "docs/failures.md").read_text()
 WIRE = next(  # the AWS dialect's steps: what a board says itself

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 HOST = ROOT / "host_tools"
 # From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
@@ -40,7 +40,11 @@ BOARDS_OWN = ("device/shims", "doctor/on_board.py", "flash/on_board.py")  # run 
 def modules() -> dict[str, Path]:
     """{dotted name: file} of all that runs on the host."""
     files = (file for file in HOST.rglob("*.py") if not is_boards_own(file))
-    return {".".join(file.relative_to(ROOT).with_suffix("").parts): file for file in files}
+    return {_dotted(file): file for file in files}
+
+
+def _dotted(file: Path) -> str:
+    return ".".join(("sluice", *file.relative_to(HOST).with_suffix("").parts))
 
 
 def is_boards_own(file: Path) -> bool:
@@ -62,7 +66,7 @@ def imported(name: str) -> Iterator[str]:
             continue
         for one in found:
             here = one if one in MODULES else f"{one}.__init__"
-            if here in MODULES and here not in (name, "host_tools.__init__"):
+            if here in MODULES and here not in (name, "sluice.__init__"):
                 yield here
 
 
@@ -80,7 +84,7 @@ def room(name: str, depth: int) -> str:
 
 @pytest.mark.parametrize(("within", "rows"), [("", ROOMS), ("cloud.", CLOUD)])
 def test_room_imports_only_rooms_below_it(within, rows):
-    head, depth = f"host_tools.{within}", within.count(".") + 1
+    head, depth = f"sluice.{within}", within.count(".") + 1
     names = [name for name in MODULES if name.startswith(head) and not name.endswith("__init__")]
     wrong = [
         f"{name} imports {other}"

@@ -7,8 +7,8 @@ import re
 import pytest
 from sources import parsed
 
-from host_tools import package
-from host_tools.compile import FIRMWARE, ROOT, firmware_sources
+from sluice import package
+from sluice.compile import FIRMWARE, ROOT, firmware_sources
 
 
 def frozen(file) -> tuple[set[str], list[str]]:
@@ -29,7 +29,7 @@ def frozen(file) -> tuple[set[str], list[str]]:
 
 
 def test_package_for_mip_is_as_it_would_be_made_today():
-    assert package.PACKAGE.read_text() == package.text(), "python -m host_tools.package --write"
+    assert package.PACKAGE.read_text() == package.text(), "python -m sluice.package --write"
 
 
 def test_package_for_mip_names_every_module_and_umqtt():

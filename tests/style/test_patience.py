@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.compile import ROOT
+from sluice.compile import ROOT
 
 TESTS = ROOT / "tests"
 ON_BOARDS = {"firmware", "style"}  # code for MicroPython, with a clock of its own

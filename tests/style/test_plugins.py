@@ -5,7 +5,7 @@ import ast
 import pytest
 from sources import device_files, imports, parsed, trees
 
-from host_tools.compile import FIRMWARE, firmware_sources
+from sluice.compile import FIRMWARE, firmware_sources
 
 TREES = trees()
 LISTED_IN = "sluice.plugins"

@@ -14,8 +14,8 @@ from botocore.session import get_session
 from sources import device_files, parsed
 from thing_policy import allows, covers, resources
 
-from host_tools.compile import FIRMWARE
-from host_tools.fleet.provision import policy_text
+from sluice.compile import FIRMWARE
+from sluice.fleet.provision import policy_text
 
 LONGEST = 2048  # characters of a policy, AWS's limit
 SAYING = ("publish", "deliver", "subscribe", "request", "topic")

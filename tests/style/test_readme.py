@@ -18,10 +18,10 @@ from bench import numbers as bench_numbers
 from bench import pages as bench_pages
 from bench import plots as bench_plots
 from bench.__main__ import TABLES
-from host_tools import diagram
-from host_tools.cli import COMMANDS, parser
-from host_tools.compile import FIRMWARE, ROOT
-from host_tools.toolchain import RELEASES
+from sluice import diagram
+from sluice.cli import COMMANDS, parser
+from sluice.compile import FIRMWARE, ROOT
+from sluice.toolchain import RELEASES
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -350,7 +350,7 @@ def test_policy_is_json_with_statements(file):
 
 def test_design_shows_the_table_of_states_as_it_is():
     text = (FIRMWARE / "DESIGN.md").read_text()
-    assert diagram.placed(text) == text, "run: python -m host_tools.diagram --write"
+    assert diagram.placed(text) == text, "run: python -m sluice.diagram --write"
     table = diagram.names(ast.parse((FIRMWARE / "sluice/agent/table.py").read_text()))
     events = {event for row in table["TRANSITIONS"].values() for event in row}
     assert events | set(table["TRANSITIONS"]) <= set(re.findall(r"\w+", diagram.block()))

@@ -1,12 +1,14 @@
 """The table of the agent: every event has a row, every row an event, every state a way on."""
 
 import ast
-import importlib
+import sys
+from importlib import import_module
+from types import ModuleType
 
 import pytest
 from raising import TREES, Raising
 
-from host_tools.compile import FIRMWARE
+from sluice.compile import FIRMWARE
 
 NEVER = {  # (state, event) that the tree allows and the code does not, and why
     ("CONNECTING", "lost"): "without a deadline, reach tries for ever",
@@ -15,11 +17,29 @@ STARVED = {"VERIFYING"}  # "lost" there is a full heap, tried again: sluice.agen
 RAISING = Raising()
 
 
-@pytest.fixture(scope="module")
+def of_device(*names: str) -> list[ModuleType]:
+    """Modules of the firmware, whose package has the name of the host's."""
+    hosts = {name: sys.modules.pop(name) for name in list(sys.modules) if is_sluice(name)}
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.syspath_prepend(str(FIRMWARE))
+            return [import_module(name) for name in names]
+    finally:
+        for name in list(filter(is_sluice, sys.modules)):
+            del sys.modules[name]
+        sys.modules.update(hosts)
+
+
+def is_sluice(name: str) -> bool:
+    return name.partition(".")[0] == "sluice"
+
+
+TABLE, JOURNAL = of_device("sluice.agent.table", "sluice.journal")
+
+
+@pytest.fixture
 def table():
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(FIRMWARE))
-        yield importlib.import_module("sluice.agent.table")
+    return TABLE
 
 
 ROOM = "sluice.agent.states."
@@ -179,9 +199,8 @@ def test_errors_each_have_one_event(table):
 
 
 def test_boot_rows_can_each_be_the_first_that_matches(table):
-    journal = importlib.import_module("sluice.journal")
     first = set()
-    for phase in journal.PHASES:
+    for phase in JOURNAL.PHASES:
         for slot in (table.TRIAL, table.NEW, table.OLD):
             for row in table.BOOT:
                 if row[0] in (table.ANY, phase) and row[1] in (table.ANY, slot):

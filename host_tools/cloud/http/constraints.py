@@ -10,7 +10,7 @@ from typing import Any
 from botocore.model import Shape
 from botocore.validate import ParamValidator
 
-from host_tools.cloud.refusal import Refusal, invalid
+from sluice.cloud.refusal import Refusal, invalid
 
 Parameters = dict[str, Any]
 

@@ -16,7 +16,7 @@ from typing import Any
 from botocore.loaders import Loader
 from botocore.model import OperationModel
 
-from host_tools.cloud.refusal import invalid
+from sluice.cloud.refusal import invalid
 
 Parameters = dict[str, Any]
 

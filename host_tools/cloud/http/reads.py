@@ -5,7 +5,7 @@ because a member that is silently passed over promises what does not happen.
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, TypeVar
 
-from host_tools.cloud.refusal import invalid
+from sluice.cloud.refusal import invalid
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 

@@ -20,11 +20,11 @@ from urllib.parse import unquote
 from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
-from host_tools.cloud.http.constraints import check
-from host_tools.cloud.http.paging import Pages
-from host_tools.cloud.http.reads import declared, refuse_unread
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
-from host_tools.cloud.refusal import Refusal, invalid
+from sluice.cloud.http.constraints import check
+from sluice.cloud.http.paging import Pages
+from sluice.cloud.http.reads import declared, refuse_unread
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
+from sluice.cloud.refusal import Refusal, invalid
 
 Parameters = dict[str, Any]
 Operation = Callable[[Parameters], Parameters | None]

@@ -20,8 +20,8 @@ from urllib.parse import parse_qsl
 
 from uvicorn import Config, Server
 
-from host_tools.cloud.http.connection import Connection
-from host_tools.cloud.http.origin import Doorkeeper
+from sluice.cloud.http.connection import Connection
+from sluice.cloud.http.origin import Doorkeeper
 
 LOG = logging.getLogger("sluice.cloud")
 THREADS = 32  # requests that are worked on at once

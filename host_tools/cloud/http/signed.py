@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from host_tools.cloud.http.rest import BODY_BYTES, error
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
-from host_tools.cloud.http.sigv4 import Fault, Key, Unproved, fresh, of_header, prove
-from host_tools.cloud.store import Store
+from sluice.cloud.http.rest import BODY_BYTES, error
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
+from sluice.cloud.http.sigv4 import Fault, Key, Unproved, fresh, of_header, prove
+from sluice.cloud.store import Store
 
 PREFIX = "SLUICE"  # of a key's name; AWS's begin with AKIA
 

@@ -8,21 +8,21 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs import tally
-from host_tools.cloud.jobs.documents import document
-from host_tools.cloud.jobs.executions import AFTER, Executions
-from host_tools.cloud.jobs.executions_api import job_row
-from host_tools.cloud.jobs.life import LIVE
-from host_tools.cloud.jobs.limits import check
-from host_tools.cloud.jobs.rollout import Rollouts
-from host_tools.cloud.jobs.templates_api import TemplateCalls, before_substitution
-from host_tools.cloud.listing import Listing
-from host_tools.cloud.message import Message
-from host_tools.cloud.names import arn, of_arn
-from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.tags import Tags
+from sluice.cloud.http.reads import reads
+from sluice.cloud.jobs import tally
+from sluice.cloud.jobs.documents import document
+from sluice.cloud.jobs.executions import AFTER, Executions
+from sluice.cloud.jobs.executions_api import job_row
+from sluice.cloud.jobs.life import LIVE
+from sluice.cloud.jobs.limits import check
+from sluice.cloud.jobs.rollout import Rollouts
+from sluice.cloud.jobs.templates_api import TemplateCalls, before_substitution
+from sluice.cloud.listing import Listing
+from sluice.cloud.message import Message
+from sluice.cloud.names import arn, of_arn
+from sluice.cloud.refusal import Refusal, exists, invalid, not_found
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 Notices = list[Message]

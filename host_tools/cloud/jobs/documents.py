@@ -3,11 +3,11 @@
 import json
 from typing import Any
 
-from host_tools.cloud.http.members import MARK
-from host_tools.cloud.message import compact
-from host_tools.cloud.refusal import invalid
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.presigned import location
+from sluice.cloud.http.members import MARK
+from sluice.cloud.message import compact
+from sluice.cloud.refusal import invalid
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.presigned import location
 
 Parameters = dict[str, Any]
 

@@ -13,10 +13,10 @@ from contextlib import contextmanager
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.jobs import tally
-from host_tools.cloud.message import Message, compact
-from host_tools.cloud.names import arn
-from host_tools.cloud.store import Store
+from sluice.cloud.jobs import tally
+from sluice.cloud.message import Message, compact
+from sluice.cloud.names import arn
+from sluice.cloud.store import Store
 
 JOB, EXECUTION = "JOB", "JOB_EXECUTION"  # event types
 SETTING = "event_configurations"

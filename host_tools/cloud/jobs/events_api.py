@@ -7,10 +7,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.events import EXECUTION, JOB, SETTING
-from host_tools.cloud.refusal import invalid
-from host_tools.cloud.store import Store
+from sluice.cloud.http.reads import reads
+from sluice.cloud.jobs.events import EXECUTION, JOB, SETTING
+from sluice.cloud.refusal import invalid
+from sluice.cloud.store import Store
 
 Parameters = dict[str, Any]
 

@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.apart import Apart
-from host_tools.cloud.jobs.events import Events
-from host_tools.cloud.jobs.life import is_over, retry_is_left
-from host_tools.cloud.jobs.shapes import summary
-from host_tools.cloud.message import Message, compact
-from host_tools.cloud.store import Store
+from sluice.cloud.apart import Apart
+from sluice.cloud.jobs.events import Events
+from sluice.cloud.jobs.life import is_over, retry_is_left
+from sluice.cloud.jobs.shapes import summary
+from sluice.cloud.message import Message, compact
+from sluice.cloud.store import Store
 
 LISTED = 10  # executions in a list, the developer guide's limit
 # fmt: off

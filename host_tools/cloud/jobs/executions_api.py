@@ -5,13 +5,13 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.executions import AFTER, Executions, JobError
-from host_tools.cloud.jobs.over_mqtt import details
-from host_tools.cloud.listing import Listing
-from host_tools.cloud.message import Message
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal, invalid, not_found
+from sluice.cloud.http.reads import reads
+from sluice.cloud.jobs.executions import AFTER, Executions, JobError
+from sluice.cloud.jobs.over_mqtt import details
+from sluice.cloud.listing import Listing
+from sluice.cloud.message import Message
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal, invalid, not_found
 
 Parameters = dict[str, Any]
 Publish = Callable[[list[Message]], None]

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.store import Store
+from sluice.cloud.store import Store
 
 LIVE = ("SCHEDULED", "IN_PROGRESS")  # of a job
 FAILURES = {  # failureType of a criterion → the statuses it is for; no retry for REJECTED

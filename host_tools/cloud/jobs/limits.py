@@ -6,9 +6,9 @@ botocore's model. Packages and maintenance windows are refused rather than ignor
 
 from typing import Any
 
-from host_tools.cloud.jobs.life import moment
-from host_tools.cloud.jobs.over_mqtt import STEP_MINUTES
-from host_tools.cloud.refusal import invalid
+from sluice.cloud.jobs.life import moment
+from sluice.cloud.jobs.over_mqtt import STEP_MINUTES
+from sluice.cloud.refusal import invalid
 
 Parameters = dict[str, Any]
 

@@ -11,8 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from host_tools.cloud.names import REGION
-from host_tools.cloud.refusal import invalid
+from sluice.cloud.names import REGION
+from sluice.cloud.refusal import invalid
 
 Parameters = dict[str, Any]
 

@@ -12,15 +12,15 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.api import JobCalls, Notices
-from host_tools.cloud.jobs.life import LIVE
-from host_tools.cloud.names import JOB, arn
-from host_tools.cloud.refusal import exists, invalid, not_found
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.store import Store
-from host_tools.cloud.streams.api import StreamCalls
-from host_tools.cloud.tags import Tags
+from sluice.cloud.http.reads import reads
+from sluice.cloud.jobs.api import JobCalls, Notices
+from sluice.cloud.jobs.life import LIVE
+from sluice.cloud.names import JOB, arn
+from sluice.cloud.refusal import exists, invalid, not_found
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.store import Store
+from sluice.cloud.streams.api import StreamCalls
+from sluice.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 

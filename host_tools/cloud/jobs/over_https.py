@@ -8,11 +8,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.executions import JobError
-from host_tools.cloud.jobs.over_mqtt import Jobs
-from host_tools.cloud.message import Message
-from host_tools.cloud.refusal import Refusal, not_found
+from sluice.cloud.http.reads import reads
+from sluice.cloud.jobs.executions import JobError
+from sluice.cloud.jobs.over_mqtt import Jobs
+from sluice.cloud.message import Message
+from sluice.cloud.refusal import Refusal, not_found
 
 Parameters = dict[str, Any]
 Publish = Callable[[list[Message]], None]

@@ -13,11 +13,11 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
-from host_tools.cloud.jobs.executions import LISTED, Executions, JobError
-from host_tools.cloud.jobs.shapes import state, summary
-from host_tools.cloud.message import Message, compact
-from host_tools.cloud.names import JOB, THING
+from sluice.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
+from sluice.cloud.jobs.executions import LISTED, Executions, JobError
+from sluice.cloud.jobs.shapes import state, summary
+from sluice.cloud.message import Message, compact
+from sluice.cloud.names import JOB, THING
 
 Request = dict[str, Any]
 

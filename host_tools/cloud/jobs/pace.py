@@ -11,7 +11,7 @@ import json
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.store import Store
+from sluice.cloud.store import Store
 
 MOST_PER_MINUTE = 1000  # without a rate of its own
 MINUTE_S = 60

@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.apart import Apart
-from host_tools.cloud.jobs import tally
-from host_tools.cloud.jobs.executions import AFTER, Executions
-from host_tools.cloud.jobs.life import FAILURES, LIVE, moment
-from host_tools.cloud.jobs.pace import Pace
-from host_tools.cloud.jobs.targets import Targets
-from host_tools.cloud.message import Message
+from sluice.cloud.apart import Apart
+from sluice.cloud.jobs import tally
+from sluice.cloud.jobs.executions import AFTER, Executions
+from sluice.cloud.jobs.life import FAILURES, LIVE, moment
+from sluice.cloud.jobs.pace import Pace
+from sluice.cloud.jobs.targets import Targets
+from sluice.cloud.message import Message
 
 UNFINISHED = (
     "SELECT * FROM executions WHERE job = ? "

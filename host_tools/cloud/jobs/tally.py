@@ -3,7 +3,7 @@
 import json
 from collections.abc import Sequence
 
-from host_tools.cloud.store import Store
+from sluice.cloud.store import Store
 
 LATEST = """
 SELECT status, count(*) AS number FROM (

@@ -8,8 +8,8 @@ import json
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.names import of_arn
-from host_tools.cloud.store import Store
+from sluice.cloud.names import of_arn
+from sluice.cloud.store import Store
 
 # ?1 the job, ?2 and ?3 lists of the groups and of the things, with null where it is the other kind
 WANTED = """

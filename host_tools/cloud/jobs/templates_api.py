@@ -9,16 +9,16 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.jobs.documents import document
-from host_tools.cloud.jobs.executions import Executions
-from host_tools.cloud.jobs.limits import check
-from host_tools.cloud.jobs.managed import ENVIRONMENTS, TEMPLATES, VERSION, Managed
-from host_tools.cloud.listing import Listing
-from host_tools.cloud.names import arn, of_arn
-from host_tools.cloud.refusal import Refusal, invalid, not_found
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.tags import Tags
+from sluice.cloud.http.reads import reads
+from sluice.cloud.jobs.documents import document
+from sluice.cloud.jobs.executions import Executions
+from sluice.cloud.jobs.limits import check
+from sluice.cloud.jobs.managed import ENVIRONMENTS, TEMPLATES, VERSION, Managed
+from sluice.cloud.listing import Listing
+from sluice.cloud.names import arn, of_arn
+from sluice.cloud.refusal import Refusal, invalid, not_found
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 

@@ -19,13 +19,13 @@ import time
 from errno import EADDRINUSE
 from pathlib import Path
 
-from host_tools import toolchain
-from host_tools.cloud.mqtt import security_plugin
-from host_tools.cloud.mqtt.control import Control
-from host_tools.cloud.state import OWN, State, write_atomically
-from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.things import SERVICE
-from host_tools.errors import SluiceError
+from sluice import toolchain
+from sluice.cloud.mqtt import security_plugin
+from sluice.cloud.mqtt.control import Control
+from sluice.cloud.state import OWN, State, write_atomically
+from sluice.cloud.things.ca import Authority
+from sluice.cloud.things.things import SERVICE
+from sluice.errors import SluiceError
 
 START_S = 10  # for Mosquitto to accept connections
 STOP_S = 5  # before it is killed

@@ -6,7 +6,7 @@ import ssl
 
 import paho.mqtt.client as mqtt
 
-from host_tools.cloud.mqtt.broker import Broker
+from sluice.cloud.mqtt.broker import Broker
 
 KEEP_ALIVE_S = 30
 V3 = mqtt.MQTTProtocolVersion.MQTTv311

@@ -15,10 +15,10 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-from host_tools.cloud.state import write_atomically
-from host_tools.cloud.things.patterns import Filter
-from host_tools.cloud.things.rights import Access, Rights
-from host_tools.cloud.things.things import SERVICE
+from sluice.cloud.state import write_atomically
+from sluice.cloud.things.patterns import Filter
+from sluice.cloud.things.rights import Access, Rights
+from sluice.cloud.things.things import SERVICE
 
 COMMANDS = "$CONTROL/dynamic-security/v1"
 ANSWERS = f"{COMMANDS}/response"

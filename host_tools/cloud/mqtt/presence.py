@@ -20,11 +20,11 @@ from sqlite3 import Row
 from threading import Event, Thread
 from typing import IO
 
-from host_tools.cloud.apart import Apart
-from host_tools.cloud.message import compact
-from host_tools.cloud.mqtt.control import Control
-from host_tools.cloud.store import Store
-from host_tools.cloud.things.things import SERVICE
+from sluice.cloud.apart import Apart
+from sluice.cloud.message import compact
+from sluice.cloud.mqtt.control import Control
+from sluice.cloud.store import Store
+from sluice.cloud.things.things import SERVICE
 
 LOOK_S = 0.05  # between two looks at the log
 TOPIC = "$aws/events/presence"

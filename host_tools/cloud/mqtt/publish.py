@@ -6,9 +6,9 @@ what MQTT 5 has beside the payload is refused, and so is a message to be retaine
 from collections.abc import Callable
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.message import Message
-from host_tools.cloud.refusal import invalid
+from sluice.cloud.http.reads import reads
+from sluice.cloud.message import Message
+from sluice.cloud.refusal import invalid
 
 Parameters = dict[str, Any]
 

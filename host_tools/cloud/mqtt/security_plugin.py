@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from host_tools.errors import SluiceError
+from sluice.errors import SluiceError
 
 VARIABLE = "MOSQUITTO_DYNAMIC_SECURITY"
 NAME = "mosquitto_dynamic_security.*"

@@ -13,14 +13,14 @@ import paho.mqtt.client as mqtt
 from paho.mqtt.matcher import MQTTMatcher
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from host_tools.cloud.faults import Faults
-from host_tools.cloud.jobs.over_mqtt import owner
-from host_tools.cloud.message import Message
-from host_tools.cloud.mqtt.broker import Broker
-from host_tools.cloud.mqtt.client import own, start, unguessable
-from host_tools.cloud.mqtt.control import COMMANDS
-from host_tools.cloud.things.things import SERVICE, Things
-from host_tools.errors import SluiceError
+from sluice.cloud.faults import Faults
+from sluice.cloud.jobs.over_mqtt import owner
+from sluice.cloud.message import Message
+from sluice.cloud.mqtt.broker import Broker
+from sluice.cloud.mqtt.client import own, start, unguessable
+from sluice.cloud.mqtt.control import COMMANDS
+from sluice.cloud.things.things import SERVICE, Things
+from sluice.errors import SluiceError
 
 Handler = Callable[[str, bytes], list[Message]]
 

@@ -5,7 +5,7 @@ import uuid
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.store import Store
+from sluice.cloud.store import Store
 
 Body = dict[str, Any]
 

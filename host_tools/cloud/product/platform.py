@@ -17,11 +17,11 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.apart import Apart
-from host_tools.cloud.http.members import whole
-from host_tools.cloud.message import Message, compact
-from host_tools.cloud.product.orders import FINAL, STATUSES, Body
-from host_tools.cloud.store import Store
+from sluice.cloud.apart import Apart
+from sluice.cloud.http.members import whole
+from sluice.cloud.message import Message, compact
+from sluice.cloud.product.orders import FINAL, STATUSES, Body
+from sluice.cloud.store import Store
 
 REPLY_S = 3  # for a services_reply, each time
 ATTEMPTS = 3  # the first and two more

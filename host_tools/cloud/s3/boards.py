@@ -4,8 +4,8 @@ Whoever is on the network can knock here, so nothing else is done: no call of AW
 and no other method than GET.
 """
 
-from host_tools.cloud.http.server import Handler, HTTPAnswer, HTTPRequest
-from host_tools.cloud.s3.wording import S3Error, address, refusal
+from sluice.cloud.http.server import Handler, HTTPAnswer, HTTPRequest
+from sluice.cloud.s3.wording import S3Error, address, refusal
 
 SIGNATURES = ("X-Amz-Signature", "Signature")  # query arguments
 

@@ -17,9 +17,9 @@ from pathlib import Path
 from sqlite3 import Row
 from typing import BinaryIO
 
-from host_tools.cloud.s3.entries import Entries
-from host_tools.cloud.state import OWN
-from host_tools.cloud.store import Store
+from sluice.cloud.s3.entries import Entries
+from sluice.cloud.state import OWN
+from sluice.cloud.store import Store
 
 PIECE = 1 << 16  # bytes read or written at once
 OPEN = 32  # files that stay open, because they are read block by block

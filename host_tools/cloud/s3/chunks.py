@@ -9,9 +9,9 @@ import hmac
 import re
 from collections.abc import Iterator
 
-from host_tools.cloud.http.server import BadRequest
-from host_tools.cloud.http.sigv4 import Claim, Key, seal
-from host_tools.cloud.s3.wording import S3Error
+from sluice.cloud.http.server import BadRequest
+from sluice.cloud.http.sigv4 import Claim, Key, seal
+from sluice.cloud.s3.wording import S3Error
 
 HEAD = re.compile(rb"([0-9a-fA-F]{1,15})(?:;chunk-signature=([0-9a-f]{64}))?(?:;.*)?")
 LINE_BYTES = 1 << 13  # the longest line between chunks

@@ -5,9 +5,9 @@ source   Amazon S3 API reference: CopyObject
 
 from urllib.parse import unquote
 
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
-from host_tools.cloud.s3.bucket import Bucket, StoredObject
-from host_tools.cloud.s3.wording import S3Error, kept, missing, stamp, versioned, xml
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
+from sluice.cloud.s3.bucket import Bucket, StoredObject
+from sluice.cloud.s3.wording import S3Error, kept, missing, stamp, versioned, xml
 
 SOURCE = "x-amz-copy-source"
 KNOWN = (SOURCE, f"{SOURCE}-range", f"{SOURCE}-if-match")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from sqlite3 import Row
 
-from host_tools.cloud.store import Store
+from sluice.cloud.store import Store
 
 
 @dataclass(frozen=True)

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
-from host_tools.cloud.http.sigv4 import Key
-from host_tools.cloud.names import REGION
-from host_tools.cloud.s3 import listing
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.copies import SOURCE, copied
-from host_tools.cloud.s3.proof import proved
-from host_tools.cloud.s3.uploads import Uploads
-from host_tools.cloud.s3.wording import (
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
+from sluice.cloud.http.sigv4 import Key
+from sluice.cloud.names import REGION
+from sluice.cloud.s3 import listing
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.copies import SOURCE, copied
+from sluice.cloud.s3.proof import proved
+from sluice.cloud.s3.uploads import Uploads
+from sluice.cloud.s3.wording import (
     XML_BYTES,
     S3Error,
     address,

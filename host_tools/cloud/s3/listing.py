@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from urllib.parse import quote
 from xml.sax.saxutils import escape
 
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.entries import Entry
-from host_tools.cloud.s3.wording import S3Error, stamp, unknown, xml
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.entries import Entry
+from sluice.cloud.s3.wording import S3Error, stamp, unknown, xml
 
 PAGE = 1000
 COMMON = ("prefix", "delimiter", "max-keys", "encoding-type")

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 from urllib.parse import quote, unquote, urlsplit
 
-from host_tools.cloud.http.sigv4 import ALGORITHM, STAMP, UNSIGNED, Claim, Key, signature
-from host_tools.cloud.names import REGION
+from sluice.cloud.http.sigv4 import ALGORITHM, STAMP, UNSIGNED, Claim, Key, signature
+from sluice.cloud.names import REGION
 
 DEFAULT_S = 3600  # of a job whose presignedUrlConfig names no expiry
 STRING = re.compile(r'"(?:[^"\\]|\\.)*"')  # of JSON, with its escapes

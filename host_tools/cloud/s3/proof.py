@@ -17,8 +17,8 @@ from botocore.auth import HmacV1Auth
 from botocore.compat import HTTPHeaders
 from botocore.credentials import Credentials
 
-from host_tools.cloud.http.server import HTTPRequest
-from host_tools.cloud.http.sigv4 import (
+from sluice.cloud.http.server import HTTPRequest
+from sluice.cloud.http.sigv4 import (
     ALGORITHM,
     SKEW_S,
     UNSIGNED,
@@ -31,8 +31,8 @@ from host_tools.cloud.http.sigv4 import (
     of_header,
     prove,
 )
-from host_tools.cloud.s3.chunks import Chain, unwrapped
-from host_tools.cloud.s3.wording import S3Error, hosted
+from sluice.cloud.s3.chunks import Chain, unwrapped
+from sluice.cloud.s3.wording import S3Error, hosted
 
 WEEK_S = 7 * 24 * 3600  # the longest that a presigned URL is good for
 CHUNKED = {  # whether each chunk is signed

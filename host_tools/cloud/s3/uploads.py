@@ -9,10 +9,10 @@ from sqlite3 import Row
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.copies import SOURCE, source
-from host_tools.cloud.s3.wording import XML_BYTES, S3Error, kept, stamp, text_of, versioned, xml
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.copies import SOURCE, source
+from sluice.cloud.s3.wording import XML_BYTES, S3Error, kept, stamp, text_of, versioned, xml
 
 PARTS = range(1, 10_001)
 

@@ -8,8 +8,8 @@ from urllib.parse import unquote
 from xml.etree import ElementTree
 from xml.sax.saxutils import escape
 
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest
-from host_tools.cloud.s3.bucket import StoredObject
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
+from sluice.cloud.s3.bucket import StoredObject
 
 XML_BYTES = 1 << 20  # the longest XML a client may send
 NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"

@@ -4,11 +4,11 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.message import Message
-from host_tools.cloud.refusal import Refusal, not_found
-from host_tools.cloud.shadow.document import ShadowError
-from host_tools.cloud.shadow.over_mqtt import Shadows
+from sluice.cloud.http.reads import reads
+from sluice.cloud.message import Message
+from sluice.cloud.refusal import Refusal, not_found
+from sluice.cloud.shadow.document import ShadowError
+from sluice.cloud.shadow.over_mqtt import Shadows
 
 Parameters = dict[str, Any]
 Publish = Callable[[list[Message]], None]

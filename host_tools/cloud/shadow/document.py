@@ -10,8 +10,8 @@ desired and reported are the first of 6 levels, which leaves the 5 within that a
 import json
 from typing import Any
 
-from host_tools.cloud.http.members import MARK, is_token, whole
-from host_tools.cloud.message import compact
+from sluice.cloud.http.members import MARK, is_token, whole
+from sluice.cloud.message import compact
 
 Document = dict[str, Any]
 

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.message import Message, compact
-from host_tools.cloud.names import SHADOW
-from host_tools.cloud.shadow.document import (
+from sluice.cloud.message import Message, compact
+from sluice.cloud.names import SHADOW
+from sluice.cloud.shadow.document import (
     SECTIONS,
     Document,
     ShadowError,
@@ -34,7 +34,7 @@ from host_tools.cloud.shadow.document import (
     take_token,
     take_version,
 )
-from host_tools.cloud.store import Store
+from sluice.cloud.store import Store
 
 Answers = list[tuple[str, Document]]  # (topic's last levels, body), the accepted one first
 

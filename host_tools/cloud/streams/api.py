@@ -9,13 +9,13 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import exists, invalid, not_found
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.store import Store
-from host_tools.cloud.streams.over_mqtt import FILE_BYTES
-from host_tools.cloud.tags import Tags
+from sluice.cloud.http.reads import reads
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import exists, invalid, not_found
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.store import Store
+from sluice.cloud.streams.over_mqtt import FILE_BYTES
+from sluice.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 

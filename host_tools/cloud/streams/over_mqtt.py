@@ -21,13 +21,13 @@ from collections.abc import Iterator
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
-from host_tools.cloud.message import Message, compact
-from host_tools.cloud.names import STREAM
-from host_tools.cloud.s3.bucket import Bucket, StoredObject
-from host_tools.cloud.store import Store
-from host_tools.cloud.streams import cbor
-from host_tools.cloud.things.rights import Access, names_stream
+from sluice.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
+from sluice.cloud.message import Message, compact
+from sluice.cloud.names import STREAM
+from sluice.cloud.s3.bucket import Bucket, StoredObject
+from sluice.cloud.store import Store
+from sluice.cloud.streams import cbor
+from sluice.cloud.things.rights import Access, names_stream
 
 Request = dict[str, Any]
 

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.listing import Listing
-from host_tools.cloud.names import arn, of_arn
-from host_tools.cloud.refusal import Refusal, invalid
-from host_tools.cloud.store import Store
-from host_tools.cloud.things.things import Things
+from sluice.cloud.http.reads import reads
+from sluice.cloud.listing import Listing
+from sluice.cloud.names import arn, of_arn
+from sluice.cloud.refusal import Refusal, invalid
+from sluice.cloud.store import Store
+from sluice.cloud.things.things import Things
 
 Parameters = dict[str, Any]
 

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from host_tools.cloud.state import State, write_atomically
-from host_tools.errors import SluiceError
-from host_tools.signing import PrivateKey, certificate_pem, key_pem, load_key
+from sluice.cloud.state import State, write_atomically
+from sluice.errors import SluiceError
+from sluice.signing import PrivateKey, certificate_pem, key_pem, load_key
 
 Key = PrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey

@@ -6,12 +6,12 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.listing import Listing
-from host_tools.cloud.names import ACCOUNT, arn
-from host_tools.cloud.refusal import Refusal, invalid
-from host_tools.cloud.things.ca import public_key_pem, validity
-from host_tools.cloud.things.things import RSA_BITS, Certificate, Things
+from sluice.cloud.http.reads import reads
+from sluice.cloud.listing import Listing
+from sluice.cloud.names import ACCOUNT, arn
+from sluice.cloud.refusal import Refusal, invalid
+from sluice.cloud.things.ca import public_key_pem, validity
+from sluice.cloud.things.things import RSA_BITS, Certificate, Things
 
 Parameters = dict[str, Any]
 

@@ -8,9 +8,9 @@ import json
 import uuid
 from sqlite3 import Row
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal, exists, invalid, not_found
-from host_tools.cloud.store import Store
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal, exists, invalid, not_found
+from sluice.cloud.store import Store
 
 BELOW = """
 WITH RECURSIVE below (name) AS (

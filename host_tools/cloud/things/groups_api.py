@@ -7,12 +7,12 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.names import arn, of_arn
-from host_tools.cloud.refusal import invalid
-from host_tools.cloud.tags import Tags
-from host_tools.cloud.things.groups import Groups
-from host_tools.cloud.things.things import Things
+from sluice.cloud.http.reads import reads
+from sluice.cloud.names import arn, of_arn
+from sluice.cloud.refusal import invalid
+from sluice.cloud.tags import Tags
+from sluice.cloud.things.groups import Groups
+from sluice.cloud.things.things import Things
 
 Parameters = dict[str, Any]
 

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.listing import Listing
-from host_tools.cloud.names import arn, of_arn
-from host_tools.cloud.refusal import Refusal, exists, not_found
-from host_tools.cloud.tags import Tags
-from host_tools.cloud.things.api import certificate_of
-from host_tools.cloud.things.policy import read
-from host_tools.cloud.things.things import Things
+from sluice.cloud.http.reads import reads
+from sluice.cloud.listing import Listing
+from sluice.cloud.names import arn, of_arn
+from sluice.cloud.refusal import Refusal, exists, not_found
+from sluice.cloud.tags import Tags
+from sluice.cloud.things.api import certificate_of
+from sluice.cloud.things.policy import read
+from sluice.cloud.things.things import Things
 
 Parameters = dict[str, Any]
 

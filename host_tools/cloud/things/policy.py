@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from host_tools.cloud.http.members import MARK
-from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.things.patterns import ANY, Inexpressible, filters
+from sluice.cloud.http.members import MARK
+from sluice.cloud.refusal import Refusal
+from sluice.cloud.things.patterns import ANY, Inexpressible, filters
 
 CHARACTERS = 2048  # without white space, the service's quota
 VERSION = "2012-10-17"

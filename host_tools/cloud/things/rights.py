@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from sqlite3 import Row
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.store import Store
-from host_tools.cloud.things.patterns import Filter, Inexpressible, filters
-from host_tools.cloud.things.policy import CLIENT, VARIABLE, Context, Grant, matches, read
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
+from sluice.cloud.store import Store
+from sluice.cloud.things.patterns import Filter, Inexpressible, filters
+from sluice.cloud.things.policy import CLIENT, VARIABLE, Context, Grant, matches, read
 
 IDS = 100  # the latest client ids of a certificate that its rights are made for
 LOG = logging.getLogger("sluice.cloud")

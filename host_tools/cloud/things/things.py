@@ -13,10 +13,10 @@ from sqlite3 import Row
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from host_tools.cloud.names import THING, arn
-from host_tools.cloud.refusal import exists, invalid, not_found
-from host_tools.cloud.store import Store
-from host_tools.cloud.things.ca import (
+from sluice.cloud.names import THING, arn
+from sluice.cloud.refusal import exists, invalid, not_found
+from sluice.cloud.store import Store
+from sluice.cloud.things.ca import (
     Authority,
     Key,
     PublicKey,
@@ -24,7 +24,7 @@ from host_tools.cloud.things.ca import (
     thing_id,
     unique_name,
 )
-from host_tools.signing import key_pem
+from sluice.signing import key_pem
 
 # What `sluice thing create` attaches: a thing connects under its own name, and may publish and
 # subscribe to its own AWS topics, the application's, and the product platform's.

@@ -6,10 +6,10 @@ import json
 import pytest
 from typed import complaint, good, sluice
 
-from host_tools import __version__
-from host_tools.bundle import tree
-from host_tools.bundle.container import unpack
-from host_tools.compile import EXAMPLES
+from sluice import __version__
+from sluice.bundle import tree
+from sluice.bundle.container import unpack
+from sluice.compile import EXAMPLES
 
 
 @pytest.fixture
@@ -126,7 +126,7 @@ def test_file_that_is_no_bundle_is_refused_with_the_reason(tmp_path):
 
 
 def test_bundle_larger_than_what_aws_streams_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("host_tools.commands.bundle.SIZE_MAX", 300)
+    monkeypatch.setattr("sluice.commands.bundle.SIZE_MAX", 300)
     line = ("bundle", "make", EXAMPLES / "app.py", tmp_path / "out", "--version", "1")
     assert "are too many" in complaint(*line)
     assert not list(tmp_path.iterdir())

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from patience import FUSE_S
 
-from host_tools.bundle import container, rules, tree
-from host_tools.bundle.container import header, pack, unpack
-from host_tools.errors import SluiceError
+from sluice.bundle import container, rules, tree
+from sluice.bundle.container import header, pack, unpack
+from sluice.errors import SluiceError
 
 APP = {"kind": "app", "version": "1.2.0"}
 AGENT = {"kind": "agent", "version": "0.2.0", "board": "SIM_ESP32"}

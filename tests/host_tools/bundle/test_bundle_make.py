@@ -4,12 +4,12 @@ import subprocess
 
 import pytest
 
-from host_tools import __version__
-from host_tools.bundle import make
-from host_tools.bundle.container import unpack
-from host_tools.compile import EXAMPLES, FIRMWARE, agreed_names, firmware_sources
-from host_tools.errors import SluiceError
-from host_tools.image.modules import device_modules
+from sluice import __version__
+from sluice.bundle import make
+from sluice.bundle.container import unpack
+from sluice.compile import EXAMPLES, FIRMWARE, agreed_names, firmware_sources
+from sluice.errors import SluiceError
+from sluice.image.modules import device_modules
 
 BOARD = "SIM_ESP32"
 
@@ -179,6 +179,6 @@ def test_tool_that_fails_is_told(folder, monkeypatch):
     def run(*_: object, **__: object):
         raise subprocess.TimeoutExpired("mpy-cross", 60)
 
-    monkeypatch.setattr("host_tools.compile.subprocess.run", run)
+    monkeypatch.setattr("sluice.compile.subprocess.run", run)
     with pytest.raises(SluiceError, match="app.py: did not end"):
         make.application(folder(APP), "1")

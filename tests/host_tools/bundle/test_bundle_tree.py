@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from host_tools.bundle import tree
-from host_tools.errors import SluiceError
+from sluice.bundle import tree
+from sluice.errors import SluiceError
 
 MEMBERS = {"sluice.json": b"{}", "a/b/x.py": b"12345", "a/y.txt": b"", "app.py": b"678"}
 

@@ -5,8 +5,8 @@ import re
 
 from pages import Reader, blocks, lines
 
-from host_tools.bundle import container, rules, tree
-from host_tools.compile import ROOT
+from sluice.bundle import container, rules, tree
+from sluice.compile import ROOT
 
 PAGE = (ROOT / "docs/bundles.md").read_text()
 

@@ -15,7 +15,7 @@ from botocore.config import Config
 from patience import FUSE_S
 from typed import sluice
 
-from host_tools.cloud.state import State
+from sluice.cloud.state import State
 
 
 class RunningCloud:
@@ -32,7 +32,7 @@ class RunningCloud:
         self.state.ready.unlink(missing_ok=True)  # of a cloud that was killed
         self._log = (self.state.root.parent / "cloud.log").open("a+")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "host_tools.cli", "cloud", "run"]
+            [sys.executable, "-m", "sluice.cli", "cloud", "run"]
             + ["--state", str(self.state.root), *map(str, options)],
             stdout=self._log,
             stderr=self._log,

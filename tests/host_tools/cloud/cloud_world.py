@@ -11,27 +11,27 @@ from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from host_tools.cloud.http.sigv4 import Key
-from host_tools.cloud.jobs.api import JobCalls
-from host_tools.cloud.jobs.events_api import EventCalls
-from host_tools.cloud.jobs.executions import Executions
-from host_tools.cloud.jobs.executions_api import ExecutionCalls
-from host_tools.cloud.jobs.ota_updates import UpdateCalls
-from host_tools.cloud.jobs.over_mqtt import Jobs
-from host_tools.cloud.jobs.rollout import Rollouts
-from host_tools.cloud.jobs.templates_api import TemplateCalls
-from host_tools.cloud.message import Message
-from host_tools.cloud.names import arn
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.presigned import Expander
-from host_tools.cloud.shadow.over_mqtt import Shadows
-from host_tools.cloud.state import State
-from host_tools.cloud.store import Store
-from host_tools.cloud.streams.api import StreamCalls
-from host_tools.cloud.streams.over_mqtt import Streams
-from host_tools.cloud.tags import TagCalls
-from host_tools.cloud.things.groups import Groups
-from host_tools.cloud.things.things import Things
+from sluice.cloud.http.sigv4 import Key
+from sluice.cloud.jobs.api import JobCalls
+from sluice.cloud.jobs.events_api import EventCalls
+from sluice.cloud.jobs.executions import Executions
+from sluice.cloud.jobs.executions_api import ExecutionCalls
+from sluice.cloud.jobs.ota_updates import UpdateCalls
+from sluice.cloud.jobs.over_mqtt import Jobs
+from sluice.cloud.jobs.rollout import Rollouts
+from sluice.cloud.jobs.templates_api import TemplateCalls
+from sluice.cloud.message import Message
+from sluice.cloud.names import arn
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.presigned import Expander
+from sluice.cloud.shadow.over_mqtt import Shadows
+from sluice.cloud.state import State
+from sluice.cloud.store import Store
+from sluice.cloud.streams.api import StreamCalls
+from sluice.cloud.streams.over_mqtt import Streams
+from sluice.cloud.tags import TagCalls
+from sluice.cloud.things.groups import Groups
+from sluice.cloud.things.things import Things
 
 KEY = Key("SLUICETESTS", "a secret that is none")  # of clouds without a state folder
 

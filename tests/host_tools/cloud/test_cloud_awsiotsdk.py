@@ -11,7 +11,7 @@ from awscrt.mqtt import QoS
 from awsiot import iotjobs
 from patience import FUSE_S
 
-from host_tools.cloud.names import arn
+from sluice.cloud.names import arn
 
 
 @pytest.fixture

@@ -17,14 +17,14 @@ from types import SimpleNamespace
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud.mqtt import client, security_plugin
-from host_tools.cloud.mqtt.broker import port_is_free
-from host_tools.cloud.names import arn
-from host_tools.cloud.run import DEATHS, DEATHS_S, keeps_dying
-from host_tools.cloud.state import State
-from host_tools.cloud.store import Store
-from host_tools.cloud.things.things import thing_policy
-from host_tools.errors import SluiceError
+from sluice.cloud.mqtt import client, security_plugin
+from sluice.cloud.mqtt.broker import port_is_free
+from sluice.cloud.names import arn
+from sluice.cloud.run import DEATHS, DEATHS_S, keeps_dying
+from sluice.cloud.state import State
+from sluice.cloud.store import Store
+from sluice.cloud.things.things import thing_policy
+from sluice.errors import SluiceError
 
 
 def wait(condition, what: str) -> None:

@@ -16,7 +16,7 @@ import pytest
 from cryptography import x509
 from patience import FUSE_S
 
-from host_tools.cloud.names import arn
+from sluice.cloud.names import arn
 
 DATA = bytes(n % 251 for n in range(5000))
 

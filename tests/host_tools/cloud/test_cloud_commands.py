@@ -15,11 +15,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from patience import FUSE_S
 
-from host_tools import signing
-from host_tools.cli import main
-from host_tools.commands import cloud as cloud_command
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
+from sluice import signing
+from sluice.cli import main
+from sluice.commands import cloud as cloud_command
+from sluice.errors import SluiceError
+from sluice.image import make_image
 
 DATA = make_image("1.0.0", 9000, modules={})
 
@@ -94,7 +94,7 @@ def test_thing_create_longest_name_works(tmp_path, command):
 def test_things_created_at_once_share_one_authority(tmp_path):
     started = [
         subprocess.Popen(
-            [sys.executable, "-m", "host_tools.cli", "thing", "create", f"t{n}"]
+            [sys.executable, "-m", "sluice.cli", "thing", "create", f"t{n}"]
             + ["--state", str(tmp_path)],
             stdout=subprocess.DEVNULL,
         )

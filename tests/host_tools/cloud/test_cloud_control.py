@@ -4,12 +4,12 @@ import json
 
 import pytest
 
-from host_tools.cloud.mqtt import control
-from host_tools.cloud.mqtt.broker import MESSAGE_LIMIT
-from host_tools.cloud.mqtt.control import ENTRIES, Control, changes
-from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.rights import Access, Rights
-from host_tools.cloud.things.things import Things
+from sluice.cloud.mqtt import control
+from sluice.cloud.mqtt.broker import MESSAGE_LIMIT
+from sluice.cloud.mqtt.control import ENTRIES, Control, changes
+from sluice.cloud.things.ca import Authority
+from sluice.cloud.things.rights import Access, Rights
+from sluice.cloud.things.things import Things
 
 SENDS = "publishClientSend"
 

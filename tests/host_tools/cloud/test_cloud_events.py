@@ -6,7 +6,7 @@ import pytest
 from test_cloud_policies import NAME, row
 from test_cloud_rights import OWN, Lab, silent
 
-from host_tools.cloud.names import arn
+from sluice.cloud.names import arn
 
 EVENTS = "$aws/events/#"
 TOLD = row("iot:Subscribe", "$aws/events/*"), row("iot:Receive", "$aws/events/*")

@@ -11,10 +11,10 @@ import urllib.request
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud.faults import BLOCK_FAULTS, KEYS, Faults
-from host_tools.cloud.message import Message
-from host_tools.cloud.names import arn
-from host_tools.errors import SluiceError
+from sluice.cloud.faults import BLOCK_FAULTS, KEYS, Faults
+from sluice.cloud.message import Message
+from sluice.cloud.names import arn
+from sluice.errors import SluiceError
 
 
 def block(index: int) -> Message:

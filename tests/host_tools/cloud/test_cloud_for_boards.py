@@ -11,9 +11,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from patience import FUSE_S
 
-from host_tools.cloud.http.sigv4 import Key
-from host_tools.cloud.names import arn
-from host_tools.cloud.s3.presigned import presign
+from sluice.cloud.http.sigv4 import Key
+from sluice.cloud.names import arn
+from sluice.cloud.s3.presigned import presign
 
 IMAGE = bytes(range(256)) * 9
 HOLDER = "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/images/app.bin}"

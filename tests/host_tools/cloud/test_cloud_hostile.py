@@ -6,15 +6,15 @@ from cloud_world import KEY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from host_tools.cloud.http.rest import REST
-from host_tools.cloud.http.server import HTTPRequest
-from host_tools.cloud.http.signed import Signed
-from host_tools.cloud.product import orders
-from host_tools.cloud.product.platform import BAD_PARAMETERS, Products
-from host_tools.cloud.s3.chunks import unwrapped
-from host_tools.cloud.s3.face import S3
-from host_tools.cloud.s3.wording import S3Error
-from host_tools.cloud.streams import cbor
+from sluice.cloud.http.rest import REST
+from sluice.cloud.http.server import HTTPRequest
+from sluice.cloud.http.signed import Signed
+from sluice.cloud.product import orders
+from sluice.cloud.product.platform import BAD_PARAMETERS, Products
+from sluice.cloud.s3.chunks import unwrapped
+from sluice.cloud.s3.face import S3
+from sluice.cloud.s3.wording import S3Error
+from sluice.cloud.streams import cbor
 
 FIXTURE = settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]

@@ -12,13 +12,13 @@ from botocore.config import Config
 from cloud_world import KEY
 from patience import FUSE_S
 
-from host_tools.cloud.faults import KEYS, Faults
-from host_tools.cloud.http.server import WebServer
-from host_tools.cloud.http_faults import SPOILT, HTTPFaults
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.face import S3
-from host_tools.cloud.s3.presigned import presign
-from host_tools.cloud.store import Store
+from sluice.cloud.faults import KEYS, Faults
+from sluice.cloud.http.server import WebServer
+from sluice.cloud.http_faults import SPOILT, HTTPFaults
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.face import S3
+from sluice.cloud.s3.presigned import presign
+from sluice.cloud.store import Store
 
 DATA = bytes(n % 251 for n in range(10_000))
 SPAN = {"Range": "bytes=4096-8191"}

@@ -7,8 +7,8 @@ transaction would differ by whole seconds here.
 import pytest
 from cloud_world import World
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.store import Store
+from sluice.cloud.names import arn
+from sluice.cloud.store import Store
 
 STEP_S = 7  # seconds from one look at the clock to the next
 

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
 
 PREFIX = "$aws/events/"
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from host_tools.cloud.jobs.managed import TEMPLATES
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
+from sluice.cloud.jobs.managed import TEMPLATES
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
 
 PUMP = arn("thing", "pump")
 ABORT = {

@@ -13,12 +13,12 @@ import pytest
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 
-from host_tools.cloud.http.paging import Pages, start
-from host_tools.cloud.listing import Listing
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.store import Store
-from host_tools.cloud.things.groups import Groups
+from sluice.cloud.http.paging import Pages, start
+from sluice.cloud.listing import Listing
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
+from sluice.cloud.store import Store
+from sluice.cloud.things.groups import Groups
 
 FEW, MANY = 20, 400
 

@@ -13,7 +13,7 @@ from botocore.model import Shape
 from botocore.session import get_session
 from patience import FUSE_S
 
-from host_tools.cloud.names import arn
+from sluice.cloud.names import arn
 
 served = test_cloud_rest.served
 ROLE = "arn:aws:iam::123456789012:role/any"

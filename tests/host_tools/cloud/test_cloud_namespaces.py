@@ -2,8 +2,8 @@
 
 import pytest
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
 
 GREENGRASS = "aws-gg-deployment"
 TOPIC = f"jobs/notify-namespace-{GREENGRASS}"

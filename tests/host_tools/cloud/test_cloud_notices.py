@@ -2,7 +2,7 @@
 
 import pytest
 
-from host_tools.cloud.refusal import Refusal
+from sluice.cloud.refusal import Refusal
 
 
 def topics(messages: list) -> list[str]:

@@ -10,10 +10,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from host_tools.cloud.http.server import HTTPRequest
-from host_tools.cloud.names import arn
-from host_tools.cloud.s3 import presigned
-from host_tools.cloud.s3.face import S3
+from sluice.cloud.http.server import HTTPRequest
+from sluice.cloud.names import arn
+from sluice.cloud.s3 import presigned
+from sluice.cloud.s3.face import S3
 
 ENDPOINT = "http://127.0.0.1:1234"
 IMAGE = bytes(range(256)) * 9

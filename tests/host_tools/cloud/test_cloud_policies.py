@@ -7,13 +7,13 @@ import pytest
 import test_cloud_rest
 import thing_policy
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.policy import read
-from host_tools.cloud.things.rights import Access, Rights
-from host_tools.cloud.things.things import Things
-from host_tools.compile import ROOT
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
+from sluice.cloud.things.ca import Authority
+from sluice.cloud.things.policy import read
+from sluice.cloud.things.rights import Access, Rights
+from sluice.cloud.things.things import Things
+from sluice.compile import ROOT
 
 served, iot = test_cloud_rest.served, test_cloud_rest.iot
 NAME = "${iot:Connection.Thing.ThingName}"

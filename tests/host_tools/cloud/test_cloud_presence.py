@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from host_tools.cloud.mqtt.presence import Presence
-from host_tools.cloud.names import arn
-from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.rights import Access
-from host_tools.cloud.things.things import Things
+from sluice.cloud.mqtt.presence import Presence
+from sluice.cloud.names import arn
+from sluice.cloud.things.ca import Authority
+from sluice.cloud.things.rights import Access
+from sluice.cloud.things.things import Things
 
 
 class Desk:

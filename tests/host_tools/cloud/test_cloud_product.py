@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud.product import orders
-from host_tools.cloud.product.platform import ATTEMPTS, BAD_PARAMETERS, REPLY_S, Products
-from host_tools.commands import product
-from host_tools.errors import SluiceError
-from host_tools.image.seal import unsealed
+from sluice.cloud.product import orders
+from sluice.cloud.product.platform import ATTEMPTS, BAD_PARAMETERS, REPLY_S, Products
+from sluice.commands import product
+from sluice.errors import SluiceError
+from sluice.image.seal import unsealed
 
 VECTORS = json.loads((Path(__file__).parents[2] / "vectors/004_product.json").read_text())
 SAID = {message["name"]: json.loads(message["payload"]) for message in VECTORS["messages"]}

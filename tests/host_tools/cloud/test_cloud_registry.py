@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from test_cloud_rest import PUMP, code_of, request_for
 
-from host_tools.cloud.http.paging import Pages
-from host_tools.cloud.http.reads import declared, reads, refuse_unread
-from host_tools.cloud.refusal import Refusal
+from sluice.cloud.http.paging import Pages
+from sluice.cloud.http.reads import declared, reads, refuse_unread
+from sluice.cloud.refusal import Refusal
 
 served, iot = test_cloud_rest.served, test_cloud_rest.iot
 BOM = "\ufeff"

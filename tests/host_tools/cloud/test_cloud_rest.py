@@ -17,22 +17,22 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from patience import FUSE_S
 
-from host_tools.cloud.http.constraints import pattern
-from host_tools.cloud.http.rest import REST
-from host_tools.cloud.http.server import WebServer
-from host_tools.cloud.jobs.over_https import DeviceCalls
-from host_tools.cloud.mqtt.publish import PublishCalls
-from host_tools.cloud.names import arn
-from host_tools.cloud.s3.face import S3
-from host_tools.cloud.shadow.api import ShadowCalls
-from host_tools.cloud.things.api import ThingCalls
-from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.certificates_api import CertificateCalls
-from host_tools.cloud.things.groups import Groups
-from host_tools.cloud.things.groups_api import GroupCalls
-from host_tools.cloud.things.policies_api import PolicyCalls
-from host_tools.cloud.things.rights import Access
-from host_tools.cloud.things.things import Things, thing_policy
+from sluice.cloud.http.constraints import pattern
+from sluice.cloud.http.rest import REST
+from sluice.cloud.http.server import WebServer
+from sluice.cloud.jobs.over_https import DeviceCalls
+from sluice.cloud.mqtt.publish import PublishCalls
+from sluice.cloud.names import arn
+from sluice.cloud.s3.face import S3
+from sluice.cloud.shadow.api import ShadowCalls
+from sluice.cloud.things.api import ThingCalls
+from sluice.cloud.things.ca import Authority
+from sluice.cloud.things.certificates_api import CertificateCalls
+from sluice.cloud.things.groups import Groups
+from sluice.cloud.things.groups_api import GroupCalls
+from sluice.cloud.things.policies_api import PolicyCalls
+from sluice.cloud.things.rights import Access
+from sluice.cloud.things.things import Things, thing_policy
 
 POLICY = json.dumps({"Version": "2012-10-17", "Statement": []})
 ROLE = "arn:aws:iam::123456789012:role/any"

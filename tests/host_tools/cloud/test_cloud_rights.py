@@ -9,7 +9,7 @@ from patience import FUSE_S, NEVER_S
 from test_cloud_broker import equip, wait
 from test_cloud_policies import NAME, document, row, thing_policy_text
 
-from host_tools.cloud.names import arn
+from sluice.cloud.names import arn
 
 OWN = row("iot:Connect", NAME)
 

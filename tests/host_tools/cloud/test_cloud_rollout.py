@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from host_tools.cloud.jobs.executions import Executions
-from host_tools.cloud.jobs.rollout import Rollouts
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.store import Store
+from sluice.cloud.jobs.executions import Executions
+from sluice.cloud.jobs.rollout import Rollouts
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
+from sluice.cloud.store import Store
 
 HOUR_S = 3600
 

@@ -21,12 +21,12 @@ from botocore.exceptions import ClientError
 from cloud_world import KEY, signed
 from patience import FUSE_S
 
-from host_tools.cloud.http.server import WebServer
-from host_tools.cloud.http.sigv4 import of_header, seal
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.face import S3
-from host_tools.cloud.s3.presigned import presign
-from host_tools.cloud.store import Store
+from sluice.cloud.http.server import WebServer
+from sluice.cloud.http.sigv4 import of_header, seal
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.face import S3
+from sluice.cloud.s3.presigned import presign
+from sluice.cloud.store import Store
 
 DATA = bytes(n % 251 for n in range(10_000))
 CHUNKS = "STREAMING-UNSIGNED-PAYLOAD-TRAILER"

@@ -9,10 +9,10 @@ from contextlib import closing
 import pytest
 from patience import FUSE_S
 
-from host_tools.cloud.http import connection, server
-from host_tools.cloud.http.server import HTTPAnswer, HTTPRequest, WebServer
-from host_tools.cloud.state import State
-from host_tools.cloud.things.ca import Authority
+from sluice.cloud.http import connection, server
+from sluice.cloud.http.server import HTTPAnswer, HTTPRequest, WebServer
+from sluice.cloud.state import State
+from sluice.cloud.things.ca import Authority
 
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.shadow.api import ShadowCalls
-from host_tools.cloud.shadow.document import STATE_BYTES, merged
-from host_tools.cloud.shadow.over_mqtt import Shadows
-from host_tools.cloud.store import Store
+from sluice.cloud.refusal import Refusal
+from sluice.cloud.shadow.api import ShadowCalls
+from sluice.cloud.shadow.document import STATE_BYTES, merged
+from sluice.cloud.shadow.over_mqtt import Shadows
+from sluice.cloud.store import Store
 
 NOW = 1_700_000_000
 AT_NOW = {"timestamp": NOW}

@@ -19,15 +19,15 @@ from botocore.exceptions import ClientError
 from cloud_world import KEY, signed
 from patience import FUSE_S
 
-from host_tools.cloud.http.reads import reads
-from host_tools.cloud.http.rest import REST
-from host_tools.cloud.http.server import WebServer
-from host_tools.cloud.http.signed import Signed, own_key
-from host_tools.cloud.http.sigv4 import Claim, Key, Unproved, of_header
-from host_tools.cloud.s3.bucket import Bucket
-from host_tools.cloud.s3.chunks import Chain
-from host_tools.cloud.s3.face import S3
-from host_tools.cloud.store import Store
+from sluice.cloud.http.reads import reads
+from sluice.cloud.http.rest import REST
+from sluice.cloud.http.server import WebServer
+from sluice.cloud.http.signed import Signed, own_key
+from sluice.cloud.http.sigv4 import Claim, Key, Unproved, of_header
+from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.chunks import Chain
+from sluice.cloud.s3.face import S3
+from sluice.cloud.store import Store
 
 OTHER = Key("AKIAIOSFODNN7EXAMPLE", KEY.secret)  # another name
 WRONG = Key(KEY.name, "another secret")

@@ -11,10 +11,10 @@ from stat import S_IMODE
 
 import pytest
 
-from host_tools.cloud.announce import exposed, point_at, ready
-from host_tools.cloud.state import State, write_atomically
-from host_tools.cloud.store import Store, open_store
-from host_tools.errors import SluiceError
+from sluice.cloud.announce import exposed, point_at, ready
+from sluice.cloud.state import State, write_atomically
+from sluice.cloud.store import Store, open_store
+from sluice.errors import SluiceError
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.store import Store
-from host_tools.cloud.streams import cbor
-from host_tools.cloud.things.ca import Authority
-from host_tools.cloud.things.things import Things
+from sluice.cloud.names import arn
+from sluice.cloud.store import Store
+from sluice.cloud.streams import cbor
+from sluice.cloud.things.ca import Authority
+from sluice.cloud.things.things import Things
 
 DATA = bytes(n % 251 for n in range(10_000))
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from host_tools.cloud.names import arn
-from host_tools.cloud.refusal import Refusal
-from host_tools.cloud.things.groups_api import GroupCalls
-from host_tools.cloud.things.policies_api import PolicyCalls
+from sluice.cloud.names import arn
+from sluice.cloud.refusal import Refusal
+from sluice.cloud.things.groups_api import GroupCalls
+from sluice.cloud.things.policies_api import PolicyCalls
 
 A, B = {"Key": "a", "Value": "1"}, {"Key": "b", "Value": ""}
 

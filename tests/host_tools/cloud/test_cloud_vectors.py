@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.cloud.names import arn
+from sluice.cloud.names import arn
 
 VECTORS = Path(__file__).parents[2] / "vectors"
 CREATED = 1_639_124_162

@@ -23,15 +23,15 @@ from patience import FUSE_S
 from test_provision import calls, good, refused
 from typed import sluice
 
-from host_tools import signing
-from host_tools.cli import main
-from host_tools.commands import job as job_command
-from host_tools.compile import ROOT
-from host_tools.errors import SluiceError
-from host_tools.flash.boards import named as board_named
-from host_tools.fleet import clients, settings, watch
-from host_tools.image import make_image
-from host_tools.image.seal import sealed
+from sluice import signing
+from sluice.cli import main
+from sluice.commands import job as job_command
+from sluice.compile import ROOT
+from sluice.errors import SluiceError
+from sluice.flash.boards import named as board_named
+from sluice.fleet import clients, settings, watch
+from sluice.image import make_image
+from sluice.image.seal import sealed
 
 ROLE = "arn:aws:iam::123456789012:role/any"
 NOW = datetime(2026, 1, 31, 23, 30, tzinfo=UTC)
@@ -247,7 +247,7 @@ def test_waiting_outlives_polls_that_fail_and_a_summary_is_told_when_time_is_up(
 def test_waiting_at_a_terminal_shows_a_bar_and_counts(cloud, device, image):
     board = device(cloud, "shown")
     ours, its = pty.openpty()
-    words = [sys.executable, "-m", "host_tools.cli", "deploy", image, "--thing", "shown"]
+    words = [sys.executable, "-m", "sluice.cli", "deploy", image, "--thing", "shown"]
     words += ["--state", cloud.state.root, "--wait", "--timeout", str(FUSE_S)]
     looks = os.environ | {"TERM": "xterm", "COLUMNS": "120"}
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=its, env=looks, text=True)
@@ -469,7 +469,7 @@ def rehearsal(cloud, image, *more: object) -> list[tuple[str, dict]]:
 
 
 def test_rehearsal_is_what_is_called_in_earnest(cloud, image, monkeypatch):
-    from host_tools.commands import deploy as command
+    from sluice.commands import deploy as command
 
     cloud.thing("some")
     made: list[str] = []

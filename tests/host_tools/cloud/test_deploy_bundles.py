@@ -13,10 +13,10 @@ from test_deploy import behave
 from test_provision import calls, good, refused
 from typed import sluice
 
-from host_tools import __version__
-from host_tools.bundle import container, make
-from host_tools.cloud.store import open_store
-from host_tools.image import make_image
+from sluice import __version__
+from sluice.bundle import container, make
+from sluice.cloud.store import open_store
+from sluice.image import make_image
 
 ROLE = "arn:aws:iam::123456789012:role/any"
 BOARD = "SIM_ESP32"

@@ -16,12 +16,12 @@ from test_provision import calls, good, refused
 from typed import sluice
 from wrapped import packed
 
-from host_tools.bundle import make
-from host_tools.cloud.store import open_store
-from host_tools.errors import SluiceError
-from host_tools.fleet import document
-from host_tools.fleet.clients import Clients
-from host_tools.image import pack_image, smaller
+from sluice.bundle import make
+from sluice.cloud.store import open_store
+from sluice.errors import SluiceError
+from sluice.fleet import document
+from sluice.fleet.clients import Clients
+from sluice.image import pack_image, smaller
 
 NOISE = random.Random(3).randbytes(20_000)
 WORDS = b"".join(b"%d: the same procedure as every year\n" % n for n in range(300))

@@ -19,13 +19,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from patience import FUSE_S
 from typed import sluice
 
-from host_tools.cli import main
-from host_tools.compile import ROOT
-from host_tools.errors import SluiceError
-from host_tools.flash import contents
-from host_tools.fleet import provision
-from host_tools.fleet.root_ca import amazon
-from host_tools.signing import new_key
+from sluice.cli import main
+from sluice.compile import ROOT
+from sluice.errors import SluiceError
+from sluice.flash import contents
+from sluice.fleet import provision
+from sluice.fleet.root_ca import amazon
+from sluice.signing import new_key
 
 KEYS = {"AWS_ENDPOINT_URL", "SLUICE_CA", "SLUICE_MQTT_PORT"}
 

@@ -6,9 +6,9 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from host_tools.errors import SluiceError
-from host_tools.fleet import update
-from host_tools.fleet.clients import Clients
+from sluice.errors import SluiceError
+from sluice.fleet import update
+from sluice.fleet.clients import Clients
 
 REGION = "eu-west-1"
 MADE = {"Bucket": "mine", "CreateBucketConfiguration": {"LocationConstraint": REGION}}

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
+from sluice.device.supervisor import Board
+from sluice.image import make_image
 
 BoardMaker = Callable[..., Board]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from littlefs import LittleFS
 
-from host_tools.boards import BOARDS
-from host_tools.compile import FIRMWARE
-from host_tools.device import provision
-from host_tools.device.norflash import SECTOR
-from host_tools.image import partitions
+from sluice.boards import BOARDS
+from sluice.compile import FIRMWARE
+from sluice.device import provision
+from sluice.device.norflash import SECTOR
+from sluice.image import partitions
 
 TABLE = partitions.read_csv(BOARDS / "SIM_ESP32/partitions.csv")
 ROOT = TABLE.labelled(provision.FILE_SYSTEM)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import pytest
 
-from host_tools.boards import BOARDS
-from host_tools.device import bootloader, otadata
-from host_tools.device.meter import Meter, PowerCut, raise_power_cut
-from host_tools.device.norflash import SECTOR, NORFlash, meter_size
-from host_tools.device.otadata import (
+from sluice.boards import BOARDS
+from sluice.device import bootloader, otadata
+from sluice.device.meter import Meter, PowerCut, raise_power_cut
+from sluice.device.norflash import SECTOR, NORFlash, meter_size
+from sluice.device.otadata import (
     ABORTED,
     INVALID,
     NEW,
@@ -16,7 +16,7 @@ from host_tools.device.otadata import (
     UNDEFINED,
     VALID,
 )
-from host_tools.image import make_image, partitions
+from sluice.image import make_image, partitions
 
 TABLE = partitions.read_csv(BOARDS / "SIM_ESP32/partitions.csv")
 OLD = make_image("1.0.0", modules={"main.py": "print('old')\n"})

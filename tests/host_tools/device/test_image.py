@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from patience import FUSE_S
 
-from host_tools.cli import main
-from host_tools.errors import SluiceError
-from host_tools.image import archive, make_image, read_image
-from host_tools.image.appimage import verify
-from host_tools.image.modules import SELF_TESTS
+from sluice.cli import main
+from sluice.errors import SluiceError
+from sluice.image import archive, make_image, read_image
+from sluice.image.appimage import verify
+from sluice.image.modules import SELF_TESTS
 
 SLOT = 1_572_864
 MODULES = {"main.py": "import agent\n", "agent.py": "print('hello')\n", "sluice/job.py": "x = 1\n"}
@@ -163,7 +163,7 @@ def test_version_that_does_not_fit_is_refused(version: str):
 def test_source_that_does_not_compile_is_one_line_about_it(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(SluiceError, match=r"main\.py"):
         make_image("1", modules={"main.py": "def :\n"})
-    monkeypatch.setattr("host_tools.compile.COMPILE_S", 0)
+    monkeypatch.setattr("sluice.compile.COMPILE_S", 0)
     with pytest.raises(SluiceError, match=r"mpy-cross: main\.py: did not end within 0 s"):
         make_image("1", modules={"main.py": "pass\n"})
 

@@ -7,10 +7,10 @@ import subprocess
 import pytest
 from patience import FUSE_S
 
-from host_tools import toolchain
-from host_tools.device import linker
-from host_tools.device.spare_names import SPARE, new_names
-from host_tools.device.supervisor import PANIC, POWER_CUT
+from sluice import toolchain
+from sluice.device import linker
+from sluice.device.spare_names import SPARE, new_names
+from sluice.device.supervisor import PANIC, POWER_CUT
 
 
 def interned(arch: str, names: list[str]) -> int:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from host_tools.device.meter import Meter, PowerCut, raise_power_cut
-from host_tools.device.norflash import SECTOR, NORFlash, meter_size
+from sluice.device.meter import Meter, PowerCut, raise_power_cut
+from sluice.device.norflash import SECTOR, NORFlash, meter_size
 
 SIZE = 8 * SECTOR
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.device.supervisor import Board
-from host_tools.image import make_image
+from sluice.device.supervisor import Board
+from sluice.image import make_image
 
 RULES = Path(__file__).with_name("partition_rules.py")
 RUNNER = Path(__file__).parents[2] / "firmware/runner.py"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from host_tools.device.meter import PARTS
-from host_tools.image import make_image
+from sluice.device.meter import PARTS
+from sluice.image import make_image
 
 # Copies the running image to the other slot, makes it boot, and confirms it; notes what it did.
 UPDATING = """

@@ -10,13 +10,13 @@ import pytest
 from merged import APP, merged
 from patience import FUSE_S
 
-from host_tools.device import rom_loader
-from host_tools.device.norflash import NORFlash, meter_size
-from host_tools.device.rom_loader import ROMS, RomLoader, slip, unslip
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.flash import boards
-from host_tools.image import pack_image, partitions
+from sluice.device import rom_loader
+from sluice.device.norflash import NORFlash, meter_size
+from sluice.device.rom_loader import ROMS, RomLoader, slip, unslip
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.flash import boards
+from sluice.image import pack_image, partitions
 
 SIZE = 0x40000  # bytes of a small flash
 KINDS = {kind.mcu: kind for kind in boards.kinds() if kind.offset is not None}
@@ -67,7 +67,7 @@ def test_esptool_writes_every_chip_and_the_board_starts_what_it_wrote(held, mcu,
 def test_command_holds_a_board_and_esptool_without_its_stub_writes_it_too(tmp_path):
     port = tmp_path / "port"
     line = ["device", "run", "lamp", "--state", str(tmp_path), "--download", "--pty", str(port)]
-    command = [sys.executable, "-m", "host_tools.cli", *line]
+    command = [sys.executable, "-m", "sluice.cli", *line]
     (tmp_path / "app.bin").write_bytes(pack_image("", {}, 70_001))
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -4,14 +4,14 @@ import struct
 
 import pytest
 
-from host_tools import boards
-from host_tools.device import secboot
-from host_tools.device.bootloader import NoBootableImage
-from host_tools.device.meter import Meter, PowerCut, raise_power_cut
-from host_tools.device.norflash import SECTOR, NORFlash, meter_size
-from host_tools.errors import SluiceError
-from host_tools.image import make_image, read_image, wmtable
-from host_tools.image.w800 import HEADER, crc, header
+from sluice import boards
+from sluice.device import secboot
+from sluice.device.bootloader import NoBootableImage
+from sluice.device.meter import Meter, PowerCut, raise_power_cut
+from sluice.device.norflash import SECTOR, NORFlash, meter_size
+from sluice.errors import SluiceError
+from sluice.image import make_image, read_image, wmtable
+from sluice.image.w800 import HEADER, crc, header
 
 TABLE = wmtable.read_csv(boards.folder("SIM_W800") / "partitions.csv")
 SIZE = 30_001  # bytes

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from patience import FUSE_S
 
-from host_tools import boards, toolchain
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.image import make_image
+from sluice import boards, toolchain
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.image import make_image
 
 # The application under test. A board on trial is told by its file "orders" what to do.
 SWITCHING = """
@@ -438,7 +438,7 @@ def test_radio_and_clock_are_there(new_board):
 
 
 def run_command(state: Path, *options: str) -> subprocess.Popen:
-    command = [sys.executable, "-m", "host_tools.cli", "device", "run", "lamp", "--state", state]
+    command = [sys.executable, "-m", "sluice.cli", "device", "run", "lamp", "--state", state]
     return subprocess.Popen(
         [*command, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )

@@ -8,8 +8,8 @@ import pytest
 from patience import FUSE_S
 from person import Person
 
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
 
 TICKING = """
 import time

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from sessions import Session, opened, wipe
 
-from host_tools.board_port import BoardPort
-from host_tools.device.supervisor import Board
+from sluice.board_port import BoardPort
+from sluice.device.supervisor import Board
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from patience import FUSE_S
 
-from host_tools.board_port import BoardPort, Transport, connect
-from host_tools.device.supervisor import Board
-from host_tools.errors import SluiceError
-from host_tools.flash import on_board
+from sluice.board_port import BoardPort, Transport, connect
+from sluice.device.supervisor import Board
+from sluice.errors import SluiceError
+from sluice.flash import on_board
 
 
 def wipe(port: BoardPort) -> None:

@@ -16,15 +16,15 @@ from ports import talking
 from sessions import opened
 from stage import Cloud, good
 
-from host_tools import cli
-from host_tools.board_port import BoardPort, board_at
-from host_tools.bundle import container, make, tree
-from host_tools.commands import flash as command
-from host_tools.compile import firmware_sources
-from host_tools.device.norflash import WATCHDOG_MS
-from host_tools.device.supervisor import Board
-from host_tools.flash import boards
-from host_tools.image import make_image, pack_image, partitions
+from sluice import cli
+from sluice.board_port import BoardPort, board_at
+from sluice.bundle import container, make, tree
+from sluice.commands import flash as command
+from sluice.compile import firmware_sources
+from sluice.device.norflash import WATCHDOG_MS
+from sluice.device.supervisor import Board
+from sluice.flash import boards
+from sluice.image import make_image, pack_image, partitions
 
 LATER = (2031, 3, 17, 0, 17, 46, 40, 0)  # a Monday, as machine.RTC.datetime() has it
 Flash = Callable[..., tuple[int, str, str]]

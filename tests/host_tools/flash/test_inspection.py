@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from host_tools.board_port import BoardPort
-from host_tools.device import otadata
-from host_tools.errors import SluiceError
-from host_tools.flash import boards, inspection, on_board
+from sluice.board_port import BoardPort
+from sluice.device import otadata
+from sluice.errors import SluiceError
+from sluice.flash import boards, inspection, on_board
 
 SLOTS = [(0, 16, 0x10000, 0x180000, "ota_0"), (0, 17, 0x190000, 0x180000, "ota_1")]
 BLANK = (b"\xff" * 32).hex()

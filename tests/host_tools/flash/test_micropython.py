@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from merged import merged
 
-from host_tools import cli
-from host_tools.board_port import connect
-from host_tools.errors import SluiceError
-from host_tools.flash import boards, micropython
-from host_tools.image import make_image, partitions
+from sluice import cli
+from sluice.board_port import connect
+from sluice.errors import SluiceError
+from sluice.flash import boards, micropython
+from sluice.image import make_image, partitions
 
 OTA = boards.named("ESP32_GENERIC_OTA")
 C3 = boards.named("ESP32_GENERIC_C3")

@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from host_tools.board_port import BoardPort
-from host_tools.errors import SluiceError
-from host_tools.flash import settings
-from host_tools.flash.contents import CONFIG
+from sluice.board_port import BoardPort
+from sluice.errors import SluiceError
+from sluice.flash import settings
+from sluice.flash.contents import CONFIG
 
 THING = {"thing": "lamp", "endpoint": "localhost", "port": 8883, "wifi": {}}
 HOME = {"ssid": "Home", "password": "a good secret"}

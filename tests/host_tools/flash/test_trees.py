@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 import pytest
 from sessions import Interrupted, interrupt, wipe
 
-from host_tools.board_port import BoardPort
-from host_tools.bundle import tree
-from host_tools.flash.contents import CHOICE, START
-from host_tools.flash.trees import CELLS, Agent, Entry, Trees, look, settled
-from host_tools.flash.writing import NOTES, Plan, carry_out, plan
+from sluice.board_port import BoardPort
+from sluice.bundle import tree
+from sluice.flash.contents import CHOICE, START
+from sluice.flash.trees import CELLS, Agent, Entry, Trees, look, settled
+from sluice.flash.writing import NOTES, Plan, carry_out, plan
 
 APP = tree.pack({"sluice.json": b"{}", "app.py": b"x = 1"})
 RUNS = ["b", tree.digest(APP), "3.1", 0]

@@ -6,8 +6,8 @@ import pytest
 import serial
 from patience import FUSE_S
 
-from host_tools.errors import SluiceError
-from host_tools.flash import watching
+from sluice.errors import SluiceError
+from sluice.flash import watching
 
 READY = b"I 812 agent idle free 23888\r\n"
 

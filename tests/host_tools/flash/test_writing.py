@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 from sessions import Interrupted
 
-from host_tools.board_port import BoardPort
-from host_tools.errors import SluiceError
-from host_tools.flash import writing
-from host_tools.flash.contents import CHOICE, START
-from host_tools.flash.earlier import leftovers, modules
-from host_tools.flash.writing import NOTES, carry_out, plan, present
+from sluice.board_port import BoardPort
+from sluice.errors import SluiceError
+from sluice.flash import writing
+from sluice.flash.contents import CHOICE, START
+from sluice.flash.earlier import leftovers, modules
+from sluice.flash.writing import NOTES, carry_out, plan, present
 
 OLD = {"/lib/a.mpy": b"a1", "/lib/b.mpy": b"b1" * 300, START: b"s1", "/config.json": b"c1"}
 NEW = {"/lib/a.mpy": b"a2", "/lib/deep/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}

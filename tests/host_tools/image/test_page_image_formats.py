@@ -7,10 +7,10 @@ import struct
 import pytest
 from pages import blocks
 
-from host_tools.compile import ROOT
-from host_tools.fleet import document
-from host_tools.fleet.containers import COMPRESSED, DELTA
-from host_tools.image import smaller
+from sluice.compile import ROOT
+from sluice.fleet import document
+from sluice.fleet.containers import COMPRESSED, DELTA
+from sluice.image import smaller
 
 PAGE = (ROOT / "docs/image-formats.md").read_text()
 NOISE = random.Random(1).randbytes(9_000)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools.errors import SluiceError
-from host_tools.image import smaller
-from host_tools.image.smaller import (
+from sluice.errors import SluiceError
+from sluice.image import smaller
+from sluice.image.smaller import (
     HEAD,
     LONGEST,
     SECTOR,

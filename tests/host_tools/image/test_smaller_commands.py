@@ -13,7 +13,7 @@ from patience import FUSE_S
 from typed import complaint, good, sluice
 from wrapped import packed
 
-from host_tools.image import make_image, pack_image, smaller
+from sluice.image import make_image, pack_image, smaller
 
 PLAIN = make_image("1.2.3", 20_000, chip="w800", modules={})
 CONTENT = random.Random(7).randbytes(30_000)
@@ -113,7 +113,7 @@ def test_delta_without_an_older_image_or_a_place_is_wrong_usage(folder: Path):
 
 
 def test_progress_is_for_a_terminal_only(folder: Path):
-    words = [sys.executable, "-m", "host_tools.cli", "image", "compress", "new.bin", "out"]
+    words = [sys.executable, "-m", "sluice.cli", "image", "compress", "new.bin", "out"]
     looks = os.environ | {"TERM": "xterm", "COLUMNS": "100"}
     ours, its = pty.openpty()
     done = subprocess.run(

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from host_tools.errors import SluiceError
-from host_tools.image import smaller
-from host_tools.image.smaller import FLUSH, HEAD, LONGEST, SECTOR, STEP, applied, compressed, delta
+from sluice.errors import SluiceError
+from sluice.image import smaller
+from sluice.image.smaller import FLUSH, HEAD, LONGEST, SECTOR, STEP, applied, compressed, delta
 
 NOISE = random.Random(12).randbytes
 WORDS = b"".join(b"%d: the same procedure as every year\n" % n for n in range(120))
