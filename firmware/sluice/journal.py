@@ -40,6 +40,7 @@ PHASES = (IDLE, DOWNLOADING, ACTIVATED, OPERATING, REBOOTING, OWING)
 CELL = 4096  # bytes of a record, at most: what is longer is none, and is not read
 LAST = 0x3FFF_FFFF  # the number of a record; after it comes 0, as no number may be the end
 _REASON = 256  # characters of one, at most: it is held, saved, and told again
+_WHOLE = 256  # a `form`: the image comes as it is; no file has this id
 _EMPTY = {"seq": 0, "phase": IDLE}
 _JUDGE = "sluice.records"
 
@@ -116,6 +117,14 @@ class Journal:
         if self._strange:  # its number may be the higher one: no firmware is to take it up again
             self._strange = False
             self._cells[~record["seq"] & 1].save(b"")
+
+    def smaller(self):
+        """Whether the image comes in a smaller form."""
+        return self["form"] not in (None, _WHOLE)
+
+    def whole(self, reason, **more):
+        """The image comes as it is, and why."""
+        self.write(form=_WHOLE, saved="whole image: " + reason, **more)
 
     def begin(self, job, image, slot, version):
         """A download begins: what was noted of another job or image is forgotten."""

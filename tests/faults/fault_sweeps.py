@@ -12,6 +12,7 @@ from patience import LONG_S
 
 from sluice import toolchain
 from sluice.compile import ROOT, compile_tree, firmware_sources
+from sluice.image.smaller import compressed, delta
 
 HERE = Path(__file__).parent
 INSTEAD = {  # what is doubled in the firmware's own tree: what meets the network, and a sum
@@ -21,15 +22,22 @@ BEHIND = {  # what is doubled within a module: the double's text stands behind t
     "sluice/net/connect.py": HERE / "instead/connect.py",
 }
 IMAGES = ("image, JSON", "image, CBOR", "image, HTTP")
+SMALLER = ("delta, JSON", "compressed, CBOR", "delta, HTTP")
 FILES = ("file, JSON", "file, HTTP", "image and file")
-ALL = (*IMAGES, *FILES, "reboot", "echo")
+ALL = (*IMAGES, *SMALLER, *FILES, "reboot", "echo")
 KINDS = {  # kind of fault → what it is, the jobs that it can meet
     "awaits": ("an exception out of every await", ALL),
     "transport": ("every read, write and connection fails", ALL),
     "requests": ("every request meets every fault of its service", ALL),
-    "blocks": ("every block of a stream is spoilt", (*IMAGES[:2], "file, JSON", FILES[2])),
-    "pages": ("every answer of a file server is spoilt", ("image, HTTP", "file, HTTP")),
-    "flash": ("every operation of a slot's flash fails", (*IMAGES, "image and file")),
+    "blocks": (
+        "every block of a stream is spoilt",
+        (*IMAGES[:2], *SMALLER[:2], "file, JSON", FILES[2]),
+    ),
+    "pages": (
+        "every answer of a file server is spoilt",
+        ("image, HTTP", "delta, HTTP", "file, HTTP"),
+    ),
+    "flash": ("every operation of a slot's flash fails", (*IMAGES, *SMALLER, "image and file")),
     "disk": ("every operation of the file system's flash fails", ALL),
     "full": ("a file system full to each level", ALL),
     "heap": ("the heap is full from every await on", ALL),
@@ -57,7 +65,7 @@ class Outcome:
 
 
 def build(into: Path) -> Path:
-    """The firmware as .mpy, with the doubles in it."""
+    """The firmware as .mpy, with the doubles in it, and the containers of the images."""
     sources = firmware_sources()
     sources["umqtt/simple.py"] = toolchain.umqtt() / "umqtt/simple.py"
     doubled = INSTEAD | {name: into / Path(name).name for name in BEHIND}
@@ -65,6 +73,10 @@ def build(into: Path) -> Path:
     for name, double in BEHIND.items():
         doubled[name].write_text(sources[name].read_text() + "\n\n" + double.read_text())
     compile_tree(sources | doubled, into, short=False)
+    subprocess.run([toolchain.micropython(), HERE / "device/images.py", into], check=True)
+    old, new = ((into / name).read_bytes() for name in ("old.bin", "new.bin"))
+    text = f"DELTA = {delta(new, old)!r}\nCOMPRESSED = {compressed(new)!r}\n"
+    (into / "containers.py").write_text(text, encoding="utf-8")
     return into
 
 

@@ -6,10 +6,23 @@ from doubles import SECTOR, Flash, pattern, raised, run
 
 from sluice import log
 from sluice.agent.states import verify as states
-from sluice.errors import Fail
+from sluice.errors import Fail, Retry
 from sluice.job import File
+from sluice.journal import Journal
 
 HEAP = "1m"
+
+
+class Cell:
+    """A cell of the journal, in RAM."""
+
+    data = b""
+
+    def load(self):
+        return self.data
+
+    def save(self, data):
+        self.data = data
 
 
 class Agent:
@@ -26,6 +39,7 @@ class Agent:
         file = File(size, "mqtt_stream")
         file.signature, file.algorithm = signature, "ecdsa"
         self.files = [file]
+        self.journal = Journal((Cell(), Cell()))
         self.pauses, self.heads, self.dropped = 0, [], False
 
     def target(self):
@@ -107,3 +121,12 @@ def test_verifying_pauses_every_16_sectors_and_needs_no_image():
 def test_verifying_a_signature_without_a_usable_signer_fails_by_name():
     error = quiet(lambda: raised(Fail, states.verifying, Agent(SECTOR, "AAAA")))
     assert error.reason == "no signer"
+
+
+def test_verifying_what_a_smaller_form_made_has_the_image_come_as_it_is():
+    agent = Agent(SECTOR, "AAAA")
+    agent.journal.write(form=3, saved="delta: 1 of 2 bytes", written=b"\x01")
+    quiet(lambda: raised(Retry, states.verifying, agent))
+    assert not agent.journal.smaller() and not agent.journal.written
+    assert agent.journal["saved"].startswith("whole image: no signer")
+    quiet(lambda: raised(Fail, states.verifying, agent))

@@ -40,10 +40,16 @@ def compressed(new: bytes) -> tuple[dict, bytes]:
     return {"fileType": 203, "filepath": "/ota/compressed"}, smaller.compressed(new)
 
 
-def ordered(scene: Stage, new: bytes, *forms: tuple[dict, bytes], http: bool = False) -> str:
-    """A job of an image, and of these forms of it; its id."""
+def ordered(
+    scene: Stage,
+    new: bytes,
+    *forms: tuple[dict, bytes],
+    http: bool = False,
+    signed: bytes | None = None,
+) -> str:
+    """A job of an image, and of these forms of it; its id. `signed` is what was signed instead."""
     contents = dict(enumerate([new, *(content for _, content in forms)]))
-    document = scene.document(new, {"streamname": in_stream(scene, contents)})
+    document = scene.document(signed or new, {"streamname": in_stream(scene, contents)})
     files = document["afr_ota"]["files"]
     for number, (members, content) in enumerate(forms, 1):
         files.append({"fileid": number, "filesize": len(content)} | members)
@@ -171,10 +177,19 @@ def test_damaged_delta_is_given_up_for_the_image(cloud: Cloud, stage, damage):
     assert verdict.reason == f"accepted v1.1.0 (whole image: {reason})"
 
 
-def test_delta_that_makes_another_image_than_was_signed_is_refused(cloud: Cloud, stage):
+def test_delta_that_makes_another_image_than_was_signed_is_given_up_for_the_image(
+    cloud: Cloud, stage
+):
     old, new = image("1.0.0", SMALL), image("1.1.0", SMALL, padding="1.0.0")
     scene = begin(cloud, stage, old)
-    members, content = delta(spoilt(new, -40, b"other"), old)
-    verdict = scene.verdict(ordered(scene, new, (members, content)))
-    assert verdict.status == "FAILED" and "signature" in verdict.reason, verdict
+    verdict = updated(scene, new, delta(spoilt(new, -40, b"other"), old))
+    assert verdict.reason == "accepted v1.1.0 (whole image: bad signature)"
+
+
+def test_image_that_is_forged_in_both_forms_is_refused(cloud: Cloud, stage):
+    old, new = image("1.0.0", SMALL), image("1.1.0", SMALL, padding="1.0.0")
+    scene = begin(cloud, stage, old)
+    forged = spoilt(new, -40, b"other")
+    verdict = scene.verdict(ordered(scene, forged, delta(forged, old), signed=new))
+    assert (verdict.status, verdict.reason) == ("FAILED", "bad signature"), scene.tail
     assert scene.running == ("ota_0", "1.0.0")

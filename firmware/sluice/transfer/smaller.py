@@ -9,12 +9,8 @@ smaller form is proved as ever: by the digest of what the other slot holds, and 
 import hashlib
 from binascii import hexlify
 
-from micropython import const
-
 from sluice.log import Log
 from sluice.transfer.image import SECTOR
-
-_WHOLE = const(256)  # in the journal: the image comes as it is; no file has this id
 
 log = Log("smaller")
 
@@ -25,7 +21,10 @@ async def choose(agent, image):
     if journal["form"] is None:
         form, said = await _suiting(agent, file)
         log.i(said)
-        journal.write(form=form.id if form else _WHOLE, saved=said)
+        if form:
+            journal.write(form=form.id, saved=said)
+        else:
+            journal.whole(said)
     for form in file.smaller:
         if form.id == journal["form"]:
             from sluice.transfer.container import Container
@@ -39,12 +38,12 @@ async def _suiting(agent, file):
     try:
         import deflate  # noqa: F401
     except ImportError:
-        return None, "whole image: this port cannot inflate"
+        return None, "this port cannot inflate"
     for form in file.smaller:
         if form.size < file.size and (not form.base or await _runs(agent, *form.base)):
             kind = "delta" if form.base else "compressed"
             return form, "%s: %d of %d bytes" % (kind, form.size, file.size)
-    return None, "whole image: no delta from what runs"
+    return None, "no delta from what runs"
 
 
 async def _runs(agent, size, digest):

@@ -5,10 +5,10 @@ from hashlib import sha256
 
 import chip
 import world
+from containers import COMPRESSED, DELTA
+from images import NEW, OLD, image
 
-SIZE = 5 * 4096 + 1_000
-OLD, NEW = chip.image("1.0.0", 8_000, 3), chip.image("1.1.0", SIZE)
-MAP = bytes(reversed(chip.image("0", 6_000, 9)))  # a file of a job; it begins as no image does
+MAP = bytes(reversed(image("0", 6_000, 9)))  # a file of a job; it begins as no image does
 chip.Chip.sizes = (len(OLD), len(NEW))
 ECHO = {"operation": "echo", "text": "still here"}
 
@@ -44,23 +44,50 @@ def installed():
     return {"operation": "install", "packageName": "pump", "files": [entry]}
 
 
-FILES = {"app.bin": NEW, "map.bin": MAP}
+def smaller(data, id, **more):
+    """Of AWS's types 202 and 203; the image is in the job, too."""
+    form = dict({"filesize": len(data), "fileid": id, "certfile": "/"}, **more)
+    return ota(streamed(NEW, 0), form)
+
+
+def fetched(document):
+    """The same document, its files to be had by HTTP."""
+    order = document["afr_ota"]
+    order["protocols"] = ["HTTP"]
+    for file in order["files"]:
+        file["update_data_url"] = "http://files/" + world.clouds.STREAMED[file["fileid"]]
+        file["auth_scheme"] = "aws.s3.presigned"
+    return document
+
+
+FILES = {"app.bin": NEW, "map.bin": MAP, "delta.bin": DELTA, "compressed.bin": COMPRESSED}
 FILE = {"fileType": 2, "filepath": "/lib/pump/map.bin"}
-JOBS = {  # name → configuration, document, what it changes: "image", "file", "reset" or ""
+BASE = "/ota/%s.%d" % (hexlify(sha256(OLD).digest()).decode(), len(OLD))
+JOBS = {  # name → configuration, document, what it brings: "image", "file", a smaller form, or ""
     "image, JSON": ({}, ota(streamed(NEW, 0)), "image"),
     "image, CBOR": ({"stream_format": "cbor"}, ota(streamed(NEW, 0)), "image"),
     "image, HTTP": ({}, located(), "image"),
     "file, JSON": ({}, ota(streamed(MAP, 1, **FILE)), "file"),
     "file, HTTP": ({}, installed(), "file"),
     "image and file": ({}, ota(streamed(NEW, 0), streamed(MAP, 1, **FILE)), "image file"),
+    "delta, JSON": ({"block": 1024}, smaller(DELTA, 2, fileType=202, filepath=BASE), "delta"),
+    "delta, HTTP": ({}, fetched(smaller(DELTA, 2, fileType=202, filepath=BASE)), "delta"),
+    "compressed, CBOR": (
+        {"stream_format": "cbor", "block": 1024},
+        smaller(COMPRESSED, 3, fileType=203, filepath="app.sls"),
+        "compressed",
+    ),
     "reboot": ({}, {"operation": "reboot"}, ""),
     "echo": ({}, ECHO, ""),
 }
 
 
-BROUGHT = {  # job → files that it brings
-    name: [one for one, kind in (("app.bin", "image"), ("map.bin", "file")) if kind in changes]
-    for name, (_, _, changes) in JOBS.items()
+KINDS = {  # what a job brings → the file that it fetches
+    "image": "app.bin", "file": "map.bin", "delta": "delta.bin", "compressed": "compressed.bin",
+}  # fmt: skip
+SMALLER_FORMS = ("delta", "compressed")
+BROUGHT = {  # job → files that it fetches
+    name: [KINDS[kind] for kind in brings.split()] for name, (_, _, brings) in JOBS.items()
 }
 
 
@@ -95,7 +122,7 @@ def wrong(found):
         if len(one.told) != 1 or not one.details or not one.details.get("reason"):
             return "%s was told %s, %s" % (one.id, one.told, one.details)
     if first.status == "SUCCEEDED":
-        if "image" in kind and not new:
+        if brings_image(kind) and not new:
             return "SUCCEEDED, but the old image runs"
         if "file" in kind and placed(found) != MAP:
             return "SUCCEEDED, but the file is not there"
@@ -107,6 +134,11 @@ def wrong(found):
     if "file" in kind and placed(found) is not None and not found.dying:
         return first.status + ", but the file is there"
     return ""
+
+
+def brings_image(kind):
+    """Whether the new image runs after the job, in whatever form it came."""
+    return bool(kind) and kind != "file"
 
 
 def holds(part, image):

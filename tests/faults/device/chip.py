@@ -17,18 +17,6 @@ ROWS = (  # type, subtype, address, size, label
 )
 
 
-def image(version, size, seed=1):
-    """An app image: a head that the firmware reads, and a digest at its end."""
-    data = bytearray(size)
-    for at in range(80, size):
-        data[at] = (at * 7 + (at >> 8) * 3 + seed) % 251
-    data[0] = 0xE9
-    data[32:36] = pack("<I", 0xABCD5432)
-    data[48 : 48 + len(version)] = version.encode()
-    data[-32:] = sha256(memoryview(data)[:-32]).digest()
-    return data
-
-
 def blank(data):
     """Erase all of it, sector by sector, as there may be no room for another of its size."""
     for at in range(0, len(data), SECTOR):

@@ -21,7 +21,7 @@ from sluice.net.packets import matches, packet, text
 THING = "pump"
 JOBS = "$aws/things/pump/jobs/"
 STREAM = "$aws/things/pump/streams/s/"
-STREAMED = ("app.bin", "map.bin")  # files of the stream, by number
+STREAMED = ("app.bin", "map.bin", "delta.bin", "compressed.bin")  # files of the stream, by number
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED")
 LATE_MS = 20_000
 TOPIC_FAULTS = (

@@ -9,7 +9,6 @@ from sluice.errors import Fail, Retry
 from sluice.loading import Scope, plug_in
 
 _SMALLER = "sluice.transfer.smaller"
-_WHOLE = const(256)  # as there
 _ATTEMPTS = const(16)  # attempts in a row that bring nothing, though the cloud is in reach
 
 
@@ -57,7 +56,7 @@ def _as_it_is(agent, error):
     """The image, to be had from its beginning: what is there may be wrong."""
     reason = str(error)[:80] if isinstance(error, Fail) else "no room to inflate"
     agent.work.update.drop()
-    agent.journal.write(form=_WHOLE, saved="whole image: " + reason, written="")
+    agent.journal.whole(reason, written="")
     return agent.work.update.open(agent.job)
 
 
