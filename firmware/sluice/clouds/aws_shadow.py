@@ -26,7 +26,7 @@ from sluice.log import Log
 
 _ANSWER_MS = const(15_000)  # as for the answers of the Jobs service
 _LIMIT = const(4_096)  # bytes of a shadow with its metadata, at most
-_REFUSAL = const(256)  # bytes of why an update was refused, at most
+_REFUSAL = const(256)  # bytes of why an update was refused, in the log
 _TEXT = const(128)  # characters of how a job ended, at most
 _BYTES = const(256)  # of the same in JSON, at most; of a setting that was refused
 _REPORT = const(2_048)  # bytes of a report, at most: with its metadata it is twice as long
@@ -57,7 +57,7 @@ async def report(agent, shadow):
     if reported is None:
         await link.subscribe(path + "update/delta", shadow.ring, 1, 0)
     shadow.looked = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
-    _, answer = await _answer(link, path + "get", b"", _LIMIT)
+    _, answer = await _answer(link, path + "get", b"")
     refused, settings = _adopt(agent, shadow.adopts, answer)
     state = plug_in(shadow.vitals, "steady")()
     state["version"] = state[shadow.key] = agent.slots.version or "unknown"
@@ -107,20 +107,20 @@ def _moving(shadow, state):
 async def _tell(link, topic, state):
     """False when it was refused: then it is told with the next reason to look, not before."""
     report = json.dumps({"state": {"reported": state}})
-    taken, answer = await _answer(link, topic, report, _REFUSAL)
+    taken, answer = await _answer(link, topic, report)
     if not taken:
-        log.w("not told:", bytes(answer or b"too large"))
+        log.w("not told:", bytes(answer or b"too large")[:_REFUSAL])
     return taken
 
 
-async def _answer(link, request, message, limit):
-    """(accepted, payload) of the answer to a request, None for one over `limit`; where none comes
-    it is taken for accepted, with nothing to say."""
+async def _answer(link, request, message):
+    """(accepted, payload) of the answer to a request, None for one over 4 KiB; where none comes it
+    is taken for accepted, with nothing to say."""
     answers = []
     hear = lambda topic, payload: answers.append((topic.endswith(b"/accepted"), payload))  # noqa: E731
     names = {request + "/accepted": hear, request + "/rejected": hear}
     try:
-        await link.subscribe(names, None, 0, limit)
+        await link.subscribe(names, None, 0, _LIMIT)
         link.publish(request, message, qos=1)
         if not await link.wait(lambda: answers, _ANSWER_MS):
             log.w("no answer")
