@@ -58,7 +58,7 @@ def kept():
         seconds, _, text = line.partition(b" ")
         try:
             if seconds.isdigit() and len(seconds) < _CLOCK:
-                date = "%d-%02d-%02d %02d:%02d:%02d " % time.gmtime(int(seconds))[:6]
+                date = "%d-%02d-%02d %02d:%02d:%02d UTC: " % time.gmtime(int(seconds))[:6]
                 found.append(date + plain(text.decode()))
         except (OverflowError, UnicodeError):  # not ours
             pass

@@ -54,7 +54,7 @@ def signal():
             found = board.signal()
         else:
             found = hardware.station.isconnected() and hardware.station.status("rssi")
-    except (AttributeError, OSError, RuntimeError, ValueError):  # the driver's
+    except Exception:  # no station, or whatever a driver raises
         return None
     return found if type(found) is int else None
 

@@ -52,7 +52,9 @@ def test_board_tells_how_it_does_without_being_asked(cloud, stage, spy, name):
     soon(lambda: reported(scene).get("job", {}).get("id") == failed, FUSE_S)
     after = reported(scene)
     [failure] = after["failures"]
-    assert re.match(rf"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d .*{failed}", failure), failure
+    assert re.match(rf"20\d\d-\d\d-\d\d \d\d:\d\d:\d\d UTC: {failed} 1 rejected ", failure), (
+        failure
+    )
     assert any("none_of_ours" in line for line in after["log"])
     assert all(size(told) < COUNTED for told in shadows(ears)), shadows(ears)
     board.stop()
