@@ -180,7 +180,7 @@ def test_report_of_much_that_went_wrong_is_bounded_and_can_be_read(cloud, stage,
     scene.settled(scene.job('{"operation": "' + '\\"\\\\' * 40 + '"}'))
     soon(lambda: reported(scene).get("job"), FUSE_S)
     told = shadows(ears)
-    assert all(size(one) <= MOST + 40 for one in told), [size(one) for one in told]
+    assert all(size(one) <= MOST for one in told), [size(one) for one in told]
     last = reported(scene)
     assert len(last["refused"]) == 3 and last["failures"] and last["job"]["status"] == "REJECTED"
     for line in last["failures"] + last.get("log", []):

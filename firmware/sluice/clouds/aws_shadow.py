@@ -74,8 +74,8 @@ async def report(agent, shadow):
 
 async def refresh(agent, shadow):
     """Report what moves all the time, and nothing else. Raises Retry as `report` does."""
-    report = {"state": {"reported": _moving(shadow, {})}}
-    await agent.link.deliver(_path(agent, shadow) + "update", json.dumps(report))
+    message = _fitted(_moving(shadow, {}))
+    await agent.link.deliver(_path(agent, shadow) + "update", message)
 
 
 async def report_version(agent, shadow):
@@ -93,21 +93,26 @@ def _path(agent, shadow):
 
 
 def _moving(shadow, state):
-    """The state with what moves all the time, which is no reason to report; what is too much of
-    it is left out, oldest first."""
+    """The state with what moves all the time, which is no reason to report."""
     state.update(plug_in(shadow.vitals, "moving")())
     gc.collect()
     state["free"] = gc.mem_free()
-    for key in ("log", "failures", "refused"):
-        while state.get(key) and len(json.dumps(state)) > _REPORT:
-            state[key] = state[key][1:] or None
     return state
+
+
+def _fitted(state):
+    """The message that reports the state; of what is too much, the oldest is left out."""
+    while True:
+        message = json.dumps({"state": {"reported": state}}).encode()
+        long = [key for key in ("log", "failures", "refused") if state.get(key)]
+        if len(message) <= _REPORT or not long:
+            return message
+        state[long[0]] = state[long[0]][1:] or None
 
 
 async def _tell(link, topic, state):
     """False when it was refused: then it is told with the next reason to look, not before."""
-    report = json.dumps({"state": {"reported": state}})
-    taken, answer = await _answer(link, topic, report)
+    taken, answer = await _answer(link, topic, _fitted(state))
     if not taken:
         log.w("not told:", bytes(answer or b"too large")[:_REFUSAL])
     return taken
