@@ -4,8 +4,8 @@ It has two parts. The *linking* part is what the board needs to reach its cloud:
 whole, or one ConfigError names the key. The *others* are judged one by one: what is misstated is
 said, and replaced. null is as good as absent. `lastgood` says which file each part comes from.
 
-Where a shadow is configured, /settings.json lies over it: the few settings that the cloud may
-change, as it last changed them. A broken one is passed over, and the log says so.
+Where the shadow is not turned off, /settings.json lies over it: the few settings that the cloud
+may change, as it last changed them. A broken one is passed over, and the log says so.
 """
 
 import json
@@ -41,7 +41,7 @@ OPTIONAL = {  # key → default, lowest and highest, of an int or of the length 
     "http_client_certificate": (False, 0, 1),  # shown to the file server that a job names
     "download_hosts":     ([], 0, 16),      # that files may come from; none: any, by HTTPS
     "report_version":     ("nrf_cloud_app_fw_version", 0, 64),  # of document 001; "": none
-    "shadow":             ("", 0, 64),      # "": none; "classic", or the name of a shadow
+    "shadow":             ("classic", 0, 64),  # or its name; "", written as false: turned off
     "keepalive_s":        (60, 30, 1200),   # AWS takes less for 30
     "poll_s":             (900, 30, 86_400),  # asking for jobs, should a notice be lost
     "report_s":           (5, 1, 3600),     # between two reports of progress
@@ -204,18 +204,19 @@ def others(values, kept, tell, whole=True):
     found = {key: _named(values.get(key)) or _named(kept.get(key)) for key in CREDENTIALS}
     for key in OPTIONAL:
         if key not in LINKING:
-            found[key] = values.get(key)
+            found[key] = "" if key == "shadow" and values.get(key) is False else values.get(key)
             if found[key] is None and not whole and OPTIONAL[key][0] is not False:
                 found[key] = kept.get(key)
             _mend(found, kept, tell, (key,), _judge)
     _mend(found, kept, tell, ("block",), _judge_block)
     _mend(found, kept, tell, ("product_id", "devices"), _judge_product)
     _mend(found, kept, tell, ("download_hosts",), _judge_places)
-    if whole and values.get("report_version") is None:
-        if found["shadow"]:
-            found["report_version"] = "version"
-        elif found["dialect"] == "product":
-            found["report_version"] = ""  # a platform that has no shadow
+    product = found["dialect"] == "product"  # a platform that has no shadow
+    named, key = values.get("shadow"), values.get("report_version")
+    if whole and found["shadow"] != named and (product or key == ""):
+        found["shadow"] = ""
+    if whole and key is None and (product or named):
+        found["report_version"] = "version" if found["shadow"] else ""
     return found
 
 

@@ -51,6 +51,20 @@ def note(*words):
             log.w("failure not kept", error)
 
 
+def kept():
+    """The lines as texts, oldest first, with the date in front instead of the board's seconds."""
+    found = []
+    for line in _load():
+        seconds, _, text = line.partition(b" ")
+        try:
+            if seconds.isdigit() and len(seconds) < _CLOCK:
+                date = "%d-%02d-%02d %02d:%02d:%02d UTC: " % time.gmtime(int(seconds))[:6]
+                found.append(date + plain(text.decode()))
+        except (OverflowError, UnicodeError):  # not ours
+            pass
+    return found
+
+
 def _load():
     try:
         with open(_FILE, "rb") as file:

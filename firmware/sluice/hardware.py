@@ -7,9 +7,12 @@ from time import gmtime
 
 import machine
 
+station = None  # the network's object, once `wifi` was asked for it
+
 
 def wifi(settings, clock):
     """The station, or None when no network is configured."""
+    global station
     if not settings.get("ssid"):
         return None
     import network  # only now: a board may be wired

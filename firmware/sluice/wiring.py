@@ -54,6 +54,6 @@ def _shadow(settings):
     name, key = settings["shadow"], settings["report_version"]
     if not (name or key):
         return None
-    words = name, key or "version", board.NAME, "sluice.config"
+    words = name, key or "version", board.NAME, "sluice.config", "sluice.vitals"
     with Scope():  # its code stays as long as it does
         return plug_in("sluice.clouds.shadow", "Shadow")(*words)

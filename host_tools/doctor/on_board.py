@@ -255,6 +255,7 @@ def settings():
     shown += ("watchdog_s", "keepalive_s", "log", "allow_unsigned", "allow_downgrade")
     shown += ("allow_rollback",)
     seen = {key: values[key] for key in shown if key in values}
+    seen["shadow"] = values.get("shadow") or "off"
     seen["wifi"] = bool(values["wifi"].get("ssid"))
     seen["ntp"] = len(values["ntp"])
     seen["missing"] = [name for name in values["own"] if not _there(name)]

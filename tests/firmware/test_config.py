@@ -69,10 +69,34 @@ def test_config_null_is_as_good_as_absent():
 def test_config_version_is_told_by_the_key_of_whoever_asks_for_it():
     key = lambda **changes: check(values(**changes))["report_version"]  # noqa: E731
     assert key() == key(report_version=None) == "nrf_cloud_app_fw_version"
+    assert key(shadow=False) == key(shadow="") == "nrf_cloud_app_fw_version"
     assert key(shadow="classic") == "version"
     assert key(dialect="product") == ""
     assert key(report_version="") == key(report_version="", shadow="classic") == ""
     assert key(report_version="fw", shadow="site", dialect="product") == "fw"
+
+
+def test_config_shadow_is_the_classic_one_unless_it_is_turned_off():
+    shadow = lambda **changes: check(values(**changes))["shadow"]  # noqa: E731
+    assert shadow() == shadow(shadow=None) == shadow(report_version="fw") == "classic"
+    assert shadow(shadow=False) == shadow(shadow="") == ""
+    assert shadow(shadow="site") == "site"
+    for dialect in ("aws_jobs", "product"):  # noted so before there was a default
+        again = config.others(check(values(shadow=False, dialect=dialect)), {}, None)
+        assert again["shadow"] == ""
+
+
+def test_config_shadow_is_off_where_nobody_can_want_it():
+    """With a platform that has none, and where the version is to be told to nobody."""
+    shadow = lambda **changes: check(values(**changes))["shadow"]  # noqa: E731
+    assert shadow(dialect="product") == shadow(report_version="") == ""
+    assert shadow(dialect="product", shadow="site") == "site"
+    assert shadow(report_version="", shadow="classic") == "classic"
+
+
+def test_config_shadow_that_is_true_or_a_number_is_misstated():
+    for wrong in (True, 0, 1, ["classic"]):
+        assert complaint(shadow=wrong) == "config: shadow is not of type str"
 
 
 def test_config_that_lacks_a_key_says_which():

@@ -6,6 +6,7 @@ from doubles import Clock, Link, raised, run
 
 from sluice import log
 from sluice.agent.states.boot import idle
+from sluice.clouds import shadow as shadow_module
 from sluice.clouds.aws_jobs import AWSJobs
 from sluice.clouds.shadow import Shadow
 from sluice.errors import Retry
@@ -20,6 +21,7 @@ class Agent:
     def __init__(self, dialect):
         self.dialect = dialect
         self.journal = {"seq": 1}
+        self.clock = Clock()
         self.settings = {"poll_s": POLL_S}
         self.job = self.work = None
 
@@ -80,15 +82,30 @@ class Telling(Shadow):
     """A shadow that counts how often it is told, and may lose the session over that."""
 
     def __init__(self, name="classic", lost=0):
-        Shadow.__init__(self, name, "version", "SIM_ESP32", "sluice.config")
-        self.told, self.lost = 0, lost
+        Shadow.__init__(self, name, "version", "SIM_ESP32", None, None)
+        self.told, self.lost, self.did = 0, lost, []
 
     async def tell(self):
+        real, shadow_module.plug_in = shadow_module.plug_in, self.plugged
+        try:
+            await Shadow.tell(self)
+        finally:
+            shadow_module.plug_in = real
+
+    def plugged(self, path, name):
+        if path == "sluice.log":
+            return log.Log
+        self.did.append(name)
+        return self.do
+
+    async def do(self, agent, shadow):
         self.told += 1
         if self.lost:
             self.lost -= 1
-            raise Retry("the broker closed the connection")
+            raise self.error
         self.looked = self.agent.journal["seq"]
+
+    error = Retry("the broker closed the connection")
 
 
 def jobs(shadow):
@@ -131,6 +148,108 @@ def test_shadow_that_loses_the_session_twice_is_passed_over_until_it_was_told():
         assert dialect.shadow is shadow
     run(dialect.linked())
     assert shadow.told == 2 and dialect.shadow is None
+
+
+def test_shadow_that_loses_the_session_twice_is_not_told_between_jobs_either():
+    """Else a policy that forbids it would cost the session again as soon as a job is awaited."""
+    shadow = Telling(lost=9)
+    dialect, agent = jobs(shadow)
+    for _ in range(2):
+        raised(Retry, dialect.linked)
+    for _ in range(3):
+        run(dialect.linked())
+        assert not shadow.due()
+        shadow.ring(b"", b"")
+        agent.journal["seq"] += 1
+        assert not shadow.due()
+        run(dialect.between_jobs())
+    assert shadow.told == 2
+
+
+def test_shadow_that_loses_the_session_now_and_then_is_told_again():
+    shadow = Telling()
+    dialect, agent = jobs(shadow)
+    for times in range(1, 5):
+        shadow.lost = 1
+        raised(Retry, dialect.linked)
+        run(dialect.linked())
+        assert shadow.told == 2 * times
+
+
+def test_shadow_that_loses_the_session_between_jobs_twice_is_passed_over():
+    shadow = Telling()
+    dialect, agent = jobs(shadow)
+    run(dialect.linked())
+    shadow.ring(b"", b"")
+    shadow.lost = 2
+    for _ in range(2):
+        raised(Retry, dialect.between_jobs)
+    run(dialect.between_jobs())
+    assert shadow.told == 3
+
+
+def test_shadow_that_there_is_no_room_for_stops_nobody_and_is_tried_with_the_next_reason():
+    shadow = Telling(lost=9)
+    shadow.error = MemoryError()
+    dialect, agent = jobs(shadow)
+    lines = []
+    log.to(lines.append)
+    try:
+        run(dialect.linked())
+        run(dialect.between_jobs())
+        assert shadow.told == 1 and "no room" in lines[0]
+        for times in range(2, 5):
+            agent.journal["seq"] += 1
+            run(dialect.between_jobs())
+            assert shadow.told == times
+    finally:
+        log.to(print)
+
+
+def test_what_moves_alone_is_told_when_it_is_time_and_not_before():
+    shadow = Telling()
+    dialect, agent = jobs(shadow)
+    for poll_s, often_ms in ((POLL_S, 900_000), (3_600, 3_600_000)):
+        agent.settings["poll_s"] = poll_s
+        run(dialect.linked())
+        shadow.did.clear()
+        for _ in range(3):
+            agent.clock.now += often_ms
+            assert not shadow.due()
+            run(dialect.between_jobs())
+            assert not shadow.did
+            agent.clock.now += 1
+            assert shadow.due()
+            run(dialect.between_jobs())
+            assert shadow.did == ["refresh"]
+            shadow.did.clear()
+
+
+def test_all_is_told_at_a_connect_and_after_a_job_and_puts_off_what_moves_alone():
+    shadow = Telling()
+    dialect, agent = jobs(shadow)
+    run(dialect.linked())
+    agent.clock.now += 899_000
+    run(dialect.linked())
+    agent.clock.now += 899_000
+    agent.journal["seq"] += 1
+    run(dialect.between_jobs())
+    agent.clock.now += 899_000
+    run(dialect.between_jobs())
+    assert shadow.did == ["report"] * 3
+
+
+def test_what_moves_is_told_while_no_job_comes():
+    """The dialect looks whether it is time while it waits."""
+    shadow = Telling()
+    dialect, agent = jobs(shadow)
+    dialect._link.clock = agent.clock
+    run(dialect.linked())
+    for _ in range(3):
+        assert run(dialect.next_job(POLL_S * 1_000)) is None
+        run(dialect.between_jobs())
+    assert shadow.did == ["report"] + ["refresh"] * 3
+    assert 2_700_000 <= agent.clock.now <= 2_700_000 + 5 * POLL_S * 1_000
 
 
 def test_shadow_is_told_between_jobs_when_a_job_ended_or_a_notice_came():

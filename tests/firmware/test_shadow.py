@@ -47,6 +47,20 @@ class Slots:
     running, version, trial = "ota_1", "2.0.0", False
 
 
+class Vitals:
+    """How a board does, as sluice.vitals has it."""
+
+    def __init__(self):
+        self.failures, self.log, self.rssi = None, None, -61
+        self.shown = lambda text, most: text[:most]
+
+    def steady(self):
+        return {"micropython": "1.25.0", "reset": "watchdog", "failures": self.failures}
+
+    def moving(self):
+        return {"rssi": self.rssi, "log": self.log}
+
+
 class Agent:
     """As much of one as a shadow tells of."""
 
@@ -75,17 +89,21 @@ class Board:
     def __init__(self, cloud, name="classic", key="version", **journal):
         self.cloud, self.file = cloud, scratch()
         self.agent = Agent(cloud, **journal)
-        self.shadow = Shadow(name, key, "SIM_ESP32", "sluice.config")
+        self.shadow = Shadow(name, key, "SIM_ESP32", "sluice.config", "sluice.vitals")
+        self.vitals = Vitals()
         self.lines = []
 
     def adopt(self, settings, found):
         return config.adopt(settings, found, self.file)
 
-    def look(self):
-        real, aws_shadow.plug_in = aws_shadow.plug_in, lambda path, name: self.adopt
+    def plugged(self, path, name):
+        return self.adopt if path == "sluice.config" else getattr(self.vitals, name)
+
+    def look(self, does=aws_shadow.report):
+        real, aws_shadow.plug_in = aws_shadow.plug_in, self.plugged
         log.to(self.lines.append)
         try:
-            run(aws_shadow.report(self.agent, self.shadow))
+            run(does(self.agent, self.shadow))
         finally:
             log.to(print)
             log.level("I")
@@ -123,6 +141,7 @@ def test_report_says_what_the_board_is():
         "settings": DEFAULTS, "refused": None,
         "agent": VERSION, "app": "1.2.0", "trees": "app.b",
         "job": {"id": "j1", "status": "SUCCEEDED", "reason": "accepted v2.0.0"},
+        "micropython": "1.25.0", "reset": "watchdog", "failures": None, "rssi": -61, "log": None,
     }  # fmt: skip
 
 
@@ -152,7 +171,7 @@ def test_report_under_a_key_of_the_users_and_to_a_named_shadow():
     cloud = Cloud(path="$aws/things/t/shadow/name/fleet/")
     board = Board(cloud, "fleet", "fw")
     reported = board.look()[0]["reported"]
-    assert reported["fw"] == "2.0.0" and "version" not in reported
+    assert reported["fw"] == reported["version"] == "2.0.0"
 
 
 def test_report_is_made_at_every_connect_and_else_when_something_changed():
@@ -163,6 +182,51 @@ def test_report_is_made_at_every_connect_and_else_when_something_changed():
     board.agent.slots = type("Slots", (), {"running": "ota_0", "version": "3", "trial": True})
     assert len(board.look()) == 3
     assert board.cloud.reports[2]["reported"]["trial"] is True
+
+
+def test_report_after_a_failure_is_another_and_what_moves_alone_is_no_reason():
+    board = Board(Cloud())
+    board.look()
+    board.vitals.log, board.vitals.rssi = ["W 1 tag line"], -80
+    assert len(board.look()) == 1
+    board.vitals.failures = ["2026-11-30 18:00:00 stopped OSError"]
+    reported = board.look()[1]["reported"]
+    assert (reported["rssi"], reported["log"]) == (-80, ["W 1 tag line"])
+    assert reported["failures"] == ["2026-11-30 18:00:00 stopped OSError"]
+
+
+def test_refresh_tells_what_moves_and_nothing_else():
+    for name, path in (("classic", CLASSIC), ("fleet", "$aws/things/t/shadow/name/fleet/")):
+        board = Board(Cloud(path=path), name)
+        board.vitals.log = ["W 1 tag line"]
+        reported = board.look(aws_shadow.refresh)[0]["reported"]
+        assert reported.pop("free") > 0
+        assert reported == {"rssi": -61, "log": ["W 1 tag line"]}
+        assert not board.agent.link.sinks and len(board.agent.link.sent) == 1
+
+
+def test_report_of_the_usual_is_within_what_aws_counts_as_one():
+    job = {"seq": 7, "job": "AFR_OTA-" + "9" * 24, "step": "failed", "reason": "r" * 80}
+    board = Board(Cloud(), key="nrf_cloud_app_fw_version", **job)
+    board.vitals.log = ["W 1234567 link " + "x" * 64] * 4
+    board.look()
+    topic, message, _ = board.agent.link.sent[-1]
+    assert topic == CLASSIC + "update" and 800 < len(message) < 1_024, len(message)
+
+
+def test_report_that_is_too_large_leaves_out_the_oldest_lines_of_the_log_first():
+    board = Board(Cloud({"settings": {"window": 0}}), **DONE)
+    board.vitals.log = ["%d " % number + '"' * 80 for number in range(8)]
+    board.vitals.failures = ["%d " % number + "\\" * 80 for number in range(4)]
+    reported = board.look()[0]["reported"]
+    assert len(board.agent.link.sent[-1][1]) <= 2_048
+    assert len(reported["failures"]) == 4 and len(reported["refused"]) == 1
+    assert [line[0] for line in reported["log"]] == ["3", "4", "5", "6", "7"]
+    board.vitals.failures = ["%d " % number + "x" * 998 for number in range(4)]
+    reported = board.look()[1]["reported"]
+    assert len(board.agent.link.sent[-1][1]) <= 2_048
+    assert [line[0] for line in reported["failures"]] == ["3"] and reported["log"] is None
+    assert reported["job"]["id"] == "j1"
 
 
 def test_shadow_that_is_not_there_yet_is_made():
@@ -177,7 +241,7 @@ def test_report_that_is_refused_is_said_and_made_again_with_the_next_look():
     for refusal in (b'{"code":413,"message":"too large"}', b"x" * 300):
         board.cloud.refusal = refusal
         board.look()
-        text = str(refusal) if len(refusal) < 256 else "too large"
+        text = str(refusal[:256])
         assert text in board.lines[-1] and board.lines[-1].startswith("W")
         assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
         assert board.shadow.looked == 1  # no reason to look again at once
@@ -202,7 +266,7 @@ def test_notice_while_the_shadow_is_looked_at_counts():
         return [(CLASSIC + "update/delta", b"{}")] + list(real(topic, message))
 
     link.cloud = ringing
-    run(aws_shadow.report(board.agent, board.shadow))
+    board.look()
     assert board.shadow.looked is None
 
 
@@ -337,7 +401,6 @@ def started(kept, **configured):
     """(settings that a board would start with, its log) with that kept file, bytes or None."""
     file, lines = scratch(), []
     values = dict.fromkeys(config.REQUIRED, "x")
-    values.update(shadow="classic")
     values.update(configured)
     if kept is not None:
         with open(file, "wb") as out:
@@ -406,8 +469,10 @@ def test_settings_file_is_judged_key_by_key():
     assert len(lines) == 2
 
 
-def test_settings_file_counts_only_where_a_shadow_is_configured():
-    assert started(b'{"report_s": 30}', shadow="")[0]["report_s"] == 5
+def test_settings_file_counts_unless_the_shadow_is_turned_off():
+    assert started(b'{"report_s": 30}')[0]["report_s"] == 30
+    for off in ("", False):
+        assert started(b'{"report_s": 30}', shadow=off)[0]["report_s"] == 5
     assert started(None)[0]["report_s"] == 5
 
 
@@ -416,4 +481,5 @@ def test_name_of_a_shadow_that_aws_would_not_take_is_refused():
         values = dict.fromkeys(config.REQUIRED, "x")
         values["shadow"] = name
         told = []
-        assert config.others(values, {}, told.append)["shadow"] == "" and "shadow" in str(told[0])
+        assert config.others(values, {}, told.append)["shadow"] == "classic"
+        assert "shadow" in str(told[0])

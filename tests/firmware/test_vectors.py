@@ -155,7 +155,7 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
 
         trees = Trees({}, False, "SIM_ESP32")
 
-    run(aws_shadow.report_version(Agent, Shadow("", key, "SIM_ESP32", "sluice.config")))
+    run(aws_shadow.report_version(Agent, Shadow("", key, "SIM_ESP32", None, None)))
     [(topic, report)] = told
     reported = report["state"]["reported"]
     assert topic == said["topic"] and reported.pop(key) == version.lstrip("v")

@@ -57,6 +57,7 @@ def test_doctor_tells_all_of_a_board_but_its_secrets_and_starts_it_again(patient
         "ota_0 runs, version 1.0.0, confirmed",
         "ota_1, 1,568,768 bytes: blank",
         f"{scene.name} at localhost:",
+        ", shadow classic,",
         "to look at     a simulated board: times are those of this computer, and of no board",
     ):
         assert line in text

@@ -1,6 +1,7 @@
 """The shadow of a board, as the cloud's users see it: boto3's iot-data, and awsiotsdk's client."""
 
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -22,16 +23,19 @@ DEFAULTS = {"log": "I", "report_s": 1, "poll_s": 900, "block": 4096, "window": 2
 
 def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):
     """Beside it: the policy on the page allows all that a board does meanwhile."""
-    scene = stage(cloud, shadow="classic")
+    scene = stage(cloud)
     cloud.overhear()
     scene.power_on()
     first = reported(scene)
     assert 1_000 < first.pop("free") < 120_000
+    assert re.fullmatch(r"1\.\d+\.\d+", first.pop("micropython"))
     assert first == {
         "version": "1.0.0",
+        "nrf_cloud_app_fw_version": "1.0.0",  # as document 001 has it
         "slot": "ota_0",
         "trial": False,
         "board": "SIM_ESP32",
+        "reset": "power-on",
         "agent": __version__,
         "settings": DEFAULTS,
     }
@@ -39,7 +43,7 @@ def test_shadow_says_what_the_board_is_before_and_after_an_update(cloud, stage):
     assert scene.verdict(job).status == "SUCCEEDED"
     soon(lambda: reported(scene).get("trial") is False and "job" in reported(scene), FUSE_S)
     after = reported(scene)
-    assert (after["version"], after["slot"]) == ("1.1.0", "ota_1")
+    assert (after["version"], after["slot"], after["reset"]) == ("1.1.0", "ota_1", "hard")
     assert after["job"] == {"id": job, "status": "SUCCEEDED", "reason": "accepted v1.1.0"}
     refused = scene.job({"operation": "none_of_ours"})
     assert scene.verdict(refused).status == "REJECTED"

@@ -55,6 +55,7 @@ WORDS: dict[str, dict[str, list[str]]] = {
                                  "S shadow/update/accepted", "S shadow/name/n/update/accepted"],
         "/rejected":            ["S shadow/get/rejected", "S shadow/name/n/get/rejected",
                                  "S shadow/update/rejected", "S shadow/name/n/update/rejected"],
+        "update":               ["P shadow/update", "P shadow/name/n/update"],
         "update/delta":         ["S shadow/update/delta", "S shadow/name/n/update/delta"],
     },
     "transfer/stream.py": {

@@ -5,12 +5,12 @@ come on `update/delta`, of which nothing is kept but that it came. The shadow is
 desired, which is then the newest; `settings` of that is judged and put in force, and what the
 board is goes back as reported: at every connect, and else when it is not what was reported last.
 So a notice that is large, doubled or old costs one request, and two that disagree do not talk for
-ever.
+ever. Now and then only what moves all the time is told anew: `refresh`.
 
-Where no shadow is configured, the version alone is told in the classic one, once, at boot:
+Where the shadow is turned off, the version alone is told in the classic one, once, at boot:
 `report_version`.
 
-memory   an answer of at most 4 KiB and its JSON, while it is read
+memory   an answer of at most 4 KiB and its JSON, while it is read; a report of at most 2 KiB
 source   AWS IoT developer guide, "Device Shadow MQTT topics", "Device Shadow service documents";
          document 001
 """
@@ -26,10 +26,25 @@ from sluice.log import Log
 
 _ANSWER_MS = const(15_000)  # as for the answers of the Jobs service
 _LIMIT = const(4_096)  # bytes of a shadow with its metadata, at most
-_REFUSAL = const(256)  # bytes of why an update was refused, at most
+_REFUSAL = const(256)  # bytes of why an update was refused, in the log
 _TEXT = const(128)  # characters of how a job ended, at most
+_BYTES = const(256)  # of the same in JSON, at most; of a setting that was refused
+_REPORT = const(2_048)  # bytes of a report, at most: with its metadata it is twice as long
 
 log = Log("shadow")
+
+
+async def tell(agent, shadow, number):
+    """All, or what moves alone where no more is told of the journal's record of that number.
+
+    raises   Retry when the session is lost
+    """
+    if not shadow.name:
+        await report_version(agent, shadow)
+    elif shadow.looked == number:
+        await refresh(agent, shadow)
+    else:
+        await report(agent, shadow)
 
 
 async def report(agent, shadow):
@@ -38,21 +53,29 @@ async def report(agent, shadow):
     shadow   sluice.clouds.shadow.Shadow, which stays, as nothing of this module does
     raises   Retry when the session is lost
     """
-    link, reported = agent.link, shadow.reported
-    path = "shadow" if shadow.name == "classic" else "shadow/name/" + shadow.name
-    path = "$aws/things/%s/%s/" % (agent.settings["thing"], path)
+    link, reported, path = agent.link, shadow.reported, _path(agent, shadow)
     if reported is None:
         await link.subscribe(path + "update/delta", shadow.ring, 1, 0)
     shadow.looked = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
-    _, answer = await _answer(link, path + "get", b"", _LIMIT)
+    _, answer = await _answer(link, path + "get", b"")
     refused, settings = _adopt(agent, shadow.adopts, answer)
-    state = {shadow.key: agent.slots.version or "unknown", "board": shadow.board}
-    state["settings"], state["refused"] = settings, refused or None
+    state = plug_in(shadow.vitals, "steady")()
+    state["version"] = state[shadow.key] = agent.slots.version or "unknown"
+    state["board"], state["settings"] = shadow.board, settings
+    shown = plug_in(shadow.vitals, "shown")
+    state["refused"] = [shown(text, _BYTES) for text in refused] or None
     _describe(agent, state)
+    if "job" in state:
+        state["job"]["reason"] = shown(state["job"]["reason"], _BYTES)
     hash = crc32(json.dumps(state))
-    state["free"] = gc.mem_free()  # always another: no reason to report
-    if hash != reported and await _tell(link, path + "update", state):
+    if hash != reported and await _tell(link, path + "update", _moving(shadow, state)):
         shadow.reported = hash
+
+
+async def refresh(agent, shadow):
+    """Report what moves all the time, and nothing else. Raises Retry as `report` does."""
+    message = _fitted(_moving(shadow, {}))
+    await agent.link.deliver(_path(agent, shadow) + "update", message)
 
 
 async def report_version(agent, shadow):
@@ -64,24 +87,45 @@ async def report_version(agent, shadow):
     await agent.link.deliver(topic, json.dumps(report))
 
 
+def _path(agent, shadow):
+    path = "shadow" if shadow.name == "classic" else "shadow/name/" + shadow.name
+    return "$aws/things/%s/%s/" % (agent.settings["thing"], path)
+
+
+def _moving(shadow, state):
+    """The state with what moves all the time, which is no reason to report."""
+    state.update(plug_in(shadow.vitals, "moving")())
+    gc.collect()
+    state["free"] = gc.mem_free()
+    return state
+
+
+def _fitted(state):
+    """The message that reports the state; of what is too much, the oldest is left out."""
+    while True:
+        message = json.dumps({"state": {"reported": state}}).encode()
+        long = [key for key in ("log", "failures", "refused") if state.get(key)]
+        if len(message) <= _REPORT or not long:
+            return message
+        state[long[0]] = state[long[0]][1:] or None
+
+
 async def _tell(link, topic, state):
     """False when it was refused: then it is told with the next reason to look, not before."""
-    report = json.dumps({"state": {"reported": state}})
-    taken, answer = await _answer(link, topic, report, _REFUSAL)
+    taken, answer = await _answer(link, topic, _fitted(state))
     if not taken:
-        log.w("not told:", bytes(answer or b"too large"))
+        log.w("not told:", bytes(answer or b"too large")[:_REFUSAL])
     return taken
 
 
-async def _answer(link, request, message, limit):
-    """(accepted, payload) of the answer to a request, None for one over `limit`; where none comes
-    it is taken for accepted, with nothing to say."""
+async def _answer(link, request, message):
+    """(accepted, payload) of the answer to a request, None for one over 4 KiB; where none comes it
+    is taken for accepted, with nothing to say."""
     answers = []
     hear = lambda topic, payload: answers.append((topic.endswith(b"/accepted"), payload))  # noqa: E731
-    names = request + "/accepted", request + "/rejected"
+    names = {request + "/accepted": hear, request + "/rejected": hear}
     try:
-        for name in names:
-            await link.subscribe(name, hear, 0, limit)
+        await link.subscribe(names, None, 0, _LIMIT)
         link.publish(request, message, qos=1)
         if not await link.wait(lambda: answers, _ANSWER_MS):
             log.w("no answer")
