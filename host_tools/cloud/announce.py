@@ -7,10 +7,8 @@ from urllib.parse import urlsplit
 
 from sluice.cloud.http.sigv4 import Key
 from sluice.cloud.names import ACCOUNT, REGION
-from sluice.cloud.state import CONFIG_MODE, LOCAL_HOSTS, State, write_atomically
+from sluice.cloud.state import CONFIG_MODE, LOCAL_HOSTS, OWNERS, State, write_atomically
 from sluice.errors import SluiceError
-
-OWNERS = 0o600  # of cloud.json: the secret key is in it
 
 
 def announce(state: State, key: Key, port: int, endpoint: str) -> None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from sluice import toolchain
 from sluice.cloud.mqtt import security_plugin
 from sluice.cloud.mqtt.control import Control
-from sluice.cloud.state import OWN, State, write_atomically
+from sluice.cloud.state import OWN, OWNERS, State, owners_file, write_atomically
 from sluice.cloud.things.ca import Authority
 from sluice.cloud.things.things import SERVICE
 from sluice.errors import SluiceError
@@ -78,10 +78,10 @@ class Broker:
         self._process: subprocess.Popen | None = None
         self.home.mkdir(OWN, parents=True, exist_ok=True)
         key, certificate = authority.server(listen)
-        write_atomically(self.home / "server.key", key, 0o600)
+        write_atomically(self.home / "server.key", key, OWNERS)
         write_atomically(self.home / "server.crt", certificate)
         key, certificate = authority.client(SERVICE)
-        write_atomically(self.service_key, key, 0o600)
+        write_atomically(self.service_key, key, OWNERS)
         write_atomically(self.service_certificate, certificate)
 
     @property
@@ -108,7 +108,7 @@ class Broker:
         self._control.write()
         self.log.unlink(missing_ok=True)
         write_atomically(self.home / "mosquitto.conf", self._settings())
-        with (self.home / "mosquitto.err").open("wb") as errors:
+        with owners_file(self.home / "mosquitto.err") as errors:
             self._process = subprocess.Popen(
                 [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
                 stdin=subprocess.DEVNULL,
