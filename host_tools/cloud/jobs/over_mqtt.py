@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from sluice.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
+from sluice.cloud.http.members import TOKEN_BYTES, is_token, read_json, whole
 from sluice.cloud.jobs.executions import LISTED, Executions, JobError
 from sluice.cloud.jobs.shapes import state, summary
 from sluice.cloud.message import Message, compact
@@ -150,17 +150,13 @@ def parse(payload: bytes) -> Request:
     if not payload:
         return {}
     try:
-        request = json.loads(payload.decode().removeprefix(MARK), parse_constant=not_json)
-    except (ValueError, RecursionError):
-        raise JobError("InvalidJson", "the payload is not JSON in UTF-8") from None
+        request = read_json(payload)
+    except ValueError:
+        text = "the payload is not JSON in UTF-8 with finite numbers"
+        raise JobError("InvalidJson", text) from None
     if not isinstance(request, dict):
         raise JobError("InvalidJson", "the payload is not a JSON object")
     return request
-
-
-def not_json(word: str) -> None:
-    """Refuse NaN and Infinity, which Python would let pass."""
-    raise ValueError(word)
 
 
 def invalid(message: str) -> JobError:

@@ -157,7 +157,9 @@ def code_of(answers: list) -> str:
     return body["code"]
 
 
-@pytest.mark.parametrize("payload", [b"[1,2]", b"{", b"\xff\xfe", b'"text"', b"NaN", b'{"a":NaN}'])
+@pytest.mark.parametrize(
+    "payload", [b"[1,2]", b"{", b"\xff\xfe", b'"text"', b"NaN", b'{"a":NaN}', b'{"a":"\\ud800"}']
+)
 def test_payload_that_is_no_json_object_is_invalid_json(world, payload):
     assert code_of(world.ask("jobs/get", payload)) == "InvalidJson"
 
@@ -196,7 +198,6 @@ def test_payload_nested_without_end_is_invalid_json(world):
         {"status": "IN_PROGRESS", "includeJobDocument": "yes"},
         {"status": "IN_PROGRESS", "clientToken": 5},
         {"status": "IN_PROGRESS", "clientToken": "x" * 65},
-        {"status": "IN_PROGRESS", "clientToken": "\ud800"},
     ],
 )  # fmt: skip
 def test_update_against_the_schema_is_invalid_and_changes_nothing(world, request_):
