@@ -26,6 +26,7 @@ DIGITS = re.compile(r"[0-9]{1,18}")  # of a version in a string: as many as SQLi
 DETAILS = 10  # pairs; CancelJobExecution's text in botocore's model
 DETAIL_CHARACTERS = 1024
 STEP_MINUTES = range(1, 10_081)  # up to 7 days
+TOPIC_BYTES = 256  # of a reserved topic, after the thing's name: AWS's quota
 DEVICE_STATUSES = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 CLOUD_STATUSES = ("CANCELED", "TIMED_OUT", "REMOVED")
 
@@ -130,8 +131,11 @@ def is_answer(levels: list[str]) -> bool:
 
 
 def owner(topic: str) -> tuple[str, str, list[str]] | None:
-    """(thing, service, further levels) of a `$aws/things/…` topic; None if it is none."""
+    """(thing, service, further levels) of a `$aws/things/…` topic; None if it is none, or longer
+    than AWS takes."""
     levels = topic.split("/")
+    if len("/".join(levels[3:]).encode()) > TOPIC_BYTES:
+        return None
     if len(levels) < 5 or levels[:2] != ["$aws", "things"] or not THING.fullmatch(levels[2]):
         return None
     return levels[2], levels[3], levels[4:]

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from sluice.cloud.jobs.over_mqtt import owner
+
 
 def test_start_next_empty_payload_starts_the_oldest_job(world):
     world.job("first", {"operation": "one"})
@@ -162,6 +164,12 @@ def code_of(answers: list) -> str:
 )
 def test_payload_that_is_no_json_object_is_invalid_json(world, payload):
     assert code_of(world.ask("jobs/get", payload)) == "InvalidJson"
+
+
+def test_topic_longer_than_aws_takes_is_passed_over():
+    assert owner("$aws/things/pump/jobs/" + "j" * 251) == ("pump", "jobs", ["j" * 251])
+    for topic in ("$aws/things/pump/jobs/" + "j" * 252, "$aws/things/pump/jobs" + "/j" * 32_000):
+        assert owner(topic) is None
 
 
 def test_payload_nested_without_end_is_invalid_json(world):
