@@ -7,10 +7,8 @@ from urllib.parse import urlsplit
 
 from sluice.cloud.http.sigv4 import Key
 from sluice.cloud.names import ACCOUNT, REGION
-from sluice.cloud.state import CONFIG_MODE, LOCAL_HOSTS, State, write_atomically
+from sluice.cloud.state import CONFIG_MODE, LOCAL_HOSTS, OWNERS, State, write_atomically
 from sluice.errors import SluiceError
-
-OWNERS = 0o600  # of cloud.json: the secret key is in it
 
 
 def announce(state: State, key: Key, port: int, endpoint: str) -> None:
@@ -42,10 +40,13 @@ def ready(root: Path, port: int, endpoint: str, boards: str, missed: Sequence[in
 
 def exposed(boards: str, missed: Sequence[int]) -> str:
     """What the owner may not expect of a cloud that boards reach, in one line."""
+    text = (
+        f"everyone on the network can try {boards} and the MQTT port, and read what goes by HTTP"
+    )
     if missed:
         ports = " and ".join(map(str, missed))
-        return f"boards that were flashed for port {ports} do not find this cloud"
-    return f"everyone on the network can try {boards} and the MQTT port"
+        text += f"; boards that were flashed for port {ports} do not find this cloud"
+    return text
 
 
 def point_at(state: State, port: int) -> None:

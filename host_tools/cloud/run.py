@@ -23,7 +23,7 @@ from sluice.cloud.jobs.over_https import DeviceCalls
 from sluice.cloud.jobs.over_mqtt import Jobs
 from sluice.cloud.jobs.rollout import Rollouts
 from sluice.cloud.jobs.templates_api import TemplateCalls
-from sluice.cloud.mqtt.broker import Broker, is_ours, port_is_free
+from sluice.cloud.mqtt.broker import Broker, check_address, port_is_free
 from sluice.cloud.mqtt.client import own, start, unguessable
 from sluice.cloud.mqtt.control import Control
 from sluice.cloud.mqtt.presence import Presence
@@ -251,8 +251,8 @@ def run(
     listen: str | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
-    if listen and not is_ours(listen):
-        raise SluiceError(f"{listen} is no address of this machine to listen at")
+    if listen:
+        check_address(listen)
     state = State(root)
     lock = state.lock()
     if lock is None:

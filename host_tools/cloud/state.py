@@ -7,14 +7,15 @@ import time
 from dataclasses import dataclass
 from fcntl import LOCK_EX, LOCK_NB, LOCK_SH, flock
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO
 
 from sluice.errors import SluiceError
 
 IGNORED = "*\n"  # all of a folder
 OWN = 0o700  # of a folder that may hold secrets
 KEY = {"access_key", "secret_key"}  # what cloud.json has had since requests are signed
-CONFIG_MODE = 0o600  # of config.json: the Wi-Fi's password is put into it
+OWNERS = 0o600  # of a file that others must not read, or lock
+CONFIG_MODE = OWNERS  # of config.json: the Wi-Fi's password is put into it
 LOCK_S = 0.5  # who asks whether a cloud runs has the lock for some microseconds
 
 # Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
@@ -70,10 +71,10 @@ class State:
     def thing(self, name: str) -> Path:
         return self.root / "things" / name
 
-    def lock(self) -> IO[str] | None:
+    def lock(self) -> BinaryIO | None:
         """The open file that marks a running cloud, now ours until it is closed; None if taken."""
         make_folder(self.root)
-        file = (self.root / "cloud.lock").open("w")
+        file = owners_file(self.root / "cloud.lock")
         deadline = time.monotonic() + LOCK_S
         while not flocked(file, LOCK_EX):
             if time.monotonic() > deadline:
@@ -114,7 +115,7 @@ class State:
         )
 
 
-def flocked(file: IO[str], kind: int) -> bool:
+def flocked(file: IO, kind: int) -> bool:
     """Lock a file at once, or not at all."""
     try:
         flock(file, kind | LOCK_NB)
@@ -138,6 +139,13 @@ def make_folder(folder: Path) -> None:
 def ignoring(folder: Path) -> Path:
     """The file that tells git what to leave alone in a folder."""
     return folder / ".gitignore"
+
+
+def owners_file(path: Path) -> BinaryIO:
+    """A file to be written anew, which is its owner's alone whatever it was and the umask is."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, OWNERS)
+    os.fchmod(descriptor, OWNERS)
+    return os.fdopen(descriptor, "wb")
 
 
 def write_atomically(path: Path, data: str | bytes, mode: int = 0o644) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sluice.cloud.looks import ALL_OPEN, LOOKS
 from sluice.cloud.names import arn
-from sluice.cloud.state import make_folder
+from sluice.cloud.state import OWNERS, make_folder, owners_file
 from sluice.errors import SluiceError
 
 BUSY_S = 10  # how long to wait for another process's transaction
@@ -157,14 +157,14 @@ class Store:
         self._time: float | None = None  # of the transaction, once somebody has asked
         make_folder(path.parent)
         try:  # it holds secrets, as does what SQLite puts beside it, with the same mode
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNERS))
         except OSError as error:
             raise SluiceError(f"cannot open {path}: {error.strerror}") from None
         self._db = sqlite3.connect(
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         self._db.row_factory = sqlite3.Row
-        with path.with_suffix(".schema").open("w") as lock:
+        with owners_file(path.with_suffix(".schema")) as lock:
             flock(lock, LOCK_EX)  # two processes may open a new store at once
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")

@@ -61,6 +61,8 @@ def constrain(shape: Shape, value: Any, name: str, spare: Callable[[str], object
             raise unmet(name, value, f"at most {limits['max']}")
         if not -WIDEST <= value < WIDEST:
             raise unmet(name, value, "at most 64 bits")
+    elif isinstance(value, bool) and shape.type_name != "boolean":
+        raise unmet(name, value, shape.type_name)  # which botocore takes for a 0 or a 1
     elif isinstance(value, list):
         if len(value) > limits.get("max", len(value)):
             raise unmet(name, value, f"at most {limits['max']} items")

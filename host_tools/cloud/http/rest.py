@@ -21,6 +21,7 @@ from botocore.loaders import Loader
 from botocore.model import OperationModel, ServiceModel, Shape
 
 from sluice.cloud.http.constraints import check
+from sluice.cloud.http.members import read_json
 from sluice.cloud.http.paging import Pages
 from sluice.cloud.http.reads import declared, refuse_unread
 from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
@@ -127,9 +128,9 @@ def parse(shape: Shape | None, request: HTTPRequest, labels: dict[str, str]) -> 
 def json_object(raw: bytes) -> dict:
     """The body's JSON object; an empty body is an empty one."""
     try:
-        value = json.loads(raw or b"{}")
-    except (ValueError, RecursionError):
-        raise invalid("the request's body is not JSON") from None
+        value = read_json(raw or b"{}")
+    except ValueError:
+        raise invalid("the request's body is not JSON in UTF-8 with finite numbers") from None
     if not isinstance(value, dict):
         raise invalid("the request's body is not a JSON object")
     return value
@@ -153,8 +154,8 @@ def from_text(shape: Shape, text: str | None) -> Any:
         if shape.type_name == "boolean":
             return {"true": True, "false": False}[text.lower()]
         if shape.type_name in ("integer", "long"):
-            return int(text)
-    except (KeyError, ValueError):
+            return int(re.fullmatch("-?[0-9]{1,19}", text)[0])
+    except (KeyError, TypeError):
         raise invalid(f"{text!r} is no {shape.type_name}") from None
     return text
 

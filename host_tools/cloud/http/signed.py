@@ -8,7 +8,7 @@ from typing import Protocol
 
 from sluice.cloud.http.rest import BODY_BYTES, error
 from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
-from sluice.cloud.http.sigv4 import Fault, Key, Unproved, fresh, of_header, prove
+from sluice.cloud.http.sigv4 import Fault, Key, Signable, Unproved, fresh, of_header, prove
 from sluice.cloud.store import Store
 
 PREFIX = "SLUICE"  # of a key's name; AWS's begin with AKIA
@@ -63,5 +63,5 @@ class Signed:
         if request.headers.get("x-amz-content-sha256", payload) != payload:
             raise Unproved(Fault.BODY, "the body is not the one that was signed")
         where = request.method, request.raw_path, request.query
-        prove(claim, self._key, *where, request.headers, payload)
+        prove(claim, self._key, Signable(*where, request.headers, payload))
         return body

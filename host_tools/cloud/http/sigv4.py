@@ -101,24 +101,25 @@ def of_header(headers: Mapping[str, str]) -> Claim:
     return claimed(found[1], headers.get("x-amz-date", ""), found[2], found[3])
 
 
-def prove(
-    claim: Claim,
-    key: Key,
-    method: str,
-    raw_path: str,
-    query: Iterable[tuple[str, str]],
-    headers: Mapping[str, str],
-    payload: str,
-) -> None:
-    """Return if the request is as it was signed, with that key; Unproved otherwise.
+@dataclass(frozen=True)
+class Signable:
+    """What a signature is made of. The payload is the SHA-256 of the body, or the word that
+    stands for it."""
 
-    payload   the SHA-256 of the body, or the word that stands for it
-    """
+    method: str
+    raw_path: str
+    query: Iterable[tuple[str, str]]
+    headers: Mapping[str, str]
+    payload: str
+
+
+def prove(claim: Claim, key: Key, request: Signable) -> None:
+    """Return if the request is as it was signed, with that key; Unproved otherwise."""
     if claim.key != key.name:
         raise Unproved(Fault.KEY, f"the access key {claim.key} is not this cloud's")
-    if any(name.startswith("x-amz-") and name not in claim.headers for name in headers):
+    if any(name.startswith("x-amz-") and name not in claim.headers for name in request.headers):
         raise Unproved(Fault.HEADERS, "there are headers x-amz-… that are not signed")
-    right = signature(claim, key, method, raw_path, query, headers, payload)
+    right = signature(claim, key, request)
     if not hmac.compare_digest(right.encode(), claim.signature.encode()):
         raise Unproved(Fault.SIGNATURE, "the signature is not that of this request")
 
@@ -144,22 +145,15 @@ class Exact(SigV4Auth):
         return path if self._service_name == "s3" else super()._normalize_url_path(path)
 
 
-def signature(
-    claim: Claim,
-    key: Key,
-    method: str,
-    raw_path: str,
-    query: Iterable[tuple[str, str]],
-    headers: Mapping[str, str],
-    payload: str,
-) -> str:
+def signature(claim: Claim, key: Key, request: Signable) -> str:
     """The hexadecimal signature that such a request has."""
-    signed = {name: headers.get(name, "") for name in claim.headers}
-    request = AWSRequest(method, f"http://host{raw_path}", headers=signed, params=list(query))
-    request.context |= {"timestamp": claim.stamp, "payload": payload}
+    headers = {name: request.headers.get(name, "") for name in claim.headers}
+    address, query = f"http://host{request.raw_path}", list(request.query)
+    again = AWSRequest(request.method, address, headers=headers, params=query)
+    again.context |= {"timestamp": claim.stamp, "payload": request.payload}
     signer = Exact(Credentials(*key), claim.service, claim.region)
-    text = signer.string_to_sign(request, signer.canonical_request(request))
-    return signer.signature(text, request)
+    text = signer.string_to_sign(again, signer.canonical_request(again))
+    return signer.signature(text, again)
 
 
 def seal(claim: Claim, key: Key, kind: str, *lines: str) -> str:

@@ -14,7 +14,7 @@ from sluice.cloud.jobs.documents import document
 from sluice.cloud.jobs.executions import AFTER, Executions
 from sluice.cloud.jobs.executions_api import job_row
 from sluice.cloud.jobs.life import LIVE
-from sluice.cloud.jobs.limits import check
+from sluice.cloud.jobs.limits import CONFIGURATION, check
 from sluice.cloud.jobs.rollout import Rollouts
 from sluice.cloud.jobs.templates_api import TemplateCalls, before_substitution
 from sluice.cloud.listing import Listing
@@ -41,26 +41,10 @@ COUNTS = {
     "REMOVED": "numberOfRemovedThings",
 }
 SHOWN = (  # members of the request that DescribeJob repeats
-    "targets",
-    "description",
-    "presignedUrlConfig",
-    "jobExecutionsRolloutConfig",
-    "abortConfig",
-    "timeoutConfig",
-    "jobExecutionsRetryConfig",
-    "schedulingConfig",
-    "documentParameters",
-    "jobTemplateArn",
-    "namespaceId",
+    *("targets", "description", *CONFIGURATION, "schedulingConfig"),
+    *("documentParameters", "jobTemplateArn", "namespaceId"),
 )
-CHANGED = (  # members that UpdateJob may bring
-    "description",
-    "presignedUrlConfig",
-    "jobExecutionsRolloutConfig",
-    "abortConfig",
-    "timeoutConfig",
-    "jobExecutionsRetryConfig",
-)
+CHANGED = ("description", *CONFIGURATION)  # members that UpdateJob may bring
 
 OF_GROUP = (
     "EXISTS (SELECT 1 FROM json_each(jobs.request, '$.targets') "
@@ -102,24 +86,7 @@ class JobCalls:
         }
         # fmt: on
 
-    @reads(
-        "jobId",
-        "targets",
-        "documentSource",
-        "document",
-        "description",
-        "presignedUrlConfig",
-        "targetSelection",
-        "jobExecutionsRolloutConfig",
-        "abortConfig",
-        "timeoutConfig",
-        "jobExecutionsRetryConfig",
-        "documentParameters",
-        "schedulingConfig",
-        "jobTemplateArn",
-        "namespaceId",
-        "tags",
-    )
+    @reads("jobId", *SHOWN, "documentSource", "document", "targetSelection", "tags")
     def create(self, given: Parameters) -> Parameters:
         shape, notices = self.make(given)
         self.publish(notices)
@@ -192,16 +159,7 @@ class JobCalls:
         values = [given[key] for key in wanted]
         return {"jobs": Listing(self._store, job_shape, query, *values)}
 
-    @reads(
-        "jobId",
-        "description",
-        "presignedUrlConfig",
-        "jobExecutionsRolloutConfig",
-        "abortConfig",
-        "timeoutConfig",
-        "jobExecutionsRetryConfig",
-        "namespaceId",
-    )
+    @reads("jobId", *CHANGED, "namespaceId")
     def update(self, given: Parameters) -> None:
         changes = {key: given[key] for key in CHANGED if key in given}
         with self._store.transaction():

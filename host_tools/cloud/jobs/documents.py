@@ -1,10 +1,8 @@
 """The document of a job or of a template: given, or read from the bucket once."""
 
-import json
 from typing import Any
 
-from sluice.cloud.http.members import MARK
-from sluice.cloud.message import compact
+from sluice.cloud.http.members import MARK, read_json
 from sluice.cloud.refusal import invalid
 from sluice.cloud.s3.bucket import Bucket
 from sluice.cloud.s3.presigned import location
@@ -28,9 +26,8 @@ def checked(text: str) -> str:
     if len(text) > CHARACTERS:
         raise invalid(f"the job document exceeds {CHARACTERS} characters")
     try:
-        parsed = json.loads(text)
-        compact(parsed)  # as devices get it: neither half a character nor 1e400 can be written
-    except (ValueError, RecursionError):
+        parsed = read_json(text.encode())
+    except ValueError:
         raise invalid("the job document is not JSON in UTF-8 with finite numbers") from None
     if not isinstance(parsed, dict):
         raise invalid("the job document is not a JSON object")

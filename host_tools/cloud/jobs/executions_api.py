@@ -111,8 +111,8 @@ class ExecutionCalls:
     def delete(self, given: Parameters) -> None:
         with self._executions.change(given["thingName"]) as notices:
             row = self._execution(given)
-            if row["status"] == "IN_PROGRESS" and not given.get("force"):
-                text = "the execution is IN_PROGRESS: delete it with force"
+            if row["status"] in AFTER and not given.get("force"):
+                text = f"the execution is {row['status']}: cancel it, or delete it with force"
                 raise Refusal("InvalidStateTransitionException", text)
             self._executions.events.execution(row, "DELETED")
             self._store.run("DELETE FROM executions WHERE sequence = ?", row["sequence"])

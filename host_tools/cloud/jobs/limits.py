@@ -12,6 +12,13 @@ from sluice.cloud.refusal import invalid
 
 Parameters = dict[str, Any]
 
+CONFIGURATION = (  # members of a request that say how a job goes
+    "presignedUrlConfig",
+    "jobExecutionsRolloutConfig",
+    "abortConfig",
+    "timeoutConfig",
+    "jobExecutionsRetryConfig",
+)
 RETRIES = 10  # of one execution
 REFUSED = ("destinationPackageVersions", "maintenanceWindows")
 PER_MINUTE = range(1, 1001)

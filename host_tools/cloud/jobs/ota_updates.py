@@ -72,19 +72,8 @@ class UpdateCalls:
         # fmt: on
 
     @reads(
-        "otaUpdateId",
-        "description",
-        "targets",
-        "protocols",
-        "targetSelection",
-        "awsJobExecutionsRolloutConfig",
-        "awsJobPresignedUrlConfig",
-        "awsJobAbortConfig",
-        "awsJobTimeoutConfig",
-        "files",
-        "roleArn",
-        "additionalParameters",
-        "tags",
+        *("otaUpdateId", *SHOWN, "awsJobAbortConfig", "awsJobTimeoutConfig"),
+        *("files", "roleArn", "tags"),
     )
     def create(self, given: Parameters) -> Parameters:
         name = given["otaUpdateId"]

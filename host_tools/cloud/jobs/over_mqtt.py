@@ -13,7 +13,7 @@ from collections.abc import Callable
 from sqlite3 import Row
 from typing import Any
 
-from sluice.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
+from sluice.cloud.http.members import TOKEN_BYTES, is_token, read_json, whole
 from sluice.cloud.jobs.executions import LISTED, Executions, JobError
 from sluice.cloud.jobs.shapes import state, summary
 from sluice.cloud.message import Message, compact
@@ -26,6 +26,7 @@ DIGITS = re.compile(r"[0-9]{1,18}")  # of a version in a string: as many as SQLi
 DETAILS = 10  # pairs; CancelJobExecution's text in botocore's model
 DETAIL_CHARACTERS = 1024
 STEP_MINUTES = range(1, 10_081)  # up to 7 days
+TOPIC_BYTES = 256  # of a reserved topic, after the thing's name: AWS's quota
 DEVICE_STATUSES = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")
 CLOUD_STATUSES = ("CANCELED", "TIMED_OUT", "REMOVED")
 
@@ -130,8 +131,11 @@ def is_answer(levels: list[str]) -> bool:
 
 
 def owner(topic: str) -> tuple[str, str, list[str]] | None:
-    """(thing, service, further levels) of a `$aws/things/…` topic; None if it is none."""
+    """(thing, service, further levels) of a `$aws/things/…` topic; None if it is none, or longer
+    than AWS takes."""
     levels = topic.split("/")
+    if len("/".join(levels[3:]).encode()) > TOPIC_BYTES:
+        return None
     if len(levels) < 5 or levels[:2] != ["$aws", "things"] or not THING.fullmatch(levels[2]):
         return None
     return levels[2], levels[3], levels[4:]
@@ -150,17 +154,13 @@ def parse(payload: bytes) -> Request:
     if not payload:
         return {}
     try:
-        request = json.loads(payload.decode().removeprefix(MARK), parse_constant=not_json)
-    except (ValueError, RecursionError):
-        raise JobError("InvalidJson", "the payload is not JSON in UTF-8") from None
+        request = read_json(payload)
+    except ValueError:
+        text = "the payload is not JSON in UTF-8 with finite numbers"
+        raise JobError("InvalidJson", text) from None
     if not isinstance(request, dict):
         raise JobError("InvalidJson", "the payload is not a JSON object")
     return request
-
-
-def not_json(word: str) -> None:
-    """Refuse NaN and Infinity, which Python would let pass."""
-    raise ValueError(word)
 
 
 def invalid(message: str) -> JobError:

@@ -12,7 +12,7 @@ from typing import Any
 from sluice.cloud.http.reads import reads
 from sluice.cloud.jobs.documents import document
 from sluice.cloud.jobs.executions import Executions
-from sluice.cloud.jobs.limits import check
+from sluice.cloud.jobs.limits import CONFIGURATION, check
 from sluice.cloud.jobs.managed import ENVIRONMENTS, TEMPLATES, VERSION, Managed
 from sluice.cloud.listing import Listing
 from sluice.cloud.names import arn, of_arn
@@ -22,14 +22,7 @@ from sluice.cloud.tags import Tags
 
 Parameters = dict[str, Any]
 
-KEPT = (  # what a template holds besides its document, as a job's request has it
-    "documentSource",
-    "presignedUrlConfig",
-    "jobExecutionsRolloutConfig",
-    "abortConfig",
-    "timeoutConfig",
-    "jobExecutionsRetryConfig",
-)
+KEPT = ("documentSource", *CONFIGURATION)  # of a job's request, besides its document
 KIND = "jobtemplate"  # in an ARN
 
 

@@ -17,12 +17,13 @@ import subprocess
 import sys
 import time
 from errno import EADDRINUSE
+from ipaddress import ip_address
 from pathlib import Path
 
 from sluice import toolchain
 from sluice.cloud.mqtt import security_plugin
 from sluice.cloud.mqtt.control import Control
-from sluice.cloud.state import OWN, State, write_atomically
+from sluice.cloud.state import OWN, OWNERS, State, owners_file, write_atomically
 from sluice.cloud.things.ca import Authority
 from sluice.cloud.things.things import SERVICE
 from sluice.errors import SluiceError
@@ -32,6 +33,8 @@ STOP_S = 5  # before it is killed
 PR_SET_PDEATHSIG = 1  # linux/prctl.h: a signal to the child when its parent is gone
 # A block of 131,072 bytes is 174,764 in base64; AWS's own limit is 128 KiB a message.
 MESSAGE_LIMIT = 196_608
+BOARDS = 500  # connections at the address for boards: others of a process's 1,024 files stay free
+UNBOUNDED = -1
 QOS = 1  # the highest: AWS ends a connection that asks for more, and so does Mosquitto
 
 SETTINGS = """\
@@ -53,6 +56,7 @@ connection_messages true
 """
 LISTENER = """
 listener {port} {address}
+max_connections {most}
 cafile {root}
 certfile {home}/server.crt
 keyfile {home}/server.key
@@ -70,18 +74,20 @@ class Broker:
         self, state: State, control: Control, authority: Authority, listen: str | None = None
     ) -> None:
         self.state = state
-        self._addresses = [*addresses(), *([listen] if listen else [])]
+        self._listen = listen
         self.home = state.broker
+        if not str(self.home.resolve()).isprintable():  # it stands in Mosquitto's settings
+            raise SluiceError(f"no cloud can run in {ascii(str(state.root))}: name it otherwise")
         self.port = 0
         self._control = control
         control.alive = lambda: self.alive
         self._process: subprocess.Popen | None = None
         self.home.mkdir(OWN, parents=True, exist_ok=True)
         key, certificate = authority.server(listen)
-        write_atomically(self.home / "server.key", key, 0o600)
+        write_atomically(self.home / "server.key", key, OWNERS)
         write_atomically(self.home / "server.crt", certificate)
         key, certificate = authority.client(SERVICE)
-        write_atomically(self.service_key, key, 0o600)
+        write_atomically(self.service_key, key, OWNERS)
         write_atomically(self.service_certificate, certificate)
 
     @property
@@ -107,8 +113,8 @@ class Broker:
         self.stop()
         self._control.write()
         self.log.unlink(missing_ok=True)
-        write_atomically(self.home / "mosquitto.conf", self._settings())
-        with (self.home / "mosquitto.err").open("wb") as errors:
+        write_atomically(self.home / "mosquitto.conf", self._settings(), OWNERS)
+        with owners_file(self.home / "mosquitto.err") as errors:
             self._process = subprocess.Popen(
                 [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
                 stdin=subprocess.DEVNULL,
@@ -124,8 +130,10 @@ class Broker:
         files = {"home": home, "security": self._control.file.resolve()}
         files["plugin"] = security_plugin.find(toolchain.mosquitto())
         settings = SETTINGS.format(user=user, limit=MESSAGE_LIMIT, **files)
-        for address in self._addresses:
-            where = {"port": self.port, "address": address, "qos": QOS}
+        most = dict.fromkeys(addresses(), UNBOUNDED)
+        most |= {self._listen: BOARDS} if self._listen else {}
+        for address, number in most.items():
+            where = {"port": self.port, "address": address, "qos": QOS, "most": number}
             settings += LISTENER.format(root=root, home=home, **where)
         return settings
 
@@ -189,6 +197,15 @@ def addresses() -> list[str]:
             probe.bind(("::1", 0))
             found.append("::1")
     return found
+
+
+def check_address(address: str) -> None:
+    """Return if boards can be served at that IP address; SluiceError otherwise."""
+    if not is_ours(address):
+        raise SluiceError(f"{address} is no address of this machine to listen at")
+    if ip_address(address).is_unspecified or address in addresses():
+        text = f"boards cannot ask {address}: name an address of this machine on their network"
+        raise SluiceError(text)
 
 
 def is_ours(address: str) -> bool:

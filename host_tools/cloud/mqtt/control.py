@@ -15,7 +15,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 
-from sluice.cloud.state import write_atomically
+from sluice.cloud.state import OWNERS, write_atomically
 from sluice.cloud.things.patterns import Filter
 from sluice.cloud.things.rights import Access, Rights
 from sluice.cloud.things.things import SERVICE
@@ -68,7 +68,7 @@ class Control:
                 "groups": [],
                 "roles": roles,
             }
-            write_atomically(self.file, json.dumps(about), 0o600)
+            write_atomically(self.file, json.dumps(about), OWNERS)
 
     def use(self, made: mqtt.Client) -> None:
         """Take a client that is about to connect, to command with."""

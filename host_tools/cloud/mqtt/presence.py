@@ -3,7 +3,8 @@
 Mosquitto lets everybody connect who has a certificate of this cloud. So who may not connect under
 the id it chose, by iot:Connect, is ended here, at once after its CONNACK. Likewise ended, once,
 is the first session of an id that only now is known to be one that `${iot:ClientId}` stands for:
-its rights are in force when it comes back.
+its rights are in force when it comes back. Of an id that Mosquitto's log has no room for, at
+about 900 letters, nothing can be said but that it is there.
 
 Source: AWS IoT developer guide, "Connect/Disconnect events".
 """
@@ -24,16 +25,22 @@ from sluice.cloud.apart import Apart
 from sluice.cloud.message import compact
 from sluice.cloud.mqtt.control import Control
 from sluice.cloud.store import Store
+from sluice.cloud.things.rights import IDS
 from sluice.cloud.things.things import SERVICE
 
 LOOK_S = 0.05  # between two looks at the log
 TOPIC = "$aws/events/presence"
 LOG = logging.getLogger("sluice.cloud")
 
+NEW = "New client connected from "
 CONNECTED = re.compile(
-    r"New client connected from (?P<ip>.*?):(?P<port>\d+) as (?P<client>.*) "
+    NEW + r"(?P<ip>.*?):(?P<port>\d+) as (?P<client>.*) "
     r"\(p\d, c(?P<clean>\d), k(?P<alive>\d+), u'(?P<name>[^']*)'\)\."
 )
+FORGOTTEN = """
+DELETE FROM sessions WHERE certificate = ?1 AND NOT connected AND client NOT IN (
+    SELECT client FROM sessions WHERE certificate = ?1 ORDER BY changed_at DESC LIMIT ?2)
+"""
 # fmt: off
 ENDED = [  # Mosquitto's words, of 2.0 and later, and AWS's reason
     (r"Client (.*) already connected, closing old connection\.", "DUPLICATE_CLIENTID"),
@@ -60,6 +67,7 @@ class Presence:
         self._file: IO[str] | None = None
         self._ended = Event()
         self._apart = Apart()
+        self._cut = False  # whether a line was, which is said once
         self._thread: Thread | None = None
 
     def start(self) -> None:
@@ -123,6 +131,9 @@ class Presence:
         if found := CONNECTED.fullmatch(line):
             self._connected(found)
             return
+        if line.startswith(NEW) and not self._cut:
+            self._cut = True
+            LOG.warning("a client's id is too long for mosquitto's log: it is not looked at")
         for words, reason in ENDED:
             if found := re.fullmatch(words, line):
                 self._disconnected(found[1], reason)
@@ -161,6 +172,7 @@ class Presence:
                 "reason, socket, changed_at) VALUES (?, ?, ?, ?, 1, '', ?, ?)",
                 *(client, certificate, str(uuid.uuid4()), version, json.dumps(about), time.time()),
             )
+            self._store.run(FORGOTTEN, certificate, IDS)
         self._tell("connected", self._session(client), ipAddress=found["ip"])
 
     def _disconnected(self, client: str, reason: str) -> None:

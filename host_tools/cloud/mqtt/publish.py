@@ -31,6 +31,8 @@ class PublishCalls:
         topic, payload = given["topic"], given.get("payload", b"")
         if given.get("retain"):
             raise invalid("the local cloud publishes nothing retained over HTTPS")
+        if topic.startswith("$") and not topic.startswith("$aws/"):
+            raise invalid(f"{topic} is a topic of the broker's own")
         if not 0 < len(topic.encode()) <= TOPIC_BYTES or set(topic) & set("+#\0"):
             raise invalid(f"a topic has 1 to {TOPIC_BYTES} bytes, and none of + and #")
         if len(payload) > PAYLOAD_BYTES:

@@ -18,7 +18,7 @@ from sqlite3 import Row
 from typing import Any
 
 from sluice.cloud.apart import Apart
-from sluice.cloud.http.members import whole
+from sluice.cloud.http.members import read_json, whole
 from sluice.cloud.message import Message, compact
 from sluice.cloud.product.orders import FINAL, STATUSES, Body
 from sluice.cloud.store import Store
@@ -153,9 +153,8 @@ class Products:
 def parse(payload: bytes) -> Body | None:
     """The JSON object of a payload; None when it is none, and there is nobody to tell."""
     try:
-        body = json.loads(payload.decode())
-        compact(body)
-    except (ValueError, RecursionError):
+        body = read_json(payload)
+    except ValueError:
         return None
     return body if isinstance(body, dict) else None
 

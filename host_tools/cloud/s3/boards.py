@@ -18,8 +18,12 @@ class ForBoards:
 
     def __call__(self, request: HTTPRequest) -> HTTPAnswer:
         """The one entry."""
+        try:
+            where = address(request)
+        except S3Error as error:
+            return refusal(error)
         presigned = any(request.argument(name) is not None for name in SIGNATURES)
         signed = presigned and "authorization" not in request.headers
-        if request.method != "GET" or not signed or not all(address(request)):
+        if request.method != "GET" or not signed or not all(where):
             return refusal(S3Error("AccessDenied", "Access Denied"))
         return self._handler(request)

@@ -1,8 +1,9 @@
 """An S3-like store of objects: rows in SQLite, bytes in files that are never changed once written.
 
 Every object is a file of its own, written whole under a new name and only then made known, so that
-a reader keeps what it began with and a killed process leaves no half object. Files that nothing
-refers to any more are removed when the next cloud starts.
+a reader keeps what it began with and a killed process leaves no half object. The file of an object
+that is gone stays for a while, for who has just found it. Files that nothing refers to any more
+are removed when the next cloud starts.
 """
 
 import hashlib
@@ -10,19 +11,22 @@ import json
 import os
 import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from sqlite3 import Row
+from threading import Lock
 from typing import BinaryIO
 
 from sluice.cloud.s3.entries import Entries
-from sluice.cloud.state import OWN
+from sluice.cloud.state import OWN, owners_file
 from sluice.cloud.store import Store
 
 PIECE = 1 << 16  # bytes read or written at once
 OPEN = 32  # files that stay open, because they are read block by block
+GONE_S = 60  # that the file of an object that is gone stays
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,8 @@ class StoredObject:
 
     def read(self, offset: int, count: int) -> bytes:
         """Up to `count` bytes from `offset`."""
-        return os.pread(opened(self.file).fileno(), count, offset)
+        file = opened(self.file)  # nobody closes it meanwhile
+        return os.pread(file.fileno(), count, offset)
 
     def pieces(self, offset: int, count: int) -> Iterator[bytes]:
         """The same, piece by piece. The file is open from now on, whatever becomes of its name."""
@@ -72,18 +77,27 @@ class Written:
     size: int
 
 
-class Bucket:
-    """All buckets of this cloud."""
+class NoBucket(LookupError):
+    """There is no bucket of that name, or not any more."""
 
-    def __init__(self, store: Store, folder: Path) -> None:
-        self._store = store
+
+class Bucket:
+    """All buckets of this cloud. `now` counts seconds."""
+
+    def __init__(
+        self, store: Store, folder: Path, now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.store = store
         self._folder = folder
+        self._now = now
+        self._gone: dict[str, float] = {}  # files, and since when
+        self._lock = Lock()  # over these
         self.entries = Entries(store)
         folder.mkdir(OWN, parents=True, exist_ok=True)
 
     def sweep(self) -> None:
         """Remove files of no object or upload. Only while no request is being served."""
-        rows = self._store.rows(
+        rows = self.store.rows(
             "SELECT file FROM objects WHERE file IS NOT NULL UNION SELECT file FROM parts"
         )
         known = {row["file"] for row in rows}
@@ -93,28 +107,28 @@ class Bucket:
 
     def create(self, name: str) -> None:
         """Add a bucket; the owner's second time changes nothing."""
-        self._store.run(
+        self.store.run(
             "INSERT OR IGNORE INTO buckets (name, created_at) VALUES (?, ?)", name, time.time()
         )
 
     def known(self, name: str) -> Row | None:
         """A bucket's row, or None."""
-        return self._store.row("SELECT * FROM buckets WHERE name = ?", name)
+        return self.store.row("SELECT * FROM buckets WHERE name = ?", name)
 
     def names(self) -> list[Row]:
         """All buckets."""
-        return self._store.rows("SELECT * FROM buckets ORDER BY name")
+        return self.store.rows("SELECT * FROM buckets ORDER BY name")
 
     def set_versioning(self, name: str, status: str) -> None:
         """ "Enabled" or "Suspended"."""
-        self._store.run("UPDATE buckets SET versioning = ? WHERE name = ?", status, name)
+        self.store.run("UPDATE buckets SET versioning = ? WHERE name = ?", status, name)
 
     def remove(self, name: str) -> bool:
         """Remove an empty bucket; False when it is not empty."""
-        with self._store.transaction():
-            if self._store.row("SELECT 1 FROM objects WHERE bucket = ?", name):
+        with self.store.transaction():
+            if self.store.row("SELECT 1 FROM objects WHERE bucket = ?", name):
                 return False
-            self._store.run("DELETE FROM buckets WHERE name = ?", name)
+            self.store.run("DELETE FROM buckets WHERE name = ?", name)
             return True
 
     def write(self, pieces: Iterable[bytes]) -> Written:
@@ -123,7 +137,7 @@ class Bucket:
         size, md5 = 0, hashlib.md5(usedforsecurity=False)
         path = self._folder / name
         try:
-            with path.open("wb") as file:
+            with owners_file(path) as file:
                 for piece in pieces:
                     file.write(piece)
                     md5.update(piece)
@@ -137,16 +151,42 @@ class Bucket:
         """Forget a file that did not become an object."""
         (self._folder / written.name).unlink(missing_ok=True)
 
+    @contextmanager
+    def unless_refused(self, written: Written | None) -> Iterator[None]:
+        """Discard a file if what is done with it within is refused."""
+        try:
+            yield
+        except BaseException:
+            if written:
+                self.discard(written)
+            raise
+
+    def forget(self, name: str) -> None:
+        """Remove a file of nothing that is known any more, once nobody has just found it."""
+        with self._lock:
+            now = self._now()
+            self._gone[name] = now
+            for old in [one for one, since in self._gone.items() if since <= now - GONE_S]:
+                del self._gone[old]
+                (self._folder / old).unlink(missing_ok=True)
+
+    def bytes_of(self, name: str) -> Iterator[bytes]:
+        """What is in a file, piece by piece."""
+        with (self._folder / name).open("rb") as file:
+            while piece := file.read(PIECE):
+                yield piece
+
     def publish(
         self, bucket: str, key: str, written: Written | None, headers: dict[str, str]
     ) -> str:
-        """Make a file the object's newest version (None: a delete marker); returns its name."""
-        with self._store.transaction():
-            row = self.known(bucket)
-            version = secrets.token_hex(16) if row["versioning"] == "Enabled" else "null"
+        """Make a file the object's newest version (None: a delete marker); returns its name.
+        NoBucket if there is none any more."""
+        with self.unless_refused(written), self.store.transaction():
+            versioning = self._versioning(bucket)
+            version = secrets.token_hex(16) if versioning == "Enabled" else "null"
             if version == "null":
                 self._drop(bucket, key, "null")
-            self._store.insert(
+            self.store.insert(
                 "objects",
                 bucket=bucket,
                 key=key,
@@ -161,7 +201,7 @@ class Bucket:
 
     def find(self, bucket: str, key: str, version: str | None = None) -> StoredObject | None:
         """An object's version, the newest without one; None if it is not there or deleted."""
-        row = self._store.row(
+        row = self.store.row(
             "SELECT * FROM objects WHERE bucket = ? AND key = ? "
             "AND version = coalesce(?, version) ORDER BY sequence DESC LIMIT 1",
             bucket,
@@ -172,21 +212,28 @@ class Bucket:
 
     def delete(self, bucket: str, key: str, version: str | None = None) -> str | None:
         """Remove a version, or hide the object; returns the delete marker's version, if any."""
-        if version is None and self.known(bucket)["versioning"]:
-            return self.publish(bucket, key, None, {})
-        self._drop(bucket, key, version or "null")
-        return None
+        with self.store.transaction():
+            if version is None and self._versioning(bucket):
+                return self.publish(bucket, key, None, {})
+            self._drop(bucket, key, version or "null")
+            return None
+
+    def _versioning(self, bucket: str) -> str | None:
+        row = self.known(bucket)
+        if row is None:
+            raise NoBucket(bucket)
+        return row["versioning"]
 
     def _drop(self, bucket: str, key: str, version: str) -> None:
         where = "WHERE bucket = ? AND key = ? AND version = ?"
-        row = self._store.row(f"SELECT file FROM objects {where}", bucket, key, version)
-        self._store.run(f"DELETE FROM objects {where}", bucket, key, version)
+        row = self.store.row(f"SELECT file FROM objects {where}", bucket, key, version)
+        self.store.run(f"DELETE FROM objects {where}", bucket, key, version)
         if row and row["file"]:
-            (self._folder / row["file"]).unlink(missing_ok=True)
+            self.forget(row["file"])
 
     def is_marker(self, bucket: str, key: str, version: str | None) -> bool:
         """Whether that version, or the newest, is a delete marker."""
-        row = self._store.row(
+        row = self.store.row(
             "SELECT file FROM objects WHERE bucket = ? AND key = ? "
             "AND version = coalesce(?, version) ORDER BY sequence DESC LIMIT 1",
             bucket,
@@ -206,56 +253,3 @@ class Bucket:
             json.loads(row["headers"]),
             row["modified_at"],
         )
-
-    def begin(self, bucket: str, key: str, headers: dict[str, str]) -> str:
-        """Start an upload in parts; returns its id."""
-        identity = secrets.token_hex(16)
-        columns = {"id": identity, "bucket": bucket, "key": key, "headers": json.dumps(headers)}
-        self._store.insert("uploads", **columns)
-        return identity
-
-    def upload(self, identity: str, bucket: str, key: str) -> Row | None:
-        """An upload's row, or None."""
-        return self._store.row(
-            "SELECT * FROM uploads WHERE id = ? AND bucket = ? AND key = ?", identity, bucket, key
-        )
-
-    def add_part(self, identity: str, number: int, written: Written) -> None:
-        """Keep a part, in place of an earlier one of that number."""
-        self._store.run(
-            "INSERT OR REPLACE INTO parts (upload, number, etag, size, file) "
-            "VALUES (?, ?, ?, ?, ?)",
-            identity,
-            number,
-            written.etag,
-            written.size,
-            written.name,
-        )
-
-    def complete(self, upload: Row, numbers: list[int]) -> tuple[str, str] | None:
-        """Join the parts; returns (version, ETag), or None when one of them is missing."""
-        rows = self._store.rows("SELECT * FROM parts WHERE upload = ?", upload["id"])
-        parts = {row["number"]: row for row in rows}
-        if not numbers or any(number not in parts for number in numbers):
-            return None
-        chosen = [parts[number] for number in numbers]
-        written = self.write(self._joined(chosen))
-        digests = b"".join(bytes.fromhex(row["etag"]) for row in chosen)
-        etag = f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(chosen)}"
-        whole = Written(written.name, etag, written.size)
-        headers = json.loads(upload["headers"])
-        version = self.publish(upload["bucket"], upload["key"], whole, headers)
-        self.abort(upload["id"])
-        return version, etag
-
-    def _joined(self, rows: list[Row]) -> Iterator[bytes]:
-        for row in rows:
-            with (self._folder / row["file"]).open("rb") as file:
-                while piece := file.read(PIECE):
-                    yield piece
-
-    def abort(self, identity: str) -> None:
-        """Forget an upload and its parts."""
-        for row in self._store.rows("SELECT file FROM parts WHERE upload = ?", identity):
-            (self._folder / row["file"]).unlink(missing_ok=True)
-        self._store.run("DELETE FROM uploads WHERE id = ?", identity)

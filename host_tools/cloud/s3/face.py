@@ -14,10 +14,10 @@ from sluice.cloud.http.server import HTTPAnswer, HTTPRequest
 from sluice.cloud.http.sigv4 import Key
 from sluice.cloud.names import REGION
 from sluice.cloud.s3 import listing
-from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.bucket import Bucket, NoBucket
 from sluice.cloud.s3.copies import SOURCE, copied
 from sluice.cloud.s3.proof import proved
-from sluice.cloud.s3.uploads import Uploads
+from sluice.cloud.s3.uploads import Uploads, received
 from sluice.cloud.s3.wording import (
     XML_BYTES,
     S3Error,
@@ -34,7 +34,8 @@ from sluice.cloud.s3.wording import (
     xml,
 )
 
-BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+BUCKET = re.compile(r"(?!.*\.\.|(\d+\.){3}\d+$)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", re.ASCII)
+KEY_BYTES = 1024
 DELETED_KEYS = 1000  # in one request
 INSTEAD = {  # query arguments of a GET, and the headers that they replace
     f"response-{name.lower()}": name
@@ -76,6 +77,8 @@ class S3:
         try:
             request = proved(request, self._key, self._now())
             bucket, key = address(request)
+            if len(key.encode()) > KEY_BYTES:
+                raise S3Error("KeyTooLongError", f"a key has {KEY_BYTES} bytes at most")
             if not bucket:
                 return self._list_buckets(request)
             if not key:
@@ -85,6 +88,8 @@ class S3:
             return self._on_object(request, bucket, key)
         except S3Error as error:
             return refusal(error)
+        except NoBucket as error:
+            return refusal(S3Error("NoSuchBucket", f"no bucket {error}"))
         except (ValueError, ElementTree.ParseError):
             return refusal(S3Error("MalformedXML", "the request's body cannot be read"))
 
@@ -137,13 +142,16 @@ class S3:
 
     def _delete_several(self, request: HTTPRequest, name: str) -> HTTPAnswer:
         tree = ElementTree.fromstring(request.read(XML_BYTES))
-        wanted = [row for row in tree if row.tag.endswith("Object")]
+        wanted = [
+            (text_of(row, "Key"), text_of(row, "VersionId", "") or None)
+            for row in tree
+            if row.tag.endswith("Object")
+        ]
         if not 0 < len(wanted) <= DELETED_KEYS:
             raise S3Error("MalformedXML", f"1 to {DELETED_KEYS} objects are deleted at once")
         quiet = any(row.tag.endswith("Quiet") and row.text == "true" for row in tree)
         rows = ""
-        for row in wanted:
-            key, version = text_of(row, "Key"), text_of(row, "VersionId", "") or None
+        for key, version in wanted:
             was_marker = version is not None and self._bucket.is_marker(name, key, version)
             marker = self._bucket.delete(name, key, version) or (version if was_marker else None)
             about = f"<Key>{escape(key)}</Key>"
@@ -193,7 +201,7 @@ class S3:
             raise S3Error("NotImplemented", "If-None-Match must be * here")
         if wish and self._bucket.find(bucket, key):
             raise S3Error("PreconditionFailed", "there is an object of that key")
-        written = self._bucket.write(request.body)
+        written = received(request, self._bucket)
         version = self._bucket.publish(bucket, key, written, kept(request))
         return HTTPAnswer(headers=versioned(version) | {"ETag": f'"{written.etag}"'})
 

@@ -7,6 +7,7 @@ source   Amazon S3 API reference: ListObjectsV2, ListObjects, ListObjectVersions
 """
 
 import base64
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -47,7 +48,7 @@ def wanted(request: HTTPRequest, known: Iterable[str]) -> Wanted:
     if unknown(request, tuple(known)):
         raise S3Error("NotImplemented", f"GET {request.query} on a bucket")
     limit = request.argument("max-keys") or str(PAGE)
-    if not limit.isdecimal():
+    if not re.fullmatch("[0-9]{1,10}", limit):
         raise S3Error("InvalidArgument", "max-keys is no number")
     coding = request.argument("encoding-type")
     if coding not in (None, "url"):

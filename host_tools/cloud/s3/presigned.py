@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from sqlite3 import Row
 from urllib.parse import quote, unquote, urlsplit
 
-from sluice.cloud.http.sigv4 import ALGORITHM, STAMP, UNSIGNED, Claim, Key, signature
+from sluice.cloud.http.sigv4 import ALGORITHM, STAMP, UNSIGNED, Claim, Key, Signable, signature
 from sluice.cloud.names import REGION
 
 DEFAULT_S = 3600  # of a job whose presignedUrlConfig names no expiry
@@ -43,7 +43,7 @@ def presign(
         query["versionId"] = version
     raw = quote(path, safe="/~")
     headers = {"host": urlsplit(endpoint).netloc}
-    made = signature(claim, key, "GET", raw, query.items(), headers, UNSIGNED)
+    made = signature(claim, key, Signable("GET", raw, query.items(), headers, UNSIGNED))
     words = (f"{name}={quote(text, safe='~')}" for name, text in sorted(query.items()))
     return f"{endpoint}{raw}?{'&'.join(words)}&X-Amz-Signature={made}"
 

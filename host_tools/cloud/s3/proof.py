@@ -25,6 +25,7 @@ from sluice.cloud.http.sigv4 import (
     Claim,
     Fault,
     Key,
+    Signable,
     Unproved,
     claimed,
     fresh,
@@ -74,7 +75,7 @@ def _signed(request: HTTPRequest, key: Key, now: float) -> Claim:
     if payload is None:
         raise S3Error("InvalidRequest", "the header x-amz-content-sha256 is missing")
     where = request.method, request.raw_path, request.query
-    prove(claim, key, *where, request.headers, payload)
+    prove(claim, key, Signable(*where, request.headers, payload))
     return claim
 
 
@@ -90,7 +91,8 @@ def _presigned(request: HTTPRequest, query: Mapping[str, str], key: Key, now: fl
         text = f"X-Amz-Expires must be 1 to {WEEK_S}"
         raise S3Error("AuthorizationQueryParametersError", text)
     signed = [pair for pair in request.query if pair[0] != "X-Amz-Signature"]
-    prove(claim, key, request.method, request.raw_path, signed, request.headers, UNSIGNED)
+    where = request.method, request.raw_path, signed
+    prove(claim, key, Signable(*where, request.headers, UNSIGNED))
     if now + SKEW_S < signed_at:
         raise S3Error("AccessDenied", "Request is not valid yet")
     _in_time(now, signed_at + lifetime_s)

@@ -23,6 +23,8 @@ STATUS = {
     "NotImplemented": 501,
     "InvalidRange": 416, "PreconditionFailed": 412, "InvalidBucketName": 400,
     "BucketNotEmpty": 409, "InvalidPart": 400, "MalformedXML": 400, "InvalidArgument": 400,
+    "InvalidURI": 400, "KeyTooLongError": 400, "InvalidDigest": 400, "BadDigest": 400,
+    "InvalidPartOrder": 400, "EntityTooSmall": 400,
     "InternalError": 500,
 }
 # fmt: on
@@ -38,8 +40,11 @@ class S3Error(Exception):
 
 
 def address(request: HTTPRequest) -> tuple[str, str]:
-    """(bucket, key) of a request, each "" where there is none."""
-    path = unquote(request.raw_path).removeprefix("/")
+    """(bucket, key) of a request, each "" where there is none; S3Error for one that is no text."""
+    try:
+        path = unquote(request.raw_path, errors="strict").removeprefix("/")
+    except UnicodeDecodeError:
+        raise S3Error("InvalidURI", "the key is not UTF-8") from None
     if bucket := hosted(request):
         return bucket, path
     bucket, _, key = path.partition("/")

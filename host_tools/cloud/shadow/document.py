@@ -10,7 +10,7 @@ desired and reported are the first of 6 levels, which leaves the 5 within that a
 import json
 from typing import Any
 
-from sluice.cloud.http.members import MARK, is_token, whole
+from sluice.cloud.http.members import MARK, is_token, read_json, whole
 from sluice.cloud.message import compact
 
 Document = dict[str, Any]
@@ -31,13 +31,10 @@ class ShadowError(Exception):
 def parse(payload: bytes) -> Document:
     """The request of a payload: a JSON object, or nothing at all."""
     try:
-        text = payload.decode().removeprefix(MARK)
+        request = read_json(payload) if payload.removeprefix(MARK.encode()) else {}
     except UnicodeDecodeError:
         raise ShadowError(415, "Unsupported document encoding: UTF-8 is supported") from None
-    try:
-        request = json.loads(text) if text else {}
-        json.dumps(request, allow_nan=False, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
+    except ValueError:
         raise ShadowError(400, "Invalid JSON") from None
     if not isinstance(request, dict):
         raise ShadowError(400, "Invalid JSON")

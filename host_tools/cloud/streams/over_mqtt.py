@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from sqlite3 import Row
 from typing import Any
 
-from sluice.cloud.http.members import MARK, TOKEN_BYTES, is_token, whole
+from sluice.cloud.http.members import TOKEN_BYTES, is_token, read_json, whole
 from sluice.cloud.message import Message, compact
 from sluice.cloud.names import STREAM
 from sluice.cloud.s3.bucket import Bucket, StoredObject
@@ -182,7 +182,7 @@ class Codec:
             return {}
         try:
             request = self.loads(payload)
-        except (ValueError, RecursionError):
+        except ValueError:
             raise StreamError(self.bad, "the payload cannot be parsed") from None
         if not isinstance(request, dict):
             raise StreamError(self.bad, "the payload is not an object")
@@ -206,7 +206,7 @@ class JSON(Codec):
     dumps = staticmethod(compact)
 
     def loads(self, payload: bytes) -> Any:
-        return json.loads(payload.decode().removeprefix(MARK))
+        return read_json(payload)
 
     def write(self, echo: Request, body: Request) -> bytes:
         if "p" not in body:

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sluice.cloud.state import State, write_atomically
+from sluice.cloud.state import OWNERS, State, write_atomically
 from sluice.errors import SluiceError
 from sluice.signing import PrivateKey, certificate_pem, key_pem, load_key
 
@@ -57,7 +57,7 @@ class Authority:
         self._key = ec.generate_private_key(ec.SECP256R1())
         self.root = self._make_root()
         write_atomically(state.root_ca, certificate_pem(self.root))
-        write_atomically(path, key_pem(self._key), 0o600)
+        write_atomically(path, key_pem(self._key), OWNERS)
 
     def _make_root(self) -> x509.Certificate:
         name = _name("Sluice local cloud root CA")

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 LEVELS = 8  # of a topic: AWS allows 7 slashes
 THING_LEVELS = 3  # $aws/things/<thing>
+SHARED = "$share"  # the first level of a filter that several sessions share
 
 
 class Marks(NamedTuple):
@@ -35,12 +36,36 @@ class Inexpressible(Exception):
 @lru_cache(4096)
 def filters(pattern: str, action: str, allow: bool) -> tuple[Filter, ...]:
     """What Mosquitto is told for an action on a pattern with marks."""
+    if is_brokers(pattern, action):
+        raise Inexpressible("a topic of the broker's own")
     if action == "iot:Subscribe":
         return tuple(_subscriptions(pattern, allow))
     if action not in SENDS or {"+", "#"} & set(pattern):
         return ()  # no topic has these letters: the pattern stands for none
     found = set(_topics(pattern, allow, "+/#", known))
     return tuple((SENDS[action], one) for one in sorted(found))
+
+
+def is_brokers(pattern: str, action: str) -> bool:
+    """Whether topics are meant that Mosquitto has and AWS has not: by `$CONTROL/…` it is
+    commanded. A client id may spell it, where a policy has `${iot:ClientId}`."""
+    first = pattern.split("/")[0]
+    if not first.startswith("$") or first == "$aws" or {ANY.many, ANY.one} & set(first):
+        return False  # no wildcard stands for a first level with a `$`
+    return action != "iot:Subscribe" or first != SHARED
+
+
+def expression(pattern: str, one: str = ".") -> re.Pattern[str]:
+    """A pattern with marks as a regular expression. No `*` is tried twice, so that no pattern and
+    no text, which devices may send, takes long. `one` is what stands for `?`."""
+    head, *rest = (
+        "".join(one if letter == ANY.one else re.escape(letter) for letter in piece)
+        for piece in pattern.split(ANY.many)
+    )
+    if not rest:
+        return re.compile(head, re.DOTALL)
+    *middle, tail = rest
+    return re.compile(f"{head}{''.join(f'(?>.*?{piece})' for piece in middle)}.*{tail}", re.DOTALL)
 
 
 def _subscriptions(pattern: str, allow: bool) -> Iterator[Filter]:
@@ -101,10 +126,9 @@ def _joined(head: str, tail: list[str], rest: str, done: int) -> Iterator[str]:
 
 def _of_services(pattern: str, known_of: Callable[[str], tuple[str, ...]]) -> Iterator[str]:
     """The known topics that a pattern stands for, whatever their free levels are."""
-    words = {ANY.many: ".*", ANY.one: f"[^{ANY.free}]"}
-    whole = re.compile("".join(words.get(letter, re.escape(letter)) for letter in pattern))
-    thing = (pattern.split("/") + [""] * THING_LEVELS)[2]
-    wild = bool({ANY.many, ANY.one} & set(thing))
+    whole = expression(pattern, f"[^{ANY.free}]")
+    thing = (pattern.split("/") + [""] * THING_LEVELS)[2]  # "" where a `*` stands for it, too
+    wild = not thing or bool({ANY.many, ANY.one} & set(thing))
     prefix = f"$aws/things/{ANY.free if wild else thing}"
     found = [topic for topic in known_of(prefix) if whole.fullmatch(topic)]
     if not found:

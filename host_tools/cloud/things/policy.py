@@ -13,7 +13,7 @@ from typing import Any
 
 from sluice.cloud.http.members import MARK
 from sluice.cloud.refusal import Refusal
-from sluice.cloud.things.patterns import ANY, Inexpressible, filters
+from sluice.cloud.things.patterns import ANY, Inexpressible, expression, filters
 
 CHARACTERS = 2048  # without white space, the service's quota
 VERSION = "2012-10-17"
@@ -117,8 +117,8 @@ def _texts(row: dict[str, Any], member: str) -> list[str]:
 
 def _actions(text: str) -> list[str]:
     """The actions that are meant, wildcards written out."""
-    pattern = re.escape(text).replace(r"\*", ".*").replace(r"\?", ".")
-    found = [name for name in (*KINDS, *ELSEWHERE) if re.fullmatch(pattern, name)]
+    pattern = expression(marked(text))
+    found = [name for name in (*KINDS, *ELSEWHERE) if pattern.fullmatch(name)]
     if not found:
         raise malformed(f"the local cloud does not know the action {text}")
     return found
@@ -197,6 +197,4 @@ class Context:
 
 def matches(pattern: str, text: str) -> bool:
     """Whether a name with marks stands for a text, as AWS matches them."""
-    words = {ANY.many: ".*", ANY.one: "."}
-    expression = "".join(words.get(letter, re.escape(letter)) for letter in pattern)
-    return re.fullmatch(expression, text, re.DOTALL) is not None
+    return expression(pattern).fullmatch(text) is not None

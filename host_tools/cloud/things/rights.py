@@ -21,6 +21,7 @@ from sluice.cloud.things.patterns import Filter, Inexpressible, filters
 from sluice.cloud.things.policy import CLIENT, VARIABLE, Context, Grant, matches, read
 
 IDS = 100  # the latest client ids of a certificate that its rights are made for
+CLIENT_BYTES = 128  # of a client id, AWS's quota
 LOG = logging.getLogger("sluice.cloud")
 
 # The policies of a certificate: its own, and those of its things' groups and of the groups above.
@@ -128,7 +129,11 @@ def wild(name: str) -> bool:
 
 
 def connects(grants: Iterable[Grant], context: Context) -> bool:
-    """Whether one may connect as that: a Deny comes first."""
+    """Whether one may connect as that: a Deny comes first. AWS keeps ids with a `$` before them
+    to itself."""
+    client = context.client or ""
+    if client.startswith("$") or len(client.encode()) > CLIENT_BYTES:
+        return False
     rows = [grant for grant in grants if grant.action == "iot:Connect"]
     met = [grant.allow for grant in rows if _meets(grant, context)]
     return bool(met) and all(met)

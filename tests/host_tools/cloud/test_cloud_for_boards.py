@@ -2,6 +2,9 @@
 
 import http.client
 import json
+import resource
+import subprocess
+import sys
 import time
 from urllib.parse import urlsplit
 
@@ -15,6 +18,16 @@ from sluice.cloud.http.sigv4 import Key
 from sluice.cloud.names import arn
 from sluice.cloud.s3.presigned import presign
 
+NAME_ONE = "name an address of this machine on their network"
+USUAL = 1024  # files that a process may have open
+DIAL = """
+import resource, socket, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+where = "127.0.0.2", int(sys.argv[1])
+dialled = [socket.create_connection(where) for _ in range(int(sys.argv[2]))]
+print("dialled", flush=True)
+sys.stdin.read()
+"""
 IMAGE = bytes(range(256)) * 9
 HOLDER = "${aws:iot:s3-presigned-url:https://s3.us-east-1.amazonaws.com/images/app.bin}"
 ROLE = "arn:aws:iam::123456789012:role/any"
@@ -111,8 +124,35 @@ def test_calls_of_aws_are_not_answered_there(handed, listening_cloud, service, c
     assert caught.value.response["Error"]["Code"] == code
 
 
-def test_address_that_is_not_this_machines_is_said_in_one_line(command, tmp_path):
-    words = ("--port=0", "--http-port=0", "--listen=192.0.2.1", "--state", tmp_path / "state")
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("192.0.2.1", "192.0.2.1 is no address of this machine to listen at"),
+        ("0.0.0.0", f"boards cannot ask 0.0.0.0: {NAME_ONE}"),
+        ("127.0.0.1", f"boards cannot ask 127.0.0.1: {NAME_ONE}"),
+    ],
+)
+def test_address_that_boards_cannot_ask_is_said_in_one_line(command, tmp_path, address, told):
+    words = ("--port=0", "--http-port=0", "--listen", address, "--state", tmp_path / "state")
     done = command("cloud", "run", *words)
-    assert done.returncode == 1
-    assert done.stderr == "sluice: 192.0.2.1 is no address of this machine to listen at\n"
+    assert (done.returncode, done.stderr) == (1, f"sluice: {told}\n")
+
+
+@pytest.fixture
+def usual_files():
+    """As many open files as a process usually may have; who starts now inherits it."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(USUAL, most[1]), most[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, most)
+
+
+def test_connections_from_the_network_leave_room_for_this_machine(usual_files, own_cloud, device):
+    own_cloud.start("--port=0", "--http-port=0", "--listen=127.0.0.2")
+    port = str(own_cloud.state.running()["mqtt_port"])
+    words = [sys.executable, "-c", DIAL, port, str(USUAL + 50)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as dialling:
+        assert dialling.stdout.readline() == b"dialled\n"
+        board = device(own_cloud, "near")
+        assert board.ask("jobs/get")[0] == "jobs/get/accepted"
+        dialling.stdin.close()

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from cloud_world import KEY
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
@@ -262,3 +263,40 @@ def test_whatever_claims_to_be_chunks_is_read_or_refused(pieces):
     except (ConnectionError, S3Error):
         return
     assert len(data) <= sum(map(len, pieces))
+
+
+def asked(world, method: str, path: str, body: bytes):
+    """The answer of service "iot" to a request that is proved."""
+    body = body.replace(b"H", b'"\\ud800"')  # half a character, as JSON can spell it
+    calls = world.job_calls.operations() | world.tag_calls.operations()
+    calls |= world.stream_calls.operations()
+    names, _, query = path.partition("?")
+    pairs = [tuple(pair.split("=")) for pair in query.split("&") if pair]
+    return REST("iot", calls)(HTTPRequest(method, names, pairs, {}, iter((body,) if body else ())))
+
+
+STREAM = (
+    '{"roleArn": "arn:aws:iam::1:role/any", '
+    '"files": [{"fileId": 1, "s3Location": {"bucket": H, "key": "a"}}]}'
+)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("PUT", "/jobs/one", '{"targets": ["x"], "document": "{}", "description": H}'),
+        ("PUT", "/jobs/there/cancel", '{"comment": H}'),
+        ("POST", "/tags", '{"resourceArn": H, "tags": []}'),
+        ("POST", "/streams/s", STREAM),
+        ("PUT", "/jobs/there/cancel", '{"reasonCode": NaN}'),
+        ("PATCH", "/jobs/there", '{"timeoutConfig": {"inProgressTimeoutInMinutes": true}}'),
+        ("GET", "/jobs?maxResults=1_0", ""),
+        ("GET", "/jobs?maxResults=\u0661", ""),
+        ("GET", "/jobs?maxResults=" + "1" * 5000, ""),
+    ],
+)
+def test_what_no_service_can_store_is_refused_by_each_call(world, method, path, body):
+    world.job("there")
+    answer = asked(world, method, path, body.encode())
+    code = answer.headers["x-amzn-ErrorType"]
+    assert (answer.status, code) == (400, "InvalidRequestException")

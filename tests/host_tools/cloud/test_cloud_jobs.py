@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from sluice.cloud.jobs.over_mqtt import owner
+
 
 def test_start_next_empty_payload_starts_the_oldest_job(world):
     world.job("first", {"operation": "one"})
@@ -157,9 +159,17 @@ def code_of(answers: list) -> str:
     return body["code"]
 
 
-@pytest.mark.parametrize("payload", [b"[1,2]", b"{", b"\xff\xfe", b'"text"', b"NaN", b'{"a":NaN}'])
+@pytest.mark.parametrize(
+    "payload", [b"[1,2]", b"{", b"\xff\xfe", b'"text"', b"NaN", b'{"a":NaN}', b'{"a":"\\ud800"}']
+)
 def test_payload_that_is_no_json_object_is_invalid_json(world, payload):
     assert code_of(world.ask("jobs/get", payload)) == "InvalidJson"
+
+
+def test_topic_longer_than_aws_takes_is_passed_over():
+    assert owner("$aws/things/pump/jobs/" + "j" * 251) == ("pump", "jobs", ["j" * 251])
+    for topic in ("$aws/things/pump/jobs/" + "j" * 252, "$aws/things/pump/jobs" + "/j" * 32_000):
+        assert owner(topic) is None
 
 
 def test_payload_nested_without_end_is_invalid_json(world):
@@ -196,7 +206,6 @@ def test_payload_nested_without_end_is_invalid_json(world):
         {"status": "IN_PROGRESS", "includeJobDocument": "yes"},
         {"status": "IN_PROGRESS", "clientToken": 5},
         {"status": "IN_PROGRESS", "clientToken": "x" * 65},
-        {"status": "IN_PROGRESS", "clientToken": "\ud800"},
     ],
 )  # fmt: skip
 def test_update_against_the_schema_is_invalid_and_changes_nothing(world, request_):

@@ -75,7 +75,7 @@ def test_calls_with_a_namespace_mean_a_job_of_it(world):
     given = {"jobId": "one", "thingName": "pump", "executionNumber": 1}
     with pytest.raises(Refusal, match="unknown job"):
         world.execution_calls.delete(given | {"namespaceId": "there"})
-    world.execution_calls.delete(given | {"namespaceId": "here"})
+    world.execution_calls.delete(given | {"namespaceId": "here", "force": True})
     world.job_calls.delete({"jobId": "one", "namespaceId": "here", "force": True})
     assert listed(world) == ["two"]
 

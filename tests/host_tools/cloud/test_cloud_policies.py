@@ -10,7 +10,8 @@ import thing_policy
 from sluice.cloud.names import arn
 from sluice.cloud.refusal import Refusal
 from sluice.cloud.things.ca import Authority
-from sluice.cloud.things.policy import read
+from sluice.cloud.things.patterns import Inexpressible, filters
+from sluice.cloud.things.policy import marked, matches, read
 from sluice.cloud.things.rights import Access, Rights
 from sluice.cloud.things.things import Things
 from sluice.compile import ROOT
@@ -79,6 +80,7 @@ def registry(world):
             "$aws/things/pump/streams/+/description/json",
         }),
         ("$aws/things/pump/jobs/notify-nex?", {"$aws/things/pump/jobs/notify-next"}),
+        ("$aws/thing*/notify-nex?", {"$aws/things/+/jobs/notify-next"}),
     ],
 )
 # fmt: on
@@ -113,6 +115,9 @@ def test_resource_becomes_the_filters_of_the_same_topics(registry, name, wanted)
         ([row("iot:Publish", "")], "topic/"),
         ([row("iot:Subscribe", "dt/a+")], "the resource 'dt/a+'"),
         ([row("iot:Subscribe", "dt/#/a")], "the resource 'dt/#/a'"),
+        ([row("iot:Publish", "$CONTROL/dynamic-security/v1")], "a topic of the broker's own"),
+        ([row("iot:Subscribe", "$SYS/*")], "a topic of the broker's own"),
+        ([row("iot:Receive", "$share/group/dt")], "a topic of the broker's own"),
     ],
 )
 def test_what_cannot_be_expressed_is_refused_by_name(iot, rows, words):
@@ -161,6 +166,41 @@ def test_client_id_stands_for_ids_that_policies_name_and_ids_that_came(registry)
     columns = {"certificate": registry.id, "version": 0, "connected": 1, "reason": ""}
     registry.store.insert("sessions", client="dev-9", id="s", socket="{}", changed_at=1, **columns)
     assert registry.may("publishClientSend") == {"dt/first", "dt/dev-9"}
+
+
+@pytest.mark.parametrize("client", ["$CONTROL", "$SYS", "$aws", "a" * 129])
+def test_client_id_that_aws_takes_of_nobody_gives_no_right(registry, client):
+    """By `$CONTROL/…` who may publish there changes what everybody may."""
+    registry.attach(ALL_IDS, row(["iot:Publish", "iot:Receive"], "${iot:ClientId}/*"))
+    columns = {"certificate": registry.id, "version": 0, "connected": 1, "reason": ""}
+    registry.store.insert("sessions", client=client, id="s", socket="{}", changed_at=1, **columns)
+    assert registry.rights.allowed == set()
+    assert not registry.access.may_connect(registry.id, client)
+    assert registry.access.may_connect(registry.id, "a" * 128)
+
+
+@pytest.mark.parametrize("name", ["$CONTROL/*", "$SYS/*"])
+def test_variable_spells_no_topic_of_the_brokers_own(name):
+    with pytest.raises(Inexpressible):
+        filters(marked(name), "iot:Publish", True)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "alike"),
+    [
+        ("*-*-*-*-*-*-*-*-x", "-" * 60_000, False),
+        ("*-*-*-*-*-*-*-*-", "-" * 60_000, True),
+        ("*a*b", "aab", True),
+        ("a*a", "a", False),
+        ("?*?", "ab", True),
+        ("?*?", "a", False),
+        ("*ab?*", "xaabc", True),
+        ("a\n*", "a\nb\nc", True),
+        ("", "", True),
+    ],
+)
+def test_wildcards_are_compared_without_trying_again(pattern, text, alike):
+    assert matches(marked(pattern), text) == alike
 
 
 @pytest.mark.parametrize("client", ["#", "+", "a/#", "\ue000", "*"])

@@ -8,7 +8,7 @@ import pytest
 from sluice.cloud.mqtt.presence import Presence
 from sluice.cloud.names import arn
 from sluice.cloud.things.ca import Authority
-from sluice.cloud.things.rights import Access
+from sluice.cloud.things.rights import IDS, Access
 from sluice.cloud.things.things import Things
 
 
@@ -138,3 +138,21 @@ def test_broker_that_starts_again_has_nobody_connected(desk):
     assert (desk.row("pump")["connected"], desk.row("pump")["reason"]) == (0, "SERVER_ERROR")
     desk.comes("pump")
     assert desk.row("pump")["version"] == 1
+
+
+def test_id_that_the_log_has_no_room_for_is_warned_of_once(desk, caplog):
+    for _ in range(2):
+        desk.line(f"New client connected from 127.0.0.1:5000 as {'a' * 900}")
+    assert caplog.text.count("too long for mosquitto's log") == 1
+    assert (desk.told, desk.ended) == ([], [])
+
+
+def test_ids_that_are_gone_are_forgotten_beyond_their_number(desk):
+    desk.comes("stays")
+    for number in range(IDS + 5):
+        desk.comes(f"id-{number}")
+        if number:
+            desk.line(f"Client id-{number} disconnected.")
+    found = {row["client"] for row in desk.store.rows("SELECT client FROM sessions")}
+    assert found >= {"stays", "id-0", f"id-{IDS + 4}"}
+    assert len(found) == IDS + 2

@@ -39,6 +39,7 @@ def test_boto3_publication_on_a_reserved_topic_is_a_request(cloud, device):
         ({"retain": True}, "nothing retained over HTTPS"),
         ({"qos": 2}, "qos"),
         ({"topic": "a/+"}, "none of + and #"),
+        ({"topic": "$CONTROL/dynamic-security/v1"}, "a topic of the broker's own"),
         ({"topic": "a" * 257}, "1 to 256 bytes"),
         ({"payload": b"x" * ((128 << 10) + 1)}, "131072 bytes at most"),
         ({"messageExpiry": 5}, "messageExpiry"),

@@ -280,6 +280,9 @@ def test_job_is_canceled_and_deleted(iot):
 
 def test_job_execution_is_canceled_and_deleted(iot):
     create(iot)
+    wanted = {"jobId": "one", "thingName": "pump", "executionNumber": 1}
+    code = code_of(iot.delete_job_execution, **wanted)  # it is QUEUED, which is no end
+    assert code == "InvalidStateTransitionException"
     iot.cancel_job_execution(jobId="one", thingName="pump", statusDetails={"why": "x"})
     execution = iot.describe_job_execution(jobId="one", thingName="pump")["execution"]
     assert (execution["status"], execution["statusDetails"]["detailsMap"]) == (

@@ -23,7 +23,7 @@ from patience import FUSE_S
 
 from sluice.cloud.http.server import WebServer
 from sluice.cloud.http.sigv4 import of_header, seal
-from sluice.cloud.s3.bucket import Bucket
+from sluice.cloud.s3.bucket import GONE_S, Bucket
 from sluice.cloud.s3.face import S3
 from sluice.cloud.s3.presigned import presign
 from sluice.cloud.store import Store
@@ -41,9 +41,9 @@ def ahead():
 
 
 @pytest.fixture
-def bucket(tmp_path):
+def bucket(tmp_path, ahead):
     store = Store(tmp_path / "cloud.db")
-    yield Bucket(store, tmp_path / "objects")
+    yield Bucket(store, tmp_path / "objects", lambda: ahead[0])
     store.close()
 
 
@@ -238,12 +238,41 @@ def test_object_replaced_while_it_is_read_is_read_to_its_end(served, s3):
     assert b"".join(reading) == b"old"
 
 
-def test_plain_bucket_replaces_and_removes(served, s3):
+def test_plain_bucket_replaces_and_removes(served, s3, ahead):
     for body in (b"1", b"2"):
+        ahead[0] += GONE_S
         assert "VersionId" not in s3.put_object(Bucket="images", Key="a", Body=body)
     assert s3.get_object(Bucket="images", Key="a")["Body"].read() == b"2"
-    assert len(list(served[1]._folder.iterdir())) == 1
+    ahead[0] += GONE_S
     s3.delete_object(Bucket="images", Key="a")
+    (left,) = served[1]._folder.iterdir()
+    assert left.read_bytes() == b"2"
+
+
+def test_object_that_is_removed_after_it_was_found_can_be_read(served, s3):
+    s3.put_object(Bucket="images", Key="a", Body=b"old")
+    found = served[1].find("images", "a")
+    s3.delete_object(Bucket="images", Key="a")
+    assert found.read(0, 3) == b"".join(found.pieces(0, 3)) == b"old"
+
+
+def test_files_are_their_owners_alone(served, s3):
+    s3.put_object(Bucket="images", Key="a", Body=b"secret")
+    (file,) = served[1]._folder.iterdir()
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_bucket_that_is_deleted_during_a_request_is_missed(served, s3, monkeypatch):
+    write = served[1].write
+
+    def meanwhile(pieces):
+        written = write(pieces)
+        served[1].remove("images")
+        return written
+
+    monkeypatch.setattr(served[1], "write", meanwhile)
+    with pytest.raises(ClientError, match="NoSuchBucket"):
+        s3.put_object(Bucket="images", Key="a", Body=b"late")
     assert list(served[1]._folder.iterdir()) == []
 
 
@@ -281,6 +310,11 @@ def test_listing_of_nothing_is_an_empty_page(s3):
         ("copy_object", COPY | {"CopySource": "images/none"}, "NoSuchKey"),
         ("copy_object", COPY | {"CopySource": "absent/a"}, "NoSuchBucket"),
         ("create_bucket", {"Bucket": "x" * 64}, "InvalidBucketName"),
+        ("create_bucket", {"Bucket": "a..b"}, "InvalidBucketName"),
+        ("create_bucket", {"Bucket": "192.168.1.1"}, "InvalidBucketName"),
+        ("put_object", {"Bucket": "images", "Key": "k" * 1025}, "KeyTooLongError"),
+        ("put_object", COPY | {"Body": b"a", "ContentMD5": "?"}, "InvalidDigest"),
+        ("put_object", COPY | {"Body": b"a", "ContentMD5": "A" * 22 + "=="}, "BadDigest"),
         ("get_bucket_policy", {"Bucket": "images"}, "NotImplemented"),
         ("get_object_acl", {"Bucket": "images", "Key": "none"}, "NotImplemented"),
         ("list_parts", {"Bucket": "images", "Key": "a", "UploadId": "x"}, "NoSuchUpload"),

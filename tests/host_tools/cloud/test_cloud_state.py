@@ -101,6 +101,26 @@ def test_configuration_of_another_cloud_becomes_its_owners_alone_too(tmp_path):
     assert (json.loads(file.read_text())["port"], mode(file)) == (1, "0o600")
 
 
+@pytest.mark.parametrize("umask", [0o022, 0])
+def test_files_of_a_cloud_are_its_owners_alone(own_cloud, umask):
+    os.umask(umask)
+    own_cloud.start()
+    own_cloud.client("s3").create_bucket(Bucket="images")
+    own_cloud.client("s3").put_object(Bucket="images", Key="a", Body=b"secret")
+    files = (file for file in own_cloud.state.root.rglob("*") if file.is_file())
+    loose = {file.name for file in files if S_IMODE(file.stat().st_mode) & 0o077}
+    assert loose <= {".gitignore", "AmazonRootCA1.pem", "signer.crt", "server.crt", "service.crt"}
+
+
+@pytest.mark.parametrize("name", ["two\nlisteners", "\udcff"])
+def test_folder_that_mosquittos_settings_cannot_name_is_refused(tmp_path, command, name):
+    words = ("--port=0", "--http-port=0", "--state", tmp_path / name)
+    done = command("cloud", "run", *words)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("sluice: no cloud can run in ")
+    assert repr(name)[1:-1] in done.stderr
+
+
 def test_configuration_of_a_new_thing_is_its_owners_alone(tmp_path, command):
     assert command("thing", "create", "pump", "--state", tmp_path / "lab").returncode == 0
     assert mode(tmp_path / "lab/things/pump/config.json") == "0o600"
@@ -114,9 +134,15 @@ def test_ready_line_says_what_boards_reach_and_which_port_was_not_to_be_had(tmp_
         there = f"{here}; boards reach mqtts://{name}:1 and {boards}"
         assert ready(*where, boards, []) == there
         assert ready(*where, boards, [8883]) == f"{there}; port 8883 was not to be had"
-        assert exposed(boards, []) == f"everyone on the network can try {boards} and the MQTT port"
-    told = "boards that were flashed for port 8883 do not find this cloud"
-    assert exposed(boards, [8883]) == told
+        assert exposed(boards, []) == warned(boards)
+        told = "boards that were flashed for port 8883 do not find this cloud"
+        assert exposed(boards, [8883]) == f"{warned(boards)}; {told}"
+
+
+def warned(boards: str) -> str:
+    return (
+        f"everyone on the network can try {boards} and the MQTT port, and read what goes by HTTP"
+    )
 
 
 def test_cloud_that_listens_says_so_and_warns_in_one_line(listening_cloud):
@@ -126,7 +152,7 @@ def test_cloud_that_listens_says_so_and_warns_in_one_line(listening_cloud):
     assert ready_line.endswith(
         f"; boards reach mqtts://127.0.0.2:{about['mqtt_port']} and {there}"
     )
-    assert warning == f"everyone on the network can try {there} and the MQTT port"
+    assert warning == warned(there)
 
 
 def test_port_of_the_last_run_that_is_taken_is_said(own_cloud):

@@ -92,7 +92,7 @@ def test_each_answer_is_capped_at_128_kib(world):
         ({"f": "0", "l": 256, "n": 1}, "InvalidRequest"),
         ({"f": 0, "l": 256.5, "n": 1}, "InvalidRequest"),
         ({"f": 0, "l": 256, "n": 1, "c": "x" * 65}, "InvalidRequest"),
-        ({"f": 0, "l": 256, "n": 1, "c": "\ud800"}, "InvalidRequest"),
+        ({"f": 0, "l": 256, "n": 1, "c": "\ud800"}, "InvalidJson"),
         ({"f": 0, "l": 256, "n": 1, "c": 7}, "InvalidRequest"),
     ],
 )
