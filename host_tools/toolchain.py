@@ -23,8 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import cache as once
 from functools import partial
 from pathlib import Path
@@ -32,8 +31,8 @@ from pathlib import Path
 from sluice import debian
 from sluice.debian import FETCH_S, FUSE_S, Package, ToolchainError
 from sluice.errors import SluiceError
+from sluice.releases import ASKED, DEFAULT, OLDEST, RELEASES, Release
 
-OLDEST = (1, 24)  # MicroPython that the firmware runs on
 SUITE = "trixie"  # of Debian, for all but a newer MicroPython
 UMQTT = "micropython-umqtt.simple==1.3.4"
 UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
@@ -41,40 +40,6 @@ UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f
 VARIABLES = {"i386": "MICROPYTHON", "amd64": "MICROPYTHON64"}
 WORD_MAX = {"i386": 2**31 - 1, "amd64": 2**63 - 1}
 PROBE = "import sys; print(sys.implementation.name, sys.maxsize, *sys.implementation[1][:3])"
-ASKED = "SLUICE_MICROPYTHON"
-
-
-@dataclass(frozen=True)
-class Release:
-    """A MicroPython that Debian has, and that the tests run on.
-
-    suite    of Debian, which has it
-    version  what that suite had when this was written
-    moves    whether the suite goes on to newer versions: those are taken, and it is said
-    """
-
-    suite: str
-    version: str
-    moves: bool = False
-
-    @property
-    def name(self) -> str:
-        """Major and minor: "1.25"."""
-        return self.version.rpartition(".")[0]
-
-    def fault(self, version: tuple[int, ...]) -> str | None:
-        """Why a MicroPython of that version does not stand for this release; None when it does."""
-        own = tuple(map(int, self.name.split(".")))
-        if version[:2] == own or (self.moves and version[:2] > own):
-            return None
-        return f"{self.name}{' or later' if self.moves else ''} is needed"
-
-
-RELEASES = {
-    release.name: release
-    for release in (Release("trixie", "1.25.0"), Release("sid", "1.26.1", moves=True))
-}
-DEFAULT = "1.25"
 
 
 def cache() -> Path:
@@ -271,19 +236,25 @@ def publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
         raise ToolchainError(f"cannot make {home}: {error}; set ${variable}") from None
 
 
-def main(words: list[str] | None = None) -> int:
-    """Have every tool ready; one line each. The work of `make setup`.
+def ready(every: bool) -> Iterator[str]:
+    """Have every tool, fetched where it is missing; a line for each, as soon as it is there.
 
-    With `--all` every release of MicroPython: what `make test` needs.
+    every   all releases of MicroPython, which `make test` needs
     """
+    for version in RELEASES if every else (None,):
+        for arch in VARIABLES:
+            program = micropython(arch, version)
+            yield f"{f'micropython {version_of(program)} {arch}':24} {program}"
+    yield f"{'umqtt.simple':24} {umqtt()}"
+    yield f"{'mosquitto':24} {mosquitto()}"
+
+
+def main(words: list[str] | None = None) -> int:
+    """What `make setup` does before there is a command; with `--all` for `make test`."""
     every = "--all" in (sys.argv[1:] if words is None else words)
     try:
-        for version in RELEASES if every else (None,):
-            for arch in VARIABLES:
-                program = micropython(arch, version)
-                print(f"{f'micropython {version_of(program)} {arch}':24} {program}")
-        print(f"{'umqtt.simple':24} {umqtt()}")
-        print(f"{'mosquitto':24} {mosquitto()}")
+        for line in ready(every):
+            print(line)
     except SluiceError as error:
         print(f"sluice: {error}", file=sys.stderr)
         return 1
