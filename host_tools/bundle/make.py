@@ -180,7 +180,7 @@ def _description(
     shape: dict[str, Any] = {
         "kind": kind,
         "version": version,
-        "board": board,
+        "board": None if board is None else boards.name(board),
         "mpy": rules.format_of(members),
         "needs": dict(needs or {}),
     }

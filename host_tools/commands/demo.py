@@ -21,18 +21,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
-
-from sluice.cloud.mqtt.broker import die_with_parent
 from sluice.cloud.state import State, make_folder
 from sluice.device.hardware import FACTORY_VERSION
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
 from sluice.image.modules import EXAMPLE, SELF_TESTS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
@@ -107,6 +107,8 @@ def _cause(text: str) -> str:
 
 
 def _demo(state: Path) -> int:
+    from rich.console import Console
+
     make_folder(state)
     story = Story(Console(highlight=False))
     with _cloud(state) as cloud:
@@ -135,7 +137,7 @@ def _demo(state: Path) -> int:
 class Story:
     """Tells the user what the lines of the board mean."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: "Console") -> None:
         self._console = console
         self._bar: Progress | None = None
         self._size = 0  # bytes of the image that streams
@@ -152,6 +154,8 @@ class Story:
 
     def hear(self, line: str) -> None:
         """One line of the board, in the board's thread."""
+        from rich.markup import escape
+
         opened, progress = OPENED.search(line), PROGRESS.search(line)
         if opened:
             self._open(int(opened[1]), int(opened[2]), opened[3])
@@ -166,6 +170,8 @@ class Story:
                 self.tell(who, text.format(*map(escape, match.groups())))
 
     def _open(self, size: int, had: int, slot: str) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
         self.close()
         self._size, self._had, self._heap = size, had, ""
         self._begin = time.monotonic()
@@ -240,6 +246,8 @@ class Updates:
         return self._follow(wanted, "this installation's agent", *words)
 
     def _follow(self, wanted: str, what: str, *words: object) -> bool:
+        from rich.markup import escape
+
         self._story.tell("host", f"signs and deploys {what}")
         seen, begin = len(self._board.lines), time.monotonic()
         job = _sluice("deploy", *words, "--thing", THING, "--state", self._state).split()[-1]
@@ -270,6 +278,8 @@ def _verdict(job: str, state: Path) -> tuple[str, str]:
 @contextmanager
 def _cloud(state: Path) -> Iterator[dict]:
     """The local cloud as a process of its own; what its cloud.json says."""
+    from sluice.cloud.mqtt.broker import die_with_parent
+
     ready, lock = State(state).ready, State(state).lock()
     if lock is None:
         raise SluiceError(f"a cloud runs in {state} already, and the demo starts one of its own")

@@ -1,9 +1,9 @@
 """Fetch the programs that sluice runs: MicroPython, Mosquitto and umqtt.simple.
 
 Each is looked for in a variable, on PATH and in the cache, and is fetched where it is missing.
-Every other command fetches what it needs at its first use, so this one is for machines that go
-offline later. It needs no root. Debian's packages come from the mirror that apt is configured with,
-and are unpacked for this user alone: into $SLUICE_CACHE, else into ~/.cache/sluice.
+Every other command fetches what it needs at its first use. This one is for a machine that goes
+offline later. It needs no root: Debian's packages come from the mirror that apt is configured
+with, and they are unpacked into $SLUICE_CACHE, else into ~/.cache/sluice.
 
 Where there is no apt, name programs of your own: $MICROPYTHON, $MICROPYTHON64, $MOSQUITTO, and in
 $UMQTT a folder that holds umqtt/simple.py.

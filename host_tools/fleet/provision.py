@@ -12,16 +12,10 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
 from sluice.errors import SluiceError
 from sluice.places import DOCS
-from sluice.signing import key_pem
+from sluice.signing import PrivateKey, key_pem
 
 POLICY = DOCS / "thing-policy.json"
 POLICY_NAME = "sluice-device"
@@ -137,6 +131,8 @@ def allow(iot, name: str, text: str, undo: ExitStack) -> None:
 def certify(iot, keys_by_aws: bool, request: str | None = None) -> tuple[dict, bytes | None]:
     """An active certificate as boto3 returns it, and its private key, PEM, unless that is
     elsewhere."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     if keys_by_aws:
         made = iot.create_keys_and_certificate(setAsActive=True)
         return made, made["keyPair"]["PrivateKey"].encode()
@@ -146,8 +142,13 @@ def certify(iot, keys_by_aws: bool, request: str | None = None) -> tuple[dict, b
     return made, key and key_pem(key)
 
 
-def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
+def signing_request(key: PrivateKey) -> str:
     """A request for a certificate of that key, PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sluice")])  # AWS keeps its own
     request = x509.CertificateSigningRequestBuilder().subject_name(subject)
     return request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
@@ -155,6 +156,9 @@ def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
 
 def given_request(file: Path) -> str:
     """The user's signing request; what kind of key may be certified is the service's matter."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     try:
         text = file.read_text("ascii")
         genuine = x509.load_pem_x509_csr(text.encode()).is_signature_valid
