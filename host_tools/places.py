@@ -28,7 +28,9 @@ def commit(root: Path = ROOT) -> str:
         return UNKNOWN
     command = ["git", "-C", root, "describe", "--always", "--exclude=*", "--dirty=+"]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=FUSE_S
+        )
     except (OSError, subprocess.TimeoutExpired):
         return UNKNOWN
     return done.stdout.strip() or UNKNOWN

@@ -97,7 +97,7 @@ def _tell_newer(release: Release, version: str) -> None:
 @once
 def version_of(program: Path) -> str:
     """A MicroPython's whole version: "1.26.1"."""
-    done = subprocess.run([program, "-c", PROBE], capture_output=True, text=True, timeout=FUSE_S)
+    done = _asked(program, "-c", PROBE)
     return ".".join(done.stdout.split()[2:])
 
 
@@ -137,7 +137,11 @@ def _fetch_umqtt(into: Path) -> None:
     """The sdist has no setup.py, so pip refuses it; `unearth` only downloads."""
     unearth = Path(sys.executable).with_name("unearth")
     done = subprocess.run(
-        [unearth, "--download", into, UMQTT], capture_output=True, text=True, timeout=FETCH_S
+        [unearth, "--download", into, UMQTT],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=FETCH_S,
     )
     sdist = next(into.glob("*.tar.gz"), None)
     if done.returncode or sdist is None:
@@ -159,7 +163,7 @@ def micropython_fault(path: Path, arch: str, release: Release | None = None) -> 
     release   which one it must be; None: any that the firmware runs on
     """
     try:
-        done = subprocess.run([path, "-c", PROBE], capture_output=True, text=True, timeout=FUSE_S)
+        done = _asked(path, "-c", PROBE)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot run {path}: {error}"
     words = done.stdout.split()
@@ -170,6 +174,12 @@ def micropython_fault(path: Path, arch: str, release: Release | None = None) -> 
     version = tuple(map(int, words[2:]))
     fault = "1.24 or later is needed" if version < OLDEST else release and release.fault(version)
     return f"{path} is MicroPython {'.'.join(words[2:])}; {fault}" if fault else None
+
+
+def _asked(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a program says of itself. OSError; TimeoutExpired."""
+    heard = {"encoding": "utf-8", "errors": "replace"}
+    return subprocess.run([program, *words], capture_output=True, timeout=FUSE_S, **heard)
 
 
 def _mosquitto_fault(path: Path) -> str | None:
@@ -183,7 +193,7 @@ def _qemu_fault(path: Path) -> str | None:
 def _version_fault(path: Path, option: str, said: str, least: int, name: str) -> str | None:
     """Why a program that says its version with this option will not do."""
     try:
-        done = subprocess.run([path, option], capture_output=True, text=True, timeout=FUSE_S)
+        done = _asked(path, option)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot run {path}: {error}"
     version = re.search(said, done.stdout)

@@ -73,7 +73,7 @@ class State:
     def lock(self) -> IO[str] | None:
         """The open file that marks a running cloud, now ours until it is closed; None if taken."""
         make_folder(self.root)
-        file = (self.root / "cloud.lock").open("w")
+        file = (self.root / "cloud.lock").open("w", encoding="utf-8")
         deadline = time.monotonic() + LOCK_S
         while not flocked(file, LOCK_EX):
             if time.monotonic() > deadline:
@@ -86,7 +86,7 @@ class State:
     def alive(self) -> bool:
         """Whether a cloud runs here, ready or not."""
         try:
-            with (self.root / "cloud.lock").open() as file:
+            with (self.root / "cloud.lock").open(encoding="utf-8") as file:
                 return not flocked(file, LOCK_SH)  # shared: several may ask at once
         except (FileNotFoundError, NotADirectoryError):
             return False
@@ -95,7 +95,7 @@ class State:
         """What cloud.json says; SluiceError when no cloud runs here."""
         try:
             if self.alive:
-                return self._checked(json.loads(self.ready.read_text()))
+                return self._checked(json.loads(self.ready.read_text(encoding="utf-8")))
         except FileNotFoundError:
             pass
         except ValueError:
@@ -130,7 +130,7 @@ def make_folder(folder: Path) -> None:
         return
     try:
         folder.mkdir(OWN, parents=True, exist_ok=True)
-        ignoring(folder).write_text(IGNORED)
+        ignoring(folder).write_text(IGNORED, encoding="utf-8")
     except OSError as error:
         raise SluiceError(f"cannot make the folder {folder}: {error.strerror}") from None
 

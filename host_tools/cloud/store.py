@@ -164,7 +164,7 @@ class Store:
             path, timeout=BUSY_S, isolation_level=None, check_same_thread=False
         )
         self._db.row_factory = sqlite3.Row
-        with path.with_suffix(".schema").open("w") as lock:
+        with path.with_suffix(".schema").open("w", encoding="utf-8") as lock:
             flock(lock, LOCK_EX)  # two processes may open a new store at once
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")

@@ -233,7 +233,7 @@ class Updates:
     def application(self, wanted: str, version: str, text: str) -> bool:
         """The same for an application of one file."""
         file = self._state / "app.py"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         what = "it raises" if wanted == "FAILED" else "a good one"
         self._story.title(f"Application {version}: {what}")
         size = f"app.py, {len(text):,} bytes"
@@ -286,7 +286,7 @@ def _cloud(state: Path) -> Iterator[dict]:
     with lock:
         ready.unlink(missing_ok=True)  # of a cloud that was killed
     command = _command("cloud", "run", "--state", state, "--port", 0, "--http-port", 0)
-    with (state / "cloud.log").open("w") as log:
+    with (state / "cloud.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent()
         )
@@ -294,10 +294,10 @@ def _cloud(state: Path) -> Iterator[dict]:
         limit = time.monotonic() + READY_S
         while not ready.exists():
             if process.poll() is not None or time.monotonic() > limit:
-                last = (state / "cloud.log").read_text().splitlines()[-1:]
+                last = (state / "cloud.log").read_text(encoding="utf-8").splitlines()[-1:]
                 raise SluiceError(" ".join(["the cloud does not start:", *last]))
             time.sleep(0.05)
-        yield json.loads(ready.read_text())
+        yield json.loads(ready.read_text(encoding="utf-8"))
     finally:
         _end(process)
 
@@ -317,7 +317,9 @@ def _sluice(*words: object) -> str:
     """Another command of ours; what it printed. SluiceError with what it complained of."""
     command = _command(*words)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=UPDATE_S)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=UPDATE_S
+        )
     except subprocess.TimeoutExpired:
         raise SluiceError(f"`sluice {words[0]}` did not end within {UPDATE_S} s") from None
     if done.returncode:

@@ -112,7 +112,7 @@ class Flashing:
 
     def _look(self, board: BoardPort) -> inspection.Found:
         """Send our code there, and see what board that is. SluiceError if it will not do."""
-        board.run(Path(on_board.__file__).read_text())
+        board.run(Path(on_board.__file__).read_text(encoding="utf-8"))
         seen = inspection.found(board.value("look()"))
         self._tell(f"{board.name}: MicroPython {seen.release}, {seen.machine}")
         return seen

@@ -176,7 +176,7 @@ def wait_known(state: State, common_name: str) -> None:
     """Until a running cloud's broker has been told of the certificate."""
     told, deadline = state.security, time.monotonic() + KNOWN_S
     while state.alive and time.monotonic() < deadline:
-        if told.exists() and f'"{common_name}"' in told.read_text():
+        if told.exists() and f'"{common_name}"' in told.read_text(encoding="utf-8"):
             return
         time.sleep(0.02)
 

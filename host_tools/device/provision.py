@@ -141,7 +141,7 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
 
 def _object(path: Path) -> dict:
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SluiceError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -173,7 +173,7 @@ def write_files(chip: Chip, table: Table, home: Path, files: dict[str, bytes]) -
                     raise SluiceError(
                         f"{home.name}'s {name} ({size}) cannot be put on the board: {error}"
                     ) from None
-        record.write_text(json.dumps(digests, indent=1))
+        record.write_text(json.dumps(digests, indent=1), encoding="utf-8")
     return changed
 
 

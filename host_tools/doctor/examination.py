@@ -30,7 +30,7 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     found: Finding = {"port": board.name, "log": whole(_asked(board, _LOG))}
     tried = _asked(board, _TRIED)
     board.enter()
-    board.run(Path(on_board.__file__).read_text())
+    board.run(Path(on_board.__file__).read_text(encoding="utf-8"))
 
     def probe(name: str, call: str) -> Any:
         tell(name)

@@ -67,7 +67,7 @@ def validator(shape: str) -> "Draft202012Validator":
     """The validator of one shape, so that errors are about that one and no other."""
     from jsonschema import Draft202012Validator
 
-    schema = json.loads(SCHEMA.read_text())
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return Draft202012Validator({"$ref": f"#/$defs/{shape}", "$defs": schema["$defs"]})
 
 

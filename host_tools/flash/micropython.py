@@ -76,7 +76,9 @@ def write(words: list[str], port: str) -> None:
     connect(port).close()  # says in a line what esptool says in five
     print(shlex.join(["esptool", *words[3:]]), flush=True)
     try:
-        done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=WRITE_S)
+        done = subprocess.run(
+            words, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", timeout=WRITE_S
+        )
     except subprocess.TimeoutExpired:
         raise SluiceError(f"esptool did not end within {WRITE_S} s") from None
     if done.returncode:

@@ -105,7 +105,11 @@ def found(call: Callable[[], object]) -> object | None:
 def policy_text(thing_arn: str) -> str:
     """The policy for the things of an account and region, those of the thing's ARN."""
     _, partition, _, region, account, _ = thing_arn.split(":", 5)
-    text = POLICY.read_text().replace("YOUR-REGION", region).replace("YOUR-ACCOUNT", account)
+    text = (
+        POLICY.read_text(encoding="utf-8")
+        .replace("YOUR-REGION", region)
+        .replace("YOUR-ACCOUNT", account)
+    )
     text = text.replace("arn:aws:", f"arn:{partition}:")
     return json.dumps(json.loads(text), separators=(",", ":"))
 

@@ -77,10 +77,10 @@ def compiled(sources: dict[str, Path | str]) -> dict[str, bytes]:
             if isinstance(source, str):
                 text = source
                 source = Path(scratch, f"{number}.py")
-                source.write_text(text)
+                source.write_text(text, encoding="utf-8")
                 ours = firmware_sources().get(name)
                 if ours and ours not in STARTERS:  # it speaks of the others
-                    source.write_text(agreeing(source))
+                    source.write_text(agreeing(source), encoding="utf-8")
             files[name] = source
         into = Path(scratch, "mpy")
         compile_tree(files, into)
