@@ -37,6 +37,8 @@ SUITE = "trixie"  # of Debian, for all but a newer MicroPython
 UMQTT = "micropython-umqtt.simple==1.3.4"
 UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 
+FETCHED = ("micropython-", "umqtt.simple-", "mosquitto-", "qemu-riscv-", "chromium-", ".fetch-")
+
 VARIABLES = {"i386": "MICROPYTHON", "amd64": "MICROPYTHON64"}
 WORD_MAX = {"i386": 2**31 - 1, "amd64": 2**63 - 1}
 PROBE = "import sys; print(sys.implementation.name, sys.maxsize, *sys.implementation[1][:3])"
@@ -135,9 +137,9 @@ def umqtt() -> Path:
 
 def _fetch_umqtt(into: Path) -> None:
     """The sdist has no setup.py, so pip refuses it; `unearth` only downloads."""
-    unearth = Path(sys.executable).with_name("unearth")
+    unearth = (sys.executable, "-P", "-m", "unearth")
     done = subprocess.run(
-        [unearth, "--download", into, UMQTT],
+        [*unearth, "--download", into, UMQTT],
         capture_output=True,
         encoding="utf-8",
         errors="replace",
@@ -231,6 +233,8 @@ def _fetched(package: Package, home: Path, judge: Callable[[Path], str | None]) 
 
 def publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
     """Fill a folder beside `home` and rename it there, so that no half-made one is ever seen."""
+    if sys.stderr.isatty():
+        print(f"sluice: fetching {home.name} into {home.parent}, once", file=sys.stderr)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
@@ -257,6 +261,17 @@ def ready(every: bool) -> Iterator[str]:
             yield f"{f'micropython {version_of(program)} {arch}':24} {program}"
     yield f"{'umqtt.simple':24} {umqtt()}"
     yield f"{'mosquitto':24} {mosquitto()}"
+
+
+def remove() -> Iterator[Path]:
+    """Remove what was fetched, and no other folder that lies there; each as soon as it is gone."""
+    there = sorted(cache().glob("*/")) if cache().is_dir() else []
+    for folder in there:
+        if folder.name.startswith(FETCHED) and not folder.is_symlink():
+            shutil.rmtree(folder)
+            yield folder
+    if there and not any(cache().iterdir()):
+        cache().rmdir()
 
 
 def main(words: list[str] | None = None) -> int:

@@ -328,4 +328,4 @@ def _sluice(*words: object) -> str:
 
 
 def _command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "sluice.cli", *map(str, words)]
+    return [sys.executable, "-P", "-m", "sluice.cli", *map(str, words)]

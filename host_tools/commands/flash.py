@@ -78,7 +78,7 @@ def _write_micropython(args: argparse.Namespace) -> None:
     words = micropython.command(args.port, kind, args.firmware, args.erase)
     micropython.check(args.firmware, kind)
     if args.dry_run:
-        print(shlex.join(["esptool", *words[3:]]))
+        print(shlex.join(["esptool", *words[4:]]))
     else:
         micropython.write(words, args.port)
 

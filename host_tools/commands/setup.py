@@ -14,14 +14,16 @@ import argparse
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.add_argument(
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument(
         "--all", action="store_true", help="every release of MicroPython that is tested"
     )
+    either.add_argument("--remove", action="store_true", help="remove what was fetched")
 
 
 def run(args: argparse.Namespace) -> None:
     """`setup`."""
     from sluice import toolchain
 
-    for line in toolchain.ready(args.all):
+    for line in toolchain.remove() if args.remove else toolchain.ready(args.all):
         print(line, flush=True)

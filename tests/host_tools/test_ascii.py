@@ -13,6 +13,7 @@ from sluice.image import make_image
 pytestmark = pytest.mark.usefixtures("release")
 
 WORD = "lämp"
+ROLE = "arn:aws:iam::123456789012:role/sluice"
 LOCALE = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 HIDDEN = ("PYTHONIOENCODING", "LANG", "LC_CTYPE")
 JSON = """{"operation": "echo", "words": "ä…"}"""
@@ -28,7 +29,7 @@ LINES = [  # each after the ones before it
     "bundle make app.py a.bundle --version 1.0.0",
     "bundle show a.bundle",
     "sign a.bin --key new.key --new-key",
-    "deploy a.bin --thing lamp --dry-run --aws --bucket bbb --role arn:aws:iam::123456789012:role/r --key new.key",
+    "deploy a.bin --thing lamp --dry-run --aws --bucket bbb --role {role} --key new.key",
     "product list --state {state}",
     "completion bash",
     "completion fish",
@@ -62,7 +63,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def ran(folder: Path, line: str) -> subprocess.CompletedProcess[bytes]:
-    words = [word.format(state=folder / "läb", word=WORD) for word in line.split()]
+    words = [word.format(state=folder / "läb", word=WORD, role=ROLE) for word in line.split()]
     kept = {key: text for key, text in os.environ.items() if key not in HIDDEN}
     command = [sys.executable, "-m", "sluice.cli", *words]
     where = {"cwd": folder, "env": kept | LOCALE, "timeout": LONG_S}

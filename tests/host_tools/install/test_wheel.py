@@ -114,7 +114,10 @@ def test_update_goes_to_a_board_by_its_commands_alone(installed):
     assert [one["status"] for one in shown["executions"]] == ["SUCCEEDED"]
 
 
-def test_demo_ends_as_it_should(installed):
+def test_demo_ends_as_it_should_beside_a_folder_of_its_own_name(installed):
+    decoy = installed.folder / "sluice/__init__.py"
+    decoy.parent.mkdir()
+    decoy.write_text("raise SystemExit('not this one')\n", encoding="utf-8")
     assert "accepted agent v" in installed.does("demo").stdout
 
 
