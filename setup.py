@@ -27,11 +27,13 @@ class Build(build_py):
     """Puts the copies into a wheel; an editable installation finds the checkout itself."""
 
     def run(self) -> None:  # noqa: D102
-        super().run()
         if self.editable_mode:
+            super().run()
             return
-        copies = Path(self.build_lib, "sluice", PLACES["COPIES"].name)
-        shutil.rmtree(copies, ignore_errors=True)  # of an earlier build
+        package = Path(self.build_lib, "sluice")
+        shutil.rmtree(package, ignore_errors=True)  # an earlier build may have more modules
+        super().run()
+        copies = package / PLACES["COPIES"].name
         for name in COPIED:
             ignored = shutil.ignore_patterns("__pycache__", "*.py[co]")
             shutil.copytree(HERE / name, copies / name, ignore=ignored)

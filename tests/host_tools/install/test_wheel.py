@@ -55,6 +55,9 @@ def test_source_distribution_makes_the_same_wheel(wheel, copy, tmp_path):
     (folder,) = (tmp_path / "unpacked").iterdir()
     assert (folder / "LICENSE").is_file() and (folder / "tests/conftest.py").is_file()
     (tmp_path / "again").mkdir()
+    stale = folder / "build/lib/sluice/stale.py"  # of an earlier build there
+    stale.parent.mkdir(parents=True)
+    stale.touch()
     assert contents(built(folder, tmp_path / "again")) == contents(wheel)
 
 
