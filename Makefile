@@ -67,7 +67,10 @@ bench-rv32: setup  ## the device's modules on an ESP32-C3's instruction set, in 
 	@$(BIN)/python -m bench.rv32 $(FLAGS)
 
 clean:  ## remove what the targets above made here
-	rm -rf $(VENV) build *.egg-info .pytest_cache
+	rm -rf $(VENV) build dist *.egg-info .pytest_cache
+
+clean-cache: $(READY)  ## remove the programs that were fetched for this user, which all checkouts share
+	@$(BIN)/sluice setup --remove
 
 .PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint audit bench bench-quick bench-rv32 \
-	clean
+	clean clean-cache

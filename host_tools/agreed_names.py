@@ -17,16 +17,11 @@ until a source changes: all modules of a board are compiled of one checkout.
 """
 
 import ast
-import asyncio
 import builtins
-import gc
-import hashlib
-import json
 import re
-import select
-import struct
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 
 from sluice.shorten import FOREIGN, Renamer, words
 
@@ -63,10 +58,7 @@ SSLSocket SO_KEEPALIVE SO_LINGER SOCK_RAW
 SPARE = sorted(
     set(_SPARE.split()), key=lambda name: (len(name), name)
 )  # short ones first: .mpy spells them out
-# Of MicroPython's own modules, which objects of ours may stand for; CPython has the others, too.
-_NATIVE = (asyncio, asyncio.Task, asyncio.AbstractEventLoop, select, struct, hashlib, json, gc)
-NATIVE = {name for owner in _NATIVE for name in dir(owner)}
-NATIVE |= {"ticks_ms", "ticks_us", "ticks_add", "ticks_diff", "sleep_ms", "sleep_us"}
+NATIVE = {"ticks_ms", "ticks_us", "ticks_add", "ticks_diff", "sleep_ms", "sleep_us"}
 NATIVE |= {
     "event",
     "chunked",
@@ -76,6 +68,20 @@ NATIVE |= {
 NATIVE |= {"sock", "cb", "pid", "server", "port", "user", "pswd"}  # of umqtt.simple's client
 _CODE = re.compile(r"```.*?```|`[^`]+`|^    .*?(?=  |$)", re.DOTALL | re.MULTILINE)
 _MESSAGE = re.compile(r"`[^`(.=]* [^`(.=]*`")
+
+
+@cache
+def native() -> set[str]:
+    """Of MicroPython's modules, whose objects ours may stand for; CPython has the others, too."""
+    import asyncio
+    import gc
+    import hashlib
+    import json
+    import select
+    import struct
+
+    owners = (asyncio, asyncio.Task, asyncio.AbstractEventLoop, select, struct, hashlib, json, gc)
+    return NATIVE.union(*map(dir, owners))
 
 
 def agreed(sources: Collection[str], spoken: Collection[str]) -> dict[str, str]:
@@ -94,7 +100,7 @@ def agreed(sources: Collection[str], spoken: Collection[str]) -> dict[str, str]:
         | _given(nodes)
         | _errors(nodes)
         | FOREIGN
-        | NATIVE
+        | native()
         | set(spoken)
     )
     own = {

@@ -49,7 +49,9 @@ def ask(program: str, service: str, file: str) -> Found:
     line = [program, "--format=json", "--progress-spinner=off", "--disable-pip"]
     line += ["--require-hashes", f"--vulnerability-service={service}", f"--requirement={file}"]
     try:
-        done = subprocess.run(line, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(
+            line, capture_output=True, encoding="utf-8", errors="replace", timeout=PATIENCE_S
+        )
         return read(json.loads(done.stdout))
     except ValueError:
         last = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]

@@ -17,14 +17,15 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import serial
 from mpremote.transport import TransportError, TransportExecError
-from mpremote.transport_serial import SerialTransport
-from serial.tools import list_ports
 
 from sluice.errors import SluiceError
+
+if TYPE_CHECKING:
+    from sluice.transport import Transport
 
 BAUD = 115_200
 SILENCE_S = 20  # without a byte while code runs
@@ -44,40 +45,10 @@ class BoardRaised(SluiceError):
         super().__init__(f"the board raised {lines[-1].strip() if lines else 'something'}")
 
 
-class Transport(SerialTransport):
-    """mpremote's, which also remembers what it last heard: an error message wants to know."""
-
-    heard = b""
-
-    def read_until(
-        self,
-        min_num_bytes: int,
-        ending: bytes,
-        timeout: float | None = 10,
-        data_consumer: Callable[[bytes], None] | None = None,
-        timeout_overall: float | None = None,
-    ) -> bytes:
-        """As mpremote has it, which looks every 10 ms, at 1,000 statements of a flashing; this is
-        woken by a byte. It may be late by one read of the port where none comes."""
-        self.heard = b""
-        begin = last = time.monotonic()
-        while not self.heard.endswith(ending):
-            new, now = self.serial.read(1), time.monotonic()
-            if new and data_consumer:
-                data_consumer(new)
-            self.heard = new if data_consumer and new else self.heard + new
-            last = now if new else last
-            if not new and _over(now - last, timeout) or _over(now - begin, timeout_overall):
-                break
-        return self.heard
-
-
-def _over(passed_s: float, limit_s: float | None) -> bool:
-    return limit_s is not None and passed_s >= limit_s
-
-
-def connect(port: str, baud: int = BAUD) -> Transport:
+def connect(port: str, baud: int = BAUD) -> "Transport":
     """Open the port; `.serial` is pyserial's. SluiceError says why it cannot be had."""
+    from sluice.transport import Transport
+
     if "://" not in port:
         _look_at(Path(port))
     try:
@@ -93,6 +64,8 @@ def _look_at(port: Path) -> None:
     try:
         mode = port.stat().st_mode
     except OSError:
+        from serial.tools import list_ports
+
         names = ", ".join(sorted(row.device for row in list_ports.comports()))
         raise SluiceError(f"no such port: {port} (there is: {names or 'none'})") from None
     if not stat.S_ISCHR(mode):
@@ -117,7 +90,7 @@ def _why_not(port: str) -> str:
 class BoardPort:
     """A board that waits in its raw REPL; see `board_at`."""
 
-    def __init__(self, transport: Transport):
+    def __init__(self, transport: "Transport"):
         self.name = transport.device_name
         self._transport = transport
         self._entered = False

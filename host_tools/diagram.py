@@ -78,7 +78,7 @@ def state_lines(state: str, row: dict[str, str | None]) -> list[str]:
 
 def block() -> str:
     """The part of DESIGN.md between its marks, the marks included."""
-    table = names(ast.parse(TABLE.read_text(), str(TABLE)))
+    table = names(ast.parse(TABLE.read_text(encoding="utf-8"), str(TABLE)))
     return f"{BEGIN}\n```\n{drawing(table)}\n```\n{END}"
 
 
@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--write", action="store_true", help=f"into {Path(DESIGN).name}")
     try:
         if parser.parse_args(argv).write:
-            DESIGN.write_text(placed(DESIGN.read_text()))
+            DESIGN.write_text(placed(DESIGN.read_text(encoding="utf-8")), encoding="utf-8")
         else:
             print(block())
     except SluiceError as error:

@@ -32,8 +32,8 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--write", action="store_true")
     if parser.parse_args(argv).write:
-        PACKAGE.write_text(text())
-    same = PACKAGE.exists() and PACKAGE.read_text() == text()
+        PACKAGE.write_text(text(), encoding="utf-8")
+    same = PACKAGE.exists() and PACKAGE.read_text(encoding="utf-8") == text()
     print(f"{PACKAGE.name} is {'as it should be' if same else 'old: run with --write'}")
     return 0 if same else 1
 

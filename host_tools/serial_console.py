@@ -6,9 +6,6 @@ import sys
 import time
 
 import serial
-from rich.color import ColorSystem
-from rich.console import Console
-from rich.style import Style
 
 from sluice.errors import SluiceError
 from sluice.traceback_names import readable
@@ -36,6 +33,9 @@ class Tint:
     """
 
     def __init__(self, coloured: bool = True):
+        from rich.color import ColorSystem
+        from rich.style import Style
+
         self._codes: dict[bytes, tuple[bytes, bytes]] = {}
         for level, style in STYLES.items() if coloured else ():
             shown = Style.parse(style).render("|", color_system=ColorSystem.STANDARD)
@@ -99,6 +99,8 @@ class SerialConsole:
             raise SluiceError("sluice console needs a POSIX terminal; use mpremote connect")
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise SluiceError("sluice console needs a terminal; for scripts: mpremote exec")
+        from rich.console import Console
+
         screen = Console()
         self._port, self._name = port, name
         self._keys, self._screen = sys.stdin.fileno(), sys.stdout.fileno()

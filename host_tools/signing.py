@@ -9,17 +9,15 @@ import hashlib
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from typing import TYPE_CHECKING, TypeAlias
 
 from sluice.errors import SluiceError
 
-PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+if TYPE_CHECKING:
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
+PrivateKey: TypeAlias = "ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey"
 
 RSA_BITS = range(2048, 4097)
 VALID_DAYS = 365 * 20  # a board's signer certificate outlives the board
@@ -27,6 +25,10 @@ VALID_DAYS = 365 * 20  # a board's signer certificate outlives the board
 
 def load_key(path: Path) -> PrivateKey:
     """A private key that the boards can check signatures of: EC P-256, or RSA 2048 to 4096."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec, rsa
+
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except OSError as error:
@@ -42,6 +44,8 @@ def load_key(path: Path) -> PrivateKey:
 
 def algorithm(key: PrivateKey) -> str:
     """ "ECDSA" or "RSA", as AWS's signatureAlgorithm spells it."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     return "ECDSA" if isinstance(key, ec.EllipticCurvePrivateKey) else "RSA"
 
 
@@ -64,6 +68,10 @@ def sign(image: Path, key: PrivateKey) -> bytes:
 
 def sign_digest(sha256: bytes, key: PrivateKey) -> bytes:
     """The signature's bytes over what has that SHA-256."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec, padding
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
+
     scheme = Prehashed(hashes.SHA256())
     if isinstance(key, ec.EllipticCurvePrivateKey):
         return key.sign(sha256, ec.ECDSA(scheme))
@@ -80,6 +88,8 @@ def new_key(path: Path) -> Path:
 
     raises  SluiceError when one is there already or cannot be written; then neither is made
     """
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     certificate = path.with_suffix(".crt")
     if certificate == path:
         raise SluiceError(f"{path}: a key cannot be called .crt, that is its certificate")
@@ -114,8 +124,12 @@ def write_new(path: Path, data: bytes, mode: int = 0o644) -> None:
         raise
 
 
-def signer_certificate(key: PrivateKey) -> x509.Certificate:
+def signer_certificate(key: PrivateKey) -> "x509.Certificate":
     """The self-signed code-signing certificate of a key."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Sluice image signer")])
     now = datetime.now(UTC)
     usage = {
@@ -144,6 +158,8 @@ def signer_certificate(key: PrivateKey) -> x509.Certificate:
 
 def key_pem(key: PrivateKey) -> bytes:
     """A private key as PEM, in the classic form that MicroPython's mbedTLS reads too."""
+    from cryptography.hazmat.primitives import serialization
+
     return key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.TraditionalOpenSSL,
@@ -151,6 +167,8 @@ def key_pem(key: PrivateKey) -> bytes:
     )
 
 
-def certificate_pem(certificate: x509.Certificate) -> bytes:
+def certificate_pem(certificate: "x509.Certificate") -> bytes:
     """A certificate as PEM."""
+    from cryptography.hazmat.primitives import serialization
+
     return certificate.public_bytes(serialization.Encoding.PEM)

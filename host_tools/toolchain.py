@@ -23,8 +23,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from functools import cache as once
 from functools import partial
 from pathlib import Path
@@ -32,49 +31,17 @@ from pathlib import Path
 from sluice import debian
 from sluice.debian import FETCH_S, FUSE_S, Package, ToolchainError
 from sluice.errors import SluiceError
+from sluice.releases import ASKED, DEFAULT, OLDEST, RELEASES, Release
 
-OLDEST = (1, 24)  # MicroPython that the firmware runs on
 SUITE = "trixie"  # of Debian, for all but a newer MicroPython
 UMQTT = "micropython-umqtt.simple==1.3.4"
 UMQTT_SHA256 = "b6a2520239e3992c63a7de9370ee9b3d9d27819a90359c521f1c0f7ccab8d12f"
 
+FETCHED = ("micropython-", "umqtt.simple-", "mosquitto-", "qemu-riscv-", "chromium-", ".fetch-")
+
 VARIABLES = {"i386": "MICROPYTHON", "amd64": "MICROPYTHON64"}
 WORD_MAX = {"i386": 2**31 - 1, "amd64": 2**63 - 1}
 PROBE = "import sys; print(sys.implementation.name, sys.maxsize, *sys.implementation[1][:3])"
-ASKED = "SLUICE_MICROPYTHON"
-
-
-@dataclass(frozen=True)
-class Release:
-    """A MicroPython that Debian has, and that the tests run on.
-
-    suite    of Debian, which has it
-    version  what that suite had when this was written
-    moves    whether the suite goes on to newer versions: those are taken, and it is said
-    """
-
-    suite: str
-    version: str
-    moves: bool = False
-
-    @property
-    def name(self) -> str:
-        """Major and minor: "1.25"."""
-        return self.version.rpartition(".")[0]
-
-    def fault(self, version: tuple[int, ...]) -> str | None:
-        """Why a MicroPython of that version does not stand for this release; None when it does."""
-        own = tuple(map(int, self.name.split(".")))
-        if version[:2] == own or (self.moves and version[:2] > own):
-            return None
-        return f"{self.name}{' or later' if self.moves else ''} is needed"
-
-
-RELEASES = {
-    release.name: release
-    for release in (Release("trixie", "1.25.0"), Release("sid", "1.26.1", moves=True))
-}
-DEFAULT = "1.25"
 
 
 def cache() -> Path:
@@ -132,7 +99,7 @@ def _tell_newer(release: Release, version: str) -> None:
 @once
 def version_of(program: Path) -> str:
     """A MicroPython's whole version: "1.26.1"."""
-    done = subprocess.run([program, "-c", PROBE], capture_output=True, text=True, timeout=FUSE_S)
+    done = _asked(program, "-c", PROBE)
     return ".".join(done.stdout.split()[2:])
 
 
@@ -170,9 +137,13 @@ def umqtt() -> Path:
 
 def _fetch_umqtt(into: Path) -> None:
     """The sdist has no setup.py, so pip refuses it; `unearth` only downloads."""
-    unearth = Path(sys.executable).with_name("unearth")
+    unearth = (sys.executable, "-P", "-m", "unearth")
     done = subprocess.run(
-        [unearth, "--download", into, UMQTT], capture_output=True, text=True, timeout=FETCH_S
+        [*unearth, "--download", into, UMQTT],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        timeout=FETCH_S,
     )
     sdist = next(into.glob("*.tar.gz"), None)
     if done.returncode or sdist is None:
@@ -194,7 +165,7 @@ def micropython_fault(path: Path, arch: str, release: Release | None = None) -> 
     release   which one it must be; None: any that the firmware runs on
     """
     try:
-        done = subprocess.run([path, "-c", PROBE], capture_output=True, text=True, timeout=FUSE_S)
+        done = _asked(path, "-c", PROBE)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot run {path}: {error}"
     words = done.stdout.split()
@@ -205,6 +176,12 @@ def micropython_fault(path: Path, arch: str, release: Release | None = None) -> 
     version = tuple(map(int, words[2:]))
     fault = "1.24 or later is needed" if version < OLDEST else release and release.fault(version)
     return f"{path} is MicroPython {'.'.join(words[2:])}; {fault}" if fault else None
+
+
+def _asked(program: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """What a program says of itself. OSError; TimeoutExpired."""
+    heard = {"encoding": "utf-8", "errors": "replace"}
+    return subprocess.run([program, *words], capture_output=True, timeout=FUSE_S, **heard)
 
 
 def _mosquitto_fault(path: Path) -> str | None:
@@ -218,7 +195,7 @@ def _qemu_fault(path: Path) -> str | None:
 def _version_fault(path: Path, option: str, said: str, least: int, name: str) -> str | None:
     """Why a program that says its version with this option will not do."""
     try:
-        done = subprocess.run([path, option], capture_output=True, text=True, timeout=FUSE_S)
+        done = _asked(path, option)
     except (OSError, subprocess.TimeoutExpired) as error:
         return f"cannot run {path}: {error}"
     version = re.search(said, done.stdout)
@@ -256,6 +233,8 @@ def _fetched(package: Package, home: Path, judge: Callable[[Path], str | None]) 
 
 def publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
     """Fill a folder beside `home` and rename it there, so that no half-made one is ever seen."""
+    if sys.stderr.isatty():
+        print(f"sluice: fetching {home.name} into {home.parent}, once", file=sys.stderr)
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
@@ -271,19 +250,36 @@ def publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
         raise ToolchainError(f"cannot make {home}: {error}; set ${variable}") from None
 
 
-def main(words: list[str] | None = None) -> int:
-    """Have every tool ready; one line each. The work of `make setup`.
+def ready(every: bool) -> Iterator[str]:
+    """Have every tool, fetched where it is missing; a line for each, as soon as it is there.
 
-    With `--all` every release of MicroPython: what `make test` needs.
+    every   all releases of MicroPython, which `make test` needs
     """
+    for version in RELEASES if every else (None,):
+        for arch in VARIABLES:
+            program = micropython(arch, version)
+            yield f"{f'micropython {version_of(program)} {arch}':24} {program}"
+    yield f"{'umqtt.simple':24} {umqtt()}"
+    yield f"{'mosquitto':24} {mosquitto()}"
+
+
+def remove() -> Iterator[Path]:
+    """Remove what was fetched, and no other folder that lies there; each as soon as it is gone."""
+    there = sorted(cache().glob("*/")) if cache().is_dir() else []
+    for folder in there:
+        if folder.name.startswith(FETCHED) and not folder.is_symlink():
+            shutil.rmtree(folder)
+            yield folder
+    if there and not any(cache().iterdir()):
+        cache().rmdir()
+
+
+def main(words: list[str] | None = None) -> int:
+    """What `make setup` does before there is a command; with `--all` for `make test`."""
     every = "--all" in (sys.argv[1:] if words is None else words)
     try:
-        for version in RELEASES if every else (None,):
-            for arch in VARIABLES:
-                program = micropython(arch, version)
-                print(f"{f'micropython {version_of(program)} {arch}':24} {program}")
-        print(f"{'umqtt.simple':24} {umqtt()}")
-        print(f"{'mosquitto':24} {mosquitto()}")
+        for line in ready(every):
+            print(line)
     except SluiceError as error:
         print(f"sluice: {error}", file=sys.stderr)
         return 1

@@ -97,7 +97,7 @@ def agent_members(
 def stated(files: Mapping[str, Path]) -> str:
     """The VERSION of the sluice/version.py among an agent's files."""
     file = files.get(f"{VERSION_MODULE}.py")
-    for line in ast.parse(file.read_text()).body if file else ():
+    for line in ast.parse(file.read_text(encoding="utf-8")).body if file else ():
         if isinstance(line, ast.Assign) and getattr(line.targets[0], "id", "") == "VERSION":
             return ast.literal_eval(line.value)
     raise SluiceError("the agent's sluice/version.py says no VERSION: --version is needed")
@@ -165,7 +165,7 @@ def _version_module(version: str, sources: bool) -> dict[str, bytes]:
     with tempfile.TemporaryDirectory(prefix="sluice-bundle-") as scratch:
         file = Path(scratch, "version.py")
         text = f'"""The agent\'s version."""\n\nVERSION = {version!r}\n'
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         return _built({f"{VERSION_MODULE}.py": file}, sources)
 
 
@@ -180,7 +180,7 @@ def _description(
     shape: dict[str, Any] = {
         "kind": kind,
         "version": version,
-        "board": board,
+        "board": None if board is None else boards.name(board),
         "mpy": rules.format_of(members),
         "needs": dict(needs or {}),
     }

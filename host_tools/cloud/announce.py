@@ -54,7 +54,7 @@ def point_at(state: State, port: int) -> None:
     were created before there was a list of hosts get theirs. All become their owner's alone."""
     for file in state.root.glob("things/*/config.json"):
         try:
-            config = json.loads(file.read_text())
+            config = json.loads(file.read_text(encoding="utf-8"))
         except ValueError:
             config = None
         if not isinstance(config, dict):

@@ -201,7 +201,7 @@ class Faults:
 def read_rules(file: Path) -> dict[str, Rule]:
     """The rules of a file; SluiceError says what is wrong with it."""
     try:
-        rules = json.loads(file.read_text())
+        rules = json.loads(file.read_text(encoding="utf-8"))
     except OSError as error:
         raise SluiceError(f"cannot read {file}: {error.strerror}") from None
     except (ValueError, RecursionError):

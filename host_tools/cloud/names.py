@@ -6,6 +6,8 @@ from sluice.errors import SluiceError
 
 REGION = "us-east-1"
 ACCOUNT = "123456789012"
+MQTT_PORT = 8883  # of this cloud, where nothing else is said
+HTTP_PORT = 8080
 
 # Patterns and lengths: botocore's models of iot and iot-jobs-data.
 THING = re.compile(r"[a-zA-Z0-9:_-]{1,128}")

@@ -29,6 +29,7 @@ from sluice.cloud.mqtt.control import Control
 from sluice.cloud.mqtt.presence import Presence
 from sluice.cloud.mqtt.publish import PublishCalls
 from sluice.cloud.mqtt.service import Service, of_things
+from sluice.cloud.names import HTTP_PORT, MQTT_PORT
 from sluice.cloud.product.platform import Products
 from sluice.cloud.s3 import presigned
 from sluice.cloud.s3.boards import ForBoards
@@ -52,8 +53,6 @@ from sluice.cloud.things.things import SERVICE, Things
 from sluice.errors import SluiceError
 from sluice.signing import load_key, new_key, sign_base64
 
-MQTT_PORT = 8883
-HTTP_PORT = 8080
 TICK_S = 0.1  # how often timers, the broker and other processes' changes are looked at
 DEATHS, DEATHS_S = 5, 60  # of the broker, in such a time: it cannot be kept up
 LOG = logging.getLogger("sluice.cloud")

@@ -87,7 +87,7 @@ class State:
     def alive(self) -> bool:
         """Whether a cloud runs here, ready or not."""
         try:
-            with (self.root / "cloud.lock").open() as file:
+            with (self.root / "cloud.lock").open(encoding="utf-8") as file:
                 return not flocked(file, LOCK_SH)  # shared: several may ask at once
         except (FileNotFoundError, NotADirectoryError):
             return False
@@ -96,7 +96,7 @@ class State:
         """What cloud.json says; SluiceError when no cloud runs here."""
         try:
             if self.alive:
-                return self._checked(json.loads(self.ready.read_text()))
+                return self._checked(json.loads(self.ready.read_text(encoding="utf-8")))
         except FileNotFoundError:
             pass
         except ValueError:
@@ -131,7 +131,7 @@ def make_folder(folder: Path) -> None:
         return
     try:
         folder.mkdir(OWN, parents=True, exist_ok=True)
-        ignoring(folder).write_text(IGNORED)
+        ignoring(folder).write_text(IGNORED, encoding="utf-8")
     except OSError as error:
         raise SluiceError(f"cannot make the folder {folder}: {error.strerror}") from None
 

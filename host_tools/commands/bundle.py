@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("out", type=Path, metavar="OUT")
     row.add_argument("--version", metavar="V", help="1 to 31 characters; needed but for an agent")
     row.add_argument("--kind", choices=rules.KINDS, default="app", help="default: app")
-    row.add_argument("--board", metavar="NAME", help="a folder of boards/; needed for an agent")
+    row.add_argument("--board", metavar="NAME", help="or its folder, ./NAME; for an agent")
     row.add_argument("--needs-agent", metavar="V", help="the oldest agent that it runs with")
     row.add_argument("--needs-micropython", metavar="V", help="the oldest MicroPython")
     row.add_argument("--sources", action="store_true", help="leave .py as it is: do not compile")

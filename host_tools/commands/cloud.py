@@ -16,7 +16,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
-from sluice.cloud.run import HTTP_PORT, MQTT_PORT, run
+from sluice.cloud.names import HTTP_PORT, MQTT_PORT
 from sluice.cloud.state import State
 from sluice.errors import SluiceError
 
@@ -54,6 +54,8 @@ def address(text: str) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
+    from sluice.cloud.run import run
+
     run(args.state, args.port, args.http_port, args.faults, args.listen)
 
 

@@ -21,18 +21,18 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn
-
-from sluice.cloud.mqtt.broker import die_with_parent
 from sluice.cloud.state import State, make_folder
 from sluice.device.hardware import FACTORY_VERSION
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
 from sluice.image.modules import EXAMPLE, SELF_TESTS
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
@@ -107,6 +107,8 @@ def _cause(text: str) -> str:
 
 
 def _demo(state: Path) -> int:
+    from rich.console import Console
+
     make_folder(state)
     story = Story(Console(highlight=False))
     with _cloud(state) as cloud:
@@ -135,7 +137,7 @@ def _demo(state: Path) -> int:
 class Story:
     """Tells the user what the lines of the board mean."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: "Console") -> None:
         self._console = console
         self._bar: Progress | None = None
         self._size = 0  # bytes of the image that streams
@@ -152,6 +154,8 @@ class Story:
 
     def hear(self, line: str) -> None:
         """One line of the board, in the board's thread."""
+        from rich.markup import escape
+
         opened, progress = OPENED.search(line), PROGRESS.search(line)
         if opened:
             self._open(int(opened[1]), int(opened[2]), opened[3])
@@ -166,6 +170,8 @@ class Story:
                 self.tell(who, text.format(*map(escape, match.groups())))
 
     def _open(self, size: int, had: int, slot: str) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn
+
         self.close()
         self._size, self._had, self._heap = size, had, ""
         self._begin = time.monotonic()
@@ -227,7 +233,7 @@ class Updates:
     def application(self, wanted: str, version: str, text: str) -> bool:
         """The same for an application of one file."""
         file = self._state / "app.py"
-        file.write_text(text)
+        file.write_text(text, encoding="utf-8")
         what = "it raises" if wanted == "FAILED" else "a good one"
         self._story.title(f"Application {version}: {what}")
         size = f"app.py, {len(text):,} bytes"
@@ -240,6 +246,8 @@ class Updates:
         return self._follow(wanted, "this installation's agent", *words)
 
     def _follow(self, wanted: str, what: str, *words: object) -> bool:
+        from rich.markup import escape
+
         self._story.tell("host", f"signs and deploys {what}")
         seen, begin = len(self._board.lines), time.monotonic()
         job = _sluice("deploy", *words, "--thing", THING, "--state", self._state).split()[-1]
@@ -270,13 +278,15 @@ def _verdict(job: str, state: Path) -> tuple[str, str]:
 @contextmanager
 def _cloud(state: Path) -> Iterator[dict]:
     """The local cloud as a process of its own; what its cloud.json says."""
+    from sluice.cloud.mqtt.broker import die_with_parent
+
     ready, lock = State(state).ready, State(state).lock()
     if lock is None:
         raise SluiceError(f"a cloud runs in {state} already, and the demo starts one of its own")
     with lock:
         ready.unlink(missing_ok=True)  # of a cloud that was killed
     command = _command("cloud", "run", "--state", state, "--port", 0, "--http-port", 0)
-    with (state / "cloud.log").open("w") as log:
+    with (state / "cloud.log").open("w", encoding="utf-8") as log:
         process = subprocess.Popen(
             command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die_with_parent()
         )
@@ -284,10 +294,10 @@ def _cloud(state: Path) -> Iterator[dict]:
         limit = time.monotonic() + READY_S
         while not ready.exists():
             if process.poll() is not None or time.monotonic() > limit:
-                last = (state / "cloud.log").read_text().splitlines()[-1:]
+                last = (state / "cloud.log").read_text(encoding="utf-8").splitlines()[-1:]
                 raise SluiceError(" ".join(["the cloud does not start:", *last]))
             time.sleep(0.05)
-        yield json.loads(ready.read_text())
+        yield json.loads(ready.read_text(encoding="utf-8"))
     finally:
         _end(process)
 
@@ -307,7 +317,9 @@ def _sluice(*words: object) -> str:
     """Another command of ours; what it printed. SluiceError with what it complained of."""
     command = _command(*words)
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=UPDATE_S)
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=UPDATE_S
+        )
     except subprocess.TimeoutExpired:
         raise SluiceError(f"`sluice {words[0]}` did not end within {UPDATE_S} s") from None
     if done.returncode:
@@ -316,4 +328,4 @@ def _sluice(*words: object) -> str:
 
 
 def _command(*words: object) -> list[str]:
-    return [sys.executable, "-m", "sluice.cli", *map(str, words)]
+    return [sys.executable, "-P", "-m", "sluice.cli", *map(str, words)]

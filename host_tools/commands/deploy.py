@@ -28,10 +28,9 @@ from sluice.fleet.containers import containers
 from sluice.fleet.document import FILE_TYPES, FILES, File, check_room
 from sluice.fleet.parts import Part, Wanted, boards_of, gathered
 from sluice.fleet.provision import imagined
-from sluice.fleet.update import by_signer, offer, own_signature, upload
+from sluice.fleet.update import BUCKET, by_signer, offer, own_signature, upload
 from sluice.signing import digest, load_key
 
-BUCKET = "sluice-images"
 ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role for anything
 
 
@@ -53,7 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--board",
         metavar="NAME",
-        help="a folder of boards/; default: the one that the things' shadows name in DIR",
+        help="or its folder, ./NAME; default: the one that the things' shadows name in DIR",
     )
     parser.add_argument(
         "--file",

@@ -12,10 +12,7 @@ import shlex
 import time
 from dataclasses import replace
 from pathlib import Path
-
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+from typing import TYPE_CHECKING
 
 from sluice.board_port import BoardPort, board_at
 from sluice.errors import SluiceError
@@ -27,6 +24,9 @@ from sluice.flash.trees import Trees
 from sluice.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
 from sluice.flash.writing import STARTER, Plan, carry_out, plan, present
 
+if TYPE_CHECKING:
+    from rich.console import Console
+
 READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
 RESTART_S = 2  # for a chip that was just written: a port that is part of it goes and comes
 WATCHDOG_MS = 600_000  # for the copying, on a board whose watchdog runs already
@@ -37,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", required=True, help="the serial port, /dev/ttyUSB0 for example")
     parser.add_argument("--thing", metavar="NAME", help="which one this board is to be")
     parser.add_argument("--state", type=Path, metavar="DIR", help="where `thing create` put it")
-    parser.add_argument("--board", metavar="NAME", help="a folder of boards/; told by its chip")
+    parser.add_argument("--board", metavar="NAME", help="or its folder, ./NAME; told by its chip")
     parser.add_argument(
         "--wifi", metavar="SSID", help=f"password asked for, or ${settings.PASSWORD}"
     )
@@ -56,6 +56,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """MicroPython if it is given, then the firmware if a thing is."""
+    from rich.console import Console
+
     if not args.firmware and not (args.thing and args.state):
         raise SluiceError("say which thing the board is to be: --thing NAME --state DIR")
     if args.thing and not args.state:
@@ -76,7 +78,7 @@ def _write_micropython(args: argparse.Namespace) -> None:
     words = micropython.command(args.port, kind, args.firmware, args.erase)
     micropython.check(args.firmware, kind)
     if args.dry_run:
-        print(shlex.join(["esptool", *words[3:]]))
+        print(shlex.join(["esptool", *words[4:]]))
     else:
         micropython.write(words, args.port)
 
@@ -84,7 +86,7 @@ def _write_micropython(args: argparse.Namespace) -> None:
 class Flashing:
     """One board, from the first look to its agent's word."""
 
-    def __init__(self, args: argparse.Namespace, console: Console) -> None:
+    def __init__(self, args: argparse.Namespace, console: "Console") -> None:
         self._args, self._console = args, console
         self._wifi = settings.wifi(args.wifi)
         self._endpoint = settings.endpoint(args.endpoint)
@@ -104,11 +106,13 @@ class Flashing:
             self._await_agent(board)
 
     def _tell(self, text: str) -> None:
+        from rich.markup import escape
+
         self._console.print(escape(text))
 
     def _look(self, board: BoardPort) -> inspection.Found:
         """Send our code there, and see what board that is. SluiceError if it will not do."""
-        board.run(Path(on_board.__file__).read_text())
+        board.run(Path(on_board.__file__).read_text(encoding="utf-8"))
         seen = inspection.found(board.value("look()"))
         self._tell(f"{board.name}: MicroPython {seen.release}, {seen.machine}")
         return seen
@@ -200,6 +204,9 @@ class Flashing:
             self._tell(f"the application {version} in app.{letter} runs{passed}")
 
     def _copy(self, board: BoardPort, planned: Plan) -> None:
+        from rich.markup import escape
+        from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
+
         todo = planned.to_copy
         every = len(planned.files) + bool(planned.trees.path)
         if planned.done:

@@ -82,7 +82,7 @@ def create(args: argparse.Namespace) -> None:
 def read_document(file: Path) -> str:
     """A job document's text, if it is a JSON object."""
     try:
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8")
         document = json.loads(text)
     except OSError as error:
         raise SluiceError(f"cannot read {file}: {error.strerror}") from None

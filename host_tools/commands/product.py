@@ -22,10 +22,10 @@ from sluice.cloud.names import check_thing
 from sluice.cloud.product import orders
 from sluice.cloud.state import State
 from sluice.cloud.store import Store, open_store
-from sluice.commands.deploy import BUCKET, upload
 from sluice.errors import SluiceError
 from sluice.fleet import watch
 from sluice.fleet.clients import Clients, clients, plainly
+from sluice.fleet.update import BUCKET, upload
 from sluice.image.inspect import read_image
 from sluice.image.seal import sealed, unsealed
 from sluice.signing import load_key

@@ -14,17 +14,19 @@ import os
 import shutil
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from sluice.cloud.names import check_thing
-from sluice.cloud.run import MQTT_PORT, opened
+from sluice.cloud.names import MQTT_PORT, check_thing
 from sluice.cloud.state import LOCAL_HOSTS, State
-from sluice.cloud.things.groups import Groups
 from sluice.errors import SluiceError
 from sluice.fleet import provision
 from sluice.fleet.about import lines, told
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.folder import Board, signer_certificate, write_board
 from sluice.fleet.root_ca import from_file, root_ca
+
+if TYPE_CHECKING:
+    from sluice.cloud.things.groups import Groups
 
 ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
 PORTS = range(1, 65_536)
@@ -89,6 +91,9 @@ def create(args: argparse.Namespace) -> None:
 
 def create_here(args: argparse.Namespace, name: str, request: str | None) -> None:
     """`thing create --state`."""
+    from sluice.cloud.run import opened
+    from sluice.cloud.things.groups import Groups
+
     only_aws(args)
     state = State(args.state)
     given = from_file(args.signer) if args.signer else None
@@ -111,7 +116,7 @@ def create_here(args: argparse.Namespace, name: str, request: str | None) -> Non
     print(state.thing(name))
 
 
-def join(groups: Groups, thing: str, names: list[str]) -> None:
+def join(groups: "Groups", thing: str, names: list[str]) -> None:
     """Put a thing of the local cloud into groups, made if they are missing."""
     for name in names:
         check_thing(name)  # the same pattern and length as a thing's
@@ -171,7 +176,7 @@ def wait_known(state: State, common_name: str) -> None:
     """Until a running cloud's broker has been told of the certificate."""
     told, deadline = state.security, time.monotonic() + KNOWN_S
     while state.alive and time.monotonic() < deadline:
-        if told.exists() and f'"{common_name}"' in told.read_text():
+        if told.exists() and f'"{common_name}"' in told.read_text(encoding="utf-8"):
             return
         time.sleep(0.02)
 
@@ -188,6 +193,8 @@ def show(args: argparse.Namespace) -> None:
 
 def listed(args: argparse.Namespace) -> None:
     """`thing list`."""
+    from sluice.cloud.run import opened
+
     state = State(args.state)
     if not state.database.exists():
         raise SluiceError(f"no cloud has been in {args.state}")
@@ -230,6 +237,8 @@ def remove_files(folder: Path) -> None:
 
 def delete_here(state: State, name: str) -> None:
     """Remove a thing of the local cloud, whether or not that runs."""
+    from sluice.cloud.run import opened
+
     if not state.database.exists():
         raise SluiceError(f"no cloud has been in {state.root}")
     with opened(state) as things, things.store.transaction():

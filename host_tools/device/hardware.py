@@ -181,7 +181,7 @@ class Hardware:
     @contextmanager
     def _locked(self) -> Iterator[None]:
         """Keep a second supervisor, of this process or another, off this flash."""
-        with (self.home / "lock").open("w") as file:
+        with (self.home / "lock").open("w", encoding="utf-8") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:

@@ -48,7 +48,7 @@ def _stopped_well(child: subprocess.Popen, arch: str) -> bool:
     os.kill(child.pid, signal.SIGSTOP)
     os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
     try:
-        number = int(Path(f"/proc/{child.pid}/syscall").read_text().split()[0])
+        number = int(Path(f"/proc/{child.pid}/syscall").read_text(encoding="utf-8").split()[0])
     except (OSError, ValueError):
         return False
     return number >= 0 and number not in _MEMORY[arch]
@@ -57,7 +57,9 @@ def _stopped_well(child: subprocess.Popen, arch: str) -> bool:
 def _computed_s(child: subprocess.Popen) -> float:
     """Processor time that it has had, in seconds: on a busy machine the clock says little."""
     try:
-        fields = Path(f"/proc/{child.pid}/stat").read_text().rpartition(")")[2].split()
+        fields = (
+            Path(f"/proc/{child.pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+        )
     except OSError:
         return 0
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")

@@ -55,7 +55,7 @@ def board_modules(native: str = "esp32") -> dict[str, bytes]:
         sources = {}
         for module, text in link(native).items():
             sources[f"{module}.py"] = Path(folder, f"{module}.py")
-            sources[f"{module}.py"].write_text(text)
+            sources[f"{module}.py"].write_text(text, encoding="utf-8")
         compile_tree(sources, Path(folder, "compiled"))
         return {file.name: file.read_bytes() for file in Path(folder, "compiled").iterdir()}
 
@@ -64,7 +64,11 @@ def link(native: str = "esp32") -> dict[str, str]:
     """{module: its source as it is compiled for a device of that chip}."""
     others = {name for chip, names in NATIVE.items() if chip != native for name in names}
     parts = {module: paths for module, paths in PARTS.items() if module not in others}
-    trees = {path: ast.parse(path.read_text()) for paths in parts.values() for path in paths}
+    trees = {
+        path: ast.parse(path.read_text(encoding="utf-8"))
+        for paths in parts.values()
+        for path in paths
+    }
     numbers = {path: dict(_constants(path, tree)) for path, tree in trees.items()}
     constants = {
         module: {name: value for path in paths for name, value in numbers[path].items()}

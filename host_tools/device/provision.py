@@ -12,9 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-from littlefs import LittleFS
-from littlefs.errors import LittleFSError
+from typing import TYPE_CHECKING
 
 from sluice.device import norflash
 from sluice.device.families import Family
@@ -22,6 +20,9 @@ from sluice.device.meter import Meter, raise_power_cut
 from sluice.device.norflash import SECTOR, NORFlash
 from sluice.errors import SluiceError
 from sluice.image.partitions import Partition, Table
+
+if TYPE_CHECKING:
+    from littlefs import LittleFS
 
 WINDOW = 4096  # bytes, the least that firmware/config.py takes; less was a number of blocks once
 FILE_SYSTEM = "vfs"  # label of the partition
@@ -140,7 +141,7 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
 
 def _object(path: Path) -> dict:
     try:
-        value = json.loads(path.read_text())
+        value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SluiceError(f"{path} is not JSON: {error}") from error
     if not isinstance(value, dict):
@@ -155,6 +156,8 @@ def write_files(chip: Chip, table: Table, home: Path, files: dict[str, bytes]) -
 
     raises  SluiceError: a file that the file system does not take, a damaged record of last time
     """
+    from littlefs.errors import LittleFSError
+
     record = home / "provisioned.json"
     known = _object(record) if record.exists() else {}
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
@@ -170,7 +173,7 @@ def write_files(chip: Chip, table: Table, home: Path, files: dict[str, bytes]) -
                     raise SluiceError(
                         f"{home.name}'s {name} ({size}) cannot be put on the board: {error}"
                     ) from None
-        record.write_text(json.dumps(digests, indent=1))
+        record.write_text(json.dumps(digests, indent=1), encoding="utf-8")
     return changed
 
 
@@ -180,11 +183,14 @@ def forget_files(home: Path) -> None:
 
 
 @contextmanager
-def mounted(chip: Chip, table: Table) -> Iterator[LittleFS]:
+def mounted(chip: Chip, table: Table) -> Iterator["LittleFS"]:
     """The board's file system, made if the partition is blank; for when the board is off.
 
     littlefs-python does not keep its file system alive for an open file: close it inside.
     """
+    from littlefs import LittleFS
+    from littlefs.errors import LittleFSError
+
     partition = table.labelled(FILE_SYSTEM)
     context = PartitionContext(workbench(chip), partition)
     blocks = partition.size // SECTOR

@@ -6,9 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-
 from sluice.board_port import BoardPort, BoardRaised
 from sluice.doctor import on_board
 
@@ -33,7 +30,7 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     found: Finding = {"port": board.name, "log": whole(_asked(board, _LOG))}
     tried = _asked(board, _TRIED)
     board.enter()
-    board.run(Path(on_board.__file__).read_text())
+    board.run(Path(on_board.__file__).read_text(encoding="utf-8"))
 
     def probe(name: str, call: str) -> Any:
         tell(name)
@@ -119,6 +116,9 @@ def keeps_out(slots: Finding, journal: Finding, flash: bool) -> str:
 
 def _sample() -> tuple[int, int, bytes, bytes]:
     """A public key's x and y, a digest, and its signature; new each time."""
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     key, message = ec.generate_private_key(ec.SECP256R1()), b"doctor"
     numbers = key.public_key().public_numbers()
     signed = key.sign(message, ec.ECDSA(hashes.SHA256()))

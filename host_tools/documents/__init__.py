@@ -7,12 +7,13 @@ firmware/sluice/files/paths.py.
 import json
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import ValidationError, best_match
+from typing import TYPE_CHECKING, Any
 
 from sluice.errors import SluiceError
+
+if TYPE_CHECKING:
+    from jsonschema import Draft202012Validator
+    from jsonschema.exceptions import ValidationError
 
 SCHEMA = Path(__file__).with_name("job.schema.json")
 SHAPES = ("afr_ota", "location", "operation", "steps", "devices")  # the first member there decides
@@ -31,6 +32,8 @@ def check(document: dict[str, Any]) -> str:
 
     raises  SluiceError that names the place, in one line
     """
+    from jsonschema.exceptions import best_match
+
     shape = next((name for name in SHAPES if name in document), None)
     if shape is None:
         raise SluiceError(f"a document of an unknown shape: it has none of {', '.join(SHAPES)}")
@@ -41,6 +44,8 @@ def check(document: dict[str, Any]) -> str:
 
 def check_places(places: list[str]) -> None:
     """Refuse paths at which no board would put the files of one job."""
+    from jsonschema.exceptions import best_match
+
     kept = []
     for text in places:
         if error := best_match(validator("place").iter_errors(text)):
@@ -58,13 +63,15 @@ def check_places(places: list[str]) -> None:
 
 
 @cache
-def validator(shape: str) -> Draft202012Validator:
+def validator(shape: str) -> "Draft202012Validator":
     """The validator of one shape, so that errors are about that one and no other."""
-    schema = json.loads(SCHEMA.read_text())
+    from jsonschema import Draft202012Validator
+
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
     return Draft202012Validator({"$ref": f"#/$defs/{shape}", "$defs": schema["$defs"]})
 
 
-def told(error: ValidationError) -> str:
+def told(error: "ValidationError") -> str:
     """`place: what is wrong there`."""
     place = error.json_path.removeprefix("$").lstrip(".") or "document"
     about = error.schema.get("description") if isinstance(error.schema, dict) else None

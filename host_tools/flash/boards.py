@@ -29,16 +29,20 @@ class Kind:
 
 def kinds() -> list[Kind]:
     """All boards, by name."""
-    return [named(file.parent.name) for file in sorted(boards.BOARDS.glob("*/board.json"))]
+    return [named(name) for name in boards.names()]
 
 
 def named(name: str) -> Kind:
-    """The board of that name; SluiceError lists those there are."""
+    """The board of that name or path; SluiceError lists those there are."""
     about = boards.facts(name)
-    offset = about.get("deploy_options", {}).get("flash_offset")
+    options = about.get("deploy_options")
+    offset = options.get("flash_offset") if isinstance(options, dict) else None
     mcu = about["mcu"]
     chip = CHIPS[mcu].id if mcu in CHIPS else mcu
-    return Kind(name, chip, mcu, None if offset is None else int(str(offset), 0))
+    try:
+        return Kind(name, chip, mcu, None if offset is None else int(str(offset), 0))
+    except ValueError:
+        raise SluiceError(f"{name}: its board.json has {offset} as flash_offset") from None
 
 
 def choose(chip: int | str, wanted: str | None) -> Kind:

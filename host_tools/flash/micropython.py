@@ -30,7 +30,17 @@ def command(port: str, kind: Kind, image: Path, erase: bool) -> list[str]:
         raise SluiceError(
             f"{kind.name} is not one that esptool writes: its board.json has no flash_offset"
         )
-    words = [sys.executable, "-m", "esptool", "--chip", kind.mcu, "--port", port, "write-flash"]
+    words = [
+        sys.executable,
+        "-P",
+        "-m",
+        "esptool",
+        "--chip",
+        kind.mcu,
+        "--port",
+        port,
+        "write-flash",
+    ]
     return [*words, *(["--erase-all"] if erase else []), hex(kind.offset), str(image)]
 
 
@@ -74,9 +84,11 @@ def write(words: list[str], port: str) -> None:
     raises  SluiceError: no such port, busy, no answer, or what esptool says
     """
     connect(port).close()  # says in a line what esptool says in five
-    print(shlex.join(["esptool", *words[3:]]), flush=True)
+    print(shlex.join(["esptool", *words[4:]]), flush=True)
     try:
-        done = subprocess.run(words, stderr=subprocess.PIPE, text=True, timeout=WRITE_S)
+        done = subprocess.run(
+            words, stderr=subprocess.PIPE, encoding="utf-8", errors="replace", timeout=WRITE_S
+        )
     except subprocess.TimeoutExpired:
         raise SluiceError(f"esptool did not end within {WRITE_S} s") from None
     if done.returncode:

@@ -6,15 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import boto3
-from boto3.exceptions import S3UploadFailedError
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice.cloud.names import REGION
 from sluice.cloud.state import State
 from sluice.errors import SluiceError
-from sluice.fleet.rehearsal import Rehearsal
 
 TIMEOUT_S = 30
 UNTRIED = "What --aws calls was never tried against AWS from here, only against the local cloud."
@@ -50,6 +46,9 @@ def shadows(state: State | None, endpoint_url: str | None = None) -> Any:
 
 
 def _made(names: Sequence[str], state: State | None, endpoint_url: str | None) -> list[Any]:
+    import boto3
+    from botocore.config import Config
+
     config = Config(
         connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"}
     )
@@ -73,6 +72,10 @@ def rehearsed(
     local: bool, answers: Callable[[str], Mapping[str, Any]] = lambda region: {}
 ) -> Clients:
     """Clients that call nobody, for --dry-run; `answers` of a region: see `rehearsal`."""
+    import boto3
+
+    from sluice.fleet.rehearsal import Rehearsal
+
     region = REGION if local else boto3.Session().region_name or "YOUR-REGION"
     made = (Rehearsal("iot", answers(region)), Rehearsal("s3"))
     return Clients(*made, region=region, local=local, near=True, rehearsal=True)
@@ -81,6 +84,8 @@ def rehearsed(
 @contextmanager
 def plainly() -> Iterator[None]:
     """Turn what boto3 raises into one line for the user."""
+    from boto3.exceptions import S3UploadFailedError
+
     try:
         yield
     except ClientError as error:

@@ -40,7 +40,9 @@ def write_board(folder: Path, board: Board) -> None:
     things, root = folder.parents[:2]
     make_folder(root)
     ignored = ignoring(root)
-    if not ignored.is_file() or ignored.read_text() != IGNORED:  # a folder of the user's own
+    if (
+        not ignored.is_file() or ignored.read_text(encoding="utf-8") != IGNORED
+    ):  # a folder of the user's own
         make_folder(things)
     try:
         folder.mkdir(parents=True)

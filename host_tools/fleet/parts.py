@@ -95,7 +95,7 @@ def gathered(wanted: Wanted) -> Iterator[list[Part]]:
             version = None if any(kind == "source" for _, kind in found) else wanted.version
             bundle = make.agent(board, version)
             stated = container.unpack(bundle)[0]["version"]
-            parts.append(_made(scratch, f"agent-{board}", stated, bundle, "agent"))
+            parts.append(_made(scratch, f"agent-{boards.name(board)}", stated, bundle, "agent"))
         if not wanted.anything:
             _judge_boards(parts, wanted.known)
             _judge_places([place for _, place in wanted.files])

@@ -12,18 +12,12 @@ from contextlib import ExitStack, suppress
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
-from cryptography import x509
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
-from cryptography.x509.oid import NameOID
 
-from sluice.compile import ROOT
 from sluice.errors import SluiceError
-from sluice.signing import key_pem
+from sluice.places import DOCS
+from sluice.signing import PrivateKey, key_pem
 
-POLICY = ROOT / "docs/thing-policy.json"
+POLICY = DOCS / "thing-policy.json"
 POLICY_NAME = "sluice-device"
 ENDPOINT = "iot:Data-ATS"
 DELETE_S = 30  # for AWS to notice that nothing is attached any more
@@ -111,7 +105,11 @@ def found(call: Callable[[], object]) -> object | None:
 def policy_text(thing_arn: str) -> str:
     """The policy for the things of an account and region, those of the thing's ARN."""
     _, partition, _, region, account, _ = thing_arn.split(":", 5)
-    text = POLICY.read_text().replace("YOUR-REGION", region).replace("YOUR-ACCOUNT", account)
+    text = (
+        POLICY.read_text(encoding="utf-8")
+        .replace("YOUR-REGION", region)
+        .replace("YOUR-ACCOUNT", account)
+    )
     text = text.replace("arn:aws:", f"arn:{partition}:")
     return json.dumps(json.loads(text), separators=(",", ":"))
 
@@ -137,6 +135,8 @@ def allow(iot, name: str, text: str, undo: ExitStack) -> None:
 def certify(iot, keys_by_aws: bool, request: str | None = None) -> tuple[dict, bytes | None]:
     """An active certificate as boto3 returns it, and its private key, PEM, unless that is
     elsewhere."""
+    from cryptography.hazmat.primitives.asymmetric import ec
+
     if keys_by_aws:
         made = iot.create_keys_and_certificate(setAsActive=True)
         return made, made["keyPair"]["PrivateKey"].encode()
@@ -146,8 +146,13 @@ def certify(iot, keys_by_aws: bool, request: str | None = None) -> tuple[dict, b
     return made, key and key_pem(key)
 
 
-def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
+def signing_request(key: PrivateKey) -> str:
     """A request for a certificate of that key, PEM."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.serialization import Encoding
+    from cryptography.x509.oid import NameOID
+
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "sluice")])  # AWS keeps its own
     request = x509.CertificateSigningRequestBuilder().subject_name(subject)
     return request.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
@@ -155,6 +160,9 @@ def signing_request(key: ec.EllipticCurvePrivateKey) -> str:
 
 def given_request(file: Path) -> str:
     """The user's signing request; what kind of key may be certified is the service's matter."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
     try:
         text = file.read_text("ascii")
         genuine = x509.load_pem_x509_csr(text.encode()).is_signature_valid

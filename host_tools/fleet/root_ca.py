@@ -9,12 +9,14 @@ import os
 import re
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import botocore
-from cryptography import x509
-from cryptography.x509.oid import NameOID
 
 from sluice.errors import SluiceError
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 NAME = "Amazon Root CA 1"
 BUNDLE = Path(botocore.__file__).with_name("cacert.pem")
@@ -46,6 +48,8 @@ def from_file(file: Path) -> bytes:
 
 def amazon() -> bytes:
     """Amazon Root CA 1 from the bundle of boto3."""
+    from cryptography.x509.oid import NameOID
+
     for data in PEM.findall(BUNDLE.read_bytes()):
         names = load(data).subject.get_attributes_for_oid(NameOID.COMMON_NAME)
         if [name.value for name in names] == [NAME]:
@@ -53,8 +57,10 @@ def amazon() -> bytes:
     raise SluiceError(f"boto3's certificates lack {NAME}: give it with --ca FILE")
 
 
-def load(data: bytes) -> x509.Certificate:
+def load(data: bytes) -> "x509.Certificate":
     """A certificate; some of the bundle are older than today's rules, of which Python warns."""
+    from cryptography import x509
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return x509.load_pem_x509_certificate(data)

@@ -23,6 +23,7 @@ from sluice.signing import PrivateKey, algorithm, sign
 
 Parameters = dict[str, Any]
 
+BUCKET = "sluice-images"
 POLL_S = {True: 0.3, False: 5}  # by whether the cloud is on this machine
 CREATED_S = 120  # for AWS to make the job of an update
 URL_S = 3600  # lifetime of a presigned URL: AWS's longest

@@ -10,19 +10,17 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
-from rich.console import Console
-from rich.live import Live
-from rich.markup import escape
-from rich.progress_bar import ProgressBar
-from rich.table import Table
 
 from sluice.errors import SluiceError
 from sluice.fleet.clients import Clients, plainly
 from sluice.fleet.update import POLL_S
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 ENDED = ("COMPLETED", "CANCELED")  # of the job itself
@@ -136,8 +134,10 @@ class Watch:
         text = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
         return f"{self.job}: {text or self.status}"
 
-    def table(self) -> Table:
+    def table(self) -> "Table":
         """The devices, those first that something happens to."""
+        from rich.table import Table
+
         table = Table(title=self.headline, box=None, title_justify="left")
         for column in ("thing", "status", "progress", ""):
             table.add_column(column)
@@ -153,6 +153,9 @@ class Watch:
 
 def progress(device: Device) -> tuple[Any, str]:
     """A bar of blocks "received/total" while they come, and what else the device says."""
+    from rich.markup import escape
+    from rich.progress_bar import ProgressBar
+
     details = device.details
     done, _, total = details.get("receive", "").partition("/")
     text = device.reason or details.get("self_test") or details.get("step") or ""
@@ -197,6 +200,9 @@ def wait(cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: in
 
 def follow(watch: Watch, deadline: float, poll_s: float) -> bool:
     """Show the devices, without a terminal a line for each change; False at the deadline."""
+    from rich.console import Console
+    from rich.live import Live
+
     console, said = Console(stderr=True), ""
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:

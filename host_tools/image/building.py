@@ -3,10 +3,6 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
-
 from sluice.image import smaller
 
 
@@ -16,6 +12,10 @@ def shown(what: str) -> Iterator[smaller.Progress]:
 
     Until the first call nobody knows how far it is: an older image is compared in one go.
     """
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
     console = Console(stderr=True)
     columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
     off = not console.is_terminal

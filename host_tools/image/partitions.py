@@ -90,7 +90,7 @@ class Table:
 def read_csv(path: Path) -> Table:
     """The table of a board; SluiceError on what ESP-IDF would not build."""
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise SluiceError(f"cannot read {path}: {error.strerror}") from error
     rows = []

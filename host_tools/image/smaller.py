@@ -12,8 +12,6 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import bsdiff4
-
 from sluice.errors import SluiceError
 
 MAGIC = b"SLS\x01"
@@ -172,6 +170,8 @@ def _follow(steps: list[_Step], literal: bytes) -> None:
 
 def _matched(new: bytes, old: bytes) -> Iterator[tuple[int | None, bytes]]:
     """(place in the older image, differences of what is copied from there), or (None, bytes)."""
+    import bsdiff4
+
     patch = bsdiff4.diff(old, new)
     _, *sizes = _PATCH.unpack_from(patch)
     first, second = _PATCH.size + sizes[0], _PATCH.size + sizes[0] + sizes[1]

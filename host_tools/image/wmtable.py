@@ -36,7 +36,11 @@ class StagedTable(Table):
 def read_csv(path: Path) -> StagedTable:
     """The table of a board; SluiceError on what the chip would not take."""
     rows = []
-    lines = [line for line in path.read_text().splitlines() if line.split("#")[0].strip()]
+    lines = [
+        line
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.split("#")[0].strip()
+    ]
     for fields in csv.reader(lines):
         try:
             label, offset, size = (field.strip() for field in fields)

@@ -1,24 +1,29 @@
 """The command line's contract: commands with their help, and errors of one line."""
 
+import contextlib
 import errno
+import io
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from patience import FUSE_S
 from typed import complaint, sluice
 
-from sluice import __version__, cli
+from sluice import __version__, cli, places
 from sluice.cli import COMMANDS
 from sluice.cloud.state import State
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
+from sluice.releases import DEFAULT, RELEASES
 
 FOLDER = Path(cli.__file__).parent / "commands"
 
@@ -48,7 +53,7 @@ def test_help_lists_every_command(capsys):
         cli.main(["--help"])
     shown = capsys.readouterr().out
     for name in COMMANDS:
-        assert f"\n    {name} " in shown
+        assert re.search(rf"^    {name}\s", shown, re.MULTILINE), name
 
 
 @pytest.mark.parametrize(
@@ -91,29 +96,127 @@ def test_help_says_what_was_not_tried(command, capsys):
     assert "never tried against AWS" in " ".join(capsys.readouterr().out.split())
 
 
-def test_version_is_told(capsys):
-    with pytest.raises(SystemExit):
-        cli.main(["--version"])
-    assert capsys.readouterr().out == f"sluice {__version__}\n"
+def test_version_is_told_with_the_commit_and_the_release_of_micropython():
+    said = good_of(cli.main, "--version")
+    told = re.fullmatch(r"sluice (\S+), MicroPython (\S+), commit (\S+)\n", said)
+    assert told and told[1] == __version__ and told[2] == RELEASES[DEFAULT].version
+    assert told[3] == places.commit()
+
+
+def good_of(call: Callable[..., int], *words: str) -> str:
+    """What a command prints that ends by itself."""
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit) as ended:
+        call(list(words))
+    assert not ended.value.code
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({}, "unknown"),
+        ({"COMMIT": "abc1234\n"}, "abc1234"),
+        ({".git": "gitdir: /nowhere\n"}, "unknown"),
+    ],
+    ids=["nothing", "built", "broken"],
+)
+def test_commit_is_what_the_build_wrote_or_unknown(tmp_path, made, said):
+    for name, text in made.items():
+        (tmp_path / name).write_text(text, encoding="ascii")
+    assert places.commit(tmp_path) == said
+
+
+def test_commit_of_a_checkout_is_what_git_says_and_that_files_differ(tmp_path):
+    who = ("git", "-C", str(tmp_path), "-c", "user.name=A", "-c", "user.email=a@example.com")
+    (tmp_path / "a").write_text("1", encoding="ascii")
+    for words in (("init", "-q"), ("add", "a"), ("commit", "-q", "-m", "A."), ("tag", "v1")):
+        subprocess.run([*who, *words], check=True, timeout=FUSE_S)
+    command = [*who, "rev-parse", "--short", "HEAD"]
+    head = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S).stdout.strip()
+    assert places.commit(tmp_path) == head
+    (tmp_path / "a").write_text("2", encoding="ascii")
+    assert places.commit(tmp_path) == f"{head}+"
+    (tmp_path / "within").mkdir()
+    assert places.commit(tmp_path / "within") == "unknown"
+
+
+# --- what is loaded -----------------------------------------------------------------------------
+
+HEAVY = (  # packages that help has no use for
+    *("boto3", "cryptography", "esptool", "jsonschema", "rich", "littlefs", "paho", "uvicorn"),
+    *("cbor2", "bsdiff4", "shtab", "asyncio", "mpremote.transport_serial", "botocore.client"),
+)
+LOADED_MAX = {"--help": 40, "--version": 60}  # modules beside those that argparse needs
+OF_A_COMMAND = 250
+COUNT = """
+import argparse, sys
+before = set(sys.modules)
+from sluice.cli import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("\\0", *set(sys.modules) - before)
+"""
+
+
+def loaded(*words: str) -> set[str]:
+    """The modules that a process of its own has loaded in the end."""
+    command = [sys.executable, "-c", COUNT, *words]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=FUSE_S)
+    return set(done.stdout.rpartition("\0")[2].split())
+
+
+@pytest.mark.parametrize("option", LOADED_MAX)
+def test_help_and_version_load_next_to_nothing(option):
+    found = loaded(option)
+    assert "sluice.cli" in found and len(found) <= LOADED_MAX[option], sorted(found)
+    assert not {name for name in found if name.startswith("sluice.commands.")}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_a_command_loads_no_other_command_and_no_heavy_library(name):
+    found = loaded(name, "--help")
+    commands = {word for word in found if word.startswith("sluice.commands.")}
+    assert commands - {"sluice.commands.where"} == {f"sluice.commands.{COMMANDS[name]}"}
+    assert not found & set(HEAVY) and len(found) <= OF_A_COMMAND, sorted(found)
 
 
 def test_command_loads_what_it_needs_and_no_other_command(tmp_path):
-    """All of them take half a second."""
-    line = ["image", "show", str(tmp_path / "none")]
-    script = f"import sys\nfrom host_tools.cli import main\nmain({line!r})\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    loaded = {name for name in done.stdout.split() if name.startswith("sluice.commands.")}
-    assert loaded == {"sluice.commands.image"}
-    assert "boto3" not in done.stdout.split()
-    assert done.stderr.startswith("sluice: cannot read")
+    found = loaded("image", "show", str(tmp_path / "none"))
+    assert {name for name in found if name.startswith("sluice.commands.")} == {
+        "sluice.commands.image"
+    }
+    assert not found & {"boto3", "cryptography", "rich"}
 
 
-@pytest.mark.parametrize("words", [[], ["dance"], ["job"], ["deploy"], ["cloud", "run"]])
-def test_line_that_is_incomplete_shows_the_usage(words, capsys):
+# --- mistakes -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("depoy", "sluice: unknown command depoy: did you mean deploy?"),
+        ("dance", "sluice: unknown command dance ("),
+        ("--verson", "sluice: unknown option --verson: did you mean --version?"),
+        ("job crate", "sluice job: unknown action crate: did you mean create?"),
+        ("deploy a.bin --sttae lab", "sluice deploy: unknown option --sttae: did you mean --stat"),
+        ("sign a.bin --kye=b", "sluice sign: unknown option --kye: did you mean --key?"),
+        ("image make a --chip esp23", "--chip: esp23 is none of esp32, "),
+        ("completion fsh", "fsh is none of bash, zsh, fish: did you mean fish?"),
+        ("cloud run --port x", "argument --port: invalid port value: 'x'"),
+        ("", "sluice: the following arguments are required: COMMAND ("),
+        ("job", "sluice job: the following arguments are required: ACTION ("),
+        ("image make", "--version"),
+    ],
+)
+def test_mistake_is_one_line_with_the_likely_word_and_exit_code_2(line, said, capsys):
     with pytest.raises(SystemExit) as ended:
-        cli.main(words)
+        cli.main(line.split())
     assert ended.value.code == 2
-    assert capsys.readouterr().err.startswith("usage: sluice")
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and said in err, err
+    assert err.endswith(" --help tells more)\n")
 
 
 # --- errors -------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 Nothing is fetched here: the programs that would do it are doubles in a folder of the test's own.
 """
 
+import contextlib
 import io
 import re
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from sluice import toolchain
+from sluice.compile import ROOT
 from sluice.debian import FETCH_S, FUSE_S
 from sluice.errors import SluiceError
 
@@ -301,9 +303,8 @@ def test_mirror_without_the_package_is_said_what_to_set(program):
 
 
 def unearthed(program: Program, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Have `unearth` be that script."""
-    program("venv/unearth", script)
-    monkeypatch.setattr(sys, "executable", str(program("venv/python", "exit 1")))
+    """Have `python -P -m unearth` be that script."""
+    monkeypatch.setattr(sys, "executable", str(program("venv/python", script)))
 
 
 def test_umqtt_that_the_index_has_not_got_is_said_to_be(program, monkeypatch, tmp_path):
@@ -311,7 +312,7 @@ def test_umqtt_that_the_index_has_not_got_is_said_to_be(program, monkeypatch, tm
     said = line(toolchain.umqtt)
     assert "cannot fetch micropython-umqtt.simple==1.3.4" in said
     assert "$UMQTT" in said
-    (tmp_path / "venv/unearth").unlink()
+    (tmp_path / "venv/python").unlink()
     assert line(toolchain.umqtt).endswith("; set $UMQTT")
     assert not list((tmp_path / "cache").iterdir())
 
@@ -322,10 +323,43 @@ def test_umqtt_of_another_digest_is_refused(program, monkeypatch, tmp_path):
         entry = tarfile.TarInfo("micropython-umqtt.simple-1.3.4/umqtt/simple.py")
         archive.addfile(entry, io.BytesIO())
     (tmp_path / "evil").write_bytes(buffer.getvalue())
-    fetch = f'cp "{tmp_path}/evil" "$2/micropython-umqtt.simple-1.3.4.tar.gz"'
+    fetch = f'cp "{tmp_path}/evil" "$5/micropython-umqtt.simple-1.3.4.tar.gz"'
     unearthed(program, monkeypatch, fetch)
     assert "is not the pinned one" in line(toolchain.umqtt)
     assert not list((tmp_path / "cache").iterdir())
+
+
+def test_what_was_fetched_is_removed_and_nothing_else(program, tmp_path):
+    program("cache/micropython-1.25-i386/micropython", says())
+    (tmp_path / "cache/umqtt.simple-1.3.4").mkdir()
+    (tmp_path / "cache/somebody.else").mkdir()
+    (tmp_path / "cache/mosquitto-amd64").symlink_to(tmp_path / "bin")
+    gone = [folder.name for folder in toolchain.remove()]
+    assert gone == ["micropython-1.25-i386", "umqtt.simple-1.3.4"]
+    left = {file.name for file in (tmp_path / "cache").iterdir()}
+    assert left == {"somebody.else", "mosquitto-amd64"} and list((tmp_path / "bin").iterdir())
+    (tmp_path / "cache/somebody.else").rmdir()
+    (tmp_path / "cache/mosquitto-amd64").unlink()
+    program("cache/mosquitto-amd64/mosquitto", says())
+    assert [folder.name for folder in toolchain.remove()] == ["mosquitto-amd64"]
+    assert not (tmp_path / "cache").exists() and not list(toolchain.remove())
+
+
+def test_all_that_is_fetched_has_a_name_by_which_it_is_removed(program, monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(toolchain, "publish", lambda fill, home, variable: made.append(home.name))
+    monkeypatch.setattr(toolchain.shutil, "rmtree", lambda folder: None)
+    monkeypatch.setattr(toolchain, "version_of", lambda program: "1.25.0")
+    for fetch in (toolchain.micropython, toolchain.umqtt, toolchain.qemu, toolchain.mosquitto):
+        with contextlib.suppress(SluiceError):
+            fetch()
+    assert len(made) >= 3 and all(name.startswith(toolchain.FETCHED) for name in made)
+
+
+def test_page_names_the_variables_that_there_are():
+    page = (ROOT / "docs/installing.md").read_text(encoding="utf-8")
+    table = set(re.findall(r"^\|.*\| `\$(\w+)` \|", page, re.MULTILINE))
+    assert table == {*toolchain.VARIABLES.values(), "MOSQUITTO", "UMQTT"}
 
 
 def test_failure_is_one_line_and_exit_code_1(tmp_path):

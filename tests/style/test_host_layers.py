@@ -11,9 +11,9 @@ from sluice.compile import ROOT
 HOST = ROOT / "host_tools"
 # From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
 ROOMS = (
-    ("errors", "short_texts"),
-    ("audit", "board_port", "debian", "documents", "shorten", "signing"),
-    ("agreed_names", "toolchain"),
+    ("errors", "places", "releases", "short_texts"),
+    ("audit", "debian", "documents", "shorten", "signing", "transport"),
+    ("agreed_names", "board_port", "toolchain"),
     ("cloud", "compile"),
     ("boards", "diagram", "package", "traceback_names"),
     ("image", "serial_console"),

@@ -25,7 +25,8 @@ from sluice.toolchain import RELEASES
 
 README = (ROOT / "README.md").read_text()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-DOCUMENTS = [*PAGES, ROOT / "boards/README.md", FIRMWARE / "DESIGN.md"]
+OTHERS = [ROOT / "CHANGELOG.md", ROOT / "CONTRIBUTING.md", ROOT / "boards/README.md"]
+DOCUMENTS = [*PAGES, *OTHERS, FIRMWARE / "DESIGN.md"]
 MANUAL = "\n".join(file.read_text() for file in PAGES)
 FORBIDDEN = (  # paths of one machine, and hosts that only a package manager needs to know
     r"(?<![\w.~/}])/(home|root|work|tmp|Users|mnt)/",

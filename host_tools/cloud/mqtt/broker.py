@@ -113,7 +113,8 @@ class Broker:
         self.stop()
         self._control.write()
         self.log.unlink(missing_ok=True)
-        write_atomically(self.home / "mosquitto.conf", self._settings(), OWNERS)
+        settings = os.fsencode(self._settings())  # it has paths
+        write_atomically(self.home / "mosquitto.conf", settings, OWNERS)
         with owners_file(self.home / "mosquitto.err") as errors:
             self._process = subprocess.Popen(
                 [toolchain.mosquitto(), "-c", self.home / "mosquitto.conf"],
@@ -157,7 +158,11 @@ class Broker:
         """Mosquitto's last words, for the user."""
         for name in ("mosquitto.log", "mosquitto.err"):
             file = self.home / name
-            lines = file.read_text(errors="replace").splitlines() if file.exists() else []
+            lines = (
+                file.read_text(errors="replace", encoding="utf-8").splitlines()
+                if file.exists()
+                else []
+            )
             errors = [line for line in lines if "rror" in line] or lines
             if errors:
                 return errors[-1]

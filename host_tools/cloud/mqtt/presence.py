@@ -124,7 +124,9 @@ class Presence:
         if self._file is not None:
             self._file.close()
         self.forget()
-        self._file = self._log.open(errors="replace") if self._log.exists() else None
+        self._file = (
+            self._log.open(errors="replace", encoding="utf-8") if self._log.exists() else None
+        )
 
     def take(self, line: str) -> None:
         """Take in one line of the log, without its time."""

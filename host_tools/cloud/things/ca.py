@@ -17,9 +17,9 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from sluice.cloud.state import OWNERS, State, write_atomically
 from sluice.errors import SluiceError
-from sluice.signing import PrivateKey, certificate_pem, key_pem, load_key
+from sluice.signing import certificate_pem, key_pem, load_key
 
-Key = PrivateKey
+Key = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
 PublicKey = ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 VALID_DAYS = 365 * 20

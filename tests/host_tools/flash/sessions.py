@@ -6,10 +6,11 @@ from pathlib import Path
 
 from patience import FUSE_S
 
-from sluice.board_port import BoardPort, Transport, connect
+from sluice.board_port import BoardPort, connect
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.flash import on_board
+from sluice.transport import Transport
 
 
 def wipe(port: BoardPort) -> None:

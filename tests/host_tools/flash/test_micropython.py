@@ -30,8 +30,9 @@ def image(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("kind, offset", [(OTA, "0x1000"), (C3, "0x0")], ids=lambda x: str(x)[:9])
 def test_esptool_is_told_the_offset_of_the_board(image: Path, kind, offset):
     words = micropython.command("/dev/ttyUSB0", kind, image, erase=True)
-    assert words[2:] == [
-        *("esptool", "--chip", kind.mcu, "--port", "/dev/ttyUSB0"),
+    assert words[1:4] == ["-P", "-m", "esptool"]
+    assert words[4:] == [
+        *("--chip", kind.mcu, "--port", "/dev/ttyUSB0"),
         *("write-flash", "--erase-all", offset, str(image)),
     ]
     assert "--erase-all" not in micropython.command("/dev/ttyUSB0", kind, image, erase=False)
