@@ -18,6 +18,7 @@ from typing import Any
 
 from sluice.cloud.run import HTTP_PORT, MQTT_PORT, run
 from sluice.cloud.state import State
+from sluice.commands import where
 from sluice.errors import SluiceError
 
 READY_S = 15  # a cloud is ready some seconds after it was started
@@ -27,7 +28,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = rows.add_parser("run", help="serve until interrupted")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR", help="made if missing")
+    where.arguments(row, "made if missing", aws=False)
     usual = "default: that of the last run, else {}; 0: a free one"
     row.add_argument("--port", type=port, help=f"MQTT; {usual.format(MQTT_PORT)}")
     row.add_argument("--http-port", type=port, help=f"HTTP; {usual.format(HTTP_PORT)}")
@@ -35,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--faults", type=Path, metavar="FILE", help="see host_tools/cloud/faults.py")
     row.set_defaults(run=serve)
     row = rows.add_parser("env", help="print shell exports that put it in AWS's place")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    where.arguments(row, aws=False)
     row.set_defaults(run=environment)
 
 
@@ -54,6 +55,7 @@ def address(text: str) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
+    where.state(args, new=True)
     run(args.state, args.port, args.http_port, args.faults, args.listen)
 
 
@@ -63,7 +65,7 @@ def environment(args: argparse.Namespace) -> None:
     Without a cloud it must not be nothing that the shell evaluates: what follows would go to AWS.
     """
     try:
-        about = awaited(State(args.state))
+        about = awaited(where.state(args))
     except SluiceError:
         print("false")
         raise

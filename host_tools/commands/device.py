@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from sluice import boards
+from sluice.commands import where
 from sluice.device.hardware import FACTORY_VERSION
 from sluice.device.meter import PARTS
 from sluice.device.supervisor import CHIP_HEAP, Board
@@ -23,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     row = actions.add_parser("run", help="power a board on")
     row.add_argument("name", metavar="NAME", help="a thing that `sluice thing create` made")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    where.arguments(row, "where `thing create` put it", aws=False)
     row.add_argument("--board", default="SIM_ESP32", help="a folder of boards/")
     row.add_argument(
         "--heap", default=CHIP_HEAP, help=f"MicroPython's heap (default {CHIP_HEAP}, in two areas)"
@@ -51,6 +52,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Until the board ends, or a signal."""
+    where.state(args, new=args.blank)
     factory, chip = None, boards.chip(args.board)
     if args.app:
         if not args.app.is_file():
