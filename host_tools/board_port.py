@@ -29,7 +29,8 @@ from sluice.errors import SluiceError
 
 BAUD = 115_200
 SILENCE_S = 20  # without a byte while code runs
-_ANSWER_S = 6  # for the raw REPL to answer, in two attempts, and half as long with Ctrl-C held
+_ANSWER_S = 6  # for the raw REPL to answer, in two attempts
+_HOLD_S, _RESET_S = 2, 4  # with Ctrl-C held, and then while the board is reset
 _READ_S = 1  # one read of the port
 _WRITE_S = 10  # a port that takes nothing
 _LEAVE_S = 3  # for the prompt, and for the soft reset to be announced
@@ -149,8 +150,8 @@ class BoardPort:
                 return
             heard += self._transport.heard
         with self._plainly():
-            shown, more = self._held(answer_s / 2, reset, tell)
-        if shown and self._entering(fresh, answer_s / 4):
+            shown, more = self._held(reset, tell)
+        if shown and self._entering(fresh, answer_s):
             return
         if heard or more:
             raise SluiceError(
@@ -171,19 +172,17 @@ class BoardPort:
         self._entered = True
         return True
 
-    def _held(
-        self, limit_s: float, reset: bool, tell: Callable[[str], None]
-    ) -> tuple[bool, bytes]:
+    def _held(self, reset: bool, tell: Callable[[str], None]) -> tuple[bool, bytes]:
         """Hold Ctrl-C, then reset or have it reset, holding on; see `holding.prompt`."""
         port = self._transport.serial
-        shown, heard = holding.prompt(port, limit_s / 2)
+        shown, heard = holding.prompt(port, _HOLD_S)
         if shown:
             return shown, heard
         if reset and holding.reset(port):
             tell(f"{_HELD}. It was reset by DTR and RTS")
         else:
             tell(f"{_HELD}. Press its reset button now, if it has one")
-        shown, more = holding.prompt(port, limit_s)
+        shown, more = holding.prompt(port, _RESET_S)
         return shown, heard + more
 
     def run(

@@ -14,7 +14,10 @@ import serial
 _CTRL_C = 8 * b"\x03"
 _PAUSE_S = 0.02  # between such: a pty takes 4,096 bytes that nobody reads
 _QUIET_S = 0.2  # without a byte, and what was sent has been answered
-_PROMPT = b">>> "
+_PROMPTS = (  # the raw REPL's, too: what asked for it may have waited until the program ended
+    b">>> ",
+    b"raw REPL; CTRL-B to exit\r\n>",
+)
 _EN_S = 0.1  # for which EN stays down
 _KEPT = 256  # bytes
 
@@ -26,19 +29,19 @@ def prompt(port: serial.SerialBase, limit_s: float) -> tuple[bool, bytes]:
         port.write(_CTRL_C)
         time.sleep(_PAUSE_S)
         heard = (heard + port.read(port.in_waiting))[-_KEPT:]
-        if heard.endswith(_PROMPT):
-            return _quiet(port), heard
+        if heard.endswith(_PROMPTS):
+            return _quiet(port, heard), heard
     return False, heard
 
 
-def _quiet(port: serial.SerialBase) -> bool:
-    """Take what else is said to what was sent; whether it ends with the prompt."""
-    heard, raw = b"", _PROMPT
+def _quiet(port: serial.SerialBase, heard: bytes) -> bool:
+    """Take what else is said to what was sent; whether it ends with a prompt."""
+    raw = b"-"
     while raw:
-        heard = (heard + raw)[-_KEPT:]
         time.sleep(_QUIET_S)
         raw = port.read(port.in_waiting)
-    return heard.endswith(_PROMPT)
+        heard = (heard + raw)[-_KEPT:]
+    return heard.endswith(_PROMPTS)
 
 
 def reset(port: serial.SerialBase) -> bool:

@@ -36,6 +36,7 @@ PARTS = {  # module of the device → the files it is made of
     "network": [SHIMS / "network.py"],
     "sim_clock": [SHIMS / "sim_clock.py"],
     "ntptime": [SHIMS / "ntptime.py"],
+    "sim_life": [SHIMS / "sim_life.py"],
     "sim_tty": [SHIMS / "sim_tty.py"],
     "sim_repl": [SHIMS / "sim_repl.py"],
     "sim_appimage": [HERE.parent / "image/appimage.py"],

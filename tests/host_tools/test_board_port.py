@@ -4,9 +4,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from patience import FUSE_S
 from ports import talking
 from serial import Serial
 
+from sluice import board_port
 from sluice.board_port import BoardRaised, board_at, connect
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
@@ -121,16 +123,29 @@ def held(tmp_path: Path, release: str):
         board.stop()
 
 
-def test_board_whose_program_swallows_ctrl_c_is_entered_by_holding_it(held):
+@pytest.fixture
+def patience(monkeypatch: pytest.MonkeyPatch):
+    """A function: (seconds to hold Ctrl-C before a reset, after it)."""
+
+    def have(hold_s: float, reset_s: float) -> None:
+        monkeypatch.setattr(board_port, "_HOLD_S", hold_s)
+        monkeypatch.setattr(board_port, "_RESET_S", reset_s)
+
+    return have
+
+
+def test_board_whose_program_swallows_ctrl_c_is_entered_by_holding_it(held, patience):
+    patience(FUSE_S, 0)
     board = held(STUBBORN)
     told: list[str] = []
-    with board_at(str(board.link), 115_200, 2, reset=True, tell=told.append) as port:
+    with board_at(str(board.link), 115_200, 4, reset=True, tell=told.append) as port:
         assert port.run("print(6 * 7)") == "42\n"
     assert any(line == "no" for line in board.lines)
     assert not any("boot: ota" in line for line in board.lines[1:]) and told == []
 
 
-def test_board_whose_program_is_deaf_to_ctrl_c_is_said_to_be_held(held):
+def test_board_whose_program_is_deaf_to_ctrl_c_is_said_to_be_held(held, patience):
+    patience(0.1, 0.1)
     board = held(DEAF)
     told: list[str] = []
     raises = pytest.raises(SluiceError, match="or a program that swallows Ctrl-C holds it")
@@ -161,10 +176,11 @@ class Lines:
             self._board.cut_power()
 
 
-def test_board_whose_program_is_deaf_to_ctrl_c_is_reset_by_dtr_and_rts(held, monkeypatch):
+def test_board_that_is_deaf_to_ctrl_c_is_reset_by_dtr_and_rts(held, patience, monkeypatch):
+    patience(0.1, FUSE_S)
     board = held("import time\ntime.sleep_ms(500)\n" + DEAF)
     lines, told = Lines(board, monkeypatch), []
-    with board_at(str(board.link), 115_200, 2, reset=True, tell=told.append) as port:
+    with board_at(str(board.link), 115_200, 4, reset=True, tell=told.append) as port:
         assert port.run("print(6 * 7)") == "42\n"
         assert lines.resets == [True] and lines.set == {"dtr": True, "rts": True}
     assert told == [
@@ -172,7 +188,8 @@ def test_board_whose_program_is_deaf_to_ctrl_c_is_reset_by_dtr_and_rts(held, mon
     ]
 
 
-def test_board_is_not_reset_where_that_is_not_wanted(held, monkeypatch):
+def test_board_is_not_reset_where_that_is_not_wanted(held, patience, monkeypatch):
+    patience(0.1, 0.1)
     board = held(DEAF)
     lines = Lines(board, monkeypatch)
     with pytest.raises(SluiceError), board_at(str(board.link), 115_200, 0.4):
@@ -180,24 +197,27 @@ def test_board_is_not_reset_where_that_is_not_wanted(held, monkeypatch):
     assert lines.resets == []
 
 
-def test_board_whose_button_is_pressed_meanwhile_is_entered(held):
+def test_board_whose_button_is_pressed_meanwhile_is_entered(held, patience):
+    patience(0.1, FUSE_S)
     board = held("import time\ntime.sleep_ms(500)\n" + DEAF)
 
     def press(text: str) -> None:
         assert "Press its reset button now" in text
         board.cut_power()
 
-    with board_at(str(board.link), 115_200, 2, tell=press) as port:
+    with board_at(str(board.link), 115_200, 4, tell=press) as port:
         assert port.run("print(6 * 7)") == "42\n"
 
 
-def test_port_that_is_silent_is_said_to_be_so(dead_port):
+def test_port_that_is_silent_is_said_to_be_so(dead_port, patience):
+    patience(0.1, 0.1)
     link, _ = dead_port
     with pytest.raises(SluiceError, match="is silent"), board_at(str(link), answer_s=0.3):
         pytest.fail("entered")
 
 
-def test_port_that_talks_nonsense_is_not_micropython(dead_port):
+def test_port_that_talks_nonsense_is_not_micropython(dead_port, patience):
+    patience(0.1, 0.1)
     link, far = dead_port
     raises = pytest.raises(SluiceError, match="not as MicroPython's REPL does")
     with raises, talking(far), board_at(str(link), answer_s=0.5):

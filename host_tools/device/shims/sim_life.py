@@ -1,0 +1,84 @@
+"""One life of the board: the file systems, the device's own code, and the REPL after it.
+
+sim_start begins it. Its modes are those of sim_chip.
+"""
+
+import gc
+import os
+import sys
+import time
+
+import sim_chip as chip
+import vfs
+from sim_start import mapped
+
+
+def start():
+    """The board comes up: mounts the file systems, then runs the device's own code.
+
+    Afterwards a board with a terminal is at its REPL; one whose watchdog is armed sits still; any
+    other ends: 0, or 1 after a traceback.
+    """
+    sys.modules.pop("__main__")  # sim_start took its place
+    _mount()
+    chip.shift(int(chip.words[7]))
+    if chip.armed():
+        chip.timer(chip.armed())
+    if chip.words[5] == "pipe":
+        code = _run(None)
+        while chip.armed() and code != chip.SOFT_RESET:
+            time.sleep(60)
+    else:
+        import sim_tty
+
+        sim_tty.take_terminal()
+        code = _run(sim_tty)
+        if code != chip.SOFT_RESET:
+            import sim_repl
+
+            code = sim_repl.serve(chip.words[5] == "raw")
+    chip.leave(code)
+
+
+def _mount():
+    """LittleFS on the flash at /, the image's modules at /rom; the model's are at /shims."""
+    native = __import__(chip.words[6])
+    frozen = "rom.bin" in os.listdir()
+    rom = vfs.VfsRom(mapped("rom.bin")) if frozen else vfs.VfsPosix(os.getcwd() + "/rom")
+    vfs.umount("/")
+    vfs.mount(vfs.VfsLfs2(native._disk()), "/")
+    vfs.mount(rom, "/rom", readonly=True)
+    os.chdir("/")
+    sys.path[:] = ["", "/shims", ".frozen", "/rom", "/lib"]
+
+
+def _run(tty):
+    """The exit code of `boot`, then of `main`: the image's frozen one, or else the file's.
+
+    Files run in the globals of `__main__`, which are the REPL's, as on a chip.
+    """
+    code = 0
+    for name in ("boot",) if chip.words[5] == "raw" else ("boot", "main"):
+        gc.collect()
+        code = 0
+        if tty:
+            tty.mind()
+        try:
+            _execute(name)
+        except SystemExit:
+            return chip.SOFT_RESET
+        except BaseException as error:  # as the port does: shown on the console, and gone on
+            if tty:
+                tty.ignore()
+            sys.print_exception(error)
+            code = 1
+    return code
+
+
+def _execute(name):
+    """As pyexec_file_if_exists: what is frozen comes first. The supervisor gave it a name of its
+    own, as `import` would look for it in the root first."""
+    if "frozen_%s.mpy" % name in os.listdir("/rom"):
+        __import__("frozen_" + name)
+    elif name + ".py" in os.listdir("/"):
+        execfile("/%s.py" % name, __import__("__main__").__dict__)  # noqa: F821
