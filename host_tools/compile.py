@@ -38,7 +38,12 @@ STARTERS = (  # source on a board: they say names as they are written
 PAGES = ("boards", "docs")
 ON_BOARD = [  # what host_tools runs on a board
     ROOT / "host_tools" / file
-    for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
+    for file in (
+        "doctor/on_board.py",
+        "doctor/measuring.py",
+        "doctor/examination.py",
+        "flash/on_board.py",
+    )
 ]
 SHIMS = ROOT / "host_tools/device/shims"
 COMPILE_S = 60  # for one module

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from sluice.board_port import BoardPort, BoardRaised
-from sluice.doctor import on_board
+from sluice.doctor import measuring, on_board
 
 WATCHDOG_MS = 120_000  # for the whole examination
 HANDSHAKE_S = 20
@@ -33,7 +33,8 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     found: Finding = {"port": board.name, "log": whole(_asked(board, _LOG))}
     tried = _asked(board, _TRIED)
     board.enter()
-    board.run(Path(on_board.__file__).read_text())
+    for probes in (on_board, measuring):  # now, because later the heap has no room for a script
+        board.run(Path(probes.__file__).read_text())
 
     def probe(name: str, call: str) -> Any:
         tell(name)
@@ -49,26 +50,20 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     untold = slots.get("trial") is None and journal.get("phase") in NEW
     if slots.get("trial") or trees.get("on_trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
-    for name in (
-        "heap",
-        "idf_heap",
-        "partitions",
-        "otadata",
-        "files",
-        "failures",
-        "journal_aside",
-    ):
+    for name in ("heap", "idf_heap", "partitions", "otadata", "files"):
         probe(name, f"{name}()")
-    probe("wifi", "wifi()")
+    for name in ("failures", "journal_aside"):
+        probe(name, f"{name}()")
+    probe("wifi", "wifi(_settings())")
     probe("clock", "clock()")
-    probe("handshake", f"handshake({HANDSHAKE_S})")
+    probe("handshake", f"handshake(_settings(), {HANDSHAKE_S})")
     probe("signature", f"signature({', '.join(map(repr, _sample()))})")
-    probe("file_speed", "file_speed()")
+    probe("file_speed", "file_speed(room, files()['free'])")
     reason = keeps_out(slots, found["journal"], flash)
     if reason:
         found["flash_speed"] = {"skipped": reason}
     else:
-        probe("flash_speed", "flash_speed()")
+        probe("flash_speed", "flash_speed(room)")
     return found
 
 

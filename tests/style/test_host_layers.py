@@ -34,7 +34,12 @@ CLOUD = (
     ("http_faults", "mqtt"),
     ("run",),
 )
-BOARDS_OWN = ("device/shims", "doctor/on_board.py", "flash/on_board.py")  # run elsewhere
+BOARDS_OWN = (  # run elsewhere
+    "device/shims",
+    "doctor/measuring.py",
+    "doctor/on_board.py",
+    "flash/on_board.py",
+)
 
 
 def modules() -> dict[str, Path]:
