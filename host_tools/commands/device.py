@@ -12,8 +12,9 @@ from pathlib import Path
 from sluice import boards
 from sluice.commands import log_file, where
 from sluice.device.hardware import FACTORY_VERSION
+from sluice.device.heap import CHIP_HEAP
 from sluice.device.meter import PARTS
-from sluice.device.supervisor import CHIP_HEAP, Board
+from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image, w800
 from sluice.traceback_names import readable

@@ -22,11 +22,13 @@ from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.flash import boards, contents, inspection, micropython, on_board, settings
 from sluice.flash import trees as on_trees
+from sluice.flash.asking import present
 from sluice.flash.contents import CONFIG
 from sluice.flash.earlier import PACKAGE, leftovers, modules
+from sluice.flash.planning import STARTER, Plan, plan
 from sluice.flash.trees import Trees
 from sluice.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
-from sluice.flash.writing import STARTER, Plan, carry_out, plan, present
+from sluice.flash.writing import carry_out
 
 READY_S = 90  # for the agent: Wi-Fi, the time, TLS, the cloud
 RESTART_S = 2  # for a chip that was just written: a port that is part of it goes and comes
