@@ -21,7 +21,7 @@ from sluice.errors import SluiceError
 from sluice.image import make_image
 
 FOLDER = Path(cli.__file__).parent / "commands"
-SHARED = {"log_file", "where"}  # options that many commands have
+SHARED = {"log_file", "story", "where"}  # parts of commands
 
 
 # --- help ---------------------------------------------------------------------------------------
