@@ -3,7 +3,6 @@
 import ast
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 from sources import parsed, where
 
@@ -30,31 +29,39 @@ def said(words: list[ast.expr]) -> str:
     return re.sub(r"…( …)+", "…", " ".join(texts))
 
 
-def lines_of(file: Path) -> Iterator[tuple[tuple[str, str], str]]:
-    """((level, line), place) of every call that logs."""
-    tree = parsed(file)
-    logs = {
-        target.id: tag
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Assign) and (tag := tag_of(node.value))
-        for target in node.targets
-        if isinstance(target, ast.Name)
-    }
+def logs_of(tree: ast.Module) -> dict[str, str]:
+    """{name: tag} of the loggers that a module has, its own and other modules'."""
+    found = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and (tag := tag_of(node.value)):
+            found |= {name.id: tag for name in node.targets if isinstance(name, ast.Name)}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sluice."):
+            file = FIRMWARE / f"{node.module.replace('.', '/')}.py"
+            names = [alias for alias in node.names if alias.name in ("log", "_log")]
+            theirs = logs_of(parsed(file)) if names and file.exists() else {}
+            found |= {alias.asname or alias.name: theirs[alias.name] for alias in names}
+    return found
+
+
+def lines_of(tree: ast.Module) -> Iterator[tuple[tuple[str, str], ast.Call]]:
+    """((level, line), the call) of every call that logs."""
+    logs = logs_of(tree)
     for node in ast.walk(tree):
         if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
             continue
-        owner = node.func.value
+        owner, level = node.func.value, node.func.attr
         tag = logs.get(owner.id) if isinstance(owner, ast.Name) else tag_of(owner)
-        if tag and node.func.attr in LEVELS:
-            line = f"{tag} {said(node.args)}".strip()
-            yield (node.func.attr.upper(), line), where(file, node)
+        if level in LEVELS:
+            assert tag or "log" not in ast.unparse(owner), f"whose log? {ast.unparse(node)}"
+        if tag and level in LEVELS:
+            yield (level.upper(), f"{tag} {said(node.args)}"), node
 
 
 def logged() -> dict[tuple[str, str], str]:
     return {
-        line: place
+        line: where(file, call)
         for file in sorted((FIRMWARE / "sluice").rglob("*.py"))
-        for line, place in lines_of(file)
+        for line, call in lines_of(parsed(file))
     }
 
 
@@ -77,13 +84,17 @@ def test_every_row_is_of_a_line_that_there_is_and_stands_once():
     assert len(tables) == len(rows()) + len(heads), "a row of another kind"
 
 
-def test_loggers_are_found_however_they_are_named(tmp_path):
-    file = tmp_path / "a.py"
-    file.write_text(
+def test_loggers_are_found_however_they_are_named():
+    tree = ast.parse(
         'from sluice.log import Log\nfrom sluice import log as logging\nlog = Log("one")\n'
         '_other = logging.Log("two")\n'
         'log.i("linked", server, 1, "as", name)\n_other.w(*words)\nLog("three").e("gone")\n'
         'elsewhere.i("not ours")\nlog.level("I")\n'
+        'from sluice.clouds.product import log as theirs\ntheirs.d("it is")\n'
     )
-    found = [line for line, _ in lines_of(file)]
-    assert found == [("I", "one linked … as …"), ("W", "two …"), ("E", "three gone")]
+    assert {line: level for (level, line), _ in lines_of(tree)} == {
+        "one linked … as …": "I",
+        "two …": "W",
+        "three gone": "E",
+        "product it is": "D",
+    }
