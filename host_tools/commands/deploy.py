@@ -39,6 +39,26 @@ ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role f
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
+    _content(parser)
+    targets.arguments(parser)
+    parser.add_argument("--key", type=Path, help="signs all of it; default: DIR/signer.key")
+    parser.add_argument("--signer", help="its certificate, on the board; default: signer.crt")
+    parser.add_argument("--signer-profile", metavar="NAME", help="AWS Signer's, in place of --key")
+    where.arguments(parser)
+    parser.add_argument("--protocol", choices=("mqtt", "http"), default="mqtt")
+    parser.add_argument("--bucket", help="needed with --aws")
+    parser.add_argument("--new-bucket", action="store_true", help="make the bucket first")
+    parser.add_argument("--role", help="needed with --aws")
+    parser.add_argument("--wait", action="store_true", help="until all devices have reported")
+    parser.add_argument("--timeout", type=int, metavar="S", help="of --wait; default: 3600")
+    parser.add_argument("--dry-run", action="store_true", help="print the calls, make none")
+    settings.arguments(parser)
+    parser.set_defaults(run=run)
+    parser.epilog = f"{UNTRIED}\nAWS Signer is a stand-in there."
+
+
+def _content(parser: argparse.ArgumentParser) -> None:
+    """What is deployed."""
     parser.add_argument(
         "paths",
         type=Path,
@@ -81,21 +101,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="any image or bundle, files to any place: do not check what boards refuse",
     )
-    targets.arguments(parser)
-    parser.add_argument("--key", type=Path, help="signs all of it; default: DIR/signer.key")
-    parser.add_argument("--signer", help="its certificate, on the board; default: signer.crt")
-    parser.add_argument("--signer-profile", metavar="NAME", help="AWS Signer's, in place of --key")
-    where.arguments(parser)
-    parser.add_argument("--protocol", choices=("mqtt", "http"), default="mqtt")
-    parser.add_argument("--bucket", help="needed with --aws")
-    parser.add_argument("--new-bucket", action="store_true", help="make the bucket first")
-    parser.add_argument("--role", help="needed with --aws")
-    parser.add_argument("--wait", action="store_true", help="until all devices have reported")
-    parser.add_argument("--timeout", type=int, metavar="S", help="of --wait; default: 3600")
-    parser.add_argument("--dry-run", action="store_true", help="print the calls, make none")
-    settings.arguments(parser)
-    parser.set_defaults(run=run)
-    parser.epilog = f"{UNTRIED}\nAWS Signer is a stand-in there."
 
 
 def run(args: argparse.Namespace) -> int:

@@ -17,6 +17,7 @@ HANDSHAKE_S = 20
 _TRIED = "globals().get('trial') is True"  # main.py's, which runs as __main__
 _LOG = "bytes(__import__('sluice.log', None, None, ('recent',)).recent)"
 NEW = ("downloading", "activated")  # phases in which an image may run without a verdict yet
+LOOKS = ("heap", "idf_heap", "partitions", "otadata", "files", "failures", "journal_aside")
 SILENCE_S = 60  # a probe may compute for so long without a word
 
 Finding = dict[str, Any]  # probe → what it returned, or {"failed": why} or {"skipped": why}
@@ -50,9 +51,7 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     untold = slots.get("trial") is None and journal.get("phase") in NEW
     if slots.get("trial") or trees.get("on_trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
-    for name in ("heap", "idf_heap", "partitions", "otadata", "files"):
-        probe(name, f"{name}()")
-    for name in ("failures", "journal_aside"):
+    for name in LOOKS:
         probe(name, f"{name}()")
     probe("wifi", "wifi(_settings())")
     probe("clock", "clock()")

@@ -76,6 +76,48 @@ class Plan:
         return sum(-(-size // block) for size in self.freed.values() if size > INLINE) * block
 
 
+class _Survey:
+    """What a board has of what belongs there, and of what does no longer.
+
+    files   {path: content} of what belongs there
+    notes   what /flashed.json says
+    keep    paths that are left alone although they are not among the files
+    early   paths of an earlier layout
+    """
+
+    def __init__(
+        self,
+        board: BoardPort,
+        files: dict[str, bytes],
+        keep: Callable[[str], bool],
+        early: Collection[str],
+    ) -> None:
+        self.notes = _notes(board)
+        self.wanted = {path: sha256(content) for path, content in files.items()}
+        gone = [path for path in self.notes if path not in files and not keep(path)]
+        early = [path for path in early if path not in files]
+        self.going = list(dict.fromkeys([*gone, *early]))
+        self.there = digests(board, [*files, *self.going])
+        self.ours = {path for path, digest in self.there.items() if digest in self._noted(path)}
+        self.ours |= set(early)
+        self.changed = [path for path, digest in self.wanted.items() if self.there[path] != digest]
+        self.changed.sort(key=lambda path: STARTER.index(path) if path in STARTER else -1)
+        beside = digests(board, [f"{path}.new" for path in self.changed])
+        self.beside = {one for one in self.changed if beside[f"{one}.new"] == self.wanted[one]}
+
+    def _noted(self, path: str) -> list[str]:
+        return self.notes.get(path, "").split()
+
+    @property
+    def between(self) -> dict[str, str]:
+        """What is to be noted, beside what will be there, while we write."""
+        return {
+            path: f"{self.there[path]} {self.wanted.get(path, '')}".strip()
+            for path in self.ours
+            if self.there[path] != self.wanted.get(path)
+        }
+
+
 def plan(
     board: BoardPort,
     files: dict[str, bytes],
@@ -89,40 +131,24 @@ def plan(
     early    paths of an earlier layout: see earlier.py
     trees    what is to be done about them; None: nothing
     """
-    trees = trees or Trees()
-    notes, wanted = _notes(board), {path: sha256(text) for path, text in files.items()}
-    gone = [path for path in notes if path not in files and not keep(path)]
-    early = [path for path in early if path not in files]
-    every = dict.fromkeys([*files, *gone, *early])
-    there = digests(board, list(every))
-    ours = {path for path, digest in there.items() if digest in notes.get(path, "").split()}
-    ours |= set(early)
-    stale = [path for path in every if path not in files and path in ours]
-    changed = [path for path, digest in wanted.items() if there[path] != digest]
-    changed.sort(key=lambda path: STARTER.index(path) if path in STARTER else -1)
-    beside = digests(board, [f"{path}.new" for path in changed])
-    noting = {path: digest for path, digest in notes.items() if keep(path)} | wanted
-    between = {
-        path: f"{there[path]} {wanted.get(path, '')}".strip()
-        for path in ours
-        if there[path] != wanted.get(path)
-    }
-    starting = [path for path in STARTER if path in changed]
-    parts = len(starting) + bool(trees.record)
-    theirs = [path for path in starting if there[path] and path not in ours]
+    trees, seen = trees or Trees(), _Survey(board, files, keep, early)
+    stale = [path for path in seen.going if path in seen.ours]
+    noting = {path: digest for path, digest in seen.notes.items() if keep(path)} | seen.wanted
+    starting = [path for path in STARTER if path in seen.changed]
+    started = seen.there.get(START) and seen.there.get(CHOICE)
     return Plan(
         files,
-        changed,
-        {path for path in changed if beside[f"{path}.new"] == wanted[path]},
+        seen.changed,
+        seen.beside,
         stale,
         asked(board, "sizes", stale),
-        sorted(set(folders([*gone, *early])) - set(folders(files)), reverse=True),
+        sorted(set(folders(seen.going)) - set(folders(files)), reverse=True),
         present(board, list(VEILS)) if CHOICE in files else [],
-        notes,
-        noting | between,
+        seen.notes,
+        noting | seen.between,
         noting,
-        theirs,
-        bool(there.get(START) and there.get(CHOICE) and parts > 1),
+        [path for path in starting if seen.there[path] and path not in seen.ours],
+        bool(started and len(starting) + bool(trees.record) > 1),
         trees=trees,
     )
 
