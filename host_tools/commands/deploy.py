@@ -40,6 +40,7 @@ ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role f
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     _content(parser)
+    _forms(parser)
     targets.arguments(parser)
     parser.add_argument("--key", type=Path, help="signs all of it; default: DIR/signer.key")
     parser.add_argument("--signer", help="its certificate, on the board; default: signer.crt")
@@ -84,6 +85,10 @@ def _content(parser: argparse.ArgumentParser) -> None:
         metavar="SRC=DEST",
         help="goes with it, to that path on the board",
     )
+
+
+def _forms(parser: argparse.ArgumentParser) -> None:
+    """In which forms, and whether they are looked at."""
     parser.add_argument(
         "--from",
         dest="older",

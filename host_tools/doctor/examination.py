@@ -58,8 +58,7 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     probe("handshake", f"handshake(_settings(), {HANDSHAKE_S})")
     probe("signature", f"signature({', '.join(map(repr, _sample()))})")
     probe("file_speed", "file_speed(room, files()['free'])")
-    reason = keeps_out(slots, found["journal"], flash)
-    if reason:
+    if reason := keeps_out(slots, found["journal"], flash):
         found["flash_speed"] = {"skipped": reason}
     else:
         probe("flash_speed", "flash_speed(room)")
