@@ -1,6 +1,7 @@
 """One life of the board: the file systems, the device's own code, and the REPL after it.
 
-sim_start begins it. Its modes are those of sim_chip.
+sim_start begins it. Its modes are those of sim_chip. linker.py joins this file to that one: a
+module of its own would take heap.
 """
 
 import gc
@@ -8,8 +9,8 @@ import os
 import sys
 import time
 
-import sim_chip as chip
 import vfs
+from sim_chip import SOFT_RESET, armed, leave, shift, timer, words
 from sim_start import mapped
 
 
@@ -21,28 +22,24 @@ def start():
     """
     sys.modules.pop("__main__")  # sim_start took its place
     _mount()
-    chip.shift(int(chip.words[7]))
-    if chip.armed():
-        chip.timer(chip.armed())
-    if chip.words[5] == "pipe":
-        code = _run(None)
-        while chip.armed() and code != chip.SOFT_RESET:
+    shift(int(words[7]))
+    if armed():
+        timer(armed())
+    if words[5] == "pipe":
+        code = _run(lambda char: None)
+        while armed() and code != SOFT_RESET:
             time.sleep(60)
     else:
-        import sim_tty
-
-        sim_tty.take_terminal()
-        code = _run(sim_tty)
-        if code != chip.SOFT_RESET:
-            import sim_repl
-
-            code = sim_repl.serve(chip.words[5] == "raw")
-    chip.leave(code)
+        __import__("sim_tty").take_terminal()
+        code = _run(sys.modules["micropython"].kbd_intr)
+        if code != SOFT_RESET:
+            code = __import__("sim_repl").serve(words[5] == "raw")
+    leave(code)
 
 
 def _mount():
     """LittleFS on the flash at /, the image's modules at /rom; the model's are at /shims."""
-    native = __import__(chip.words[6])
+    native = __import__(words[6])
     frozen = "rom.bin" in os.listdir()
     rom = vfs.VfsRom(mapped("rom.bin")) if frozen else vfs.VfsPosix(os.getcwd() + "/rom")
     vfs.umount("/")
@@ -52,27 +49,34 @@ def _mount():
     sys.path[:] = ["", "/shims", ".frozen", "/rom", "/lib"]
 
 
-def _run(tty):
+def _run(mind):
     """The exit code of `boot`, then of `main`: the image's frozen one, or else the file's.
 
-    Files run in the globals of `__main__`, which are the REPL's, as on a chip.
+    Files run in the globals of `__main__`, which are the REPL's, as on a
     """
     code = 0
-    for name in ("boot",) if chip.words[5] == "raw" else ("boot", "main"):
+    for name in ("boot",) if words[5] == "raw" else ("boot", "main"):
         gc.collect()
         code = 0
-        if tty:
-            tty.mind()
+        mind(3)  # Ctrl-C interrupts
         try:
             _execute(name)
         except SystemExit:
-            return chip.SOFT_RESET
+            return SOFT_RESET
         except BaseException as error:  # as the port does: shown on the console, and gone on
-            if tty:
-                tty.ignore()
-            sys.print_exception(error)
+            _show(error, mind)
             code = 1
     return code
+
+
+def _show(error, mind):
+    """A traceback, which no Ctrl-C cuts off."""
+    while mind:
+        try:
+            mind = mind(-1)  # returns None
+        except KeyboardInterrupt:
+            pass
+    sys.print_exception(error)
 
 
 def _execute(name):

@@ -1,4 +1,4 @@
-"""The first instruction: finds this model's own modules and goes on with `sim_life`.
+"""The first instruction: finds this model's own modules and goes on with `sim_chip`.
 
 They lie in shims.rom, mapped outside the heap and run in place, where MicroPython can do that
 (1.25); in 1.24 they are files and take heap.
@@ -60,4 +60,4 @@ if __name__ == "__main__":
     chip.dead = dead  # this module is forgotten, and the chip is not
     del dead
     gc.collect()
-    __import__("sim_life").start()
+    chip.start()

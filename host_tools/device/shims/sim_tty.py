@@ -44,17 +44,3 @@ def take_terminal():
     termios.setraw(0)
     chip.control("ioctl", 0, _CONTROLLING)
     sys.modules["micropython"] = _MicroPython()
-
-
-def mind():
-    """Ctrl-C interrupts what runs from here on."""
-    sys.modules["micropython"].kbd_intr(3)
-
-
-def ignore():
-    """Ctrl-C is a byte from here on; one that comes meanwhile interrupts nothing."""
-    while True:
-        try:
-            return sys.modules["micropython"].kbd_intr(-1)
-        except KeyboardInterrupt:
-            pass
