@@ -52,7 +52,7 @@ def _mount():
 def _run(mind):
     """The exit code of `boot`, then of `main`: the image's frozen one, or else the file's.
 
-    Files run in the globals of `__main__`, which are the REPL's, as on a
+    Files run in the globals of `__main__`, which are the REPL's, as on a chip.
     """
     code = 0
     for name in ("boot",) if words[5] == "raw" else ("boot", "main"):
