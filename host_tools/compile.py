@@ -34,7 +34,13 @@ STARTERS = (  # source on a board: they say names as they are written
     FIRMWARE / "trees.py",
 )
 ON_BOARD = [  # what host_tools runs on a board
-    HOST / file for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
+    HOST / file
+    for file in (
+        "doctor/on_board.py",
+        "doctor/measuring.py",
+        "doctor/examination.py",
+        "flash/on_board.py",
+    )
 ]
 SHIMS = HOST / "device/shims"
 COMPILE_S = 60  # for one module

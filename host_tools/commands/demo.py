@@ -21,18 +21,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from sluice.cloud.state import State, make_folder
+from sluice.commands.story import BOOTED, Story
 from sluice.device.hardware import FACTORY_VERSION
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
 from sluice.image.modules import EXAMPLE, SELF_TESTS
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
@@ -48,37 +44,10 @@ async def main(link):
 async def healthy():
     return True
 """
-BLOCK = 4_096  # bytes, as `thing create` configures the board
 READY_S = 180  # for cloud and board to come up
 UPDATE_S = 600  # for an update, from the deploy to the board's report
 END_S = 60  # for the cloud to end
-
-BOOTED = re.compile(r"^boot: (ota_\d) (\S+) (valid|trial|new-board)$")
-OPENED = re.compile(r"update open (\d+) has (\d+) into (\S+)")
 TROUBLE = re.compile(r"^[EW] |^\w*(?:Error|Exception)\b")  # a line of the log, or of a traceback
-PROGRESS = re.compile(r"update progress (\d+) (\d+) free (\d+)")
-# fmt: off
-SHOWN = (  # a line of the board → who acts, and what the user is told
-    (BOOTED,                                     "boot loader", "starts {0}, version {1} ({2})"),
-    (re.compile(r"^boot: rolled back (\S+)"),    "boot loader", "[yellow]takes {0} back[/]"),
-    (re.compile(r"^boot: skipped (.+)"),         "boot loader", "[red]skips {0}[/]"),
-    (re.compile(r"mqtt linked (\S+)"),           "board", "linked to {0} over mutual TLS"),
-    (re.compile(r"attempt failed: (.+)"),        "board", "[yellow]cannot link yet: {0}[/]"),
-    (re.compile(r"agent job (\S+)"),             "board", "hears of job {0}"),
-    (re.compile(r"verify signed by (\S+)"),       "board", "it is genuine: signed by {0}"),
-    (re.compile(r"bundle unpacked /(\S+) (\S+)"), "board", "has version {1} in tree {0}"),
-    (re.compile(r"agent ACTIVATING ready"),      "board", "has it tried at its reset"),
-    (re.compile(r"main agent (\S+) app (\S+) (.+)"), "board",
-     "runs agent {0}, application {1}, from {2}"),
-    (re.compile(r"agent TRYING healthy"),        "board", "[green]is healthy: confirmed[/]"),
-    (re.compile(r"agent sick (.+)"),             "board", "[yellow]{0}: left unconfirmed[/]"),
-    (re.compile(r"E \d+ main stopped (.+)"),     "board", "[yellow]{0}: left unconfirmed[/]"),
-    (re.compile(r"app reading (\d+) (\d+)"),       "application", "reading {0}: {1} bytes free"),
-    (re.compile(r"agent report (\S+) (.+)"),     "board", "reports {0}: {1}"),
-)
-COLOURS = {"boot loader": "magenta", "application": "green", "board": "cyan",
-           "host": "blue", "cloud": "blue"}
-# fmt: on
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -132,74 +101,6 @@ def _demo(state: Path) -> int:
             worse = updates.application("FAILED", "1.1.0", SELF_TESTS["crash"])
             agent = updates.agent("SUCCEEDED", AGENT)
     return 0 if good and bad and app and worse and agent else 1
-
-
-class Story:
-    """Tells the user what the lines of the board mean."""
-
-    def __init__(self, console: "Console") -> None:
-        self._console = console
-        self._bar: Progress | None = None
-        self._size = 0  # bytes of the image that streams
-        self._begin = 0.0
-        self._heap = ""
-
-    def title(self, text: str) -> None:
-        """What comes next."""
-        self._console.print(f"\n[bold]{text}[/]", soft_wrap=True)
-
-    def tell(self, who: str, text: str) -> None:
-        """One event."""
-        self._console.print(f"[{COLOURS[who]}]{who:12}[/] {text}", soft_wrap=True)
-
-    def hear(self, line: str) -> None:
-        """One line of the board, in the board's thread."""
-        from rich.markup import escape
-
-        opened, progress = OPENED.search(line), PROGRESS.search(line)
-        if opened:
-            self._open(int(opened[1]), int(opened[2]), opened[3])
-        elif progress:
-            self._heap = f"  heap {int(progress[3]) / 1024:.1f} KiB free"
-            self._advance(int(progress[1]))
-        elif "agent DOWNLOADING" in line:
-            self.close(complete=line.endswith("complete"))
-        for pattern, who, text in SHOWN:
-            match = pattern.search(line)
-            if match:
-                self.tell(who, text.format(*map(escape, match.groups())))
-
-    def _open(self, size: int, had: int, slot: str) -> None:
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        self.close()
-        self._size, self._had, self._heap = size, had, ""
-        self._begin = time.monotonic()
-        self._bar = Progress(
-            TextColumn(f"[cyan]board[/]        {slot}"),
-            BarColumn(20),
-            TextColumn("{task.fields[note]}"),
-            console=self._console,
-        )
-        self._task = self._bar.add_task("", total=size, completed=had, note="")
-        self._bar.start()
-
-    def _advance(self, received: int) -> None:
-        if not self._bar:
-            return
-        seconds = max(time.monotonic() - self._begin, 0.001)
-        speed = (received - self._had) / 1024 / seconds
-        blocks = f"{-(-received // BLOCK)}/{-(-self._size // BLOCK)} blocks"
-        note = f"{blocks}  {speed:,.0f} KiB/s{self._heap}"
-        self._bar.update(self._task, completed=received, note=note)
-
-    def close(self, complete: bool = False) -> None:
-        """End the bar, if there is one."""
-        if complete:
-            self._advance(self._size)
-        if self._bar:
-            self._bar.stop()
-            self._bar = None
 
 
 class Updates:

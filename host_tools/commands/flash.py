@@ -15,14 +15,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sluice.board_port import BoardPort, board_at
+from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.flash import boards, contents, inspection, micropython, on_board, settings
 from sluice.flash import trees as on_trees
+from sluice.flash.asking import present
 from sluice.flash.contents import CONFIG
 from sluice.flash.earlier import PACKAGE, leftovers, modules
+from sluice.flash.planning import STARTER, Plan, plan
 from sluice.flash.trees import Trees
 from sluice.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
-from sluice.flash.writing import STARTER, Plan, carry_out, plan, present
+from sluice.flash.writing import carry_out
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +39,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     parser.add_argument("--port", required=True, help="the serial port, /dev/ttyUSB0 for example")
     parser.add_argument("--thing", metavar="NAME", help="which one this board is to be")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="where `thing create` put it")
+    where.arguments(parser, "where `thing create` put it", aws=False)
     parser.add_argument("--board", metavar="NAME", help="or its folder, ./NAME; told by its chip")
     parser.add_argument(
         "--wifi", metavar="SSID", help=f"password asked for, or ${settings.PASSWORD}"
@@ -58,10 +61,10 @@ def run(args: argparse.Namespace) -> None:
     """MicroPython if it is given, then the firmware if a thing is."""
     from rich.console import Console
 
-    if not args.firmware and not (args.thing and args.state):
-        raise SluiceError("say which thing the board is to be: --thing NAME --state DIR")
-    if args.thing and not args.state:
-        raise SluiceError(f"say where thing {args.thing} is: --state DIR")
+    if not args.firmware and not args.thing:
+        raise SluiceError("say which thing the board is to be: --thing NAME")
+    if args.thing:
+        where.state(args, tell=True)
     if args.erase and not args.firmware:
         raise SluiceError("--erase is for --firmware IMAGE: nothing would be left on the board")
     if args.firmware:
@@ -94,7 +97,7 @@ class Flashing:
 
     def run(self) -> None:
         """All of it."""
-        with board_at(self._args.port) as board:
+        with board_at(self._args.port, reset=True, tell=self._tell) as board:
             seen = self._look(board)
             planned = self._plan(board, seen)
             if self._args.dry_run:

@@ -14,7 +14,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sluice.cloud.names import check_job
-from sluice.cloud.state import State
+from sluice.commands import where
 from sluice.documents import check
 from sluice.errors import SluiceError
 from sluice.fleet import settings, targets
@@ -50,19 +50,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _anywhere(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     row = rows.add_parser(name, help=text, epilog=UNTRIED)
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    where.arguments(row)
     row.set_defaults(run=run)
     return row
-
-
-def reach(args: argparse.Namespace) -> Clients:
-    """The clients of whichever cloud is meant."""
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
-    return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
 
 
 def create(args: argparse.Namespace) -> None:
@@ -70,7 +60,7 @@ def create(args: argparse.Namespace) -> None:
     wanted, asked = targets.targets(args), settings.settings(args)
     name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
     document = read_document(args.document)
-    cloud = reach(args)
+    cloud = clients(where.place(args, tell=True))
     with plainly():
         arns = targets.arns(cloud.iot, wanted)
         if not args.any:
@@ -110,7 +100,7 @@ def show_all(args: argparse.Namespace) -> None:
     with plainly():
         rows = [
             {"job": job["jobId"], "status": job["status"], "created": job["createdAt"].isoformat()}
-            for job in listed(reach(args).iot, "list_jobs", "jobs")
+            for job in listed(clients(where.place(args)).iot, "list_jobs", "jobs")
         ]
     if args.json:
         print(json.dumps(rows))
@@ -121,7 +111,7 @@ def show_all(args: argparse.Namespace) -> None:
 def show(args: argparse.Namespace) -> None:
     """`job show`."""
     with plainly():
-        about = describe(reach(args), check_job(args.id))
+        about = describe(clients(where.place(args)), check_job(args.id))
     if args.json:
         print(json.dumps(about))
         return
@@ -156,7 +146,7 @@ def _execution(cloud: Clients, job: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def cancel(args: argparse.Namespace) -> None:
     """`job cancel`."""
-    cloud, name = reach(args), check_job(args.id)
+    cloud, name = clients(where.place(args, tell=True)), check_job(args.id)
     with plainly():
         if not (args.force and stop_rest(cloud, name)):
             cloud.iot.cancel_job(jobId=name, force=args.force)

@@ -14,13 +14,15 @@ import os
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sluice.cloud.names import MQTT_PORT, check_thing
 from sluice.cloud.state import LOCAL_HOSTS, State
+from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.fleet import provision
 from sluice.fleet.about import lines, told
+from sluice.fleet.account import Account
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.folder import Board, signer_certificate, write_board
 from sluice.fleet.root_ca import from_file, root_ca
@@ -28,7 +30,7 @@ from sluice.fleet.root_ca import from_file, root_ca
 if TYPE_CHECKING:
     from sluice.cloud.things.groups import Groups
 
-ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
+ONLY_AWS = ("dry_run", "ca", "port", "aws_keys", "policy", "out")
 PORTS = range(1, 65_536)
 KNOWN_S = 5  # for a running cloud to let the new thing in
 
@@ -50,15 +52,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--csr", type=Path, metavar="FILE", help="signing request, PEM, of your key")
     row.set_defaults(run=create)
     row = rows.add_parser("list", help="show all things")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    where.arguments(row)
     row.add_argument("--json", action="store_true", help="as JSON")
     row.set_defaults(run=listed)
     row = rows.add_parser("show", help="what runs on its board", epilog=UNTRIED)
     row.add_argument("name", metavar="NAME")
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of a local cloud that runs")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    where.arguments(row, "of a local cloud that runs")
     row.add_argument("--json", action="store_true", help="what the board told, as it told it")
     row.set_defaults(run=show)
     text = "remove a thing, its certificates and its files"
@@ -69,11 +68,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _where(row: argparse.ArgumentParser, state: str, out: str) -> None:
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help=state)
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
+    where.arguments(row, state)
     row.add_argument("--out", type=Path, metavar="DIR", help=out)
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
     row.add_argument("--dry-run", action="store_true", help="print AWS's calls, make none")
 
 
@@ -83,19 +79,19 @@ def create(args: argparse.Namespace) -> None:
     if args.csr and args.aws_keys:
         raise SluiceError("either --csr is of your key, or --aws-keys has AWS make it")
     request = provision.given_request(args.csr) if args.csr else None
-    if args.aws:
-        create_at_aws(args, name, request)
+    place = where.place(args, new=True, tell=True)
+    if isinstance(place, Account):
+        create_at_aws(args, place, name, request)
     else:
-        create_here(args, name, request)
+        create_here(args, place, name, request)
 
 
-def create_here(args: argparse.Namespace, name: str, request: str | None) -> None:
+def create_here(args: argparse.Namespace, state: State, name: str, request: str | None) -> None:
     """`thing create --state`."""
     from sluice.cloud.run import opened
     from sluice.cloud.things.groups import Groups
 
     only_aws(args)
-    state = State(args.state)
     given = from_file(args.signer) if args.signer else None
     with opened(state) as things:
         with things.store.transaction():
@@ -132,7 +128,9 @@ def only_aws(args: argparse.Namespace) -> None:
         raise SluiceError(f"only for --aws: --{', --'.join(given).replace('_', '-')}")
 
 
-def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> None:
+def create_at_aws(
+    args: argparse.Namespace, account: Account, name: str, request: str | None
+) -> None:
     """`thing create --aws`."""
     if args.port is not None and args.port not in PORTS:
         raise SluiceError(f"--port must be 1 to {PORTS[-1]}")
@@ -140,7 +138,7 @@ def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> N
     folder = State(out).thing(name)
     if folder.exists():
         raise SluiceError(f"{folder} exists already, nothing was overwritten")
-    cloud = at_aws(args, exists=False)
+    cloud = at_aws(args, account, exists=False)
     wanted = (name, args.policy or provision.POLICY_NAME, args.aws_keys, args.group, request)
     with plainly():
         endpoint = provision.broker(cloud.iot)
@@ -160,11 +158,11 @@ def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> N
     print(folder)
 
 
-def at_aws(args: argparse.Namespace, exists: bool) -> Clients:
+def at_aws(args: argparse.Namespace, account: Account, exists: bool) -> Clients:
     """AWS's clients, or those of a rehearsal with a thing that exists or does not."""
     if not args.dry_run:
-        return clients(None, args.endpoint_url)
-    return rehearsed(False, lambda region: provision.imagined(region, exists))
+        return clients(account)
+    return rehearsed(account, lambda region: provision.imagined(region, exists))
 
 
 def broker_port() -> int:
@@ -184,41 +182,60 @@ def wait_known(state: State, common_name: str) -> None:
 def show(args: argparse.Namespace) -> None:
     """`thing show`."""
     name = check_thing(args.name)
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
+    place = where.place(args)
     with plainly():
-        state = told(shadows(None if args.aws else State(args.state), args.endpoint_url), name)
+        state = told(shadows(place), name)
     print(json.dumps(state) if args.json else "\n".join(lines(name, state)))
 
 
 def listed(args: argparse.Namespace) -> None:
     """`thing list`."""
-    from sluice.cloud.run import opened
-
-    state = State(args.state)
-    if not state.database.exists():
-        raise SluiceError(f"no cloud has been in {args.state}")
-    with opened(state) as things:
-        rows = things.store.rows("SELECT * FROM things ORDER BY name")
-        shapes = [
-            {"thing": row["name"], "certificates": len(things.principals(row["name"]))}
-            for row in rows
-        ]
+    place = where.place(args)
+    shapes = listed_at_aws(place) if isinstance(place, Account) else listed_here(place)
     if args.json:
         print(json.dumps(shapes))
     for shape in () if args.json else shapes:
         print(shape["thing"])
 
 
+def listed_here(state: State) -> list[dict[str, Any]]:
+    """All things of a local cloud, whether or not that runs."""
+    from sluice.cloud.run import opened
+
+    if not state.database.exists():
+        raise SluiceError(f"no cloud has been in {state.root}")
+    with opened(state) as things:
+        rows = things.store.rows("SELECT * FROM things ORDER BY name")
+        return [
+            {"thing": row["name"], "certificates": len(things.principals(row["name"]))}
+            for row in rows
+        ]
+
+
+def listed_at_aws(account: Account) -> list[dict[str, Any]]:
+    """All things of an account."""
+    iot = clients(account).iot
+    with plainly():
+        rows = provision.listed(iot, "list_things", "things")
+        return [certified(iot, name) for name in sorted(row["thingName"] for row in rows)]
+
+
+def certified(iot: Any, name: str) -> dict[str, Any]:
+    """A thing of AWS's, and how many certificates it has."""
+    found = provision.listed(iot, "list_thing_principals", "principals", thingName=name)
+    return {"thing": name, "certificates": sum(1 for _ in found)}
+
+
 def delete(args: argparse.Namespace) -> None:
     """`thing delete`; what a simulated board has in its flash stays."""
     name = check_thing(args.name)
-    if args.aws:
+    place = where.place(args, tell=True)
+    if isinstance(place, Account):
         with plainly():
-            provision.remove(at_aws(args, exists=True).iot, name)
+            provision.remove(at_aws(args, place, exists=True).iot, name)
     else:
         only_aws(args)
-        delete_here(State(args.state), name)
+        delete_here(place, name)
     if not args.dry_run:
         remove_files(State(args.state or args.out or Path()).thing(name))
 

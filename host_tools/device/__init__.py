@@ -13,6 +13,9 @@ romfs            modules that run in place
 linker           makes shims/ small: on a chip they would take no heap
 spare_names      names that MicroPython has anyway
 hardware         a board that is switched off
+heap             how much MicroPython is given
+install          the modules, where it finds them
+endings          how a run of it ends, and what follows
 supervisor       Board: power and resets
 process          one run of MicroPython
 interrupt        Ctrl-C, at a moment that it survives

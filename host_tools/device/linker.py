@@ -29,7 +29,7 @@ HERE = Path(__file__).parent
 SHIMS = HERE / "shims"
 PARTS = {  # module of the device → the files it is made of
     "sim_start": [SHIMS / "sim_start.py"],
-    "sim_chip": [HERE / "norflash.py", SHIMS / "sim_chip.py"],
+    "sim_chip": [HERE / "norflash.py", SHIMS / "sim_chip.py", SHIMS / "sim_life.py"],
     "esp32": [HERE / "otadata.py", SHIMS / "esp32.py"],
     "machine": [SHIMS / "machine.py"],
     "sim_timers": [SHIMS / "sim_timers.py"],
@@ -120,7 +120,7 @@ class _Fold(ast.NodeTransformer):
     def __init__(self, module: str, constants: dict[str, dict[str, int]]):
         self._own = constants[module]
         self._all = constants
-        self._parts = {f"sim_{path.stem}" for path in PARTS[module]}
+        self._parts = {f"sim_{path.stem.removeprefix('sim_')}" for path in PARTS[module]}
         self._imported: dict[str, dict[str, int]] = {}
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST | None:

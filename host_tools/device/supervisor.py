@@ -16,7 +16,6 @@ Output is lines. Those of the supervisor itself, in a fixed form that others may
 
 import os
 import re
-import shutil
 import signal
 import threading
 import time
@@ -24,8 +23,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from sluice import toolchain
-from sluice.device import linker, romfs
+from sluice.device import install, linker
+from sluice.device.endings import ENDS, PANIC, POWER_CUT, POWER_ON, RESETS, SOFT, SOFT_TO_RAW
 from sluice.device.hardware import Hardware
+from sluice.device.heap import CHIP_HEAP, MODEL_HEAP, SECOND_AREA, heap_bytes
 from sluice.device.meter import PowerCut
 from sluice.device.output import Output
 from sluice.device.process import Process
@@ -33,28 +34,7 @@ from sluice.device.terminal import Terminal
 from sluice.errors import SluiceError
 from sluice.image.build import CHIPS
 
-POWER_ON, HARD, WATCHDOG, SOFT = 1, 2, 3, 5  # machine.reset_cause()
-SOFT_TO_RAW, PANIC, POWER_CUT = 16, 33, 77  # exit codes of sim_chip.py
-# fmt: off
-RESETS = {  # how MicroPython ended → what is said, and the next reset cause
-    SOFT_TO_RAW:     ("reset: soft", SOFT),
-    17:              ("reset: soft", SOFT),
-    32:              ("reset: machine.reset", HARD),
-    PANIC:           ("reset: panic", HARD),
-    -signal.SIGALRM: ("reset: watchdog", WATCHDOG),
-    POWER_CUT:       ("power: cut", POWER_ON),
-}
 FUSE_S = 300  # for a line that must come: long, as a busy machine takes its time
-ENDS = {0: "main returned", 1: "main raised"}
-# fmt: on
-
-
-CHIP_HEAP = "112k"  # an ESP32's heap: 56 KiB, which doubles once
-_SECOND_AREA = 56 * 1024  # bytes of that
-# What the model's own modules take of the heap, which on a chip are C and lie in flash. So much
-# more the process gets. A test measures them: it is never more than they take.
-_MODEL_HEAP = 6_656  # bytes
-_UNITS = {"k": 1024, "m": 1024 * 1024, "": 1}
 
 
 class Board(Hardware):
@@ -220,7 +200,7 @@ class Board(Hardware):
             self.make()
         self._program = toolchain.micropython(self._arch)
         with self._locked():  # one that runs keeps its modules, its port and its fuse
-            self._install(linker.board_modules(self._family.native))
+            install.model(self.home, linker.board_modules(self._family.native))
             terminal = Terminal(self.link) if self.link else None
             self._process = Process(self._output, terminal, self._arch)
             self._pulled = self._to_raw = False
@@ -266,28 +246,13 @@ class Board(Hardware):
             return PANIC
         return self._process.run(self._command(cause), self.home, "shims")
 
-    def _install(self, modules: dict[str, bytes]) -> None:
-        """The model's own modules: as a ROMFS, and as files for a MicroPython without it."""
-        shutil.rmtree(self.home / "shims", ignore_errors=True)
-        _unpack(modules, self.home / "shims")
-        (self.home / "shims.rom").write_bytes(romfs.pack(modules))
-
     def _boot(self) -> None:
         """What happens before any Python: the boot loader, and the chosen slot's modules."""
         self.meter.stop_watchdog()
         self._booted = self._family.choose(
             self.chip.flash, self.table, self._chip_name, self._output.say
         )
-        modules = dict(self._booted.image.modules or {})
-        for name in ("boot.mpy", "main.mpy"):  # the port runs them, and nobody imports them
-            if name in modules:
-                modules[f"frozen_{name}"] = modules.pop(name)
-        shutil.rmtree(self.home / "rom", ignore_errors=True)
-        (self.home / "rom.bin").unlink(missing_ok=True)
-        if self._frozen:
-            (self.home / "rom.bin").write_bytes(romfs.pack(modules))
-        else:
-            _unpack(modules, self.home / "rom")
+        install.image(self.home, self._booted.image.modules or {}, self._frozen)
 
     def _command(self, cause: int) -> list[str]:
         """What runs. One argument for sim_chip.py: the interpreter keeps each in its heap."""
@@ -297,8 +262,8 @@ class Board(Hardware):
         native = self._family.native
         ahead_s = 0 if self._clock is None else self._clock - int(time.time())
         arguments = [self._booted.slot.label, cause, os.getpid(), self.name, chip, mode, native]
-        arguments += [ahead_s, _SECOND_AREA if self.heap == CHIP_HEAP else 0]
-        heap = heap_bytes(self.heap) + _MODEL_HEAP
+        arguments += [ahead_s, SECOND_AREA if self.heap == CHIP_HEAP else 0]
+        heap = heap_bytes(self.heap) + MODEL_HEAP
         start = [str(self._program), "-X", f"heapsize={heap}", "-m", "sim_start"]
         return [*start, " ".join(str(argument) for argument in arguments)]
 
@@ -326,20 +291,3 @@ class Board(Hardware):
         self.meter.disarm()
         if self._cuts:
             self.cut_after(*self._cuts.pop(0))
-
-
-def heap_bytes(words: str) -> int:
-    """A heap's size as it is written: "112k", "1M", "57344"."""
-    found = re.fullmatch(r"([1-9][0-9]*)([kKmM]?)", words)
-    if not found:
-        raise SluiceError(f"not a heap size: {words!r}; for example {CHIP_HEAP}")
-    return int(found[1]) * _UNITS[found[2].lower()]
-
-
-def _unpack(modules: dict[str, bytes], folder: Path) -> None:
-    """As files, for MicroPython to load into its heap."""
-    folder.mkdir()
-    for path, content in modules.items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(content)

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from sluice.board_port import BoardPort, BoardRaised
-from sluice.doctor import on_board
+from sluice.doctor import measuring, on_board
 
 WATCHDOG_MS = 120_000  # for the whole examination
 HANDSHAKE_S = 20
 _TRIED = "globals().get('trial') is True"  # main.py's, which runs as __main__
 _LOG = "bytes(__import__('sluice.log', None, None, ('recent',)).recent)"
 NEW = ("downloading", "activated")  # phases in which an image may run without a verdict yet
+LOOKS = ("heap", "idf_heap", "partitions", "otadata", "files", "failures", "journal_aside")
 SILENCE_S = 60  # a probe may compute for so long without a word
 
 Finding = dict[str, Any]  # probe → what it returned, or {"failed": why} or {"skipped": why}
@@ -30,7 +31,8 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     found: Finding = {"port": board.name, "log": whole(_asked(board, _LOG))}
     tried = _asked(board, _TRIED)
     board.enter()
-    board.run(Path(on_board.__file__).read_text(encoding="utf-8"))
+    for probes in (on_board, measuring):  # now, because later the heap has no room for a script
+        board.run(Path(probes.__file__).read_text(encoding="utf-8"))
 
     def probe(name: str, call: str) -> Any:
         tell(name)
@@ -46,26 +48,17 @@ def examine(board: BoardPort, flash: bool = False, tell: Callable[[str], None] =
     untold = slots.get("trial") is None and journal.get("phase") in NEW
     if slots.get("trial") or trees.get("on_trial") or settings.get("watchdog_s") or untold:
         _asked(board, f"ease_watchdog({WATCHDOG_MS})")
-    for name in (
-        "heap",
-        "idf_heap",
-        "partitions",
-        "otadata",
-        "files",
-        "failures",
-        "journal_aside",
-    ):
+    for name in LOOKS:
         probe(name, f"{name}()")
-    probe("wifi", "wifi()")
+    probe("wifi", "wifi(_settings())")
     probe("clock", "clock()")
-    probe("handshake", f"handshake({HANDSHAKE_S})")
+    probe("handshake", f"handshake(_settings(), {HANDSHAKE_S})")
     probe("signature", f"signature({', '.join(map(repr, _sample()))})")
-    probe("file_speed", "file_speed()")
-    reason = keeps_out(slots, found["journal"], flash)
-    if reason:
+    probe("file_speed", "file_speed(room, files()['free'])")
+    if reason := keeps_out(slots, found["journal"], flash):
         found["flash_speed"] = {"skipped": reason}
     else:
-        probe("flash_speed", "flash_speed()")
+        probe("flash_speed", "flash_speed(room)")
     return found
 
 

@@ -1,4 +1,5 @@
-"""The probes that `sluice doctor` sends to a board's raw REPL; nothing of them stays there.
+"""The probes that `sluice doctor` sends to a board's raw REPL; nothing of them stays there. Those
+that measure follow, in measuring.py.
 
 Each returns literals, never a secret: no password, no key, no name of a network. Each may raise;
 the rest of the report does not mind.
@@ -11,9 +12,6 @@ import time
 from binascii import hexlify
 
 SECTOR = 4096
-SPARE = 65536  # bytes that stay free on the file system while it is measured
-FILE = "/doctor.tmp"
-ROUNDS = 2  # of the wear that a measurement costs
 
 room = bytearray(SECTOR)  # taken before the heap is in pieces
 try:
@@ -122,22 +120,6 @@ def earlier():
     except ImportError:
         return False
     return True
-
-
-def heap():
-    """Bytes, at the raw REPL after a soft reset, beside what the probes take."""
-    gc.collect()
-    free = gc.mem_free()
-    low, high = 0, free
-    while high - low > 64:
-        middle = (low + high) // 2
-        try:
-            bytearray(middle)
-            low = middle
-        except MemoryError:
-            high = middle
-        gc.collect()
-    return {"free": free, "used": gc.mem_alloc(), "largest": low}
 
 
 def idf_heap():
@@ -285,103 +267,3 @@ def ease_watchdog(timeout_ms):
     import board
 
     board.watchdog(timeout_ms)
-
-
-def wifi():
-    """Joined if it was not; {} on a board that is wired."""
-    import asyncio
-
-    import board
-    from sluice.net.clock import Clock
-
-    station = board.wifi(_settings()["wifi"], Clock(board))
-    if not station:
-        return {}
-    begin = time.ticks_ms()
-    asyncio.run(station.join())
-    seen = {"join_ms": time.ticks_diff(time.ticks_ms(), begin)}
-    seen["address"] = station.station.ifconfig()[0]
-    seen["rssi"] = station.station.status("rssi")
-    return seen
-
-
-def clock():
-    """Seconds since 1970, and whether the firmware believes them."""
-    import board
-    from sluice.net.clock import Clock
-
-    now = Clock(board, "/clock")
-    return {"now_s": now.now_s(), "plausible": now.plausible()}
-
-
-def handshake(deadline_s):
-    """Milliseconds of each step to the endpoint's certificate; no MQTT is spoken."""
-    import socket
-
-    from sluice.net.connect import of_files
-
-    values = _settings()
-    made = of_files(*values["files"])
-    gc.collect()
-    times = [time.ticks_ms()]
-    where = socket.getaddrinfo(values["endpoint"], values["port"])[0][-1]
-    times.append(time.ticks_ms())
-    sock = socket.socket()
-    try:
-        sock.settimeout(deadline_s)
-        sock.connect(where)
-        times.append(time.ticks_ms())
-        made.wrap_socket(sock, server_hostname=values["endpoint"])
-        times.append(time.ticks_ms())
-    finally:
-        sock.close()
-    steps = [time.ticks_diff(b, a) for a, b in zip(times, times[1:])]
-    return {"resolve_ms": steps[0], "tcp_ms": steps[1], "tls_ms": steps[2]}
-
-
-def signature(x, y, digest, signed):
-    """Milliseconds for one P-256 signature, and whether it was found good."""
-    from sluice.trust.p256 import steps
-
-    gc.collect()
-    begin, verdict = time.ticks_ms(), None
-    for verdict in steps(x, y, digest, signed):
-        pass
-    return {"verify_ms": time.ticks_diff(time.ticks_ms(), begin), "good": verdict is True}
-
-
-def file_speed():
-    """Microseconds to write 16 KiB to the file system and close the file."""
-    if files()["free"] < SPARE:
-        return {}
-    begin = time.ticks_us()
-    try:
-        with open(FILE, "wb") as file:
-            for _ in range(4):
-                file.write(room)
-        return {"bytes": 4 * SECTOR, "write_us": time.ticks_diff(time.ticks_us(), begin)}
-    finally:
-        os.remove(FILE)
-
-
-def flash_speed():
-    """Microseconds to erase, program and read the last sector of the slot that does not run."""
-    import board
-
-    here = board.slots()
-    number = here.size // SECTOR - 1
-    for at in range(SECTOR):
-        room[at] = at & 0xFF  # not 0xFF all over, which is quick to program
-    erase = program = read = 0
-    for _ in range(ROUNDS):
-        begin = time.ticks_us()
-        here.plain.ioctl(6, number)
-        erased = time.ticks_us()
-        here.plain.writeblocks(number, room, 0)
-        programmed = time.ticks_us()
-        here.plain.readblocks(number, room)
-        erase += time.ticks_diff(erased, begin)
-        program += time.ticks_diff(programmed, erased)
-        read += time.ticks_diff(time.ticks_us(), programmed)
-    here.plain.ioctl(6, number)
-    return {"erase_us": erase // ROUNDS, "write_us": program // ROUNDS, "read_us": read // ROUNDS}

@@ -91,10 +91,7 @@ def look(board: BoardPort, ours: Agent | None, slot: str) -> Trees:
     waits = dropped and not ended and "agent" in found["new"]  # another would be tried
     if before and before == record["agent"][0] and before[1] == ours.digest and not waits:
         return Trees(f"/agent.{before[0]}", dropped=ended, **seen)
-    if before and before[1] == ours.digest:
-        letter = before[0]
-    else:
-        letter = next(one for one in LETTERS if not before or one != before[0])
+    letter = _letter(before, ours)
     path = f"/agent.{letter}"
     right = board.value(f"digest({path!r})") == ours.digest
     emptied = None
@@ -114,6 +111,14 @@ def look(board: BoardPort, ours: Agent | None, slot: str) -> Trees:
         dropped,
         **seen,
     )
+
+
+def _letter(before: Any, ours: Agent) -> str:
+    """That of the tree that is to be ours: the one that is it already, else the one that does not
+    run."""
+    if before and before[1] == ours.digest:
+        return before[0]
+    return next(one for one in LETTERS if not before or one != before[0])
 
 
 def settled(record: dict[str, Any], slot: str) -> tuple[dict[str, Any], tuple[str, ...]]:

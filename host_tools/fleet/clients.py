@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,6 +11,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sluice.cloud.names import REGION
 from sluice.cloud.state import State
 from sluice.errors import SluiceError
+from sluice.fleet.account import Account
+
+if TYPE_CHECKING:
+    import boto3
 
 TIMEOUT_S = 30
 UNTRIED = "What --aws calls was never tried against AWS from here, only against the local cloud."
@@ -28,24 +32,22 @@ class Clients:
     rehearsal: bool = False  # nothing is called
 
 
-def clients(state: State | None, endpoint_url: str | None = None) -> Clients:
-    """Clients of the cloud that runs in `state`; None: of AWS, with the user's own settings.
-
-    endpoint_url   AWS's calls go there instead, as boto3 does with AWS_ENDPOINT_URL
-    """
-    made = _made(("iot", "s3"), state, endpoint_url)
+def clients(place: State | Account) -> Clients:
+    """Clients of the cloud that runs in a state folder, or of the user's own AWS."""
+    made = _made(("iot", "s3"), place)
     host = urlsplit(made[0].meta.endpoint_url).hostname or ""
     near = host == "localhost" or host.startswith("127.")
-    return Clients(*made, region=made[0].meta.region_name, local=state is not None, near=near)
+    local = isinstance(place, State)
+    return Clients(*made, region=made[0].meta.region_name, local=local, near=near)
 
 
-def shadows(state: State | None, endpoint_url: str | None = None) -> Any:
+def shadows(place: State | Account) -> Any:
     """A client of the same cloud, for what things tell in their shadows."""
-    (made,) = _made(("iot-data",), state, endpoint_url)
+    (made,) = _made(("iot-data",), place)
     return made
 
 
-def _made(names: Sequence[str], state: State | None, endpoint_url: str | None) -> list[Any]:
+def _made(names: Sequence[str], place: State | Account) -> list[Any]:
     import boto3
     from botocore.config import Config
 
@@ -53,30 +55,37 @@ def _made(names: Sequence[str], state: State | None, endpoint_url: str | None) -
         connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"}
     )
     try:
-        if state is None:
-            session, options = boto3.Session(), {"config": config, "endpoint_url": endpoint_url}
+        if isinstance(place, Account):
+            session, address = _session(place), place.endpoint_url
         else:
-            about = state.running()
+            about = place.running()
             session = boto3.Session(
                 aws_access_key_id=about["access_key"],
                 aws_secret_access_key=about["secret_key"],
                 region_name=about["region"],
             )
-            options = {"config": config, "endpoint_url": about["http_endpoint"]}
-        return [session.client(name, **options) for name in names]
+            address = about["http_endpoint"]
+        return [session.client(name, config=config, endpoint_url=address) for name in names]
     except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise SluiceError(f"AWS: {error}") from None
 
 
-def rehearsed(
-    local: bool, answers: Callable[[str], Mapping[str, Any]] = lambda region: {}
-) -> Clients:
-    """Clients that call nobody, for --dry-run; `answers` of a region: see `rehearsal`."""
+def _session(account: Account) -> "boto3.Session":
     import boto3
 
+    return boto3.Session(profile_name=account.profile, region_name=account.region)
+
+
+def rehearsed(
+    place: State | Account, answers: Callable[[str], Mapping[str, Any]] = lambda region: {}
+) -> Clients:
+    """Clients that call nobody, for --dry-run; `answers` of a region: see `rehearsal`."""
     from sluice.fleet.rehearsal import Rehearsal
 
-    region = REGION if local else boto3.Session().region_name or "YOUR-REGION"
+    local, region = isinstance(place, State), REGION
+    if isinstance(place, Account):
+        with plainly():  # no such profile
+            region = _session(place).region_name or "YOUR-REGION"
     made = (Rehearsal("iot", answers(region)), Rehearsal("s3"))
     return Clients(*made, region=region, local=local, near=True, rehearsal=True)
 

@@ -15,7 +15,8 @@ from merged import merged
 from pages import Reader, blocks, lines
 
 from sluice.compile import ROOT
-from sluice.device.supervisor import CHIP_HEAP, Board
+from sluice.device.heap import CHIP_HEAP
+from sluice.device.supervisor import Board
 from sluice.flash import boards
 from sluice.image import pack_image
 from sluice.toolchain import umqtt

@@ -6,6 +6,8 @@ import statistics
 import pytest
 from sources import device_files, parsed, where
 
+from sluice.compile import ROOT
+
 FILE_LINES = 300
 FUNCTION_LINES = 40
 MEDIAN_LINES = 10
@@ -21,6 +23,19 @@ def functions(file):
     "file", device_files(), ids=lambda file: f"{file.parent.name}/{file.name}"
 )
 def test_device_file_and_its_functions_are_short(file):
+    lines = len(file.read_text().splitlines())
+    assert lines <= FILE_LINES, f"{file.name} has {lines} lines"
+    for node in functions(file):
+        size = node.end_lineno - node.lineno + 1
+        assert size <= FUNCTION_LINES, f"{where(file, node)}: {node.name} has {size} lines"
+
+
+@pytest.mark.parametrize(
+    "file",
+    sorted((ROOT / "host_tools").rglob("*.py")),
+    ids=lambda file: f"{file.parent.name}/{file.name}",
+)
+def test_host_file_and_its_functions_are_short(file):
     lines = len(file.read_text().splitlines())
     assert lines <= FILE_LINES, f"{file.name} has {lines} lines"
     for node in functions(file):

@@ -44,4 +44,3 @@ def take_terminal():
     termios.setraw(0)
     chip.control("ioctl", 0, _CONTROLLING)
     sys.modules["micropython"] = _MicroPython()
-    sys.modules["micropython"].kbd_intr(3)

@@ -9,8 +9,8 @@ from patience import FUSE_S
 
 from sluice import toolchain
 from sluice.device import linker
+from sluice.device.endings import PANIC, POWER_CUT
 from sluice.device.spare_names import SPARE, new_names
-from sluice.device.supervisor import PANIC, POWER_CUT
 
 
 def interned(arch: str, names: list[str]) -> int:

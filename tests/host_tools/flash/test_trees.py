@@ -9,8 +9,9 @@ from sessions import Interrupted, interrupt, wipe
 from sluice.board_port import BoardPort
 from sluice.bundle import tree
 from sluice.flash.contents import CHOICE, START
+from sluice.flash.planning import NOTES, Plan, plan
 from sluice.flash.trees import CELLS, Agent, Entry, Trees, look, settled
-from sluice.flash.writing import NOTES, Plan, carry_out, plan
+from sluice.flash.writing import carry_out
 
 APP = tree.pack({"sluice.json": b"{}", "app.py": b"x = 1"})
 RUNS = ["b", tree.digest(APP), "3.1", 0]

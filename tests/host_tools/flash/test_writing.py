@@ -10,9 +10,11 @@ from sessions import Interrupted
 from sluice.board_port import BoardPort
 from sluice.errors import SluiceError
 from sluice.flash import writing
+from sluice.flash.asking import present
 from sluice.flash.contents import CHOICE, START
 from sluice.flash.earlier import leftovers, modules
-from sluice.flash.writing import NOTES, carry_out, plan, present
+from sluice.flash.planning import NOTES, Plan, folders, plan
+from sluice.flash.writing import carry_out
 
 OLD = {"/lib/a.mpy": b"a1", "/lib/b.mpy": b"b1" * 300, START: b"s1", "/config.json": b"c1"}
 NEW = {"/lib/a.mpy": b"a2", "/lib/deep/c.mpy": b"c2", START: b"s1", "/config.json": b"c2"}
@@ -23,7 +25,7 @@ def nothing_kept(path: str) -> bool:
     return False
 
 
-def flash(port: BoardPort, files: dict[str, bytes], keep=nothing_kept) -> writing.Plan:
+def flash(port: BoardPort, files: dict[str, bytes], keep=nothing_kept) -> Plan:
     planned = plan(port, files, keep)
     carry_out(port, planned, lambda path, size: None)
     return planned
@@ -182,7 +184,7 @@ FIRMWARE = {"/lib/sluice/run.mpy": b"run", "/lib/board.mpy": b"board", START: b"
 
 
 def lay(port: BoardPort, files: dict[str, bytes]) -> None:
-    port.run(f"make_folders({writing._folders(files)!r})")
+    port.run(f"make_folders({folders(files)!r})")
     for path, content in files.items():
         port.put(path, content)
 
@@ -221,7 +223,7 @@ def test_nothing_of_an_earlier_layout_stays_and_all_that_is_the_users(session: B
 
 
 def parents(path: str) -> set[str]:
-    return set(writing._folders([path]))
+    return set(folders([path]))
 
 
 def quiet(path: str, size: int) -> None:
