@@ -1,0 +1,133 @@
+"""How things and jobs stand: the one model behind `job`, `thing`, `fleet`, `--wait` and the page.
+
+Nothing here calls anybody: `fleet/reader.py` reads, by boto3's clients. What a board told may be
+missing, of another type, or a lie. "" or None stands for what is not known. Times are seconds since 1970.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+ENDS = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
+STATUSES = (*ENDS, "IN_PROGRESS", "QUEUED")  # of an execution, in the order they are counted in
+BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, or it never ended
+JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
+
+
+@dataclass(frozen=True)
+class Execution:
+    """What became of a job on one thing."""
+
+    job: str
+    thing: str
+    number: int
+    status: str
+    details: Mapping[str, str] = field(default_factory=dict)  # as the board told them last
+    queued_at: float | None = None
+    started_at: float | None = None
+    changed_at: float | None = None
+    version: int | None = None
+
+    @property
+    def reason(self) -> str:
+        """What the board said about its verdict, "" without."""
+        return self.details.get("reason", "")
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it can change any more."""
+        return self.status in ENDS
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """How a job stands, by its things' latest executions."""
+
+    job: str
+    status: str  # AWS's, of the job itself; COMPLETED says nothing of how it went
+    outcomes: Mapping[str, int]  # {status of an execution: how many things}, those of 0 left out
+    targets: tuple[str, ...] = ()  # names of things, and of groups as "group NAME"
+    continuous: bool = False
+    comment: str = ""  # of who canceled it
+    description: str = ""
+    created_at: float | None = None
+    changed_at: float | None = None
+    completed_at: float | None = None
+    document: Mapping[str, Any] | None = None  # None: not read
+    executions: tuple[Execution, ...] | None = None  # None: not read
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing of it can change any more."""
+        going = self.outcomes.keys() - set(ENDS)
+        return self.status in JOB_ENDS and not going
+
+    @property
+    def went_wrong(self) -> int:
+        """How many things did not do it, and will not."""
+        return sum(self.outcomes.get(status, 0) for status in BAD)
+
+    @property
+    def counted(self) -> str:
+        """`48 SUCCEEDED, 2 FAILED`; words of the job where no thing has heard of it."""
+        found = [f"{self.outcomes[one]} {one}" for one in STATUSES if self.outcomes.get(one)]
+        return ", ".join(found) or NOBODY.get(self.status, self.status)
+
+
+NOBODY = {  # of a job without executions
+    "IN_PROGRESS": "no thing notified yet",
+    "SCHEDULED": "SCHEDULED",
+    "COMPLETED": "no thing was notified",
+    "CANCELED": "CANCELED, no thing was notified",
+}
+
+
+@dataclass(frozen=True)
+class ThingStatus:
+    """How a thing stands: its connection, what its board told, and its last job."""
+
+    thing: str
+    kind: str = ""  # its thing type
+    groups: tuple[str, ...] = ()
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    connected: bool | None = None  # None: nobody knows
+    connected_at: float | None = None  # when that was last so or otherwise
+    disconnect_reason: str = ""  # AWS's word
+    told_at: float | None = None  # when its shadow was last reported to
+    board: str = ""
+    interpreter: str = ""  # version of the image
+    micropython: str = ""
+    slot: str = ""
+    trial: bool = False
+    agent: str = ""
+    app: str = ""
+    trees: str = ""
+    free: int | None = None  # bytes of the heap
+    rssi: int | None = None  # dBm
+    reset: str = ""  # cause of the last one
+    failures: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    reported: Mapping[str, Any] = field(default_factory=dict)  # all of it, as the board told it
+    job: Execution | None = None  # the last one
+
+    @property
+    def seen_at(self) -> float | None:
+        """When anything was last heard of it; None: never."""
+        known = [time for time in (self.connected_at, self.told_at) if time is not None]
+        return max(known, default=None)
+
+    @property
+    def failed(self) -> bool:
+        """Whether its last job went wrong."""
+        return self.job is not None and self.job.status in BAD
+
+
+@dataclass(frozen=True)
+class FleetStatus:
+    """All things, in the order of their names, and what was left out or could not be read."""
+
+    things: tuple[ThingStatus, ...]
+    notes: tuple[str, ...] = ()  # sentences for people
+    calls: int = 0  # how many it took
+    read_at: float = 0.0
