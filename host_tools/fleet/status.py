@@ -1,7 +1,8 @@
 """How things and jobs stand: the one model behind `job`, `thing`, `fleet`, `--wait` and the page.
 
 Nothing here calls anybody: `fleet/reader.py` reads, by boto3's clients. What a board told may be
-missing, of another type, or a lie. "" or None stands for what is not known. Times are seconds since 1970.
+missing, of another type, or a lie. "" or None stands for what is not known.
+Times are seconds since 1970.
 """
 
 from collections.abc import Mapping
@@ -46,7 +47,7 @@ class JobStatus:
     job: str
     status: str  # AWS's, of the job itself; COMPLETED says nothing of how it went
     outcomes: Mapping[str, int]  # {status of an execution: how many things}, those of 0 left out
-    targets: tuple[str, ...] = ()  # names of things, and of groups as "group NAME"
+    targets: tuple[str, ...] = ()  # ARNs of things and groups
     continuous: bool = False
     comment: str = ""  # of who canceled it
     description: str = ""
@@ -55,6 +56,14 @@ class JobStatus:
     completed_at: float | None = None
     document: Mapping[str, Any] | None = None  # None: not read
     executions: tuple[Execution, ...] | None = None  # None: not read
+
+    @property
+    def whom(self) -> tuple[str, ...]:
+        """The targets by name; a group's after the word."""
+        return tuple(
+            arn.rpartition("/")[2] if ":thing/" in arn else f"group {arn.rpartition('/')[2]}"
+            for arn in self.targets
+        )
 
     @property
     def ended(self) -> bool:
