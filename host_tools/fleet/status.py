@@ -5,12 +5,14 @@ missing, of another type, or a lie. "" or None stands for what is not known.
 Times are seconds since 1970.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 ENDS = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 STATUSES = (*ENDS, "IN_PROGRESS", "QUEUED")  # of an execution, in the order they are counted in
+NO_VERSION = re.compile(r" v(unknown)?(?=$|,| \()")  # within what a board says of its success
 BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, or it never ended
 JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
 
@@ -33,6 +35,13 @@ class Execution:
     def reason(self) -> str:
         """What the board said about its verdict, "" without."""
         return self.details.get("reason", "")
+
+    @property
+    def verdict(self) -> str:
+        """`SUCCEEDED accepted v1.1.0`, `FAILED: no room`: the status and why, for people."""
+        if self.status == "SUCCEEDED":
+            return f"{self.status} {NO_VERSION.sub(', version unknown', self.reason)}".strip()
+        return f"{self.status}: {self.reason}" if self.reason else self.status
 
     @property
     def ended(self) -> bool:
