@@ -268,7 +268,9 @@ def run(
             cloud.start(port, http_port)
             boards = cloud.boards.endpoint if cloud.boards else ""
             where = cloud.broker.port, cloud.endpoint, boards
-            print(ready(root, *where, cloud.missed), flush=True)
+            said = ready(root, *where, cloud.missed)
+            print(said, flush=True)
+            LOG.info("%s", said)
             if boards:
                 LOG.warning("%s", exposed(boards, cloud.missed))
             while not ended:
@@ -276,3 +278,4 @@ def run(
                 time.sleep(TICK_S)
         finally:
             cloud.stop()
+            LOG.info("cloud ended")

@@ -17,13 +17,12 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Group
 from rich.live import Live
 
-from sluice.cloud.state import State
+from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.fleet import shapes, shown, things_shown
 from sluice.fleet.clients import UNTRIED, clients, plainly, shadows
@@ -37,10 +36,7 @@ EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this ma
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of a local cloud that runs")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    parser.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    where.arguments(parser, "of a local cloud that runs")
     parser.add_argument("--failed", action="store_true", help="those whose last job went wrong")
     parser.add_argument("--offline", action="store_true", help="those that are not connected")
     parser.add_argument("--outdated", metavar="V", help="those that run less than version V")
@@ -55,14 +51,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`fleet`."""
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
     if args.every is not None and not (args.watch and args.every > 0):
         raise SluiceError("--every is for --watch, in seconds")
     filters = Filters(args.failed, args.offline, args.outdated)
-    state = None if args.aws else State(args.state)
-    cloud = clients(state, args.endpoint_url)
-    reader = Reader(cloud, shadows(state, args.endpoint_url))
+    place = where.place(args)
+    cloud = clients(place)
+    reader = Reader(cloud, shadows(place))
     if args.watch:
         watch(reader, filters, args.every or EVERY_S[cloud.near], args.json)
         return

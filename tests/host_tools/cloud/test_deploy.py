@@ -686,5 +686,6 @@ def test_job_is_created_at_aws_by_the_calls_that_the_policy_allows(
     assert {f"iot:{name}" for name in made} <= statement("Deploy")
     assert main([*line, "--state", str(cloud.state.root), *there[1:]]) == 1
     assert "--endpoint-url is for --aws" in capsys.readouterr().err
-    with pytest.raises(SystemExit):
-        main(line)  # neither cloud
+    monkeypatch.chdir(tmp_path)
+    assert main(line) == 1  # neither cloud
+    assert "say which cloud: --state DIR or --aws" in capsys.readouterr().err
