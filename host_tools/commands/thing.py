@@ -12,20 +12,22 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sluice.cloud.names import MQTT_PORT, check_thing
 from sluice.cloud.state import LOCAL_HOSTS, State
 from sluice.commands import where
 from sluice.errors import SluiceError
-from sluice.fleet import provision
-from sluice.fleet.about import lines, told
+from sluice.fleet import about, provision, shapes, shown
 from sluice.fleet.account import Account
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.folder import Board, signer_certificate, write_board
+from sluice.fleet.reader import Reader
 from sluice.fleet.root_ca import from_file, root_ca
+from sluice.fleet.status import ThingStatus
 
 if TYPE_CHECKING:
     from sluice.cloud.things.groups import Groups
@@ -51,14 +53,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--policy", metavar="NAME", help=f"with --aws; {provision.POLICY_NAME}")
     row.add_argument("--csr", type=Path, metavar="FILE", help="signing request, PEM, of your key")
     row.set_defaults(run=create)
-    row = rows.add_parser("list", help="show all things")
-    where.arguments(row)
-    row.add_argument("--json", action="store_true", help="as JSON")
+    row = rows.add_parser("list", help="show all things", epilog=UNTRIED)
+    where.arguments(row, "of a local cloud, whether or not that runs")
+    row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row.set_defaults(run=listed)
-    row = rows.add_parser("show", help="what runs on its board", epilog=UNTRIED)
+    row = rows.add_parser("show", help="how a thing stands, what its board told", epilog=UNTRIED)
     row.add_argument("name", metavar="NAME")
     where.arguments(row, "of a local cloud that runs")
-    row.add_argument("--json", action="store_true", help="what the board told, as it told it")
+    row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row.set_defaults(run=show)
     text = "remove a thing, its certificates and its files"
     row = rows.add_parser("delete", help=text, epilog=UNTRIED)
@@ -181,49 +183,49 @@ def wait_known(state: State, common_name: str) -> None:
 
 def show(args: argparse.Namespace) -> None:
     """`thing show`."""
+    from sluice.fleet import things_shown
+
     name = check_thing(args.name)
-    place = where.place(args)
     with plainly():
-        state = told(shadows(place), name)
-    print(json.dumps(state) if args.json else "\n".join(lines(name, state)))
+        place = where.place(args)
+        found = Reader(clients(place), shadows(place)).thing(name)
+    if args.json:
+        print(json.dumps(shapes.of_thing(found)))
+    else:
+        shown.show(*things_shown.thing(found))
 
 
 def listed(args: argparse.Namespace) -> None:
-    """`thing list`."""
+    """`thing list`: only the names where no cloud runs that knows more."""
+    from sluice.fleet import things_shown
+
     place = where.place(args)
-    shapes = listed_at_aws(place) if isinstance(place, Account) else listed_here(place)
+    if isinstance(place, State) and not place.alive:
+        found = at_rest(place)
+        table = [thing.thing for thing in found]
+    else:
+        with plainly():
+            read = Reader(clients(place), shadows(place)).things()
+        for note in read.notes:
+            print(note, file=sys.stderr)
+        found = read.things
+        table = things_shown.things(found)
     if args.json:
-        print(json.dumps(shapes))
-    for shape in () if args.json else shapes:
-        print(shape["thing"])
+        print(json.dumps([shapes.of_thing(thing) for thing in found]))
+    else:
+        shown.show(*table)
 
 
-def listed_here(state: State) -> list[dict[str, Any]]:
-    """All things of a local cloud, whether or not that runs."""
+def at_rest(state: State) -> tuple[ThingStatus, ...]:
+    """The things of a local cloud that does not run: nobody knows how they stand."""
     from sluice.cloud.run import opened
+    from sluice.cloud.things.api import thing_shape
 
     if not state.database.exists():
         raise SluiceError(f"no cloud has been in {state.root}")
     with opened(state) as things:
         rows = things.store.rows("SELECT * FROM things ORDER BY name")
-        return [
-            {"thing": row["name"], "certificates": len(things.principals(row["name"]))}
-            for row in rows
-        ]
-
-
-def listed_at_aws(account: Account) -> list[dict[str, Any]]:
-    """All things of an account."""
-    iot = clients(account).iot
-    with plainly():
-        rows = provision.listed(iot, "list_things", "things")
-        return [certified(iot, name) for name in sorted(row["thingName"] for row in rows)]
-
-
-def certified(iot: Any, name: str) -> dict[str, Any]:
-    """A thing of AWS's, and how many certificates it has."""
-    found = provision.listed(iot, "list_thing_principals", "principals", thingName=name)
-    return {"thing": name, "certificates": sum(1 for _ in found)}
+        return tuple(about.of_document(thing_shape(row)) for row in rows)
 
 
 def delete(args: argparse.Namespace) -> None:

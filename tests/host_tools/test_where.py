@@ -15,6 +15,7 @@ from sluice.fleet.clients import clients
 READING = [
     ("thing", "list"),
     ("thing", "show", "a"),
+    ("fleet",),
     ("thing", "delete", "a"),
     ("job", "list"),
     ("job", "show", "a"),

@@ -350,11 +350,10 @@ def test_thing_deleted_while_the_cloud_runs_cannot_publish_any_more(cloud, devic
             board.ask("jobs/get")
 
 
-def test_things_of_an_account_are_listed_with_their_certificates(account, tmp_path):
+def test_things_of_an_account_are_listed(account, tmp_path):
     good(sluice("thing", "create", "listed", "--aws", "--out", tmp_path))
     account.create_thing(thingName="listed-bare")
     printed = good(sluice("thing", "list", "--aws"))
-    assert {"listed", "listed-bare"} <= set(printed.splitlines())
+    assert {"listed", "listed-bare"} <= {line.split()[0] for line in printed.splitlines()}
     rows = json.loads(good(sluice("thing", "list", "--aws", "--json")))
-    counts = {row["thing"]: row["certificates"] for row in rows}
-    assert (counts["listed"], counts["listed-bare"]) == (1, 0)
+    assert {"listed", "listed-bare"} <= {row["thingName"] for row in rows}
