@@ -26,10 +26,12 @@ demo: setup  ## a cloud, a board and two updates: a good one and one that rolls 
 
 test: setup  ## every test, and what differs between releases of MicroPython on each of them
 	@$(BIN)/python -m sluice.toolchain --all
+	@$(BIN)/python -m sluice.chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-all: setup  ## every test on every release of MicroPython: for the night
 	@$(BIN)/python -m sluice.toolchain --all
+	@$(BIN)/python -m sluice.chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --micropython all
 faults: setup  ## everything that can fail, at every place where it can; an hour and more
 	@$(BIN)/python -m tests.faults $(FLAGS)
