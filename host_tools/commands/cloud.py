@@ -19,6 +19,7 @@ from typing import Any
 from sluice.cloud.run import HTTP_PORT, MQTT_PORT, run
 from sluice.cloud.state import State
 from sluice.errors import SluiceError
+from sluice.page.serving import page_of
 
 READY_S = 15  # a cloud is ready some seconds after it was started
 
@@ -54,7 +55,8 @@ def address(text: str) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
-    run(args.state, args.port, args.http_port, args.faults, args.listen)
+    page = page_of(State(args.state))
+    run(args.state, args.port, args.http_port, args.faults, args.listen, page)
 
 
 def environment(args: argparse.Namespace) -> None:
