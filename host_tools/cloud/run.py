@@ -15,6 +15,7 @@ from sluice.cloud.http.page import Page
 from sluice.cloud.http.server import Handler, WebServer
 from sluice.cloud.http.signed import Signed, own_key
 from sluice.cloud.http_faults import HTTPFaults
+from sluice.cloud.index.api import IndexCalls
 from sluice.cloud.jobs.api import JobCalls
 from sluice.cloud.jobs.events_api import EventCalls
 from sluice.cloud.jobs.executions import Executions
@@ -155,11 +156,11 @@ class Cloud:
         policies = PolicyCalls(self.things, time.time, self.control.refresh)
         groups = GroupCalls(Groups(self.store), self.things, time.time, self.control.refresh)
         templates, tags = TemplateCalls(self.executions, self.bucket), TagCalls(self.store)
-        events = EventCalls(self.store, time.time)
+        events, index = EventCalls(self.store, time.time), IndexCalls(self.store)
         control = {}
         for calls in (things, certificates, policies, groups, streams, jobs, executions, updates):
             control |= calls.operations()
-        for calls in (templates, tags, events):
+        for calls in (templates, tags, events, index):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)

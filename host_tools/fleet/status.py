@@ -1,15 +1,18 @@
 """How things and jobs stand: the one model behind `job`, `thing`, `fleet`, `--wait` and the page.
 
 Nothing here calls anybody: `fleet/reader.py` reads, by boto3's clients. What a board told may be
-missing, of another type, or a lie. "" or None stands for what is not known. Times are seconds since 1970.
+missing, of another type, or a lie. "" or None stands for what is not known.
+Times are seconds since 1970.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 ENDS = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 STATUSES = (*ENDS, "IN_PROGRESS", "QUEUED")  # of an execution, in the order they are counted in
+NO_VERSION = re.compile(r" v(unknown)?(?=$|,| \()")  # within what a board says of its success
 BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, or it never ended
 JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
 
@@ -34,6 +37,13 @@ class Execution:
         return self.details.get("reason", "")
 
     @property
+    def verdict(self) -> str:
+        """`SUCCEEDED accepted v1.1.0`, `FAILED: no room`: the status and why, for people."""
+        if self.status == "SUCCEEDED":
+            return f"{self.status} {NO_VERSION.sub(', version unknown', self.reason)}".strip()
+        return f"{self.status}: {self.reason}" if self.reason else self.status
+
+    @property
     def ended(self) -> bool:
         """Whether nothing of it can change any more."""
         return self.status in ENDS
@@ -46,7 +56,7 @@ class JobStatus:
     job: str
     status: str  # AWS's, of the job itself; COMPLETED says nothing of how it went
     outcomes: Mapping[str, int]  # {status of an execution: how many things}, those of 0 left out
-    targets: tuple[str, ...] = ()  # names of things, and of groups as "group NAME"
+    targets: tuple[str, ...] = ()  # ARNs of things and groups
     continuous: bool = False
     comment: str = ""  # of who canceled it
     description: str = ""
@@ -55,6 +65,14 @@ class JobStatus:
     completed_at: float | None = None
     document: Mapping[str, Any] | None = None  # None: not read
     executions: tuple[Execution, ...] | None = None  # None: not read
+
+    @property
+    def whom(self) -> tuple[str, ...]:
+        """The targets by name; a group's after the word."""
+        return tuple(
+            arn.rpartition("/")[2] if ":thing/" in arn else f"group {arn.rpartition('/')[2]}"
+            for arn in self.targets
+        )
 
     @property
     def ended(self) -> bool:
