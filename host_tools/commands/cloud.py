@@ -19,7 +19,7 @@ from typing import Any
 from sluice.cloud.run import HTTP_PORT, MQTT_PORT, run
 from sluice.cloud.state import State
 from sluice.errors import SluiceError
-from sluice.page.serving import page_of
+from sluice.page.serving import page
 
 READY_S = 15  # a cloud is ready some seconds after it was started
 
@@ -55,8 +55,8 @@ def address(text: str) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
-    page = page_of(State(args.state))
-    run(args.state, args.port, args.http_port, args.faults, args.listen, page)
+    shown = page(State(args.state))
+    run(args.state, args.port, args.http_port, args.faults, args.listen, shown)
 
 
 def environment(args: argparse.Namespace) -> None:

@@ -1,21 +1,44 @@
-"""The page of a fleet, for the cloud's server or for one of its own."""
+"""The page of a cloud, for that cloud's own server, or on a server of its own."""
 
-from collections.abc import Callable
-from threading import Event
+import signal
+import time
+from contextlib import suppress
 
-from sluice.cloud.http.page import Page as Served
 from sluice.cloud.run import serving
 from sluice.cloud.state import State
-from sluice.fleet.clients import Clients
+from sluice.fleet.clients import clients, shadows
+from sluice.fleet.reader import Reader
 from sluice.page.application import Page
 from sluice.page.live import Live, Looking
 
 NEAR_S, FAR_S = 1.0, 10.0  # between two readings: AWS limits how often it is asked
+TICK_S = 0.1
 
 
-def page(reach: Callable[[], tuple[Clients, object]], near: bool) -> Page:
-    """The page of a cloud, whose clients `reach` makes once somebody looks."""
+def page(state: State | None, endpoint_url: str | None = None) -> Page:
+    """The page of the cloud of a state folder; None: of AWS, as `clients` takes it.
 
-    def look() -> Looking: ...
+    Clients are made once somebody looks: the cloud may not run yet.
+    """
 
-    return Page(lambda: Live(look, NEAR_S if near else FAR_S))
+    def reach() -> Looking:
+        reader = Reader(clients(state, endpoint_url), shadows(state, endpoint_url))
+        return Looking(reader, name)
+
+    name = f"state {state.root}" if state else "AWS"
+    return Page(lambda: Live(reach, NEAR_S if state else FAR_S))
+
+
+def serve(shown: Page, port: int) -> None:
+    """Serve a page alone, on this machine, until SIGTERM or SIGINT; prints its address."""
+    ended: list[int] = []  # no Event: setting one within its own wait waits for ever
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, _: ended.append(number))
+    web = serving(port, {}, page=shown)
+    try:
+        print(f"page {shown.address(web.endpoint)}", flush=True)
+        with suppress(KeyboardInterrupt):
+            while not ended:
+                time.sleep(TICK_S)
+    finally:
+        web.stop()

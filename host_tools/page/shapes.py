@@ -102,7 +102,7 @@ def job(one: JobStatus) -> dict[str, Any]:
         "counted": clip(one.counted),
         "ended": one.ended,
         "wentWrong": one.went_wrong,
-        "targets": texts(one.targets),
+        "targets": texts(one.whom),
         "createdAt": one.created_at,
     }
 
