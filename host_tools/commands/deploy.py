@@ -126,7 +126,8 @@ def run(args: argparse.Namespace) -> int:
     print(name, flush=True)
     if not args.wait:
         return 0
-    return watch.wait(cloud, name, wanted.things if not wanted.groups else None, patience_s)
+    things = wanted.things if not wanted.groups else None
+    return watch.wait(cloud, name, things, patience_s, watch.place(args))
 
 
 def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:

@@ -12,19 +12,22 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
 from sluice.cloud.names import check_thing
 from sluice.cloud.run import MQTT_PORT, opened
 from sluice.cloud.state import LOCAL_HOSTS, State
+from sluice.cloud.things.api import thing_shape
 from sluice.cloud.things.groups import Groups
 from sluice.errors import SluiceError
-from sluice.fleet import provision
-from sluice.fleet.about import lines, told
+from sluice.fleet import about, provision, shapes, shown, things_shown
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.folder import Board, signer_certificate, write_board
+from sluice.fleet.reader import Reader
 from sluice.fleet.root_ca import from_file, root_ca
+from sluice.fleet.status import FleetStatus
 
 ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
 PORTS = range(1, 65_536)
@@ -47,17 +50,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--policy", metavar="NAME", help=f"with --aws; {provision.POLICY_NAME}")
     row.add_argument("--csr", type=Path, metavar="FILE", help="signing request, PEM, of your key")
     row.set_defaults(run=create)
-    row = rows.add_parser("list", help="show all things")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
-    row.add_argument("--json", action="store_true", help="as JSON")
+    row = rows.add_parser("list", help="show all things", epilog=UNTRIED)
+    _read(row, "of a local cloud, whether or not that runs")
     row.set_defaults(run=listed)
-    row = rows.add_parser("show", help="what runs on its board", epilog=UNTRIED)
+    row = rows.add_parser("show", help="how a thing stands, what its board told", epilog=UNTRIED)
     row.add_argument("name", metavar="NAME")
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of a local cloud that runs")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
-    row.add_argument("--json", action="store_true", help="what the board told, as it told it")
+    _read(row, "of a local cloud that runs")
     row.set_defaults(run=show)
     text = "remove a thing, its certificates and its files"
     row = rows.add_parser("delete", help=text, epilog=UNTRIED)
@@ -73,6 +71,14 @@ def _where(row: argparse.ArgumentParser, state: str, out: str) -> None:
     row.add_argument("--out", type=Path, metavar="DIR", help=out)
     row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
     row.add_argument("--dry-run", action="store_true", help="print AWS's calls, make none")
+
+
+def _read(row: argparse.ArgumentParser, state: str) -> None:
+    where = row.add_mutually_exclusive_group(required=True)
+    where.add_argument("--state", type=Path, metavar="DIR", help=state)
+    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
+    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
 
 
 def create(args: argparse.Namespace) -> None:
@@ -179,28 +185,45 @@ def wait_known(state: State, common_name: str) -> None:
 def show(args: argparse.Namespace) -> None:
     """`thing show`."""
     name = check_thing(args.name)
+    with plainly():
+        found = reader(args).thing(name)
+    if args.json:
+        print(json.dumps(shapes.of_thing(found)))
+    else:
+        shown.show(*things_shown.thing(found))
+
+
+def reader(args: argparse.Namespace) -> Reader:
+    """Reads from whichever cloud is meant."""
     if args.endpoint_url and not args.aws:
         raise SluiceError("--endpoint-url is for --aws")
-    with plainly():
-        state = told(shadows(None if args.aws else State(args.state), args.endpoint_url), name)
-    print(json.dumps(state) if args.json else "\n".join(lines(name, state)))
+    state = None if args.aws else State(args.state)
+    return Reader(clients(state, args.endpoint_url), shadows(state, args.endpoint_url))
 
 
 def listed(args: argparse.Namespace) -> None:
     """`thing list`."""
-    state = State(args.state)
+    if args.aws or State(args.state).alive:
+        with plainly():
+            found = reader(args).things()
+    else:
+        found = at_rest(State(args.state))
+    for note in found.notes:
+        print(note, file=sys.stderr)
+    if args.json:
+        print(json.dumps([shapes.of_thing(thing) for thing in found.things]))
+    else:
+        shown.show(*things_shown.things(found.things))
+
+
+def at_rest(state: State) -> FleetStatus:
+    """The things of a local cloud that does not run: nobody knows how they stand."""
     if not state.database.exists():
-        raise SluiceError(f"no cloud has been in {args.state}")
+        raise SluiceError(f"no cloud has been in {state.root}")
     with opened(state) as things:
         rows = things.store.rows("SELECT * FROM things ORDER BY name")
-        shapes = [
-            {"thing": row["name"], "certificates": len(things.principals(row["name"]))}
-            for row in rows
-        ]
-    if args.json:
-        print(json.dumps(shapes))
-    for shape in () if args.json else shapes:
-        print(shape["thing"])
+        found = tuple(about.of_document(thing_shape(row)) for row in rows)
+    return FleetStatus(found, (f"No cloud runs in {state.root}: nobody knows who is connected.",))
 
 
 def delete(args: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sluice.fleet.status import STATUSES, Execution, ThingStatus
+from sluice.fleet.status import STATUSES, Execution, ThingStatus, plain
 from sluice.fleet.things import shadows
 
 VERSION = ("version", "nrf_cloud_app_fw_version")  # keys of it, by the board's configuration
@@ -110,7 +110,7 @@ def _object(document: Document, key: str) -> Document:
 def text(document: Document, key: str) -> str:
     """A text, without what a terminal would act on, and not too long; "" of anything else."""
     found = document.get(key)
-    return plain(found) if isinstance(found, str) else ""
+    return plain(found[:TEXT]) if isinstance(found, str) else ""
 
 
 def texts(document: Document, key: str) -> tuple[str, ...]:
@@ -118,12 +118,7 @@ def texts(document: Document, key: str) -> tuple[str, ...]:
     found = document.get(key)
     if not isinstance(found, list | tuple):
         return ()
-    return tuple(plain(one) for one in found[-TEXTS:] if isinstance(one, str))
-
-
-def plain(told: str) -> str:
-    """A text, as it may be shown anywhere."""
-    return "".join(sign if sign.isprintable() else "?" for sign in told[:TEXT])
+    return tuple(plain(one[:TEXT]) for one in found[-TEXTS:] if isinstance(one, str))
 
 
 def _is_number(value: Any) -> bool:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sluice.fleet.shown import age, ago, colour, going, labelled, plain_table
-from sluice.fleet.status import BAD, Execution, JobStatus
+from sluice.fleet.status import BAD, Execution, JobsStatus, JobStatus
 
 EXECUTIONS = 50  # rows of `job show`
 
@@ -27,15 +27,15 @@ def targets(job: JobStatus, most: int = 2) -> str:
     return ", ".join(names[:most]) + more
 
 
-def jobs(found: Sequence[JobStatus], more: int) -> list[Table | str]:
+def jobs(found: JobsStatus) -> list[Table | str]:
     """`job list`."""
-    if not found:
+    if not found.jobs:
         return ["no jobs"]
     table = plain_table("JOB*", "AGE*", "FOR", "OUTCOME")
-    for job in found:
+    for job in found.jobs:
         created = age(time.time() - job.created_at) if job.created_at else ""
         table.add_row(Text(job.job), created, Text(targets(job)), outcome(job))
-    return [table, *([f"{more} earlier ones: --last shows more"] if more > 0 else ())]
+    return [table, *([f"{found.more} earlier ones: --last shows more"] if found.more else ())]
 
 
 def job(one: JobStatus) -> list[Table | str]:

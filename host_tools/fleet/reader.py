@@ -10,7 +10,15 @@ from sluice.fleet import executions
 from sluice.fleet.about import job_told, of_document
 from sluice.fleet.clients import Clients
 from sluice.fleet.executions import LastJobs, seconds
-from sluice.fleet.status import BAD, STATUSES, Execution, FleetStatus, JobStatus, ThingStatus
+from sluice.fleet.status import (
+    BAD,
+    STATUSES,
+    Execution,
+    FleetStatus,
+    JobsStatus,
+    JobStatus,
+    ThingStatus,
+)
 from sluice.fleet.things import (
     Document,
     Indexing,
@@ -88,8 +96,8 @@ class Reader:
         """One thing, of which only the connection is read: one call."""
         return of_document({"thingName": name} | connectivity(self._iot, name))
 
-    def jobs(self, last: int = JOBS) -> list[JobStatus]:
-        """The newest jobs, newest first, without documents and executions: a call for each."""
+    def jobs(self, last: int = JOBS) -> JobsStatus:
+        """The newest jobs, without documents and executions: a call for each."""
         found, _ = executions.summaries(self._iot)
         kept = {}
         for job in found[:last]:
@@ -97,7 +105,7 @@ class Reader:
             if one := self._jobs.get(key) or self._outlined(job["jobId"]):
                 kept[key] = one
         self._jobs = {key: job for key, job in kept.items() if job.ended}
-        return list(kept.values())
+        return JobsStatus(tuple(kept.values()), max(0, len(found) - last))
 
     def _outlined(self, name: str) -> JobStatus | None:
         try:

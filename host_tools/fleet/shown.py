@@ -8,9 +8,8 @@ import time
 
 from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
-from sluice.fleet.status import Execution
+from sluice.fleet.status import Execution, plain
 
 UNCUT = 1000  # columns where there is no terminal
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
@@ -47,6 +46,8 @@ def show(*parts: Table | str) -> None:
     """Print tables and lines; nothing but words stands at the end of a line."""
     made = console()
     for part in parts:
+        if isinstance(part, Table):
+            protect(part, made.width)
         if made.is_terminal:
             made.print(part, markup=False)
             continue
@@ -61,8 +62,15 @@ def plain_table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for name in columns:
         whole = name.endswith("*")
-        table.add_column(name.rstrip("*"), no_wrap=whole, overflow="fold" if whole else "ellipsis")
+        table.add_column(name.rstrip("*"), overflow="fold" if whole else "ellipsis")
     return table
+
+
+def protect(table: Table, width: int) -> None:
+    """Keep a column that is never cut on one line, where its texts are not too long for that."""
+    for column in table.columns:
+        longest = max((len(str(cell)) for cell in column.cells), default=0)
+        column.no_wrap = column.overflow == "fold" and longest <= width // 2
 
 
 def labelled(rows: dict[str, str]) -> list[str]:
@@ -76,4 +84,5 @@ def going(one: Execution) -> str:
         return ""
     step = one.details.get("self_test") or one.details.get("step") or ""
     blocks = one.details.get("receive", "")
-    return "".join(f", {text}" for text in (step, f"{blocks} blocks" if blocks else "") if text)
+    told = (step, f"{blocks} blocks" if blocks else "")
+    return "".join(f", {plain(text)}" for text in told if text)

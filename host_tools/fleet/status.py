@@ -17,6 +17,16 @@ BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, 
 JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
 
 
+def plain(told: str) -> str:
+    """A text without what a terminal would act on: a board may tell anything."""
+    return "".join(sign if sign.isprintable() else "?" for sign in told)
+
+
+def counted(outcomes: Mapping[str, int]) -> str:
+    """`48 SUCCEEDED, 2 FAILED`, "" of nobody."""
+    return ", ".join(f"{outcomes[one]} {one}" for one in STATUSES if outcomes.get(one))
+
+
 @dataclass(frozen=True)
 class Execution:
     """What became of a job on one thing."""
@@ -34,7 +44,7 @@ class Execution:
     @property
     def reason(self) -> str:
         """What the board said about its verdict, "" without."""
-        return self.details.get("reason", "")
+        return plain(self.details.get("reason", ""))
 
     @property
     def verdict(self) -> str:
@@ -88,8 +98,7 @@ class JobStatus:
     @property
     def counted(self) -> str:
         """`48 SUCCEEDED, 2 FAILED`; words of the job where no thing has heard of it."""
-        found = [f"{self.outcomes[one]} {one}" for one in STATUSES if self.outcomes.get(one)]
-        return ", ".join(found) or NOBODY.get(self.status, self.status)
+        return counted(self.outcomes) or NOBODY.get(self.status, self.status)
 
 
 NOBODY = {  # of a job without executions
@@ -98,6 +107,14 @@ NOBODY = {  # of a job without executions
     "COMPLETED": "no thing was notified",
     "CANCELED": "CANCELED, no thing was notified",
 }
+
+
+@dataclass(frozen=True)
+class JobsStatus:
+    """The newest jobs, newest first."""
+
+    jobs: tuple[JobStatus, ...]
+    more: int  # how many earlier ones there are
 
 
 @dataclass(frozen=True)

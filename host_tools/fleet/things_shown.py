@@ -105,9 +105,29 @@ def stacked(rows: Sequence[Row]) -> Table:
     return table
 
 
+def line(thing: ThingStatus, now: float) -> str:
+    """A thing in one line, for who reads what changes."""
+    one = row(thing, now)
+    runs = {"image": one.image, "agent": one.agent, "app": one.app}
+    told = [f"{name} {text}" for name, text in runs.items() if text]
+    reset = f"reset: {one.reset}" if one.reset else ""
+    parts = (one.thing, one.seen.plain, *told, one.signal, reset, one.job.plain)
+    return "  ".join(part for part in parts if part)
+
+
 def lines(*texts: Text) -> Text:
     """Texts below each other."""
     return Text("\n").join(text for text in texts if text.plain)
+
+
+def things(found: Sequence[ThingStatus]) -> list[Table | str]:
+    """`thing list`."""
+    if not found:
+        return ["no things"]
+    table = plain_table("THING*", "SEEN", "BOARD", "GROUPS")
+    for one in found:
+        table.add_row(Text(one.thing), seen(one), Text(one.board), Text(", ".join(one.groups)))
+    return [table]
 
 
 def summary(found: FleetStatus, kept: Sequence[ThingStatus]) -> str:
