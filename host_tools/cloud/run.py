@@ -10,8 +10,8 @@ from pathlib import Path
 
 from sluice.cloud.announce import announce, exposed, point_at, ready
 from sluice.cloud.faults import Faults
-from sluice.cloud.http.rest import REST
 from sluice.cloud.http.page import Page
+from sluice.cloud.http.rest import REST
 from sluice.cloud.http.server import Handler, WebServer
 from sluice.cloud.http.signed import Signed, own_key
 from sluice.cloud.http_faults import HTTPFaults

@@ -3,6 +3,7 @@
 fleet --state DIR                 one look
 fleet --aws --watch               again and again, until Ctrl-C
 fleet --state DIR --failed        those whose last job failed, was rejected, or timed out
+fleet --state DIR --web           as a page in a browser, until Ctrl-C
 fleet --state DIR --outdated V    those whose application is older than V. A thing without an
                                   application counts with its image.
 
@@ -22,12 +23,14 @@ from rich.console import Group
 from rich.live import Live
 
 from sluice.cloud.state import State
+from sluice.commands.cloud import port
 from sluice.errors import SluiceError
 from sluice.fleet import shapes, shown, things_shown
 from sluice.fleet.clients import UNTRIED, clients, plainly, shadows
 from sluice.fleet.filters import Filters
 from sluice.fleet.reader import Reader
 from sluice.fleet.status import FleetStatus, ThingStatus
+from sluice.page import serving
 
 EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this machine
 
@@ -46,6 +49,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every", type=float, metavar="S", help="of --watch; default: 1, and 10 with --aws"
     )
+    parser.add_argument("--web", action="store_true", help="as a page; prints its address")
+    parser.add_argument("--port", type=port, help="of --web; default: a free one")
     parser.set_defaults(run=run)
     parser.epilog = UNTRIED
 
@@ -58,6 +63,11 @@ def run(args: argparse.Namespace) -> None:
         raise SluiceError("--every is for --watch, in seconds")
     filters = Filters(args.failed, args.offline, args.outdated)
     state = None if args.aws else State(args.state)
+    if args.port is not None and not args.web:
+        raise SluiceError("--port is for --web")
+    if args.web:
+        serving.serve(serving.page(state, args.endpoint_url), args.port or 0)
+        return
     cloud = clients(state, args.endpoint_url)
     reader = Reader(cloud, shadows(state, args.endpoint_url))
     if args.watch:

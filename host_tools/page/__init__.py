@@ -1,1 +1,1 @@
-"""The fleet as a page: it only reads, shows changes as they come, and is for this machine alone."""
+"""The fleet as a page: it only reads, and shows what changes as it changes."""

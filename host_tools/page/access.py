@@ -1,7 +1,7 @@
 """Who may look: whoever has the address that was printed, and then their browser alone.
 
-A page cannot sign with AWS's signatures. So its address has a token in its fragment, which browsers
-send nowhere. The page exchanges it for a cookie, once, and before its deadline.
+A page cannot sign with AWS's signatures. So its address has a token in its fragment, which
+browsers send nowhere. The page exchanges it for a cookie, once, and before its deadline.
 """
 
 import hmac

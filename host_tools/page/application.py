@@ -121,5 +121,3 @@ def _cookie(request: Request) -> str:
 def _is_own(request: Request) -> bool:
     """Whether the browser says that the page asks, or an address typed by its user."""
     return request.headers.get("sec-fetch-site", "none") in ("same-origin", "none")
-
-

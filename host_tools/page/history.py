@@ -37,10 +37,9 @@ class History:
         self._courses.move_to_end(status.thing)
         while len(self._courses) > THINGS:
             self._courses.popitem(last=False)
+        _heap(course, status.told_at or now, status.free)
         if status.job:
             self._note_execution(course, status.job, now)
-        else:
-            _heap(course, status.told_at or now, status.free)
         return course
 
     def _note_execution(self, course: Course, one: Execution, now: float) -> None:
@@ -63,5 +62,7 @@ class History:
 
 
 def _heap(course: Course, at: float, free: int | None) -> None:
-    if free is not None and (not course.heap or course.heap[-1][1] != free):
+    """Take what is newer than the last, and another."""
+    last_at, last = course.heap[-1] if course.heap else (0.0, None)
+    if free is not None and free != last and at > last_at:
         course.heap.append((round(at, 1), free))

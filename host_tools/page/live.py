@@ -10,7 +10,7 @@ from typing import Protocol
 
 from sluice.errors import SluiceError
 from sluice.fleet.clients import plainly
-from sluice.fleet.status import FleetStatus, JobStatus, ThingStatus
+from sluice.fleet.status import FleetStatus, JobsStatus, JobStatus, ThingStatus
 from sluice.page import shapes
 from sluice.page.history import History
 from sluice.page.picture import Picture, Piece, Viewer
@@ -27,25 +27,37 @@ DOCUMENTS = 100  # of jobs, remembered because they never change
 class Reader(Protocol):
     """What `sluice.fleet.reader.Reader` is."""
 
-    def fleet(self) -> FleetStatus: ...
-    def thing(self, name: str) -> ThingStatus: ...
-    def jobs(self) -> list[JobStatus]: ...
-    def job(self, name: str) -> JobStatus: ...
+    def fleet(self) -> FleetStatus:
+        """All things."""
+
+    def thing(self, name: str) -> ThingStatus:
+        """One thing."""
+
+    def jobs(self) -> JobsStatus:
+        """The newest jobs."""
+
+    def job(self, name: str) -> JobStatus:
+        """One job, with its document and its executions."""
 
 
 class Looking:
-    """One look after the other, each in a thread, never two at once."""
+    """One look after the other, each in a thread, never two at once.
 
-    def __init__(self, reader: Reader, name: str) -> None:
+    name    of the cloud, for people
+    poll_s  between two looks
+    """
+
+    def __init__(self, reader: Reader, name: str, poll_s: float) -> None:
+        self.poll_s = poll_s
         self._reader = reader
-        self._name = name  # of the cloud
+        self._name = name
         self._history = History()
         self._fillings: OrderedDict[str, Filling | None] = OrderedDict()  # by job
 
     def look(self, focuses: set[tuple[str, str]]) -> list[Piece]:
         """All that there is to be shown. Raises SluiceError."""
         with plainly():
-            fleet, jobs = self._reader.fleet(), self._reader.jobs()[: shapes.JOBS]
+            fleet, jobs = self._reader.fleet(), self._reader.jobs().jobs[: shapes.JOBS]
         pieces = [Piece("index", "", shapes.index(fleet, jobs, self._name))]
         for one in shapes.shown(fleet):
             self._history.note(one, time.time())
@@ -83,12 +95,10 @@ class Live:
     """Viewers, and the reading for them.
 
     reach   makes the reading; called in a thread, once somebody looks
-    poll_s  between two readings
     """
 
-    def __init__(self, reach: Callable[[], Looking], poll_s: float) -> None:
+    def __init__(self, reach: Callable[[], Looking]) -> None:
         self._reach = reach
-        self._poll_s = max(poll_s, SOONEST_S)
         self._looking: Looking | None = None
         self._picture = Picture()
         self._viewers: list[Viewer] = []
@@ -153,7 +163,8 @@ class Live:
 
     async def _rest(self, begin: float, failures: int) -> None:
         """Until the next reading: sooner when somebody wants to see something else."""
+        poll_s = self._looking.poll_s if self._looking else SOONEST_S
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(self._poll_s * 2**failures, PATIENCE_S)):
+            async with asyncio.timeout(min(poll_s * 2 ** min(failures, 8), PATIENCE_S)):
                 await self._hurry.wait()
         await asyncio.sleep(max(0.0, SOONEST_S - (time.monotonic() - begin)))

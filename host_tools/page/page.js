@@ -27,7 +27,7 @@ const state = {
 function el(tag, properties, ...children) {
   const made = document.createElement(tag);
   set(made, properties ?? {});
-  made.append(...children.flat().filter((one) => one != null && one !== false));
+  made.append(...children.flat(Infinity).filter((one) => one != null && one !== false));
   return made;
 }
 
@@ -79,7 +79,8 @@ function patch(old, fresh) {
 // Words
 
 const count = (number) => number.toLocaleString("en");
-const kib = (bytes) => `${(bytes / 1024).toLocaleString("en", { maximumFractionDigits: 1 })} KiB`;
+const rounded = (number) => number.toLocaleString("en", { maximumFractionDigits: 1 });
+const kib = (bytes) => bytes < 1048576 ? `${rounded(bytes / 1024)} KiB` : `${rounded(bytes / 1048576)} MiB`;
 const words = (status) => status.toLowerCase().replaceAll("_", " ");
 
 function ago(at) {
@@ -90,6 +91,9 @@ function ago(at) {
   }
   return seconds < 10 ? "now" : `${Math.floor(seconds / 10) * 10} s ago`;
 }
+
+const lasting = (seconds) => seconds < 120 ? `${Math.max(1, Math.round(seconds))} s`
+  : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 
 function when(at) {
   if (at == null) return "";
@@ -114,15 +118,14 @@ function bar(one, label) {
   const text = `${Math.floor((100 * one.done) / one.total)} %`;
   return [
     el("progress", { max: one.total, value: one.done, "aria-label": `${label}: download` }),
-    el("span", { class: "sub" }, `${text}, ${count(one.done)} of ${count(one.total)} blocks`),
+    el("span", { class: "sub figures" }, `${text}, ${count(one.done)} of ${count(one.total)} blocks`),
   ];
 }
 
-function outcome(one, label) {
+function outcome(one, label, job) {
   const step = one.status === "IN_PROGRESS" ? chip("busy", one.step) : status(one.status);
-  return [step, bar(one, label), one.reason
-    ? el("span", { class: `sub reason ${LOOKS[one.status] === "bad" ? "bad" : ""}` }, one.reason)
-    : null];
+  return [step, job ? [" ", el("span", { class: "sub" }, job)] : null, bar(one, label), one.reason
+    ? [" ", el("span", { class: `sub reason ${LOOKS[one.status] === "bad" ? "bad" : ""}` }, one.reason)] : null];
 }
 
 // The list of things
@@ -131,12 +134,12 @@ function thingRow(one) {
   return el("tr", { "data-key": one.name },
     el("th", { scope: "row" }, link("thing", one.name),
       one.groups.length ? el("div", { class: "sub wide" }, one.groups.join(", ")) : null,
-      el("div", { class: "sub narrow" }, runs(one))),
-    el("td", { class: "wide" }, runs(one),
-      el("div", { class: "sub" }, one.board, one.slot ? ` in ${one.slot}` : "",
-        one.trial ? el("span", { class: "wait" }, " on trial") : null)),
-    el("td", {}, one.job ? [outcome(one.job, one.name),
-      el("div", { class: "sub" }, link("job", one.job.job))] : el("span", { class: "soft" }, "none")),
+      el("div", { class: "sub narrow" }, runs(one)),
+      one.connected === false ? el("div", { class: "sub narrow" }, connection(one)) : null),
+    el("td", { class: "wide" }, one.interpreter, one.slot ? el("span", { class: "sub" }, ` ${one.slot}`) : "",
+      one.trial ? el("div", { class: "sub wait" }, "on trial") : el("div", { class: "sub" }, one.board)),
+    el("td", { class: "wide" }, one.agent), el("td", { class: "wide" }, one.app),
+    el("td", {}, one.job ? outcome(one.job, one.name, link("job", one.job.job)) : el("span", { class: "soft" }, "none")),
     el("td", { class: "wide" }, connection(one), el("div", { class: "sub" }, when(one.seenAt))));
 }
 
@@ -148,7 +151,8 @@ function thingsView() {
     type: "button", "aria-pressed": String(state.filter === name),
     onclick: () => { state.filter = name; draw(); },
   }, `${text} ${count(all.filter(suits).length)}`));
-  const columns = [["Thing", ""], ["Runs", "wide"], ["Last job", ""], ["Connection", "wide"]];
+  const columns = [["Thing", ""], ["Interpreter", "wide"], ["Agent", "wide"], ["Application", "wide"],
+    ["Last job", ""], ["Connection", "wide"]];
   return el("div", { class: "columns" },
     el("section", { class: "sheet", "aria-labelledby": "things" },
       el("h1", { id: "things", class: "unseen" }, "Things"),
@@ -195,7 +199,7 @@ function jobsView() {
 
 function jobView(one) {
   const facts = [
-    ["Job itself", status(one.status)], ["Things", words(one.counted)],
+    ["Job itself", status(one.status)],
     ["Targets", one.targets.join(", ")], ["Brings", one.kind && [one.kind, one.size ? `, ${kib(one.size)}` : ""]],
     ["Description", one.description], ["Comment", one.comment],
     ["Continuous", one.continuous ? "yes: it goes to new members of its groups" : ""],
@@ -257,36 +261,38 @@ function slots(one) {
   const running = el("figure", {},
     el("figcaption", {}, el("b", {}, one.slot || "The slot"),
       one.trial ? chip("wait", "runs on trial") : chip("good", "runs")),
-    el("div", { class: "whole runs" }, one.interpreter ? `interpreter ${one.interpreter}` : "version not told"));
-  if (!filling?.total) return [running, idleSlot(one)];
-  const runs = filling.kind === "image" && one.job.status === "SUCCEEDED";
-  return runs ? [map(one, filling, one.trial), idleSlot(one)] : [running, map(one, filling, false)];
+    el("div", { class: "whole runs" }, one.interpreter
+      ? [el("b", {}, one.interpreter), "interpreter"] : "version not told"));
+  if (!filling?.total) return one.slot === "ota_1" ? [idleSlot(one), running] : [running, idleSlot(one)];
+  if (filling.kind !== "image") return [running, map(one, filling)];
+  const pair = filling.runs ? [map(one, filling), idleSlot(one)] : [running, map(one, filling)];
+  return one.slot === "ota_1" ? pair.reverse() : pair;
 }
 
 function idleSlot(one) {
   const name = one.slot === "ota_0" ? "ota_1" : one.slot === "ota_1" ? "ota_0" : "The other slot";
   return el("figure", {}, el("figcaption", {}, el("b", {}, name), chip("idle", "waits")),
-    el("div", { class: "whole" }, "nothing is being written"));
+    el("div", { class: "whole" }, "Nothing is being written."));
 }
 
-function map(one, filling, trial) {
-  const { done, total, unit, kind } = filling;
-  const ended = one.job.status === "SUCCEEDED", failed = LOOKS[one.job.status] === "bad";
+function map(one, filling) {
+  const { done, total, unit, kind, runs } = filling;
+  const failed = LOOKS[one.job.status] === "bad";
   const each = Math.ceil(total / CELLS);
   const cells = Array.from({ length: Math.ceil(total / each) }, (_, n) => el("i", {
     class: Math.min((n + 1) * each, total) <= done ? "full" : n * each < done ? "part" : null,
   }));
   const text = `${count(done)} of ${count(total)} ${unit}`;
-  const look = ended ? " ended" : failed ? " failed" : "";
+  const look = runs ? " ended" : failed ? " failed" : "";
   const name = kind === "image" ? filling.slot || "The other slot" : `Tree of the ${kind}`;
-  const word = ended ? (trial ? chip("wait", "runs on trial") : chip("good", "runs"))
+  const word = runs ? (one.trial ? chip("wait", "runs on trial") : chip("good", "runs"))
     : failed ? chip("bad", "given up") : one.job.status === "QUEUED" ? chip("idle", "waits")
       : chip("busy", one.job.step === "downloading" ? "is being filled" : one.job.step);
   const square = unit === "sectors" ? kib(each * SECTOR) : `${count(each)} ${unit}`;
   return el("figure", {},
     el("figcaption", {}, el("b", {}, kind === "files" ? "Files" : name), word),
     el("div", { class: `map${look}`, role: "img", "aria-label": `${text} are written` }, cells),
-    el("div", { class: "sub legend row" }, el("span", {}, text), el("span", {}, `■ = ${square}`)));
+    el("div", { class: "sub legend row figures" }, el("span", {}, text), el("span", {}, `■ = ${square}`)));
 }
 
 function curve(name, points, what, words) {
@@ -303,11 +309,11 @@ function curve(name, points, what, words) {
   const path = points.map(([at, value], n) => `${n ? "L" : "M"}${x(at)} ${y(value)}`).join("");
   const text = `${words(last)} ${what}, least ${words(low)}, most ${words(high)}`;
   return el("section", { class: "sheet", "aria-labelledby": id },
-    el("h2", { id }, name, el("small", {}, `${words(last)} ${what}`)),
+    el("h2", { id }, name, " ", el("small", {}, `${words(last)} ${what}`)),
     svg("svg", { class: "curve", viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img",
       "aria-label": text }, svg("path", { d: path })),
-    el("div", { class: "row sub" }, el("span", {}, `${words(low)} to ${words(high)}`),
-      el("span", {}, `${Math.max(1, Math.round(to - from))} s`)));
+    el("div", { class: "row sub figures" }, el("span", {}, `${words(low)} to ${words(high)}`),
+      el("span", {}, lasting(to - from))));
 }
 
 function factsSheet(one) {

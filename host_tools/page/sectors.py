@@ -99,4 +99,6 @@ def written(one: Execution, known: Progress | None, brought: Filling | None) -> 
     done = total * known.done // known.total if known else 0
     if one.status == "SUCCEEDED" or step(one) in ("applying", "trying"):
         done = total
+    elif one.ended and known is None:
+        total = 0  # nobody saw how far it came
     return {"unit": "sectors" if sectors else "blocks", "done": done, "total": total}

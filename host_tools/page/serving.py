@@ -11,7 +11,7 @@ from sluice.fleet.reader import Reader
 from sluice.page.application import Page
 from sluice.page.live import Live, Looking
 
-NEAR_S, FAR_S = 1.0, 10.0  # between two readings: AWS limits how often it is asked
+EVERY_S = {True: 1.0, False: 10.0}  # between two looks, by whether the cloud is on this machine
 TICK_S = 0.1
 
 
@@ -22,11 +22,11 @@ def page(state: State | None, endpoint_url: str | None = None) -> Page:
     """
 
     def reach() -> Looking:
-        reader = Reader(clients(state, endpoint_url), shadows(state, endpoint_url))
-        return Looking(reader, name)
+        cloud = clients(state, endpoint_url)
+        name = f"state {state.root}" if state else f"AWS {cloud.region}"
+        return Looking(Reader(cloud, shadows(state, endpoint_url)), name, EVERY_S[cloud.near])
 
-    name = f"state {state.root}" if state else "AWS"
-    return Page(lambda: Live(reach, NEAR_S if state else FAR_S))
+    return Page(lambda: Live(reach))
 
 
 def serve(shown: Page, port: int) -> None:

@@ -4,7 +4,7 @@ Texts stay as they are, clipped: the page puts them in as text. They may be anyb
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sluice.fleet.status import STATUSES, Execution, FleetStatus, JobStatus, ThingStatus
@@ -46,7 +46,7 @@ def shown(fleet: FleetStatus) -> list[ThingStatus]:
     return sorted(fleet.things, key=calm)[:THINGS]
 
 
-def index(fleet: FleetStatus, jobs: list[JobStatus], name: str) -> dict[str, Any]:
+def index(fleet: FleetStatus, jobs: Sequence[JobStatus], name: str) -> dict[str, Any]:
     """Which things and jobs there are, and what people should know of that."""
     things = shown(fleet)
     notes = texts(fleet.notes)
@@ -138,10 +138,12 @@ def filled(one: ThingStatus, course: Course, brought: Filling | None) -> dict[st
     """What its last job fills, and how much of that is there; None when it brings nothing."""
     if one.job is None or brought is None:
         return None
+    runs = one.job.status == "SUCCEEDED" or (one.trial and step(one.job) == "trying")
     return {
         "kind": brought.kind,
         "size": brought.size,
-        "slot": other(one.slot) if one.job.status != "SUCCEEDED" else clip(one.slot),
+        "runs": runs,
+        "slot": clip(one.slot) if runs else other(one.slot),
         **written(one.job, course.progress, brought),
     }
 

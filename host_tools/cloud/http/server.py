@@ -195,10 +195,9 @@ class WebServer:
 
     async def _serve(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         headers = headers_of(scope)
-        if self._page is not None and is_for_page(scope, headers):
-            if self._doorkeeper.refusal(headers) is None:
-                await self._page(scope, receive, send)
-                return
+        if self._page and is_for_page(scope, headers) and not self._doorkeeper.refusal(headers):
+            await self._page(scope, receive, send)
+            return
         body = Body(receive, headers)
         request = asked(scope, headers, body)
         run = asyncio.get_running_loop().run_in_executor

@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 
-from sluice.fleet.status import Execution, FleetStatus, JobStatus, ThingStatus
+from sluice.errors import SluiceError
+from sluice.fleet.status import Execution, FleetStatus, JobsStatus, JobStatus, ThingStatus
 
 NOW = 1_780_000_000.0
 SIZE = 1_468_006  # bytes of the image
 BLOCKS = -(-SIZE // 4_096)
 ROLLOUT, READINGS, AGENT = "AFR_OTA-image-1-2-0", "AFR_OTA-readings-2-1-0", "AFR_OTA-agent-0-3-0"
+ACCEPTED = "accepted app v2.1.0"
 ROLLED_BACK = "rolled back: self-test failed"
 ARN = "arn:aws:iot:us-east-1:123456789012:"
 LOG = """\
@@ -30,9 +32,9 @@ def execution(thing: str, job: str, status: str, at: float, **details: str) -> E
     return Execution(job, thing, 1, status, details, changed_at=NOW - at)
 
 
-def rollout(done: int) -> dict[str, Execution]:
-    """What became of the rollout, when pump-south has so many blocks."""
-    loading = {"receive": f"{done}/{BLOCKS}", "heap": "31040"}
+def rollout(done: int, free: int) -> dict[str, Execution]:
+    """What became of the rollout, when pump-south has so many blocks and bytes free."""
+    loading = {"receive": f"{done}/{BLOCKS}", "heap": str(free)}
     return {
         "boiler-1": execution("boiler-1", ROLLOUT, "SUCCEEDED", 340, reason="accepted v1.2.0"),
         "boiler-2": execution("boiler-2", ROLLOUT, "FAILED", 310, reason=ROLLED_BACK),
@@ -53,11 +55,15 @@ class Scene:
     def __init__(self) -> None:
         self.blocks = 212  # that pump-south has
         self.free = 31_040  # bytes of its heap
+        self.fails: set[str] = set()  # names of things that are rolled back
+        self.trouble: SluiceError | None = None  # instead of an answer
 
     def _things(self) -> list[ThingStatus]:
-        last = rollout(self.blocks)
+        last = rollout(self.blocks, self.free)
         for name in ("greenhouse-east", "greenhouse-west"):
-            last[name] = execution(name, READINGS, "SUCCEEDED", 7_300, reason="accepted app v2.1.0")
+            last[name] = execution(name, READINGS, "SUCCEEDED", 7_300, reason=ACCEPTED)
+        for name in self.fails:
+            last[name] = execution(name, ROLLOUT, "FAILED", 0, reason=ROLLED_BACK)
         return [self._thing(name, last.get(name)) for name in NAMES]
 
     def _thing(self, name: str, job: Execution | None) -> ThingStatus:
@@ -88,11 +94,15 @@ class Scene:
 
     def fleet(self) -> FleetStatus:
         """All of it."""
+        if self.trouble:
+            raise self.trouble
         return FleetStatus(tuple(self._things()))
 
     def thing(self, name: str) -> ThingStatus:
         """One of them, with what else it told."""
-        [one] = [one for one in self._things() if one.thing == name]
+        one = next((one for one in self._things() if one.thing == name), None)
+        if one is None:
+            raise SluiceError(f"there is no thing {name}")
         failures = ("self-test failed: no reading of the flow meter",)
         return replace(
             one,
@@ -101,21 +111,24 @@ class Scene:
             settings={"log": "I", "report_s": 5, "poll_s": 900, "block": 4096, "window": 262144},
         )
 
-    def jobs(self) -> list[JobStatus]:
+    def jobs(self) -> JobsStatus:
         """Three, the newest first."""
         counts = {"SUCCEEDED": 2, "FAILED": 1, "IN_PROGRESS": 3, "QUEUED": 2}
-        return [
+        found = (
             JobStatus(ROLLOUT, "IN_PROGRESS", counts, (f"{ARN}thinggroup/house",),
                       created_at=NOW - 420),
             JobStatus(READINGS, "COMPLETED", {"SUCCEEDED": 2}, (f"{ARN}thinggroup/growing",),
                       created_at=NOW - 7_400),
             JobStatus(AGENT, "CANCELED", {"SUCCEEDED": 9, "CANCELED": 3},
                       (f"{ARN}thinggroup/house",), created_at=NOW - 190_000),
-        ]  # fmt: skip
+        )  # fmt: skip
+        return JobsStatus(found, 0)
 
     def job(self, name: str) -> JobStatus:
         """The rollout, whatever the name."""
         file = {"filepath": "/", "filesize": SIZE, "fileid": 0}
         document = {"afr_ota": {"protocols": ["MQTT"], "files": [file]}}
-        [one] = [one for one in self.jobs() if one.job == name]
-        return replace(one, document=document, executions=tuple(rollout(self.blocks).values()))
+        [one] = [one for one in self.jobs().jobs if one.job == name]
+        return replace(
+            one, document=document, executions=tuple(rollout(self.blocks, self.free).values())
+        )
