@@ -5,7 +5,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from playwright.sync_api import Browser, sync_playwright
+from patience import FUSE_S
+from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Page as Tab
 
 from sluice.chromium import chromium
@@ -13,6 +14,7 @@ from sluice.cloud.run import serving
 from sluice.page.application import Page
 from sluice.page.live import Live, Looking
 
+expect.set_options(timeout=FUSE_S * 1_000)
 OPTIONS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",
@@ -69,13 +71,15 @@ def opened(
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     tab.goto(address)
-    tab.wait_for_selector("main table")
+    tab.locator("main table").wait_for(timeout=FUSE_S * 1_000)
     yield tab
     context.close()
     assert not complaints
 
 
-def go(tab: Tab, route: str, what: str = "main h1") -> None:
-    """Show another part of the page."""
+def go(tab: Tab, route: str, what: str = ".sheet") -> None:
+    """Show another part of the page, until what is wanted of it is there."""
     tab.evaluate("route => { location.hash = route; }", route)
-    tab.wait_for_selector(what)
+    heading = {"#/": "Things", "#/jobs": "Jobs"}.get(route) or route.rpartition("/")[2]
+    expect(tab.locator("main h1")).to_have_text(heading)
+    tab.locator("main").locator(what).first.wait_for(timeout=FUSE_S * 1_000)

@@ -371,11 +371,11 @@ function route() {
 
 function view() {
   if (state.entered === false) return locked();
-  if (!state.index) return el("p", { class: "soft" }, "Reading how the fleet stands.");
+  if (!state.index) return [el("h1", {}, "Fleet"), el("p", { class: "soft" }, "Reading how it stands.")];
   const { kind, name } = route();
   if (kind === "things") return thingsView();
   if (kind === "jobs") return jobsView();
-  if (state.details?.name !== name) return el("p", { class: "soft" }, `Reading about ${name}.`);
+  if (state.details?.name !== name) return [el("h1", {}, name), el("p", { class: "soft" }, "Reading about it.")];
   if (state.details.error) return [el("h1", {}, name), el("p", { class: "note trouble" }, state.details.error)];
   return kind === "thing" ? thingView(state.details) : jobView(state.details);
 }

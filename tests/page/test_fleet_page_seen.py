@@ -13,7 +13,6 @@ from playwright.sync_api import expect
 
 from sluice.errors import SluiceError
 
-expect.set_options(timeout=FUSE_S * 1_000)
 ROUTES = {
     "things": ("#/", "#things"),
     "jobs": ("#/jobs", "#jobs"),
@@ -159,6 +158,7 @@ def test_keyboard_alone_goes_everywhere(browser, fleet):
         tab.keyboard.press("Enter")
         expect(tab.locator("h1")).to_have_text("boiler-2")
         expect(tab.locator("main")).to_be_focused()
+        expect(tab.locator("#update")).to_be_visible()
         tab_to(ROLLOUT)
         tab.keyboard.press("Enter")
         expect(tab.locator("#executions")).to_be_visible()
@@ -226,5 +226,5 @@ def test_cloud_that_does_not_answer_is_told_and_what_was_shown_stays(browser, fl
 
 def test_thing_that_is_not_there_is_told(browser, fleet):
     with opened(browser, fleet.address) as tab:
-        go(tab, "#/thing/nobody", "main .trouble")
+        go(tab, "#/thing/nobody", ".trouble")
         expect(tab.locator("main .trouble")).to_have_text("there is no thing nobody")
