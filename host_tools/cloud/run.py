@@ -282,8 +282,10 @@ def run(
             cloud.start(port, http_port)
             boards = cloud.boards.endpoint if cloud.boards else ""
             where = cloud.broker.port, cloud.endpoint, boards
-            print(ready(root, *where, cloud.missed), flush=True)
-            if page:
+            said = ready(root, *where, cloud.missed)
+            print(said, flush=True)
+            LOG.info("%s", said)
+            if page:  # not logged: its token is for its owner
                 print(f"page {page.address(cloud.endpoint)}", flush=True)
             if boards:
                 LOG.warning("%s", exposed(boards, cloud.missed))
@@ -292,3 +294,4 @@ def run(
                 time.sleep(TICK_S)
         finally:
             cloud.stop()
+            LOG.info("cloud ended")

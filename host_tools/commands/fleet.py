@@ -16,13 +16,14 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
 
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Group
 from rich.live import Live
 
-from sluice.cloud.state import State
+from sluice.commands import where
 from sluice.commands.cloud import port
 from sluice.errors import SluiceError
 from sluice.fleet import shapes, shown, things_shown
@@ -30,6 +31,7 @@ from sluice.fleet.clients import UNTRIED, clients, plainly, shadows
 from sluice.fleet.filters import Filters
 from sluice.fleet.reader import Reader
 from sluice.fleet.status import FleetStatus, ThingStatus
+from sluice.fleet.watch import passing
 from sluice.page import serving
 
 EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this machine
@@ -37,10 +39,7 @@ EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this ma
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of a local cloud that runs")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    parser.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    where.arguments(parser, "of a local cloud that runs")
     parser.add_argument("--failed", action="store_true", help="those whose last job went wrong")
     parser.add_argument("--offline", action="store_true", help="those that are not connected")
     parser.add_argument("--outdated", metavar="V", help="those that run less than version V")
@@ -57,30 +56,37 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """`fleet`."""
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
     if args.every is not None and not (args.watch and args.every > 0):
         raise SluiceError("--every is for --watch, in seconds")
     filters = Filters(args.failed, args.offline, args.outdated)
-    state = None if args.aws else State(args.state)
     if args.port is not None and not args.web:
         raise SluiceError("--port is for --web")
+    place = where.place(args)
+    cloud = clients(place)
+    reader = Reader(cloud, shadows(place))
     if args.web:
-        serving.serve(serving.page(state, args.endpoint_url), args.port or 0)
+        only_page(args)
+        serving.serve(serving.page(place), args.port or 0)
         return
-    cloud = clients(state, args.endpoint_url)
-    reader = Reader(cloud, shadows(state, args.endpoint_url))
     if args.watch:
         watch(reader, filters, args.every or EVERY_S[cloud.near], args.json)
         return
     with plainly():
         found = reader.fleet()
-    tell_notes(found)
+    for note in found.notes:
+        tell(note)
     kept = filters.chosen(found.things)
     if args.json:
         print(as_json(kept))
         return
     shown.show(*rows(found, kept), footer(found, kept, args.aws))
+
+
+def only_page(args: argparse.Namespace) -> None:
+    """Refuse what has no meaning for a page, which shows all and has its own filters."""
+    words = ("failed", "offline", "outdated", "json", "watch")
+    if given := [name for name in words if getattr(args, name)]:
+        raise SluiceError(f"not with --web: --{', --'.join(given)}")
 
 
 def rows(found: FleetStatus, kept: tuple[ThingStatus, ...]) -> list:
@@ -99,32 +105,49 @@ def as_json(kept: tuple[ThingStatus, ...]) -> str:
     return json.dumps([shapes.of_thing(thing) for thing in kept])
 
 
-def tell_notes(found: FleetStatus) -> None:
-    """Say what was left out."""
-    for note in found.notes:
-        print(note, file=sys.stderr, flush=True)
-
-
 def watch(reader: Reader, filters: Filters, every_s: float, as_data: bool) -> None:
     """Show the things until Ctrl-C: at a terminal as a table that is redrawn, else by lines."""
     if shown.console().is_terminal and not as_data:
         redraw(reader, filters, every_s)
-    before: dict[str, ThingStatus] = {}
-    first = True
-    while True:
-        with plainly():
-            found = reader.fleet()
-        if first:
-            tell_notes(found)
+    before: dict[str, ThingStatus] | None = None
+    for found in looks(reader, every_s, tell):
         kept = {thing.thing: thing for thing in filters.chosen(found.things)}
-        changed = tuple(one for name, one in kept.items() if differs(before.get(name), one))
-        gone = [name for name in before if name not in kept]
-        if as_data and (changed or gone or first):
+        old = before or {}
+        changed = tuple(one for name, one in kept.items() if differs(old.get(name), one))
+        gone = [name for name in old if name not in kept]
+        if as_data and (changed or gone or before is None):
             print(as_json(tuple(kept.values())), flush=True)
         elif not as_data:
             tell_changes(found, changed, gone)
-        before, first = kept, False
+        before = kept
+
+
+def looks(reader: Reader, every_s: float, say: Callable[[str], None]) -> Iterator[FleetStatus]:
+    """The things again and again; what they lack, and what keeps the answer from coming for a
+    while, is said once."""
+    said: tuple[str, ...] = ()
+    lost = False
+    while True:
+        with plainly():
+            try:
+                found = reader.fleet()
+            except (BotoCoreError, ClientError) as error:
+                if not passing(error):
+                    raise
+                if not lost:
+                    say(f"will ask again: {error}")
+                lost = True
+            else:
+                for note in found.notes if found.notes != said else ():
+                    say(note)
+                said, lost = found.notes, False
+                yield found
         time.sleep(every_s)
+
+
+def tell(note: str) -> None:
+    """Say something that is not what was asked for."""
+    print(note, file=sys.stderr, flush=True)
 
 
 def differs(before: ThingStatus | None, now: ThingStatus) -> bool:
@@ -147,15 +170,8 @@ def tell_changes(found: FleetStatus, changed: tuple[ThingStatus, ...], gone: lis
 
 def redraw(reader: Reader, filters: Filters, every_s: float) -> None:
     """A table that stays in its place."""
-    console, told = shown.console(), False
+    console = shown.console()
     with Live(console=console, auto_refresh=False) as live:
-        while True:
-            with plainly():
-                found = reader.fleet()
-            if not told:
-                for note in found.notes:
-                    console.print(note, markup=False)
-                told = True
+        for found in looks(reader, every_s, lambda note: console.print(note, markup=False)):
             kept = filters.chosen(found.things)
             live.update(Group(*rows(found, kept), footer(found, kept, False)), refresh=True)
-            time.sleep(every_s)

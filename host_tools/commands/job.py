@@ -17,7 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sluice.cloud.names import check_job
-from sluice.cloud.state import State
+from sluice.commands import where
 from sluice.documents import check
 from sluice.errors import SluiceError
 from sluice.fleet import jobs_shown, settings, shapes, shown, targets, watch
@@ -59,24 +59,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _anywhere(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     row = rows.add_parser(name, help=text, epilog=UNTRIED)
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    where.arguments(row)
     row.set_defaults(run=run)
     return row
 
 
-def reach(args: argparse.Namespace) -> Clients:
-    """The clients of whichever cloud is meant."""
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
-    return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
-
-
 def reader(args: argparse.Namespace) -> Reader:
     """Reads from whichever cloud is meant."""
-    return Reader(reach(args), shadows(None if args.aws else State(args.state), args.endpoint_url))
+    place = where.place(args)
+    return Reader(clients(place), shadows(place))
 
 
 def create(args: argparse.Namespace) -> int:
@@ -87,7 +78,7 @@ def create(args: argparse.Namespace) -> int:
     wanted, asked = targets.targets(args), settings.settings(args)
     name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
     document = read_document(args.document)
-    cloud = reach(args)
+    cloud = clients(where.place(args, tell=True))
     with plainly():
         arns = targets.arns(cloud.iot, wanted)
         if not args.any:
@@ -151,7 +142,7 @@ def show(args: argparse.Namespace) -> None:
 
 def cancel(args: argparse.Namespace) -> None:
     """`job cancel`."""
-    cloud, name = reach(args), check_job(args.id)
+    cloud, name = clients(where.place(args, tell=True)), check_job(args.id)
     with plainly():
         if not (args.force and stop_rest(cloud, name)):
             cloud.iot.cancel_job(jobId=name, force=args.force)

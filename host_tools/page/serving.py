@@ -6,6 +6,7 @@ from contextlib import suppress
 
 from sluice.cloud.run import serving
 from sluice.cloud.state import State
+from sluice.fleet.account import Account
 from sluice.fleet.clients import clients, shadows
 from sluice.fleet.reader import Reader
 from sluice.page.application import Page
@@ -15,16 +16,16 @@ EVERY_S = {True: 1.0, False: 10.0}  # between two looks, by whether the cloud is
 TICK_S = 0.1
 
 
-def page(state: State | None, endpoint_url: str | None = None) -> Page:
-    """The page of the cloud of a state folder; None: of AWS, as `clients` takes it.
+def page(place: State | Account) -> Page:
+    """The page of the cloud of a state folder, or of the user's own AWS.
 
     Clients are made once somebody looks: the cloud may not run yet.
     """
 
     def reach() -> Looking:
-        cloud = clients(state, endpoint_url)
-        name = f"state {state.root}" if state else f"AWS {cloud.region}"
-        return Looking(Reader(cloud, shadows(state, endpoint_url)), name, EVERY_S[cloud.near])
+        cloud = clients(place)
+        name = f"state {place.root}" if isinstance(place, State) else f"AWS {cloud.region}"
+        return Looking(Reader(cloud, shadows(place)), name, EVERY_S[cloud.near])
 
     return Page(lambda: Live(reach))
 

@@ -10,6 +10,7 @@ Source: AWS IoT developer guide, "Query syntax".
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from fnmatch import translate
 from typing import Any
 
 from sluice.cloud.refusal import Refusal
@@ -53,6 +54,8 @@ def parse(text: str) -> list[Term]:
     """The terms of a query, all of which must match; a Refusal for what is not known here."""
     terms: list[Term] = []
     negated, joined = False, True
+    if text.count('"') % 2:
+        raise _wrong("a quote does not end")
     for word in WORD.findall(text):
         if word == "AND":
             if joined:
@@ -125,6 +128,5 @@ def like(value: Any, wanted: str) -> bool:
         texts = [value, *value.split()]
     else:
         texts = [str(value), f"{value:g}"]
-    pieces = {"*": ".*", "?": "."}
-    pattern = "".join(pieces.get(sign, re.escape(sign)) for sign in wanted)
-    return any(re.fullmatch(pattern, text, re.IGNORECASE | re.DOTALL) for text in texts)
+    pattern = translate(wanted.replace("[", "[[]"))  # sets are none of this language
+    return any(re.match(pattern, text, re.IGNORECASE) for text in texts)
