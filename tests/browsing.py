@@ -14,7 +14,7 @@ from sluice.cloud.run import serving
 from sluice.page.application import Page
 from sluice.page.live import Live, Looking
 
-expect.set_options(timeout=FUSE_S * 1_000)
+expect.set_options(timeout=0.06 * FUSE_S * 1_000)
 OPTIONS = (
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",

@@ -284,7 +284,7 @@ function map(one, filling) {
   }));
   const text = `${count(done)} of ${count(total)} ${unit}`;
   const look = runs ? " ended" : failed ? " failed" : "";
-  const name = kind === "image" ? filling.slot || "The other slot" : `Tree of the ${kind}`;
+  const name = kind === "image" ? filling.slot || (runs ? "The slot" : "The other slot") : `Tree of the ${kind}`;
   const word = runs ? (one.trial ? chip("wait", "runs on trial") : chip("good", "runs"))
     : failed ? chip("bad", "given up") : one.job.status === "QUEUED" ? chip("idle", "waits")
       : chip("busy", one.job.step === "downloading" ? "is being filled" : one.job.step);
