@@ -68,8 +68,11 @@ bench-quick: setup  ## some of them, in two minutes
 bench-rv32: setup  ## the device's modules on an ESP32-C3's instruction set, in qemu
 	@$(BIN)/python -m bench.rv32 $(FLAGS)
 
+screenshots: setup  ## the pictures of docs/fleet.md, by a browser that looks at the page
+	@$(BIN)/python -m tests.screenshots
+
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
 .PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint audit bench bench-quick bench-rv32 \
-	clean
+	screenshots clean

@@ -60,9 +60,16 @@ def served(reader: Any, name: str = "state lab") -> Iterator[Served]:
 
 @contextmanager
 def opened(
-    browser: Browser, address: str, width: int = WIDE, scheme: str = "light"
+    browser: Browser,
+    address: str,
+    width: int = WIDE,
+    scheme: str = "light",
+    now: float | None = None,
 ) -> Iterator[Tab]:
-    """A tab at an address, once the page shows the fleet. What the browser complains of fails."""
+    """A tab at an address, once the page shows the fleet. What the browser complains of fails.
+
+    now   at which time it stands still, in seconds since 1970
+    """
     complaints: list[str] = []
     context = browser.new_context(
         viewport={"width": width, "height": HEIGHT}, color_scheme=scheme, reduced_motion="reduce"
@@ -70,6 +77,8 @@ def opened(
     tab = context.new_page()
     tab.on("pageerror", lambda error: complaints.append(str(error)))
     tab.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+    if now is not None:
+        tab.clock.set_fixed_time(now)
     tab.goto(address)
     tab.locator("main table").wait_for(timeout=FUSE_S * 1_000)
     yield tab

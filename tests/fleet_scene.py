@@ -32,8 +32,8 @@ def execution(thing: str, job: str, status: str, at: float, **details: str) -> E
     return Execution(job, thing, 1, status, details, changed_at=NOW - at)
 
 
-def rollout(done: int, free: int) -> dict[str, Execution]:
-    """What became of the rollout, when pump-south has so many blocks and bytes free."""
+def rollout(done: int, free: int, age: float) -> dict[str, Execution]:
+    """What became of the rollout, when pump-south told its blocks and bytes free so long ago."""
     loading = {"receive": f"{done}/{BLOCKS}", "heap": str(free)}
     return {
         "boiler-1": execution("boiler-1", ROLLOUT, "SUCCEEDED", 340, reason="accepted v1.2.0"),
@@ -43,7 +43,7 @@ def rollout(done: int, free: int) -> dict[str, Execution]:
         "pump-north": execution(
             "pump-north", ROLLOUT, "IN_PROGRESS", 2, receive=f"84/{BLOCKS}", heap="29872"
         ),
-        "pump-south": execution("pump-south", ROLLOUT, "IN_PROGRESS", 1, **loading),
+        "pump-south": execution("pump-south", ROLLOUT, "IN_PROGRESS", age, **loading),
         "tank-1": execution("tank-1", ROLLOUT, "QUEUED", 60),
         "tank-2": execution("tank-2", ROLLOUT, "QUEUED", 60),
     }
@@ -55,11 +55,12 @@ class Scene:
     def __init__(self) -> None:
         self.blocks = 212  # that pump-south has
         self.free = 31_040  # bytes of its heap
+        self.age = 1.0  # seconds since it told that
         self.fails: set[str] = set()  # names of things that are rolled back
         self.trouble: SluiceError | None = None  # instead of an answer
 
     def _things(self) -> list[ThingStatus]:
-        last = rollout(self.blocks, self.free)
+        last = rollout(self.blocks, self.free, self.age)
         for name in ("greenhouse-east", "greenhouse-west"):
             last[name] = execution(name, READINGS, "SUCCEEDED", 7_300, reason=ACCEPTED)
         for name in self.fails:
@@ -77,7 +78,7 @@ class Scene:
             connected=not away,
             connected_at=NOW - 86_400,
             disconnect_reason="MQTT_KEEP_ALIVE_TIMEOUT" if away else "",
-            told_at=NOW - (90_000 if away else 20),
+            told_at=NOW - (90_000 if away else 120),
             board="ESP32_GENERIC_C3" if green else "ESP32_GENERIC",
             interpreter="1.2.0" if new or trial else "1.1.0",
             micropython="1.25.0",
@@ -130,5 +131,7 @@ class Scene:
         document = {"afr_ota": {"protocols": ["MQTT"], "files": [file]}}
         [one] = [one for one in self.jobs().jobs if one.job == name]
         return replace(
-            one, document=document, executions=tuple(rollout(self.blocks, self.free).values())
+            one,
+            document=document,
+            executions=tuple(rollout(self.blocks, self.free, self.age).values()),
         )

@@ -124,7 +124,7 @@ function bar(one, label) {
 
 function outcome(one, label, job) {
   const step = one.status === "IN_PROGRESS" ? chip("busy", one.step) : status(one.status);
-  return [step, job ? [" ", el("span", { class: "sub" }, job)] : null, bar(one, label), one.reason
+  return [step, job ? [" ", el("span", { class: "sub job" }, job)] : null, bar(one, label), one.reason
     ? [" ", el("span", { class: `sub reason ${LOOKS[one.status] === "bad" ? "bad" : ""}` }, one.reason)] : null];
 }
 
