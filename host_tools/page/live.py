@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
+import threading
 import time
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import suppress
-from typing import Protocol
+from typing import Any, Protocol
 
 from sluice.errors import SluiceError
 from sluice.fleet.clients import plainly
@@ -91,6 +92,33 @@ class Looking:
         return self._fillings.get(job)
 
 
+async def apart(work: Callable[[], Any]) -> Any:
+    """What `work` returns or raises, in a thread that nobody waits for when the server ends: AWS
+    may be silent for long."""
+    loop = asyncio.get_running_loop()
+    future = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        if future.cancelled():
+            return
+        if error:
+            future.set_exception(error)
+        else:
+            future.set_result(result)
+
+    def run() -> None:
+        result, raised = None, None
+        try:
+            result = work()
+        except Exception as error:
+            raised = error
+        with suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(settle, result, raised)
+
+    threading.Thread(target=run, daemon=True).start()
+    return await future
+
+
 class Live:
     """Viewers, and the reading for them.
 
@@ -141,7 +169,7 @@ class Live:
             begin = time.monotonic()
             self._hurry.clear()
             try:
-                pieces = await asyncio.to_thread(self._look)
+                pieces = await apart(self._look)
                 failures = 0
             except SluiceError as error:
                 failures += 1

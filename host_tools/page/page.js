@@ -45,8 +45,10 @@ function set(element, properties) {
   }
 }
 
-/** Make `old` what `fresh` is, and keep what is the same: focus, scrolling, transitions. */
+/** Make `old` what `fresh` is, and keep what is the same: focus, scrolling, transitions. What says
+ * that it is of the same version is not looked into. */
 function patch(old, fresh) {
+  if (fresh.dataset.version && fresh.dataset.version === old.dataset.version) return;
   for (const { name } of [...old.attributes]) {
     if (!fresh.hasAttribute(name)) old.removeAttribute(name);
   }
@@ -130,8 +132,14 @@ function outcome(one, label, job) {
 
 // The list of things
 
+const drawn = new Map(); // name of a thing → version of its row in the document
+
+/** A row; one that is in the document already is not made again, because there may be many. */
 function thingRow(one) {
-  return el("tr", { "data-key": one.name },
+  const version = `${one.number} ${ago(one.seenAt)}`;
+  const properties = { "data-key": one.name, "data-version": version };
+  if (drawn.get(one.name) === version) return el("tr", properties);
+  return el("tr", properties,
     el("th", { scope: "row" }, link("thing", one.name),
       one.groups.length ? el("div", { class: "sub wide" }, one.groups.join(", ")) : null,
       el("div", { class: "sub narrow" }, runs(one)),
@@ -144,6 +152,10 @@ function thingRow(one) {
 }
 
 function thingsView() {
+  drawn.clear();
+  for (const { dataset } of document.querySelectorAll("#main tr[data-version]")) {
+    drawn.set(dataset.key, dataset.version);
+  }
   const all = state.index.things.map((name) => state.things.get(name)).filter(Boolean);
   const found = all.filter((one) => FILTERS[state.filter][1](one)
     && `${one.name} ${one.groups.join(" ")}`.toLowerCase().includes(state.search));
@@ -397,6 +409,10 @@ function draw() {
     main.append(...[state.trouble && el("p", { class: "note trouble", role: "alert" }, state.trouble),
       ...notes.map((text) => el("p", { class: "note" }, text)), view()].flat().filter(Boolean));
     patch(document.getElementById("main"), main);
+    for (const row of document.querySelectorAll("#main tr[data-version]:empty")) {
+      delete row.dataset.version; // it was not where it was looked for
+      draw();
+    }
     document.getElementById("where").textContent = state.index?.name ?? "";
     const { kind, name } = route();
     for (const one of document.querySelectorAll("nav a")) {
@@ -410,6 +426,7 @@ function draw() {
 // What comes
 
 let source = null;
+let arrivals = 0;
 function listen() {
   source?.close();
   const { kind, name } = route();
@@ -425,7 +442,7 @@ function listen() {
     },
     thing: (shape) => {
       tell(state.things.get(shape.name), shape);
-      state.things.set(shape.name, shape);
+      state.things.set(shape.name, { ...shape, number: ++arrivals });
     },
     job: (shape) => state.jobs.set(shape.name, shape),
     "thing-details": (shape) => { state.details = shape; },

@@ -2,44 +2,15 @@
 
 import json
 from collections.abc import Iterator
-from http.client import HTTPConnection, HTTPResponse
+from threading import Event
 from urllib.parse import urlsplit
 
 import pytest
-from patience import FUSE_S
+from browsing import served
+from fleet_scene import Scene
+from visitor import Visitor
 
 from sluice.page import access, live
-
-
-class Visitor:
-    """Requests of a browser, as they are on the wire."""
-
-    def __init__(self, endpoint: str) -> None:
-        self._netloc = urlsplit(endpoint).netloc
-        self.origin = endpoint
-        self.cookie = ""
-        self._open: list[HTTPConnection | HTTPResponse] = []
-
-    def ask(self, path: str, method: str = "GET", body: str = "", **headers: str) -> HTTPResponse:
-        line = HTTPConnection(self._netloc, timeout=FUSE_S)
-        said = {name.replace("_", "-"): text for name, text in headers.items() if text}
-        if self.cookie:
-            said.setdefault("Cookie", self.cookie)
-        self._open.append(line)
-        line.request(method, path, body or None, said)
-        self._open.append(answer := line.getresponse())
-        return answer
-
-    def enter(self, address: str, **headers: str) -> HTTPResponse:
-        token = urlsplit(address).fragment
-        said = {"Origin": self.origin} | headers
-        answer = self.ask("/fleet/session", "POST", token, **said)
-        self.cookie = answer.headers.get("Set-Cookie", "").partition(";")[0]
-        return answer
-
-    def close(self) -> None:
-        for one in self._open:
-            one.close()
 
 
 @pytest.fixture
@@ -168,6 +139,30 @@ def test_viewers_are_bounded(fleet, visitor):
         stream = visitor.ask("/fleet/events")
         assert stream.status == 200 and stream.readline() == b"retry: 2000\n"
     assert visitor.ask("/fleet/events").status == 503
+
+
+class Silent(Scene):
+    """A cloud that never answers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked, self.ended = Event(), Event()
+
+    def fleet(self):
+        self.asked.set()
+        self.ended.wait()
+        return super().fleet()
+
+
+def test_server_ends_while_the_cloud_is_silent():
+    silent = Silent()
+    with served(silent) as fleet:
+        visitor = Visitor(fleet.endpoint)
+        visitor.enter(fleet.address)
+        visitor.ask("/fleet/events").readline()
+        silent.asked.wait()
+    silent.ended.set()
+    visitor.close()
 
 
 def test_events_tell_all_at_first(fleet, visitor):

@@ -16,6 +16,7 @@ from patience import FUSE_S
 from playwright.sync_api import expect
 from stage import Cloud, Stage, image, soon
 from typed import complaint
+from visitor import Visitor
 
 from sluice.image.modules import SELF_TESTS
 from sluice.page.access import TOKEN_LENGTH
@@ -118,8 +119,12 @@ def test_address_fits_on_a_narrow_line_and_its_token_is_nowhere_else(cloud, web)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_page_of_its_own_ends_in_order(web, number):
+def test_page_of_its_own_ends_in_order_while_somebody_looks(web, number):
+    visitor = Visitor(web.address.partition("/fleet/")[0])
+    assert visitor.enter(web.address).status == 204
+    assert visitor.ask("/fleet/events").readline() == b"retry: 2000\n"
     assert web.end(number) == 0
+    visitor.close()
 
 
 def test_boards_are_not_served_the_page(cloud):
