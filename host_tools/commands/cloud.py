@@ -24,7 +24,6 @@ from sluice.cloud.run import HTTP_PORT, MQTT_PORT, run
 from sluice.cloud.state import State
 from sluice.commands import log_file, where
 from sluice.errors import SluiceError
-from sluice.page.serving import page
 
 READY_S = 15  # a cloud is ready some seconds after it was started
 EXPORTS = {  # variable → member of cloud.json
@@ -70,6 +69,8 @@ def address(text: str) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
+    from sluice.page.serving import page
+
     where.state(args, new=True)
     shown = page(State(args.state))
     with log_file.logged(args.log) as file, log_file.of_logging(file):

@@ -24,7 +24,6 @@ from rich.console import Group
 from rich.live import Live
 
 from sluice.commands import where
-from sluice.commands.cloud import port
 from sluice.errors import SluiceError
 from sluice.fleet import shapes, shown, things_shown
 from sluice.fleet.clients import UNTRIED, clients, plainly, shadows
@@ -32,8 +31,8 @@ from sluice.fleet.filters import Filters
 from sluice.fleet.reader import Reader
 from sluice.fleet.status import FleetStatus, ThingStatus
 from sluice.fleet.watch import passing
-from sluice.page import serving
 
+PORTS = range(65_536)
 EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this machine
 
 
@@ -49,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--every", type=float, metavar="S", help="of --watch; default: 1, and 10 with --aws"
     )
     parser.add_argument("--web", action="store_true", help="as a page; prints its address")
-    parser.add_argument("--port", type=port, help="of --web; default: a free one")
+    parser.add_argument("--port", type=int, metavar="N", help="of --web; default: a free one")
     parser.set_defaults(run=run)
     parser.epilog = UNTRIED
 
@@ -59,13 +58,15 @@ def run(args: argparse.Namespace) -> None:
     if args.every is not None and not (args.watch and args.every > 0):
         raise SluiceError("--every is for --watch, in seconds")
     filters = Filters(args.failed, args.offline, args.outdated)
-    if args.port is not None and not args.web:
-        raise SluiceError("--port is for --web")
+    if args.port is not None and not (args.web and args.port in PORTS):
+        raise SluiceError(f"--port is for --web, 0 to {PORTS[-1]}")
     place = where.place(args)
     cloud = clients(place)
     reader = Reader(cloud, shadows(place))
     if args.web:
         only_page(args)
+        from sluice.page import serving
+
         serving.serve(serving.page(place), args.port or 0)
         return
     if args.watch:

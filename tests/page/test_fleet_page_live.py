@@ -46,12 +46,12 @@ def scene(cloud: Cloud, tmp_path: Path, release: str) -> Iterator[Stage]:
 
 
 class Web:
-    """`sluice fleet --web` of a cloud, as a process; its address is of this test."""
+    """`sluice fleet --web` as a process; its address is of this test."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        words = ("fleet", "--web", "--state", str(cloud.state.root))
-        command = [sys.executable, "-m", "sluice.cli", *words]
-        env = os.environ | {"PYTHONUNBUFFERED": "1"}
+    def __init__(self, *words: object, **variables: str) -> None:
+        line = ("fleet", "--web", *map(str, words))
+        command = [sys.executable, "-m", "sluice.cli", *line]
+        env = os.environ | variables
         self.process = subprocess.Popen(
             command, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
@@ -68,10 +68,33 @@ class Web:
 
 @pytest.fixture
 def web(cloud: Cloud) -> Iterator[Web]:
-    made = Web(cloud)
+    made = Web("--state", cloud.state.root)
     yield made
     if made.process.poll() is None:
         made.end()
+
+
+@pytest.fixture
+def web_of_aws(cloud: Cloud) -> Iterator[Web]:
+    """The same with --aws, which the local cloud stands for."""
+    about = cloud.state.running()
+    made = Web(
+        "--aws",
+        AWS_ENDPOINT_URL=about["http_endpoint"],
+        AWS_DEFAULT_REGION=about["region"],
+        AWS_ACCESS_KEY_ID=about["access_key"],
+        AWS_SECRET_ACCESS_KEY=about["secret_key"],
+    )
+    yield made
+    made.end()
+
+
+def test_page_of_an_account_shows_its_things(browser, cloud, web_of_aws):
+    cloud.calls.iot.create_thing(thingName="of-the-account")
+    with opened(browser, web_of_aws.address) as tab:
+        expect(tab.locator("#where")).to_have_text("AWS us-east-1")
+        row = tab.get_by_role("row", name=re.compile("^of-the-account"))
+        expect(row).to_contain_text("none")
 
 
 def test_update_fills_the_map_and_the_slots_change_roles(browser, cloud, scene):
@@ -148,4 +171,5 @@ def test_bucket_of_the_name_of_the_page_is_a_bucket(cloud):
 def test_options_that_a_page_has_not_are_refused(cloud):
     line = ("fleet", "--web", "--state", cloud.state.root)
     assert "--failed" in complaint(*line, "--failed")
+    assert "--port is for --web, 0 to 65535" in complaint(*line, "--port", "65536")
     assert "--port is for --web" in complaint(*line[:1], *line[2:], "--port", "1")

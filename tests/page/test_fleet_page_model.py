@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 
 import pytest
@@ -151,6 +152,13 @@ def test_line_break_in_what_a_board_says_begins_no_event():
     picture = Picture()
     picture.paint([Piece("thing", "a", {"x": "1\n\nevent: index\ndata: {}\r\u2028"})])
     assert picture.news(Viewer()).count("\n") == 3
+
+
+def test_pictures_of_the_page_are_in_its_document_and_small(root):
+    page, files = (root / "docs/fleet.md").read_text(), list((root / "docs/pictures").iterdir())
+    assert len(files) == 8 and all(file.stat().st_size < 150_000 for file in files)
+    for name in re.findall(r"pictures/([\w.-]+)", page):
+        assert root / "docs/pictures" / name in files
 
 
 class Counting(Scene):
