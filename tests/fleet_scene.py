@@ -1,5 +1,6 @@
 """A fleet of a dozen boards in the middle of a rollout: the same each time."""
 
+from collections import Counter
 from dataclasses import replace
 
 from sluice.errors import SluiceError
@@ -59,12 +60,16 @@ class Scene:
         self.fails: set[str] = set()  # names of things that are rolled back
         self.trouble: SluiceError | None = None  # instead of an answer
 
+    def _rollout(self) -> dict[str, Execution]:
+        found = rollout(self.blocks, self.free, self.age)
+        for name in self.fails:
+            found[name] = execution(name, ROLLOUT, "FAILED", 0, reason=ROLLED_BACK)
+        return found
+
     def _things(self) -> list[ThingStatus]:
-        last = rollout(self.blocks, self.free, self.age)
+        last = self._rollout()
         for name in ("greenhouse-east", "greenhouse-west"):
             last[name] = execution(name, READINGS, "SUCCEEDED", 7_300, reason=ACCEPTED)
-        for name in self.fails:
-            last[name] = execution(name, ROLLOUT, "FAILED", 0, reason=ROLLED_BACK)
         return [self._thing(name, last.get(name)) for name in NAMES]
 
     def _thing(self, name: str, job: Execution | None) -> ThingStatus:
@@ -114,7 +119,7 @@ class Scene:
 
     def jobs(self) -> JobsStatus:
         """Three, the newest first."""
-        counts = {"SUCCEEDED": 2, "FAILED": 1, "IN_PROGRESS": 3, "QUEUED": 2}
+        counts = Counter(one.status for one in self._rollout().values())
         found = (
             JobStatus(ROLLOUT, "IN_PROGRESS", counts, (f"{ARN}thinggroup/house",),
                       created_at=NOW - 420),
@@ -130,8 +135,4 @@ class Scene:
         file = {"filepath": "/", "filesize": SIZE, "fileid": 0}
         document = {"afr_ota": {"protocols": ["MQTT"], "files": [file]}}
         [one] = [one for one in self.jobs().jobs if one.job == name]
-        return replace(
-            one,
-            document=document,
-            executions=tuple(rollout(self.blocks, self.free, self.age).values()),
-        )
+        return replace(one, document=document, executions=tuple(self._rollout().values()))

@@ -53,7 +53,9 @@ function patch(old, fresh) {
     if (!fresh.hasAttribute(name)) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
-    if (old.getAttribute(name) !== value) old.setAttribute(name, value);
+    if (old.getAttribute(name) === value) continue;
+    if (name === "style") old.style.cssText = value; // the policy forbids the attribute
+    else old.setAttribute(name, value);
   }
   for (const listener of ["onclick", "oninput"]) old[listener] = fresh[listener];
   const keyed = new Map([...old.children].filter((one) => one.dataset.key)
@@ -378,7 +380,10 @@ function logSheet(one) {
 
 function route() {
   const [, kind, name] = /^#\/(thing|job)\/(.+)$/.exec(location.hash) ?? [];
-  return kind ? { kind, name: decodeURIComponent(name) } : { kind: location.hash === "#/jobs" ? "jobs" : "things" };
+  try {
+    if (kind) return { kind, name: decodeURIComponent(name) };
+  } catch { /* an address that somebody typed */ }
+  return { kind: location.hash === "#/jobs" ? "jobs" : "things" };
 }
 
 function view() {

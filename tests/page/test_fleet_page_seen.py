@@ -98,6 +98,9 @@ def test_change_is_said_to_who_cannot_see_it(browser, fleet, scene, monkeypatch)
         expect(tab.locator("#news")).to_be_empty()
         scene.fails.add("pump-north")
         expect(tab.locator("#news")).to_have_text(f"pump-north: failed, {ROLLED_BACK}")
+        expect(tab.locator("main")).to_contain_text("2 succeeded, 2 failed, 2 in progress")
+        part = tab.locator(".outcomes").first.locator(".bad")
+        assert part.evaluate("one => getComputedStyle(one).flexGrow") == "2"
         assert tab.locator("#news").get_attribute("aria-live") == "polite"
 
 
@@ -228,3 +231,5 @@ def test_thing_that_is_not_there_is_told(browser, fleet):
     with opened(browser, fleet.address) as tab:
         go(tab, "#/thing/nobody", ".trouble")
         expect(tab.locator("main .trouble")).to_have_text("there is no thing nobody")
+        tab.evaluate("location.hash = '#/thing/%'")
+        expect(tab.locator("main h1")).to_have_text("Things")
