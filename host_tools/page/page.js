@@ -174,7 +174,7 @@ function thingsView() {
         el("input", { type: "search", placeholder: "Name or group", "aria-label": "Name or group",
           oninput: (event) => { state.search = event.target.value.toLowerCase(); draw(); } }),
         buttons),
-      found.length ? el("table", {},
+      found.length ? el("table", { class: "things" },
         el("caption", { class: "unseen" }, "Things, what runs on them, and their last jobs"),
         el("thead", {}, el("tr", {},
           columns.map(([text, look]) => el("th", { scope: "col", class: look }, text)))),
