@@ -15,10 +15,11 @@ ROOMS = (
     ("audit", "debian", "documents", "shorten", "signing", "transport"),
     ("agreed_names", "board_port", "toolchain"),
     ("cloud", "compile"),
-    ("boards", "diagram", "package", "traceback_names"),
+    ("boards", "chromium", "diagram", "package", "traceback_names"),
     ("image", "serial_console"),
     ("bundle", "device"),
     ("doctor", "flash", "fleet"),
+    ("page",),
     ("commands",),
     ("cli",),
 )
