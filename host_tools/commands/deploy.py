@@ -87,7 +87,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
     where.add_argument("--aws", action="store_true", help="with your own AWS settings")
     parser.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
-    parser.add_argument("--protocol", choices=("mqtt", "http"), default="mqtt")
+    parser.add_argument(
+        "--protocol", choices=("mqtt", "http"), default="mqtt", help="default: mqtt, a stream"
+    )
     parser.add_argument("--bucket", help="needed with --aws")
     parser.add_argument("--new-bucket", action="store_true", help="make the bucket first")
     parser.add_argument("--role", help="needed with --aws")

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     row = actions.add_parser("run", help="power a board on")
     row.add_argument("name", metavar="NAME", help="a thing that `sluice thing create` made")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    row.add_argument("--state", type=Path, required=True, metavar="DIR", help="of its cloud")
     row.add_argument("--board", default="SIM_ESP32", help="a folder of boards/")
     row.add_argument(
         "--heap", default=CHIP_HEAP, help=f"MicroPython's heap (default {CHIP_HEAP}, in two areas)"

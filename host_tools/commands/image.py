@@ -31,10 +31,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """`make`, `delta`, `compress` and `show`."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     make = actions.add_parser("make", help="write an image to OUT")
-    make.add_argument("out", metavar="OUT", type=Path)
+    make.add_argument("out", metavar="OUT", type=Path, help="the image's file")
     make.add_argument("--version", required=True, metavar="V", help="1 to 31 bytes")
     make.add_argument("--size", type=_bytes, metavar="N", help="bytes of the file, exactly")
-    make.add_argument("--chip", choices=SIMULATED, default="esp32")
+    make.add_argument("--chip", choices=SIMULATED, default="esp32", help="default: esp32")
     app = make.add_mutually_exclusive_group()
     app.add_argument(
         "--self-test",
@@ -45,15 +45,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     make.set_defaults(action=_make)
     row = actions.add_parser("delta", help="write what makes NEW out of OLD to OUT")
     row.add_argument("new", metavar="NEW", type=Path, help="an image")
-    row.add_argument("--from", dest="old", required=True, metavar="OLD", type=Path)
-    row.add_argument("out", metavar="OUT", type=Path)
+    text = "the image that the board runs"
+    row.add_argument("--from", dest="old", required=True, metavar="OLD", type=Path, help=text)
+    row.add_argument("out", metavar="OUT", type=Path, help="the delta's file")
     row.set_defaults(action=_delta)
     row = actions.add_parser("compress", help="write what makes NEW to OUT")
     row.add_argument("new", metavar="NEW", type=Path, help="an image")
-    row.add_argument("out", metavar="OUT", type=Path)
+    row.add_argument("out", metavar="OUT", type=Path, help="the compressed image's file")
     row.set_defaults(action=_compress)
     show = actions.add_parser("show", help="describe an image, a delta or a compressed image")
-    show.add_argument("file", metavar="FILE", type=Path)
+    show.add_argument("file", metavar="FILE", type=Path, help="any of the three")
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(action=_show)
 

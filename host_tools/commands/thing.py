@@ -2,9 +2,10 @@
 
 `sluice thing create NAME` makes DIR/things/NAME with all that a board needs: config.json, its
 certificate and key, the root CA, and the certificate of the key that images are signed with.
-With --aws, thing, certificate and policy are made through boto3 with your own AWS settings; the
-private key is made here and stays here, unless AWS is asked to make it with --aws-keys. With --csr
-the key is where it is, and the certificate is made for it: `sluice flash` wants it as
+
+With --aws it makes thing, certificate and policy through boto3, with your own AWS settings. The
+private key is made here and stays here. With --aws-keys AWS makes it. With --csr the key is yours,
+and the certificate is made for it. `sluice flash` wants that key as
 DIR/things/NAME/private.pem.key.
 """
 
@@ -35,7 +36,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = rows.add_parser("create", help="make a thing and its files", epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     _where(row, "made if missing", "with --aws: where things/NAME goes; default: here")
     row.add_argument(
         "--group", action="append", default=[], metavar="NAME", help="made if missing"
@@ -48,11 +49,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--csr", type=Path, metavar="FILE", help="signing request, PEM, of your key")
     row.set_defaults(run=create)
     row = rows.add_parser("list", help="show all things")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    row.add_argument("--state", type=Path, required=True, metavar="DIR", help="of the local cloud")
     row.add_argument("--json", action="store_true", help="as JSON")
     row.set_defaults(run=listed)
     row = rows.add_parser("show", help="what runs on its board", epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     where = row.add_mutually_exclusive_group(required=True)
     where.add_argument("--state", type=Path, metavar="DIR", help="of a local cloud that runs")
     where.add_argument("--aws", action="store_true", help="with your own AWS settings")
@@ -61,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.set_defaults(run=show)
     text = "remove a thing, its certificates and its files"
     row = rows.add_parser("delete", help=text, epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     _where(row, "of the local cloud", "with --aws: where things/NAME is; default: here")
     row.set_defaults(run=delete)
 
