@@ -94,6 +94,12 @@ class Reader:
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         return done.stdout
 
+    def fails(self, line: str) -> str:
+        """What a line prints and complains of that ends with exit code 1."""
+        done = self._shell(line)
+        assert done.returncode == 1, (line, done.stdout, done.stderr)
+        return done.stdout + done.stderr
+
     def sets(self, **variables: str) -> None:
         """Variables of the shell."""
         self._variables |= variables

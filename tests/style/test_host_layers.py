@@ -15,7 +15,7 @@ ROOMS = (
     ("audit", "board_port", "debian", "documents", "shorten", "signing"),
     ("agreed_names", "toolchain"),
     ("cloud", "compile"),
-    ("boards", "diagram", "package", "traceback_names"),
+    ("boards", "diagram", "package", "picture", "traceback_names"),
     ("image", "serial_console"),
     ("bundle", "device"),
     ("doctor", "flash", "fleet"),
