@@ -31,16 +31,16 @@ CODES = {
     141: "The program that read its output ended first.",
 }
 EVERYWHERE = """\
-`sluice COMMAND --help` says the same in the terminal. The examples run in a checkout, each in a folder
-without `lab`. Begin with `make setup` and `export PATH="$PWD/.venv/bin:$PATH"`.
+`sluice COMMAND --help` says the same in the terminal. The examples run in a checkout, each in a
+folder without `lab`. Begin with `make setup` and `export PATH="$PWD/.venv/bin:$PATH"`.
 
-- **`--state DIR`** names a state folder: a local cloud, its things and its boards. It may be left out
-  where `SLUICE_STATE` names one, or where `./lab` is one.
-- **Folders that `sluice` makes** are readable by you alone, because they hold private keys. For the
-  same reason they have a `.gitignore`. In a folder of your own only `things` has one, and
+- **`--state DIR`** names a state folder: a local cloud, its things and its boards. It may be left
+  out where `SLUICE_STATE` names one, or where `./lab` is one.
+- **Folders that `sluice` makes** are readable by you alone, because they hold private keys. For
+  the same reason they have a `.gitignore`. In a folder of your own only `things` has one, and
   `signer.key` is yours to keep.
-- **`DIR/cloud.json`** tells other programs where the local cloud is. Its `http_endpoint` is what boto3
-  takes as `endpoint_url`.
+- **`DIR/cloud.json`** tells other programs where the local cloud is. Its `http_endpoint` is what
+  boto3 takes as `endpoint_url`.
 - **`sluice completion`** prints what completes commands and options in your shell."""
 ERRORS = """\
 An error is one line on stderr that begins with `sluice:`. Below are the command's own. The dots
