@@ -84,6 +84,9 @@ class Reader:
         if words[0] == "export":
             self._exports(line, words[1].partition("=")[0])
             return ""
+        if len(words) == 1 and words[0].partition("=")[0].isidentifier() and "=" in line:
+            self._exports(line, words[0].partition("=")[0])
+            return ""
         if words[0] == "eval":
             self._evaluates(line)
             return ""
