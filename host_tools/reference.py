@@ -160,7 +160,11 @@ def _usage(row: argparse.ArgumentParser) -> Iterator[str]:
 
 def _arguments(row: argparse.ArgumentParser) -> list[argparse.Action]:
     """The arguments of a command, those without a dash first."""
-    found = [one for one in row._actions if not isinstance(one, argparse._HelpAction)]
+    found = [
+        one
+        for one in row._actions
+        if not isinstance(one, argparse._HelpAction) and one.help != argparse.SUPPRESS
+    ]
     return sorted(found, key=lambda one: bool(one.option_strings))
 
 
@@ -172,7 +176,8 @@ def _words(row: argparse.ArgumentParser) -> Iterator[str]:
         if id(group or one) in shown:
             continue
         shown.add(id(group or one))
-        text = " | ".join(map(_spelled, group._group_actions)) if group else _spelled(one)
+        those = [each for each in _arguments(row) if group and each in group._group_actions]
+        text = " | ".join(map(_spelled, those or [one]))
         needed = group.required if group else one.required
         pair = ("(" if group else "", ")" if group else "") if needed else ("[", "]")
         yield text.join(pair) + _more(one)

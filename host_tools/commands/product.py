@@ -24,6 +24,7 @@ from sluice.cloud.names import check_thing
 from sluice.cloud.product import orders
 from sluice.cloud.state import State
 from sluice.cloud.store import Store, open_store
+from sluice.commands import where
 from sluice.commands.deploy import BUCKET, upload
 from sluice.errors import SluiceError
 from sluice.fleet import watch
@@ -67,14 +68,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _action(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     row = rows.add_parser(name, help=text)
-    row.add_argument("--state", type=Path, required=True, metavar="DIR", help="of the local cloud")
+    where.arguments(row, aws=False)
+    row.add_argument("--aws", action="store_true", help=argparse.SUPPRESS)
     row.set_defaults(run=run)
     return row
 
 
+def folder(args: argparse.Namespace, tell: bool = False) -> State:
+    """The state folder that is meant; --aws is what all other commands for a fleet know."""
+    if args.aws:
+        raise SluiceError(
+            "AWS has no service that takes product orders: only the local cloud does, of --state "
+            "DIR. docs/products.md has the messages for a platform of your own"
+        )
+    return where.state(args, tell=tell)
+
+
 def order(args: argparse.Namespace) -> int:
     """`product order`."""
-    gateway, state = check_thing(args.gateway), State(args.state)
+    gateway, state = check_thing(args.gateway), folder(args, tell=True)
     patience_s = watch.patience(args)
     if len(args.device) > orders.DEVICES:
         raise SluiceError(f"an order is for {orders.DEVICES} devices at most")
@@ -198,7 +210,7 @@ def line_of(row: dict[str, Any]) -> str:
 
 def show_all(args: argparse.Namespace) -> None:
     """`product list`."""
-    with stored(State(args.state)) as store:
+    with stored(folder(args)) as store:
         rows = store.rows("SELECT * FROM orders ORDER BY created_at DESC, bid")
     found = [orders.summary(row) for row in rows]
     if args.json:
@@ -209,7 +221,7 @@ def show_all(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace) -> None:
     """`product show`."""
-    with stored(State(args.state)) as store:
+    with stored(folder(args)) as store:
         about = orders.shown(store, args.bid)
     if about is None:
         raise SluiceError(f"unknown order {args.bid}")

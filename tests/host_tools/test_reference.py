@@ -59,7 +59,7 @@ def test_page_has_every_argument_of_a_command(name, row):
     text = PAGES[name]
     assert f"\n{row.prog}" in text
     for action in row._actions:
-        for option in action.option_strings:
+        for option in action.option_strings if action.help != argparse.SUPPRESS else ():
             if option.startswith("--") and option != "--help":
                 assert re.search(rf"^\| `{option}[ `]", text, re.MULTILINE), option
 

@@ -29,7 +29,7 @@ CLOUD = (
     ("http", "listing"),
     ("announce", "product", "s3", "shadow", "tags"),
     ("things",),
-    ("streams",),
+    ("index", "streams"),
     ("jobs",),
     ("faults",),
     ("http_faults", "mqtt"),
