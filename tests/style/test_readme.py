@@ -194,7 +194,7 @@ def test_jobs_that_the_board_knows_are_documented():
 
 def test_orders_are_documented_step_by_step():
     words = literal(FIRMWARE / "sluice/clouds/product_words.py", "STATUS")
-    stated = {row[0]: row[1:] for row in rows("Orders by thing/product")}
+    stated = {row[0]: row[1:] for row in rows("What the gateway reports")}
     assert stated.keys() == words.keys() == told() | {ANSWERED}
     for step, (status, share, upgrading) in words.items():
         assert stated[step][0] == f"`{status}`", step
