@@ -93,7 +93,7 @@ class Flashing:
 
     def run(self) -> None:
         """All of it."""
-        with board_at(self._args.port) as board:
+        with board_at(self._args.port, reset=True, tell=self._tell) as board:
             seen = self._look(board)
             planned = self._plan(board, seen)
             if self._args.dry_run:

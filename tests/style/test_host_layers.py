@@ -11,7 +11,7 @@ from sluice.compile import ROOT
 HOST = ROOT / "host_tools"
 # From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
 ROOMS = (
-    ("complaints", "errors", "examples", "short_texts"),
+    ("complaints", "errors", "examples", "holding", "short_texts"),
     ("audit", "board_port", "debian", "documents", "shorten", "signing"),
     ("agreed_names", "toolchain"),
     ("cloud", "compile"),
