@@ -24,14 +24,16 @@ from mpremote.transport import TransportError, TransportExecError
 from mpremote.transport_serial import SerialTransport
 from serial.tools import list_ports
 
+from sluice import holding
 from sluice.errors import SluiceError
 
 BAUD = 115_200
 SILENCE_S = 20  # without a byte while code runs
-_ANSWER_S = 6  # for the raw REPL to answer, on average of two attempts
+_ANSWER_S = 6  # for the raw REPL to answer, in two attempts, and half as long with Ctrl-C held
 _READ_S = 1  # one read of the port
 _WRITE_S = 10  # a port that takes nothing
 _LEAVE_S = 3  # for the prompt, and for the soft reset to be announced
+_HELD = "no prompt: a program that swallows Ctrl-C may hold the board"
 _CHUNK = 256  # bytes of a file in one statement
 
 
@@ -127,24 +129,62 @@ class BoardPort:
         """pyserial's port: what the board says after `reset` can be read there."""
         return self._transport.serial
 
-    def enter(self, answer_s: float = _ANSWER_S, fresh: bool = True) -> None:
+    def enter(
+        self,
+        answer_s: float = _ANSWER_S,
+        fresh: bool = True,
+        reset: bool = False,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:
         """Into the raw REPL. SluiceError if nothing MicroPython is there.
 
         fresh   with a fresh heap; else what ran has left what it had there
+        reset   by DTR and RTS, where a program may hold the board: that ends an image's trial
+        tell    called with what a person may do meanwhile
         """
         heard = b""
         # a board that was just opened or reset may miss the first Ctrl-C: it is asked again soon
-        for patience_s in (answer_s / 4, answer_s * 7 / 4):
-            try:
-                with self._plainly(), contextlib.redirect_stdout(io.StringIO()):
-                    self._transport.enter_raw_repl(fresh, patience_s)
-                self._entered = True
+        for patience_s in (answer_s / 4, answer_s * 3 / 4):
+            if self._entering(fresh, patience_s):
                 return
-            except _NoPromptError:
-                heard += self._transport.heard
-        if heard:
-            raise SluiceError(f"{self.name} answers, but not as MicroPython's REPL does")
-        raise SluiceError(f"{self.name} is silent: no board there, or one without power")
+            heard += self._transport.heard
+        with self._plainly():
+            shown, more = self._held(answer_s / 2, reset, tell)
+        if shown and self._entering(fresh, answer_s / 4):
+            return
+        if heard or more:
+            raise SluiceError(
+                f"{self.name} answers, but not as MicroPython's REPL does: another firmware is on "
+                "it, or a program that swallows Ctrl-C holds it"
+            )
+        raise SluiceError(
+            f"{self.name} is silent: no board there, or one without power, or a program that "
+            "swallows Ctrl-C holds it"
+        )
+
+    def _entering(self, fresh: bool, patience_s: float) -> bool:
+        try:
+            with self._plainly(), contextlib.redirect_stdout(io.StringIO()):
+                self._transport.enter_raw_repl(fresh, patience_s)
+        except _NoPromptError:
+            return False
+        self._entered = True
+        return True
+
+    def _held(
+        self, limit_s: float, reset: bool, tell: Callable[[str], None]
+    ) -> tuple[bool, bytes]:
+        """Hold Ctrl-C, then reset or have it reset, holding on; see `holding.prompt`."""
+        port = self._transport.serial
+        shown, heard = holding.prompt(port, limit_s / 2)
+        if shown:
+            return shown, heard
+        if reset and holding.reset(port):
+            tell(f"{_HELD}. It was reset by DTR and RTS")
+        else:
+            tell(f"{_HELD}. Press its reset button now, if it has one")
+        shown, more = holding.prompt(port, limit_s)
+        return shown, heard + more
 
     def run(
         self,
@@ -241,16 +281,16 @@ class _NoPromptError(SluiceError):
 
 @contextlib.contextmanager
 def board_at(
-    port: str, baud: int = BAUD, answer_s: float = _ANSWER_S, fresh: bool = True
+    port: str, baud: int = BAUD, answer_s: float = _ANSWER_S, **more: Any
 ) -> Iterator[BoardPort]:
     """A board at the raw REPL for the length of a `with`; afterwards it runs main.py again.
 
-    fresh   with a fresh heap, as for `BoardPort.enter`
+    more    fresh, reset and tell, as for `BoardPort.enter`
     raises  SluiceError: no such port, busy, silent, or not MicroPython
     """
     board = BoardPort(connect(port, baud))
     try:
-        board.enter(answer_s, fresh)
+        board.enter(answer_s, **more)
         yield board
     finally:
         with contextlib.suppress(SluiceError):

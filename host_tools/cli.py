@@ -24,6 +24,7 @@ COMMANDS = {  # name on the command line → module of sluice.commands
     "product": "product",
     "sign": "sign",
     "thing": "thing",
+    "fleet": "fleet",
     "device": "device",
     "console": "console",
     "doctor": "doctor",

@@ -36,6 +36,7 @@ STARTERS = (  # source on a board: they say names as they are written
     FIRMWARE / "trees.py",
 )
 PAGES = ("boards", "docs")
+COMMANDS = ROOT / "docs/commands"  # of the host's commands: they name nothing of the firmware
 ON_BOARD = [  # what host_tools runs on a board
     ROOT / "host_tools" / file
     for file in ("doctor/on_board.py", "doctor/examination.py", "flash/on_board.py")
@@ -119,6 +120,7 @@ def agreed_names() -> dict[str, str]:
     for file in PUBLIC:
         spoken |= attributes_in(file.read_text())
     pages = [*ROOT.glob("*.md"), *(file for part in PAGES for file in (ROOT / part).rglob("*.md"))]
+    pages = [page for page in pages if page.parent != COMMANDS]
     for page in [*pages, FIRMWARE / "sluice/plugins.py"]:
         spoken |= code_in(page.read_text())
     for file in modules:

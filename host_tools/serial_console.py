@@ -1,6 +1,7 @@
 """A person's terminal on a board's serial port: every key goes through, log lines in colour."""
 
 import os
+import re
 import select
 import sys
 import time
@@ -25,6 +26,11 @@ _CALL = b'  File "'  # how a call begins in a traceback
 _LONG = 200  # bytes of such a line, at most
 _HELD_S = 0.05  # for the bytes that tell whether a line is a log line
 _DEAF_S = 3.0  # from a key that nothing answered, to a word about it
+_PROMPTS = (b">>> ", b"... ", b"=== ", b">")  # the last of the raw REPL
+_RUNNING = re.compile(rb"soft reboot|^[EWID] \d+ ")  # a line of a board that starts, or has
+_SOFT_RESET = b"\x03\x02\x04"  # no line half typed, no raw REPL, then Ctrl-D
+_ANNOUNCED_S = 5.0  # for a soft reset to be announced
+_STOPPED = "The agent is stopped, and takes no job."
 
 
 class Tint:
@@ -87,14 +93,39 @@ class Tint:
         return level in self._codes and space in b" " and (not digit or digit.isdigit())
 
 
+class Prompt:
+    """Whether the board is at its prompt, by what it says. Its agent does not run then."""
+
+    def __init__(self) -> None:
+        self.shown = False
+        self._line = b""  # the beginning of the line that is not ended
+
+    def feed(self, raw: bytes) -> None:
+        """Bytes of the board, whatever pieces they come in."""
+        *whole, last = (self._line + raw).replace(b"\r", b"\n").split(b"\n")
+        for line in whole:
+            self._look(line)
+            if _RUNNING.search(line) and not line.startswith(_PROMPTS):
+                self.shown = False
+        self._look(last)
+        self._line = last[:_LONG]
+
+    def _look(self, line: bytes) -> None:
+        if line.startswith(_PROMPTS):
+            self.shown = True
+
+
 class SerialConsole:
     """One session.
 
     port   pyserial's, open
     name   of the port, for messages
+    start  whether to start an agent that is stopped when the person leaves; None: ask
     """
 
-    def __init__(self, port: serial.Serial, name: str, plain: bool = False):
+    def __init__(
+        self, port: serial.Serial, name: str, plain: bool = False, start: bool | None = None
+    ):
         if termios is None:
             raise SluiceError("sluice console needs a POSIX terminal; use mpremote connect")
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
@@ -105,9 +136,18 @@ class SerialConsole:
         self._tint = Tint(not plain and screen.color_system is not None and not screen.no_color)
         self._typed_s: float | None = None  # when the first key went unanswered
         self._heard = False
+        self._prompt, self._start = Prompt(), start
 
     def run(self) -> None:
         """Until Ctrl-] or Ctrl-x. SluiceError when the port is lost."""
+        try:
+            self._talk()
+            if self._prompt.shown:
+                self._part()
+        except (serial.SerialException, OSError) as error:
+            raise SluiceError(f"{self._name} is lost: unplugged, or switched off") from error
+
+    def _talk(self) -> None:
         before = termios.tcgetattr(self._keys)
         try:
             tty.setraw(self._keys)
@@ -115,8 +155,6 @@ class SerialConsole:
             self._show(said.encode())  # only now: keys before this are lost
             while self._turn():
                 pass
-        except (serial.SerialException, OSError) as error:
-            raise SluiceError(f"{self._name} is lost: unplugged, or switched off") from error
         finally:
             termios.tcsetattr(self._keys, termios.TCSADRAIN, before)
             self._show(self._tint.rest() + b"\r\n")
@@ -126,7 +164,9 @@ class SerialConsole:
         ready, _, _ = select.select([self._keys, self._port.fileno()], [], [], _HELD_S)
         if self._port.fileno() in ready:
             self._heard = True
-            self._show(self._tint.feed(self._port.read(self._port.in_waiting or 1)))
+            raw = self._port.read(self._port.in_waiting or 1)
+            self._prompt.feed(raw)
+            self._show(self._tint.feed(raw))
         else:
             self._show(self._tint.rest())
         if self._keys in ready and not self._type(os.read(self._keys, 256)):
@@ -143,6 +183,34 @@ class SerialConsole:
         self._port.write(keys)
         self._typed_s = self._typed_s or time.monotonic()
         return bool(keys)
+
+    def _part(self) -> None:
+        """Say that the agent is stopped, and start it if that is wanted."""
+        wanted = self._start
+        if wanted is None:
+            self._show(f"{_STOPPED} Start it? y/N ".encode())
+            wanted = self._asked()
+        else:
+            self._show(f"{_STOPPED}\n".encode())
+        if not wanted:
+            self._show(b"aws_job.start() at the prompt starts it, and so does a reset.\n")
+            return
+        self._port.write(_SOFT_RESET)
+        self._port.timeout = _ANNOUNCED_S
+        if self._port.read_until(b"soft reboot").endswith(b"soft reboot"):
+            self._show(b"It starts.\n")
+        else:
+            self._show(b"The board did not say that it starts: a reset starts it.\n")
+
+    def _asked(self) -> bool:
+        """A line of the person's that begins with y."""
+        try:
+            said = os.read(self._keys, 256)
+        except KeyboardInterrupt:
+            said = b""
+        if not said.endswith(b"\n"):
+            self._show(b"\n")
+        return said.strip().lower() in (b"y", b"yes")
 
     def _mind_silence(self) -> None:
         if self._heard or self._typed_s is None or time.monotonic() < self._typed_s + _DEAF_S:

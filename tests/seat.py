@@ -56,6 +56,20 @@ class Seat:
         self.type(line.encode() + b"\r")
         return self.read_until(until).decode()
 
+    def rest(self) -> bytes:
+        """All that is shown until the program ends."""
+        limit, seen = time.monotonic() + FUSE_S, self._shown
+        self._shown = b""
+        while time.monotonic() < limit:
+            over = self.process.poll() is not None
+            try:
+                seen += os.read(self._screen, 4096)
+            except OSError:
+                if over:
+                    break
+                time.sleep(0.005)
+        return seen
+
     def end(self) -> int:
         """Its exit code; what it still shows is not looked at."""
         limit = time.monotonic() + FUSE_S

@@ -14,6 +14,7 @@ from sluice.cloud.http.rest import REST
 from sluice.cloud.http.server import Handler, WebServer
 from sluice.cloud.http.signed import Signed, own_key
 from sluice.cloud.http_faults import HTTPFaults
+from sluice.cloud.index.api import IndexCalls
 from sluice.cloud.jobs.api import JobCalls
 from sluice.cloud.jobs.events_api import EventCalls
 from sluice.cloud.jobs.executions import Executions
@@ -148,11 +149,11 @@ class Cloud:
         policies = PolicyCalls(self.things, time.time, self.control.refresh)
         groups = GroupCalls(Groups(self.store), self.things, time.time, self.control.refresh)
         templates, tags = TemplateCalls(self.executions, self.bucket), TagCalls(self.store)
-        events = EventCalls(self.store, time.time)
+        events, index = EventCalls(self.store, time.time), IndexCalls(self.store)
         control = {}
         for calls in (things, certificates, policies, groups, streams, jobs, executions, updates):
             control |= calls.operations()
-        for calls in (templates, tags, events):
+        for calls in (templates, tags, events, index):
             control |= calls.operations()
         device = DeviceCalls(self.jobs, self.service.publish)
         shadows = ShadowCalls(self.shadows, self.service.publish)
@@ -267,7 +268,9 @@ def run(
             cloud.start(port, http_port)
             boards = cloud.boards.endpoint if cloud.boards else ""
             where = cloud.broker.port, cloud.endpoint, boards
-            print(ready(root, *where, cloud.missed), flush=True)
+            said = ready(root, *where, cloud.missed)
+            print(said, flush=True)
+            LOG.info("%s", said)
             if boards:
                 LOG.warning("%s", exposed(boards, cloud.missed))
             while not ended:
@@ -275,3 +278,4 @@ def run(
                 time.sleep(TICK_S)
         finally:
             cloud.stop()
+            LOG.info("cloud ended")

@@ -83,6 +83,11 @@ class State:
         return file
 
     @property
+    def there(self) -> bool:
+        """Whether the folder is one of a state: a cloud has been here, or things were made."""
+        return self.database.exists() or (self.root / "things").is_dir()
+
+    @property
     def alive(self) -> bool:
         """Whether a cloud runs here, ready or not."""
         try:

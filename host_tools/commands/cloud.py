@@ -1,12 +1,16 @@
-"""Run a local cloud: broker, AWS IoT Jobs, streams, shadows, bucket, products, and their calls.
+"""Run a local cloud: broker, AWS IoT Jobs, streams, shadows, bucket, and their calls.
 
-`sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there; that
-file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
-it may be stopped, or killed, and started again. It is for this machine alone; with --listen, an
-address of this machine, boards on the network reach its MQTT, and by HTTP the files whose URLs it
-presigned for them. `sluice cloud env` prints what puts it into AWS's place for boto3, AWS's CLI
-and commands with --aws, its own access key among it: eval "$(sluice cloud env --state DIR)"
-It waits for a cloud that was started just before; when there is none, what it prints is `false`.
+`sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there. That
+file says where it is, and boto3 takes its http_endpoint as endpoint_url. All that it knows is in
+DIR, so it may be stopped, or killed, and started again.
+
+The cloud is for this machine alone. With --listen it also serves boards on the network, at an
+address of this machine. They reach its MQTT, and by HTTP the files whose URLs it presigned.
+
+`sluice cloud env` prints shell exports that put it into AWS's place: for boto3, for AWS's CLI and
+for commands with --aws. The cloud's own access key is among them. It waits for a cloud that was
+started just before. Where there is none, it prints `false`. With
+--unset it prints what takes the variables away again, whatever they were before.
 """
 
 import argparse
@@ -18,24 +22,35 @@ from typing import Any
 
 from sluice.cloud.run import HTTP_PORT, MQTT_PORT, run
 from sluice.cloud.state import State
+from sluice.commands import log_file, where
 from sluice.errors import SluiceError
 
 READY_S = 15  # a cloud is ready some seconds after it was started
+EXPORTS = {  # variable → member of cloud.json
+    "AWS_ENDPOINT_URL": "http_endpoint",
+    "AWS_DEFAULT_REGION": "region",
+    "AWS_ACCESS_KEY_ID": "access_key",
+    "AWS_SECRET_ACCESS_KEY": "secret_key",
+    "SLUICE_CA": "ca",
+    "SLUICE_MQTT_PORT": "mqtt_port",
+}
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = rows.add_parser("run", help="serve until interrupted")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR", help="made if missing")
+    where.arguments(row, "made if missing", aws=False)
     usual = "default: that of the last run, else {}; 0: a free one"
     row.add_argument("--port", type=port, help=f"MQTT; {usual.format(MQTT_PORT)}")
     row.add_argument("--http-port", type=port, help=f"HTTP; {usual.format(HTTP_PORT)}")
     row.add_argument("--listen", type=address, metavar="IP", help="serve boards there, too")
     row.add_argument("--faults", type=Path, metavar="FILE", help="see host_tools/cloud/faults.py")
+    log_file.arguments(row)
     row.set_defaults(run=serve)
     row = rows.add_parser("env", help="print shell exports that put it in AWS's place")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    where.arguments(row, aws=False)
+    row.add_argument("--unset", action="store_true", help="what takes the exports back")
     row.set_defaults(run=environment)
 
 
@@ -54,29 +69,27 @@ def address(text: str) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
-    run(args.state, args.port, args.http_port, args.faults, args.listen)
+    where.state(args, new=True)
+    with log_file.logged(args.log) as file, log_file.of_logging(file):
+        run(args.state, args.port, args.http_port, args.faults, args.listen)
 
 
 def environment(args: argparse.Namespace) -> None:
     """`cloud env`; whoever has the credentials may do everything in this cloud, and nowhere else.
 
-    Without a cloud it must not be nothing that the shell evaluates: what follows would go to AWS.
+    With --unset no cloud is asked for. Without a cloud it must not be nothing that the shell
+    evaluates: what follows would go to AWS.
     """
+    if args.unset:
+        print(f"unset {' '.join(EXPORTS)}")
+        return
     try:
-        about = awaited(State(args.state))
+        about = awaited(where.state(args))
     except SluiceError:
         print("false")
         raise
-    variables = {
-        "AWS_ENDPOINT_URL": about["http_endpoint"],
-        "AWS_DEFAULT_REGION": about["region"],
-        "AWS_ACCESS_KEY_ID": about["access_key"],
-        "AWS_SECRET_ACCESS_KEY": about["secret_key"],
-        "SLUICE_CA": about["ca"],
-        "SLUICE_MQTT_PORT": str(about["mqtt_port"]),
-    }
-    for name, value in variables.items():
-        print(f"export {name}={shlex.quote(value)}")
+    for name, member in EXPORTS.items():
+        print(f"export {name}={shlex.quote(str(about[member]))}")
 
 
 def awaited(state: State) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 console --port PORT      every key goes to the board, Ctrl-C and Tab too; Ctrl-] or Ctrl-x leaves
 
 Ctrl-C stops the agent, and the board's verbs are there: type help(). aws_job.start() is the way
-back. Leaving changes nothing on the board.
+back. Leaving changes nothing on the board; where its prompt shows, you are asked whether the agent
+is to start. --start and --no-start answer that.
 """
 
 import argparse
@@ -18,13 +19,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", required=True, help="the serial port, /dev/ttyUSB0 for example")
     parser.add_argument("--baud", type=int, default=BAUD, help=f"default {BAUD}")
     parser.add_argument("--plain", action="store_true", help="no colours")
+    parser.add_argument(
+        "--start",
+        action=argparse.BooleanOptionalAction,
+        help="an agent that is stopped, on leaving; default: ask",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """`console`."""
     transport = connect(args.port, args.baud)
     try:
-        SerialConsole(transport.serial, args.port, args.plain).run()
+        SerialConsole(transport.serial, args.port, args.plain, args.start).run()
     finally:
         with contextlib.suppress(OSError):  # a board that is gone cannot be let go of
             transport.close()

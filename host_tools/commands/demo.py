@@ -264,7 +264,7 @@ class Updates:
 def _verdict(job: str, state: Path) -> tuple[str, str]:
     """(status, reason) of the job, as the cloud has them."""
     [execution] = json.loads(_sluice("job", "show", job, "--state", state, "--json"))["executions"]
-    return execution["status"], execution["details"].get("reason", "without a reason")
+    return execution["status"], execution["statusDetails"].get("reason", "without a reason")
 
 
 @contextmanager

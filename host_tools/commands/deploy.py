@@ -21,8 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from sluice.cloud.state import State
+from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.fleet import agents, settings, targets, watch
+from sluice.fleet.account import Account
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.containers import containers
 from sluice.fleet.document import FILE_TYPES, FILES, File, check_room
@@ -83,11 +85,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--key", type=Path, help="signs all of it; default: DIR/signer.key")
     parser.add_argument("--signer", help="its certificate, on the board; default: signer.crt")
     parser.add_argument("--signer-profile", metavar="NAME", help="AWS Signer's, in place of --key")
-    where = parser.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    parser.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
-    parser.add_argument("--protocol", choices=("mqtt", "http"), default="mqtt")
+    where.arguments(parser)
+    parser.add_argument(
+        "--protocol", choices=("mqtt", "http"), default="mqtt", help="default: mqtt, a stream"
+    )
     parser.add_argument("--bucket", help="needed with --aws")
     parser.add_argument("--new-bucket", action="store_true", help="make the bucket first")
     parser.add_argument("--role", help="needed with --aws")
@@ -102,14 +103,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """`deploy`."""
     wanted = targets.targets(args)
+    here = where.place(args, tell=True)
     check(args)
     patience_s = watch.patience(args)
     job = settings.settings(args)
     content = asked(args, wanted)
-    cloud = reach(args)
+    cloud = reach(args, here)
     if args.older or args.compress:
         with plainly():
-            check_agents(args, wanted)
+            check_agents(args, here, wanted)
     bucket, role = args.bucket or BUCKET, args.role or ROLE
     with contents(args, content) as parts:
         signed = [(part, signature(args, part, bucket)) for part in parts]
@@ -126,7 +128,8 @@ def run(args: argparse.Namespace) -> int:
     print(name, flush=True)
     if not args.wait:
         return 0
-    return watch.wait(cloud, name, wanted.things if not wanted.groups else None, patience_s)
+    things = wanted.things if not wanted.groups else None
+    return watch.wait(cloud, name, things, patience_s, watch.place(args))
 
 
 def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
@@ -145,12 +148,12 @@ def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
     )
 
 
-def check_agents(args: argparse.Namespace, wanted: targets.Targets) -> None:
+def check_agents(args: argparse.Namespace, here: State | Account, wanted: targets.Targets) -> None:
     """Refuse smaller images where a thing told of an agent that does not know them."""
-    if args.state:
-        agents.check(agents.here(State(args.state), wanted.things))
+    if isinstance(here, State):
+        agents.check(agents.here(here, wanted.things))
     elif not args.dry_run:  # which calls nobody
-        agents.check(agents.at_aws(shadows(None, args.endpoint_url), wanted.things))
+        agents.check(agents.at_aws(shadows(here), wanted.things))
 
 
 @contextmanager
@@ -200,8 +203,6 @@ def check(args: argparse.Namespace) -> None:
     signed = args.key or args.signer_profile
     if args.aws and not (args.bucket and args.role and signed):
         raise SluiceError("--aws needs --bucket, --role and --key or --signer-profile")
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
     if args.key and args.signer_profile:
         raise SluiceError("either --key signs, or --signer-profile has AWS Signer sign")
     if args.signer and args.signer_profile:
@@ -212,11 +213,11 @@ def check(args: argparse.Namespace) -> None:
         raise SluiceError("a --continuous job has no end to --wait for")
 
 
-def reach(args: argparse.Namespace) -> Clients:
+def reach(args: argparse.Namespace, here: State | Account) -> Clients:
     """The clients to deploy with, or those of a rehearsal."""
     if args.dry_run:
-        return rehearsed(not args.aws, lambda region: imagined(region, True))
-    return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
+        return rehearsed(here, lambda region: imagined(region, True))
+    return clients(here)
 
 
 def signature(args: argparse.Namespace, part: Part, bucket: str) -> dict[str, Any] | None:

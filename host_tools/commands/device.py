@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from sluice import boards
+from sluice.commands import log_file, where
 from sluice.device.hardware import FACTORY_VERSION
 from sluice.device.meter import PARTS
 from sluice.device.supervisor import CHIP_HEAP, Board
@@ -23,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     row = actions.add_parser("run", help="power a board on")
     row.add_argument("name", metavar="NAME", help="a thing that `sluice thing create` made")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    where.arguments(row, "where `thing create` put it", aws=False)
     row.add_argument("--board", default="SIM_ESP32", help="a folder of boards/")
     row.add_argument(
         "--heap", default=CHIP_HEAP, help=f"MicroPython's heap (default {CHIP_HEAP}, in two areas)"
@@ -47,40 +48,53 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--app", type=Path, metavar="FILE", help="a new board's application, as app.py"
     )
     row.add_argument("--pty", type=Path, metavar="LINK", help="a serial port for mpremote")
+    log_file.arguments(row)
 
 
 def run(args: argparse.Namespace) -> int:
     """Until the board ends, or a signal."""
-    factory, chip = None, boards.chip(args.board)
-    if args.app:
-        if not args.app.is_file():
-            raise SluiceError(f"no such file: {args.app}")
-        factory = make_image(FACTORY_VERSION, chip=chip, app=args.app, board=args.board)
-        if (args.state / "devices" / args.name).exists():
-            raise SluiceError(
-                f"{args.name} has an image already: deploy one of `sluice image make --app`"
-            )
+    where.state(args, new=args.blank)
+    chip = boards.chip(args.board)
+    with log_file.logged(args.log) as log:
 
-    def show(line: str) -> None:
-        if len(board.lines) == 1:  # it is powered on: nothing was refused
-            _show(f"MicroPython {board.micropython}; {board.heap_words}")
-        _show(line)
+        def show(line: str) -> None:
+            if len(board.lines) == 1:  # it is powered on: nothing was refused
+                _show(f"MicroPython {board.micropython}; {board.heap_words}", log)
+            _show(readable(line), log)
 
-    board = Board(
-        args.state,
-        args.name,
-        board=args.board,
-        heap=args.heap,
-        cut_at=args.cut_at,
-        cut_part=args.cut_part,
-        link=args.pty,
-        frozen=args.frozen or chip == w800.CHIP,
-        factory=factory,
-        blank=args.blank,
-        download=args.download,
-        on_line=show,
-    )
+        board = Board(
+            args.state,
+            args.name,
+            board=args.board,
+            heap=args.heap,
+            cut_at=args.cut_at,
+            cut_part=args.cut_part,
+            link=args.pty,
+            frozen=args.frozen or chip == w800.CHIP,
+            factory=_factory(args, chip),
+            blank=args.blank,
+            download=args.download,
+            on_line=show,
+        )
+        _end_by_signals(board)
+        return board.run()
 
+
+def _factory(args: argparse.Namespace, chip: str) -> bytes | None:
+    """The image of a new board with the user's application; None: the usual one."""
+    if not args.app:
+        return None
+    if not args.app.is_file():
+        raise SluiceError(f"no such file: {args.app}")
+    factory = make_image(FACTORY_VERSION, chip=chip, app=args.app, board=args.board)
+    if (args.state / "devices" / args.name).exists():
+        raise SluiceError(
+            f"{args.name} has an image already: deploy one of `sluice image make --app`"
+        )
+    return factory
+
+
+def _end_by_signals(board: Board) -> None:
     def end(*_: object) -> None:
         if not board.on:  # it is still being made
             raise KeyboardInterrupt
@@ -88,9 +102,9 @@ def run(args: argparse.Namespace) -> int:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, end)
-    return board.run()
 
 
-def _show(line: str) -> None:
-    sys.stdout.write(readable(line) + "\n")
+def _show(line: str, log: log_file.LogFile) -> None:
+    sys.stdout.write(line + "\n")
     sys.stdout.flush()
+    log.line(line)

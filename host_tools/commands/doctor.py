@@ -3,7 +3,8 @@
 doctor --port PORT          stops the agent, asks and measures, and starts the board again
 
 Nothing secret is asked for. The slot that does not run is written to only where that cannot cost
-an image; the board restarts softly, so that an image on trial stays on trial.
+an image; the board restarts softly, so that an image on trial stays on trial. Where a program that
+swallows Ctrl-C holds the board, --reset resets it by the port's DTR and RTS lines.
 """
 
 import argparse
@@ -24,17 +25,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="measure flash even where an image that the board could go back to may lie",
     )
+    parser.add_argument(
+        "--reset",
+        action="store_true",
+        help="reset a board that does not mind Ctrl-C, by DTR and RTS; ends an image's trial",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
     """`doctor`."""
-    with board_at(args.port, fresh=False) as board:
+    with board_at(args.port, fresh=False, reset=args.reset, tell=_advise) as board:
         found = examine(board, args.flash, _tell)
     _tell("")
     if args.json:
         print(json.dumps(found | {"simulated": simulated(found)}))
     else:
         print("\n".join(lines(found)))
+
+
+def _advise(text: str) -> None:
+    """What a person at the board may do, who waits for the report."""
+    also = ", or run `sluice doctor --reset`. Either ends an image's trial"
+    print(text + ("" if "RTS" in text else also), file=sys.stderr)
 
 
 def _tell(probe: str) -> None:

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from sluice.board_port import BoardPort, board_at
+from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.flash import boards, contents, inspection, micropython, on_board, settings
 from sluice.flash import trees as on_trees
@@ -36,7 +37,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     parser.add_argument("--port", required=True, help="the serial port, /dev/ttyUSB0 for example")
     parser.add_argument("--thing", metavar="NAME", help="which one this board is to be")
-    parser.add_argument("--state", type=Path, metavar="DIR", help="where `thing create` put it")
+    where.arguments(parser, "where `thing create` put it", aws=False)
     parser.add_argument("--board", metavar="NAME", help="a folder of boards/; told by its chip")
     parser.add_argument(
         "--wifi", metavar="SSID", help=f"password asked for, or ${settings.PASSWORD}"
@@ -56,10 +57,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """MicroPython if it is given, then the firmware if a thing is."""
-    if not args.firmware and not (args.thing and args.state):
-        raise SluiceError("say which thing the board is to be: --thing NAME --state DIR")
-    if args.thing and not args.state:
-        raise SluiceError(f"say where thing {args.thing} is: --state DIR")
+    if not args.firmware and not args.thing:
+        raise SluiceError("say which thing the board is to be: --thing NAME")
+    if args.thing:
+        where.state(args, tell=True)
     if args.erase and not args.firmware:
         raise SluiceError("--erase is for --firmware IMAGE: nothing would be left on the board")
     if args.firmware:
@@ -92,7 +93,7 @@ class Flashing:
 
     def run(self) -> None:
         """All of it."""
-        with board_at(self._args.port) as board:
+        with board_at(self._args.port, reset=True, tell=self._tell) as board:
             seen = self._look(board)
             planned = self._plan(board, seen)
             if self._args.dry_run:

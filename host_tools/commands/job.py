@@ -1,5 +1,8 @@
 """Create, list, show and cancel jobs of a local cloud or of AWS.
 
+How a job stands is told by its things: `48 SUCCEEDED, 2 FAILED`. AWS's own word for a job is
+COMPLETED whether its things succeeded or failed.
+
 A job's document is checked against host_tools/documents/job.schema.json, the standard of what
 boards understand; with --any it is not, and what a board makes of it is the board's matter.
 """
@@ -14,12 +17,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sluice.cloud.names import check_job
-from sluice.cloud.state import State
+from sluice.commands import where
 from sluice.documents import check
 from sluice.errors import SluiceError
-from sluice.fleet import settings, targets
-from sluice.fleet.clients import UNTRIED, Clients, clients, plainly
+from sluice.fleet import jobs_shown, settings, shapes, shown, targets, watch
+from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, shadows
 from sluice.fleet.provision import listed
+from sluice.fleet.reader import JOBS, Reader
 
 KEPT = (  # a board on trial hears of it, and judges the image all the same
     "a board that has booted the new image already keeps it if it is healthy: "
@@ -38,45 +42,53 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--any", action="store_true", help="any JSON object: do not check the document"
     )
     settings.arguments(row)
-    row = _anywhere(rows, "list", show_all, "show all jobs")
-    row.add_argument("--json", action="store_true", help="as JSON")
-    row = _anywhere(rows, "show", show, "show a job and its executions")
-    row.add_argument("id", metavar="ID")
-    row.add_argument("--json", action="store_true", help="as JSON")
+    row.add_argument("--wait", action="store_true", help="until all things have reported")
+    row.add_argument("--timeout", type=int, metavar="S", help="of --wait; default: 3600")
+    row = _anywhere(rows, "list", show_all, "show the newest jobs, and how they went")
+    row.add_argument(
+        "--last", type=int, default=JOBS, metavar="N", help=f"so many; default: {JOBS}"
+    )
+    row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
+    row = _anywhere(rows, "show", show, "show a job, and what became of it on each thing")
+    row.add_argument("id", metavar="ID", help="of the job")
+    row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row = _anywhere(rows, "cancel", cancel, "cancel what is queued, with --force what runs too")
-    row.add_argument("id", metavar="ID")
+    row.add_argument("id", metavar="ID", help="of the job")
     row.add_argument("--force", action="store_true", help="what runs, too")
 
 
 def _anywhere(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     row = rows.add_parser(name, help=text, epilog=UNTRIED)
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of the local cloud")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
+    where.arguments(row)
     row.set_defaults(run=run)
     return row
 
 
-def reach(args: argparse.Namespace) -> Clients:
-    """The clients of whichever cloud is meant."""
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
-    return clients(None, args.endpoint_url) if args.aws else clients(State(args.state))
+def reader(args: argparse.Namespace) -> Reader:
+    """Reads from whichever cloud is meant."""
+    place = where.place(args)
+    return Reader(clients(place), shadows(place))
 
 
-def create(args: argparse.Namespace) -> None:
+def create(args: argparse.Namespace) -> int:
     """`job create`."""
+    if args.wait and args.continuous:
+        raise SluiceError("a --continuous job has no end to --wait for")
+    patience_s = watch.patience(args)
     wanted, asked = targets.targets(args), settings.settings(args)
     name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
     document = read_document(args.document)
-    cloud = reach(args)
+    cloud = clients(where.place(args, tell=True))
     with plainly():
         arns = targets.arns(cloud.iot, wanted)
         if not args.any:
             check_document(args.document, document)
         cloud.iot.create_job(jobId=name, targets=arns, document=document, **asked)
-    print(name)
+    print(name, flush=True)
+    if not args.wait:
+        return 0
+    things = wanted.things if not wanted.groups else None
+    return watch.wait(cloud, name, things, patience_s, watch.place(args))
 
 
 def read_document(file: Path) -> str:
@@ -107,56 +119,30 @@ def check_document(file: Path, text: str) -> None:
 
 def show_all(args: argparse.Namespace) -> None:
     """`job list`."""
+    if args.last < 1:
+        raise SluiceError("--last is 1 or more")
     with plainly():
-        rows = [
-            {"job": job["jobId"], "status": job["status"], "created": job["createdAt"].isoformat()}
-            for job in listed(reach(args).iot, "list_jobs", "jobs")
-        ]
+        found = reader(args).jobs(args.last)
     if args.json:
-        print(json.dumps(rows))
-    for row in () if args.json else rows:
-        print(f"{row['job']:64} {row['status']:12} {row['created']}")
+        print(json.dumps([shapes.of_job(job) for job in found.jobs]))
+    else:
+        shown.show(*jobs_shown.jobs(found))
 
 
 def show(args: argparse.Namespace) -> None:
     """`job show`."""
+    name = check_job(args.id)
     with plainly():
-        about = describe(reach(args), check_job(args.id))
+        found = reader(args).job(name)
     if args.json:
-        print(json.dumps(about))
-        return
-    print(f"{about['job']}: {about['status']}")
-    for row in about["executions"]:
-        print(f"  {row['thing']} #{row['number']}: {row['status']} {json.dumps(row['details'])}")
-
-
-def describe(cloud: Clients, name: str) -> dict[str, Any]:
-    """A job, its document and its executions, as plain data."""
-    job = cloud.iot.describe_job(jobId=name)["job"]
-    document = cloud.iot.get_job_document(jobId=name)["document"]
-    found = listed(cloud.iot, "list_job_executions_for_job", "executionSummaries", jobId=name)
-    rows = [_execution(cloud, name, row) for row in found]
-    shape = {"job": name, "status": job["status"], "document": json.loads(document)}
-    return shape | {"executions": rows}
-
-
-def _execution(cloud: Clients, job: str, row: dict[str, Any]) -> dict[str, Any]:
-    thing = row["thingArn"].partition("thing/")[2]
-    number = row["jobExecutionSummary"]["executionNumber"]
-    found = cloud.iot.describe_job_execution(jobId=job, thingName=thing, executionNumber=number)
-    execution = found["execution"]
-    return {
-        "thing": thing,
-        "number": number,
-        "status": execution["status"],
-        "version": execution["versionNumber"],
-        "details": execution.get("statusDetails", {}).get("detailsMap", {}),
-    }
+        print(json.dumps(shapes.of_job(found)))
+    else:
+        shown.show(*jobs_shown.job(found))
 
 
 def cancel(args: argparse.Namespace) -> None:
     """`job cancel`."""
-    cloud, name = reach(args), check_job(args.id)
+    cloud, name = clients(where.place(args, tell=True)), check_job(args.id)
     with plainly():
         if not (args.force and stop_rest(cloud, name)):
             cloud.iot.cancel_job(jobId=name, force=args.force)

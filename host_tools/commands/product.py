@@ -1,10 +1,12 @@
-"""Order firmware by the thing/product protocol (document 004) and see what became of it.
+"""Order firmware by the thing/product protocol, and see what became of it.
 
-`sluice product order` puts the images into the local cloud's bucket and sends one `ota_create`
-to the gateway, a thing of that name: for each --device its serial number and its image, the
-gateway's own among them if it is to be updated too. An order has no place for a signature, so the
-gateway's image is sealed first, with --key or the state's own signing key; with --unsigned it goes
-as it is, which a board takes only with `allow_unsigned`.
+`sluice product order` puts the images into the local cloud's bucket. Then it sends one
+`ota_create` to the gateway, a thing of that name. Each --device is a serial number and its image.
+The gateway's own may be among them.
+
+An order has no place for a signature. So the gateway's image is sealed first, with --key or with
+the state's own signing key. With --unsigned it goes as it is. A board takes that only where its
+settings have `allow_unsigned`.
 """
 
 import argparse
@@ -22,6 +24,7 @@ from sluice.cloud.names import check_thing
 from sluice.cloud.product import orders
 from sluice.cloud.state import State
 from sluice.cloud.store import Store, open_store
+from sluice.commands import where
 from sluice.commands.deploy import BUCKET, upload
 from sluice.errors import SluiceError
 from sluice.fleet import watch
@@ -38,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = _action(rows, "order", order, "order an update; prints the order's bid")
-    row.add_argument("--gateway", required=True, metavar="SN")
+    row.add_argument("--gateway", required=True, metavar="SN", help="a thing: it takes the order")
     row.add_argument(
         "--device", action="append", required=True, metavar="SN[=IMAGE]", help="up to two times"
     )
@@ -59,20 +62,31 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row = _action(rows, "list", show_all, "show all orders")
     row.add_argument("--json", action="store_true", help="as JSON")
     row = _action(rows, "show", show, "show an order and its messages")
-    row.add_argument("bid", metavar="BID")
+    row.add_argument("bid", metavar="BID", help="of the order")
     row.add_argument("--json", action="store_true", help="as JSON")
 
 
 def _action(rows: Any, name: str, run: Any, text: str) -> argparse.ArgumentParser:
     row = rows.add_parser(name, help=text)
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
+    where.arguments(row, aws=False)
+    row.add_argument("--aws", action="store_true", help=argparse.SUPPRESS)
     row.set_defaults(run=run)
     return row
 
 
+def folder(args: argparse.Namespace, tell: bool = False) -> State:
+    """The state folder that is meant; --aws is what all other commands for a fleet know."""
+    if args.aws:
+        raise SluiceError(
+            "AWS has no service that takes product orders: only the local cloud does, of --state "
+            "DIR. docs/products.md has the messages for a platform of your own"
+        )
+    return where.state(args, tell=tell)
+
+
 def order(args: argparse.Namespace) -> int:
     """`product order`."""
-    gateway, state = check_thing(args.gateway), State(args.state)
+    gateway, state = check_thing(args.gateway), folder(args, tell=True)
     patience_s = watch.patience(args)
     if len(args.device) > orders.DEVICES:
         raise SluiceError(f"an order is for {orders.DEVICES} devices at most")
@@ -196,7 +210,7 @@ def line_of(row: dict[str, Any]) -> str:
 
 def show_all(args: argparse.Namespace) -> None:
     """`product list`."""
-    with stored(State(args.state)) as store:
+    with stored(folder(args)) as store:
         rows = store.rows("SELECT * FROM orders ORDER BY created_at DESC, bid")
     found = [orders.summary(row) for row in rows]
     if args.json:
@@ -207,7 +221,7 @@ def show_all(args: argparse.Namespace) -> None:
 
 def show(args: argparse.Namespace) -> None:
     """`product show`."""
-    with stored(State(args.state)) as store:
+    with stored(folder(args)) as store:
         about = orders.shown(store, args.bid)
     if about is None:
         raise SluiceError(f"unknown order {args.bid}")

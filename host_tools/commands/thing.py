@@ -2,9 +2,10 @@
 
 `sluice thing create NAME` makes DIR/things/NAME with all that a board needs: config.json, its
 certificate and key, the root CA, and the certificate of the key that images are signed with.
-With --aws, thing, certificate and policy are made through boto3 with your own AWS settings; the
-private key is made here and stays here, unless AWS is asked to make it with --aws-keys. With --csr
-the key is where it is, and the certificate is made for it: `sluice flash` wants it as
+
+With --aws it makes thing, certificate and policy through boto3, with your own AWS settings. The
+private key is made here and stays here. With --aws-keys AWS makes it. With --csr the key is yours,
+and the certificate is made for it. `sluice flash` wants that key as
 DIR/things/NAME/private.pem.key.
 """
 
@@ -12,21 +13,26 @@ import argparse
 import json
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
 from sluice.cloud.names import check_thing
 from sluice.cloud.run import MQTT_PORT, opened
 from sluice.cloud.state import LOCAL_HOSTS, State
+from sluice.cloud.things.api import thing_shape
 from sluice.cloud.things.groups import Groups
+from sluice.commands import where
 from sluice.errors import SluiceError
-from sluice.fleet import provision
-from sluice.fleet.about import lines, told
+from sluice.fleet import about, provision, shapes, shown, things_shown
+from sluice.fleet.account import Account
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.folder import Board, signer_certificate, write_board
+from sluice.fleet.reader import Reader
 from sluice.fleet.root_ca import from_file, root_ca
+from sluice.fleet.status import ThingStatus
 
-ONLY_AWS = ("dry_run", "endpoint_url", "ca", "port", "aws_keys", "policy", "out")
+ONLY_AWS = ("dry_run", "ca", "port", "aws_keys", "policy", "out")
 PORTS = range(1, 65_536)
 KNOWN_S = 5  # for a running cloud to let the new thing in
 
@@ -35,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = rows.add_parser("create", help="make a thing and its files", epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     _where(row, "made if missing", "with --aws: where things/NAME goes; default: here")
     row.add_argument(
         "--group", action="append", default=[], metavar="NAME", help="made if missing"
@@ -47,31 +53,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--policy", metavar="NAME", help=f"with --aws; {provision.POLICY_NAME}")
     row.add_argument("--csr", type=Path, metavar="FILE", help="signing request, PEM, of your key")
     row.set_defaults(run=create)
-    row = rows.add_parser("list", help="show all things")
-    row.add_argument("--state", type=Path, required=True, metavar="DIR")
-    row.add_argument("--json", action="store_true", help="as JSON")
+    row = rows.add_parser("list", help="show all things", epilog=UNTRIED)
+    where.arguments(row, "of a local cloud, whether or not that runs")
+    row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row.set_defaults(run=listed)
-    row = rows.add_parser("show", help="what runs on its board", epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help="of a local cloud that runs")
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
-    row.add_argument("--json", action="store_true", help="what the board told, as it told it")
+    row = rows.add_parser("show", help="how a thing stands, what its board told", epilog=UNTRIED)
+    row.add_argument("name", metavar="NAME", help="of the thing")
+    where.arguments(row, "of a local cloud that runs")
+    row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row.set_defaults(run=show)
     text = "remove a thing, its certificates and its files"
     row = rows.add_parser("delete", help=text, epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     _where(row, "of the local cloud", "with --aws: where things/NAME is; default: here")
     row.set_defaults(run=delete)
 
 
 def _where(row: argparse.ArgumentParser, state: str, out: str) -> None:
-    where = row.add_mutually_exclusive_group(required=True)
-    where.add_argument("--state", type=Path, metavar="DIR", help=state)
-    where.add_argument("--aws", action="store_true", help="with your own AWS settings")
+    where.arguments(row, state)
     row.add_argument("--out", type=Path, metavar="DIR", help=out)
-    row.add_argument("--endpoint-url", metavar="URL", help="AWS's calls go there, with --aws")
     row.add_argument("--dry-run", action="store_true", help="print AWS's calls, make none")
 
 
@@ -81,16 +81,16 @@ def create(args: argparse.Namespace) -> None:
     if args.csr and args.aws_keys:
         raise SluiceError("either --csr is of your key, or --aws-keys has AWS make it")
     request = provision.given_request(args.csr) if args.csr else None
-    if args.aws:
-        create_at_aws(args, name, request)
+    place = where.place(args, new=True, tell=True)
+    if isinstance(place, Account):
+        create_at_aws(args, place, name, request)
     else:
-        create_here(args, name, request)
+        create_here(args, place, name, request)
 
 
-def create_here(args: argparse.Namespace, name: str, request: str | None) -> None:
+def create_here(args: argparse.Namespace, state: State, name: str, request: str | None) -> None:
     """`thing create --state`."""
     only_aws(args)
-    state = State(args.state)
     given = from_file(args.signer) if args.signer else None
     with opened(state) as things:
         with things.store.transaction():
@@ -127,7 +127,9 @@ def only_aws(args: argparse.Namespace) -> None:
         raise SluiceError(f"only for --aws: --{', --'.join(given).replace('_', '-')}")
 
 
-def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> None:
+def create_at_aws(
+    args: argparse.Namespace, account: Account, name: str, request: str | None
+) -> None:
     """`thing create --aws`."""
     if args.port is not None and args.port not in PORTS:
         raise SluiceError(f"--port must be 1 to {PORTS[-1]}")
@@ -135,7 +137,7 @@ def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> N
     folder = State(out).thing(name)
     if folder.exists():
         raise SluiceError(f"{folder} exists already, nothing was overwritten")
-    cloud = at_aws(args, exists=False)
+    cloud = at_aws(args, account, exists=False)
     wanted = (name, args.policy or provision.POLICY_NAME, args.aws_keys, args.group, request)
     with plainly():
         endpoint = provision.broker(cloud.iot)
@@ -155,11 +157,11 @@ def create_at_aws(args: argparse.Namespace, name: str, request: str | None) -> N
     print(folder)
 
 
-def at_aws(args: argparse.Namespace, exists: bool) -> Clients:
+def at_aws(args: argparse.Namespace, account: Account, exists: bool) -> Clients:
     """AWS's clients, or those of a rehearsal with a thing that exists or does not."""
     if not args.dry_run:
-        return clients(None, args.endpoint_url)
-    return rehearsed(False, lambda region: provision.imagined(region, exists))
+        return clients(account)
+    return rehearsed(account, lambda region: provision.imagined(region, exists))
 
 
 def broker_port() -> int:
@@ -179,39 +181,53 @@ def wait_known(state: State, common_name: str) -> None:
 def show(args: argparse.Namespace) -> None:
     """`thing show`."""
     name = check_thing(args.name)
-    if args.endpoint_url and not args.aws:
-        raise SluiceError("--endpoint-url is for --aws")
     with plainly():
-        state = told(shadows(None if args.aws else State(args.state), args.endpoint_url), name)
-    print(json.dumps(state) if args.json else "\n".join(lines(name, state)))
+        place = where.place(args)
+        found = Reader(clients(place), shadows(place)).thing(name)
+    if args.json:
+        print(json.dumps(shapes.of_thing(found)))
+    else:
+        shown.show(*things_shown.thing(found))
 
 
 def listed(args: argparse.Namespace) -> None:
-    """`thing list`."""
-    state = State(args.state)
+    """`thing list`: only the names where no cloud runs that knows more."""
+    place = where.place(args)
+    if isinstance(place, State) and not place.alive:
+        found = at_rest(place)
+        table = [thing.thing for thing in found]
+    else:
+        with plainly():
+            read = Reader(clients(place), shadows(place)).things()
+        for note in read.notes:
+            print(note, file=sys.stderr)
+        found = read.things
+        table = things_shown.things(found)
+    if args.json:
+        print(json.dumps([shapes.of_thing(thing) for thing in found]))
+    else:
+        shown.show(*table)
+
+
+def at_rest(state: State) -> tuple[ThingStatus, ...]:
+    """The things of a local cloud that does not run: nobody knows how they stand."""
     if not state.database.exists():
-        raise SluiceError(f"no cloud has been in {args.state}")
+        raise SluiceError(f"no cloud has been in {state.root}")
     with opened(state) as things:
         rows = things.store.rows("SELECT * FROM things ORDER BY name")
-        shapes = [
-            {"thing": row["name"], "certificates": len(things.principals(row["name"]))}
-            for row in rows
-        ]
-    if args.json:
-        print(json.dumps(shapes))
-    for shape in () if args.json else shapes:
-        print(shape["thing"])
+        return tuple(about.of_document(thing_shape(row)) for row in rows)
 
 
 def delete(args: argparse.Namespace) -> None:
     """`thing delete`; what a simulated board has in its flash stays."""
     name = check_thing(args.name)
-    if args.aws:
+    place = where.place(args, tell=True)
+    if isinstance(place, Account):
         with plainly():
-            provision.remove(at_aws(args, exists=True).iot, name)
+            provision.remove(at_aws(args, place, exists=True).iot, name)
     else:
         only_aws(args)
-        delete_here(State(args.state), name)
+        delete_here(place, name)
     if not args.dry_run:
         remove_files(State(args.state or args.out or Path()).thing(name))
 

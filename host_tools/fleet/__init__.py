@@ -7,6 +7,7 @@ parts       what a deployment brings       about      what runs on a thing's boa
 containers  smaller forms of an image      agents     whether things know those
 document    afr_ota, and the room in it
 clients     boto3, for a cloud of this machine or AWS
+account     which of the user's AWS settings
 rehearsal   clients that only say what they would call
 folder      things/NAME: what a board gets
 """

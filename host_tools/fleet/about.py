@@ -1,70 +1,134 @@
-"""What a thing's board told of itself: what runs on it, from its shadows."""
+"""What a thing's board told of itself, in its shadows. All of it is checked: it may be a lie."""
 
-import json
+import math
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
-
-from sluice.errors import SluiceError
+from sluice.fleet.status import STATUSES, Execution, ThingStatus, plain
+from sluice.fleet.things import shadows
 
 VERSION = ("version", "nrf_cloud_app_fw_version")  # keys of it, by the board's configuration
-NONE = "none, or none that was told"
-
-
-def told(data: Any, thing: str) -> dict[str, Any]:
-    """What is reported in the shadows of a thing, as `reported`.
-
-    raises  SluiceError: there is no shadow; what boto3 raises
-    """
-    found = reported(data, thing)
-    if not found:
-        raise SluiceError(f"{thing} has no shadow: its board has told nothing yet")
-    return found
+TEXT = 256  # signs of a text that are kept
+TEXTS = 32  # texts of a list that are kept
+Document = Mapping[str, Any]
 
 
 def reported(data: Any, thing: str) -> dict[str, Any]:
-    """The same, of the classic shadow and those with a name; {} of a thing that told nothing.
+    """What is reported in a thing's shadows, the classic one and those with a name; {} of a
+    thing that told nothing.
 
     data    boto3's client of `iot-data`
     raises  what boto3 raises
     """
+    return dict(_reported(shadows(data, thing)))
+
+
+def of_document(document: Document, execution: Execution | None = None) -> ThingStatus:
+    """How a thing stands, by its document (see `things`) and its last execution."""
+    shadow = _object(document, "shadow")
+    told = _reported(shadow)
+    connection = _object(document, "connectivity")
+    return ThingStatus(
+        thing=document["thingName"],
+        kind=text(document, "thingTypeName"),
+        groups=texts(document, "thingGroupNames"),
+        attributes=_object(document, "attributes"),
+        connected=connection.get("connected"),
+        connected_at=_milliseconds(connection.get("timestamp")),
+        disconnect_reason=text(connection, "disconnectReason"),
+        told_at=_told_at(shadow),
+        board=text(told, "board"),
+        interpreter=next((text(told, key) for key in VERSION if text(told, key)), ""),
+        micropython=text(told, "micropython"),
+        slot=text(told, "slot"),
+        trial=told.get("trial") is True,
+        agent=text(told, "agent"),
+        app=text(told, "app"),
+        trees=text(told, "trees"),
+        free=_number(told, "free"),
+        rssi=_number(told, "rssi"),
+        reset=text(told, "reset"),
+        failures=texts(told, "failures"),
+        log=texts(told, "log"),
+        settings=_object(told, "settings"),
+        reported=told,
+        job=execution or job_told(document),
+    )
+
+
+def job_told(document: Document) -> Execution | None:
+    """The last job that ended, as the board told of it; None if it did not."""
+    found = _object(_reported(_object(document, "shadow")), "job")
+    status, name = text(found, "status"), text(found, "id")
+    if status not in STATUSES or not name:
+        return None
+    details = {"reason": text(found, "reason")} if text(found, "reason") else {}
+    return Execution(name, document["thingName"], 0, status, details)
+
+
+def _reported(shadow: Document) -> Document:
+    """All that is reported: named shadows are laid over the classic one."""
     found: dict[str, Any] = {}
-    names = data.list_named_shadows_for_thing(thingName=thing)["results"]
-    for name in (None, *names):
-        words = {"thingName": thing} | ({"shadowName": name} if name else {})
-        try:
-            answer = data.get_thing_shadow(**words)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "ResourceNotFoundException":
-                raise
-            continue
-        found |= json.loads(answer["payload"].read()).get("state", {}).get("reported") or {}
+    for one in _each(shadow):
+        found |= _object(one, "reported")
     return found
 
 
-def lines(thing: str, state: dict[str, Any]) -> list[str]:
-    """The same for people, a line a thing that runs."""
-    trees = str(state.get("trees") or "").split("+")
-
-    def code(kind: str) -> str:
-        version = state.get(kind) or NONE
-        tree = next((tree for tree in trees if tree.startswith(f"{kind}.")), None)
-        return f"{version}, from tree {tree}" if tree else str(version)
-
-    version = next((state[key] for key in VERSION if state.get(key)), None)
-    slot = f" in {state['slot']}" if state.get("slot") else ""
-    rows = {
-        "thing": thing,
-        "board": state.get("board") or "not told",
-        "interpreter": f"{version or 'not told'}{slot}",
-        "agent": code("agent"),
-        "application": code("app"),
-    }
-    if state.get("trial"):
-        rows["trial"] = "what runs is on trial"
-    return [f"{name:12} {_plain(value)}" for name, value in rows.items()]
+def _each(shadow: Document) -> Iterator[Document]:
+    yield shadow
+    named = _object(shadow, "name")
+    yield from (_object(named, name) for name in sorted(named))
 
 
-def _plain(text: str) -> str:
-    """Without what a terminal would act on: a board may tell anything."""
-    return "".join(sign if sign.isprintable() else "?" for sign in text)
+def _told_at(shadow: Document) -> float | None:
+    """When something was last reported, by the shadows' metadata."""
+    times = [
+        time
+        for one in _each(shadow)
+        for time in _timestamps(_object(_object(one, "metadata"), "reported"))
+    ]
+    return max(times, default=None)
+
+
+def _timestamps(metadata: Any) -> Iterator[float]:
+    if isinstance(metadata, list):
+        for item in metadata:
+            yield from _timestamps(item)
+    elif isinstance(metadata, Mapping):
+        for key, value in metadata.items():
+            if key == "timestamp" and _is_number(value):
+                yield float(value)
+            else:
+                yield from _timestamps(value)
+
+
+def _object(document: Document, key: str) -> Document:
+    found = document.get(key)
+    return found if isinstance(found, Mapping) else {}
+
+
+def text(document: Document, key: str) -> str:
+    """A text, without what a terminal would act on, and not too long; "" of anything else."""
+    found = document.get(key)
+    return plain(found[:TEXT]) if isinstance(found, str) else ""
+
+
+def texts(document: Document, key: str) -> tuple[str, ...]:
+    """The texts of a list, the last ones if there are too many."""
+    found = document.get(key)
+    if not isinstance(found, list | tuple):
+        return ()
+    return tuple(plain(one[:TEXT]) for one in found[-TEXTS:] if isinstance(one, str))
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _number(document: Document, key: str) -> int | None:
+    found = document.get(key)
+    return int(found) if _is_number(found) else None
+
+
+def _milliseconds(value: Any) -> float | None:
+    return value / 1000 if _is_number(value) and value > 0 else None

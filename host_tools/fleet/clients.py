@@ -14,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from sluice.cloud.names import REGION
 from sluice.cloud.state import State
 from sluice.errors import SluiceError
+from sluice.fleet.account import Account
 from sluice.fleet.rehearsal import Rehearsal
 
 TIMEOUT_S = 30
@@ -32,48 +33,53 @@ class Clients:
     rehearsal: bool = False  # nothing is called
 
 
-def clients(state: State | None, endpoint_url: str | None = None) -> Clients:
-    """Clients of the cloud that runs in `state`; None: of AWS, with the user's own settings.
-
-    endpoint_url   AWS's calls go there instead, as boto3 does with AWS_ENDPOINT_URL
-    """
-    made = _made(("iot", "s3"), state, endpoint_url)
+def clients(place: State | Account) -> Clients:
+    """Clients of the cloud that runs in a state folder, or of the user's own AWS."""
+    made = _made(("iot", "s3"), place)
     host = urlsplit(made[0].meta.endpoint_url).hostname or ""
     near = host == "localhost" or host.startswith("127.")
-    return Clients(*made, region=made[0].meta.region_name, local=state is not None, near=near)
+    local = isinstance(place, State)
+    return Clients(*made, region=made[0].meta.region_name, local=local, near=near)
 
 
-def shadows(state: State | None, endpoint_url: str | None = None) -> Any:
+def shadows(place: State | Account) -> Any:
     """A client of the same cloud, for what things tell in their shadows."""
-    (made,) = _made(("iot-data",), state, endpoint_url)
+    (made,) = _made(("iot-data",), place)
     return made
 
 
-def _made(names: Sequence[str], state: State | None, endpoint_url: str | None) -> list[Any]:
+def _made(names: Sequence[str], place: State | Account) -> list[Any]:
     config = Config(
         connect_timeout=TIMEOUT_S, read_timeout=TIMEOUT_S, retries={"mode": "standard"}
     )
     try:
-        if state is None:
-            session, options = boto3.Session(), {"config": config, "endpoint_url": endpoint_url}
+        if isinstance(place, Account):
+            session, address = _session(place), place.endpoint_url
         else:
-            about = state.running()
+            about = place.running()
             session = boto3.Session(
                 aws_access_key_id=about["access_key"],
                 aws_secret_access_key=about["secret_key"],
                 region_name=about["region"],
             )
-            options = {"config": config, "endpoint_url": about["http_endpoint"]}
-        return [session.client(name, **options) for name in names]
+            address = about["http_endpoint"]
+        return [session.client(name, config=config, endpoint_url=address) for name in names]
     except (BotoCoreError, ValueError) as error:  # ValueError: an endpoint that is no URL
         raise SluiceError(f"AWS: {error}") from None
 
 
+def _session(account: Account) -> boto3.Session:
+    return boto3.Session(profile_name=account.profile, region_name=account.region)
+
+
 def rehearsed(
-    local: bool, answers: Callable[[str], Mapping[str, Any]] = lambda region: {}
+    place: State | Account, answers: Callable[[str], Mapping[str, Any]] = lambda region: {}
 ) -> Clients:
     """Clients that call nobody, for --dry-run; `answers` of a region: see `rehearsal`."""
-    region = REGION if local else boto3.Session().region_name or "YOUR-REGION"
+    local, region = isinstance(place, State), REGION
+    if isinstance(place, Account):
+        with plainly():  # no such profile
+            region = _session(place).region_name or "YOUR-REGION"
     made = (Rehearsal("iot", answers(region)), Rehearsal("s3"))
     return Clients(*made, region=region, local=local, near=True, rehearsal=True)
 

@@ -1,12 +1,14 @@
 """Clients that make no call: each is printed, checked against botocore's model, and its answer
 made up from the shape of the output, so that what follows can be shown, too.
 
-Made-up texts are the name of the member in angle brackets, such as <certificateArn>.
+Made-up texts are the name of the member in angle brackets, such as <certificateArn>. A document of
+JSON and a text of several lines stand below their call, indented, and only once.
 """
 
 import json
 import re
 from collections.abc import Callable, Mapping
+from textwrap import indent
 from typing import Any
 
 from botocore import xform_name
@@ -27,7 +29,8 @@ class Rehearsal:
 
     answers   {operation: members of its answer that what follows looks at, or what makes them of
               the call's parameters, or what it raises}
-    say       gets one line per call: service.Operation and its parameters as JSON
+    say       gets one line per call: service.Operation and its parameters as JSON; then the texts
+              that stand below it
     """
 
     def __init__(
@@ -41,6 +44,7 @@ class Rehearsal:
         self._operations = {xform_name(name): name for name in self._model.operation_names}
         self._answers = answers or {}
         self._say = say
+        self._told: set[str] = set()  # texts that stood below a call
 
     def __getattr__(self, name: str) -> Callable[..., Parameters]:
         if name not in self._operations:
@@ -54,8 +58,11 @@ class Rehearsal:
     def _call(self, operation: str, given: Parameters) -> Parameters:
         model = self._model.operation_model(operation)
         check(model.input_shape, given, MADE_UP.fullmatch)
-        shown = json.dumps(plain(given), ensure_ascii=False)
+        below: list[str] = []
+        shown = json.dumps(self._apart(plain(given), "", below), ensure_ascii=False)
         self._say(f"{self._service}.{operation} {shown}")
+        for text in below:
+            self._say(indent(text, "  "))
         answer = self._answers.get(operation, {})
         if isinstance(answer, Exception):
             raise answer
@@ -63,6 +70,32 @@ class Rehearsal:
             answer = answer(given)
         made = invented(model.output_shape, "", DEPTH) if model.output_shape else {}
         return made | answer
+
+    def _apart(self, value: Any, name: str, below: list[str]) -> Any:
+        """The value with no text in it that stands below; such a text is put into `below`."""
+        if isinstance(value, dict):
+            return {key: self._apart(item, key, below) for key, item in value.items()}
+        if isinstance(value, list):
+            return [self._apart(item, name, below) for item in value]
+        text = laid_out(value) if isinstance(value, str) else None
+        if text is None:
+            return value
+        if value in self._told:
+            return f"<{name} as above>"
+        self._told.add(value)
+        below.append(text)
+        return f"<{name} below>"
+
+
+def laid_out(text: str) -> str | None:
+    """The lines of a document of JSON, or of a text that has several; None for any other."""
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError):
+        document = None
+    if isinstance(document, dict):
+        return json.dumps(document, indent=2, ensure_ascii=False)
+    return text.strip() if "\n" in text.strip() else None
 
 
 class Pages:

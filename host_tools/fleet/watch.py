@@ -6,47 +6,34 @@ many.
 """
 
 import argparse
+import shlex
+import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
 from rich.console import Console
 from rich.live import Live
-from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
+from rich.text import Text
 
 from sluice.errors import SluiceError
+from sluice.fleet import executions
 from sluice.fleet.clients import Clients, plainly
+from sluice.fleet.hints import hints
+from sluice.fleet.shown import colour
+from sluice.fleet.status import ENDS, JOB_ENDS, NOBODY, STATUSES, Execution, counted, plain
 from sluice.fleet.update import POLL_S
 
-FINAL = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
-ENDED = ("COMPLETED", "CANCELED")  # of the job itself
 PATIENCE_S = 3600  # of --wait, where --timeout is not said
+QUIET_S = 15  # without a word of a thing: then it is said what may be wrong
 SHOWN = 20  # devices in the table, and those whose details are asked for at a time
 ORDER = ("IN_PROGRESS", "FAILED", "TIMED_OUT", "REJECTED", "QUEUED", "CANCELED", "REMOVED")
 THROTTLED = ("ThrottlingException", "TooManyRequestsException")
-COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
-
-
-@dataclass
-class Device:
-    """A thing's latest execution, as far as it is known."""
-
-    thing: str
-    number: int
-    status: str
-    details: dict[str, str] = field(default_factory=dict)
-    told: bool = False  # the details are those of the end
-
-    @property
-    def reason(self) -> str:
-        """What the device said about its verdict, "" without."""
-        return self.details.get("reason", "")
 
 
 class Watch:
@@ -56,37 +43,29 @@ class Watch:
         self.job = job
         self.status = "IN_PROGRESS"  # of the job
         self.comment = ""
-        self.devices: dict[str, Device] = {}
-        self._cloud = cloud
+        self.devices: dict[str, Execution] = {}  # each thing's last try
+        self.cloud = cloud
         self._things = things
+        self._told: set[tuple[str, int]] = set()  # those whose details are those of the end
 
     def look(self) -> bool:
         """Ask how things stand; whether it is all over."""
         about = self._describe()
-        for thing, number, status in self._executions():
+        found = executions.latest(executions.of_job(self.cloud.iot, self.job))
+        for thing, one in found.items():
             known = self.devices.get(thing)
-            if known is None or known.number < number:
-                self.devices[thing] = Device(thing, number, status)
-            elif known.number == number:
-                known.status = status
+            same = known is not None and known.number == one.number
+            self.devices[thing] = replace(one, details=known.details) if same else one
         self._ask()
         over = self._over("jobExecutionsRetryConfig" in about)
-        if over and self.status not in ENDED:
+        if over and self.status not in JOB_ENDS:
             self._describe()  # its last device may have ended since
         return over
 
     def _describe(self) -> dict[str, Any]:
-        about = self._cloud.iot.describe_job(jobId=self.job)["job"]
+        about = self.cloud.iot.describe_job(jobId=self.job)["job"]
         self.status, self.comment = about["status"], about.get("comment", "")
         return about
-
-    def _executions(self) -> Iterator[tuple[str, int, str]]:
-        pages = self._cloud.iot.get_paginator("list_job_executions_for_job")
-        for page in pages.paginate(jobId=self.job):
-            for row in page["executionSummaries"]:
-                one = row["jobExecutionSummary"]
-                thing = row["thingArn"].partition(":thing/")[2]
-                yield thing, one["executionNumber"], one["status"]
 
     def _ask(self) -> None:
         """Fill in the details that are worth a call."""
@@ -95,20 +74,20 @@ class Watch:
         ended = [
             one
             for one in self.devices.values()
-            if one.status in FINAL and not one.told and (few or one.status != "SUCCEEDED")
+            if one.ended
+            and (one.thing, one.number) not in self._told
+            and (few or one.status != "SUCCEEDED")
         ]
-        for device in working[:SHOWN] + ended:
-            found = self._cloud.iot.describe_job_execution(
-                jobId=self.job, thingName=device.thing, executionNumber=device.number
-            )["execution"]
-            device.details = found.get("statusDetails", {}).get("detailsMap", {})
-            device.status = found["status"]
-            device.told = device.status in FINAL
+        for one in working[:SHOWN] + ended:
+            found = executions.detailed(self.cloud.iot, one)
+            self.devices[one.thing] = found
+            if found.ended:
+                self._told.add((found.thing, found.number))
 
     def _over(self, retried: bool) -> bool:
-        if any(one.status not in FINAL for one in self.devices.values()):
+        if not all(one.ended for one in self.devices.values()):
             return False
-        if self.status in ENDED:
+        if self.status in JOB_ENDS:
             return True
         # the job itself may lag behind its devices; without retries those decide
         named = self._things is not None and not retried
@@ -133,8 +112,12 @@ class Watch:
     def headline(self) -> str:
         """The job, and how many devices stand where."""
         counts = Counter(one.status for one in self.devices.values())
-        text = ", ".join(f"{number} {status}" for status, number in sorted(counts.items()))
-        return f"{self.job}: {text or self.status}"
+        return f"{self.job}: {counted(counts) or NOBODY.get(self.status, self.status)}"
+
+    @property
+    def queued(self) -> list[str]:
+        """The things that have not begun."""
+        return sorted(one.thing for one in self.devices.values() if one.status == "QUEUED")
 
     def table(self) -> Table:
         """The devices, those first that something happens to."""
@@ -144,18 +127,17 @@ class Watch:
         place = {status: n for n, status in enumerate(ORDER)}
         rows = sorted(self.devices.values(), key=lambda one: place.get(one.status, len(ORDER)))
         for one in rows[:SHOWN]:
-            colour = COLOURS.get(one.status, "red")
-            table.add_row(one.thing, f"[{colour}]{one.status}[/]", *progress(one))
+            table.add_row(one.thing, Text(one.status, colour(one.status)), *progress(one))
         if len(rows) > SHOWN:
             table.add_row(f"and {len(rows) - SHOWN} more")
         return table
 
 
-def progress(device: Device) -> tuple[Any, str]:
+def progress(device: Execution) -> tuple[Any, Any]:
     """A bar of blocks "received/total" while they come, and what else the device says."""
     details = device.details
     done, _, total = details.get("receive", "").partition("/")
-    text = device.reason or details.get("self_test") or details.get("step") or ""
+    text = device.reason or plain(details.get("self_test") or details.get("step") or "")
     if device.status == "IN_PROGRESS" and done.isdigit() and total.isdigit() and int(total):
         bar = ProgressBar(total=int(total), completed=int(done), width=30)
         came, _, size = details.get("form", "").partition("/")
@@ -163,7 +145,7 @@ def progress(device: Device) -> tuple[Any, str]:
             f", {int(came):,} of {int(size):,} bytes" if came.isdigit() * size.isdigit() else ""
         )
         return bar, f"{done}/{total} blocks{smaller}"
-    return "", escape(text)
+    return "", Text(text)
 
 
 def patience(args: argparse.Namespace) -> int:
@@ -177,37 +159,63 @@ def patience(args: argparse.Namespace) -> int:
     return args.timeout
 
 
-def wait(cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: int) -> int:
+def place(args: argparse.Namespace) -> str:
+    """The options that say which cloud is meant, for a command that is told to the user."""
+    words = ["--aws"] if args.aws else ["--state", str(args.state)]
+    for name in ("endpoint_url", "profile", "region"):
+        if value := getattr(args, name, None):
+            words += [f"--{name.replace('_', '-')}", value]
+    return shlex.join(words)
+
+
+def wait(
+    cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: int, where: str = ""
+) -> int:
     """Show the devices until all have ended; 0 only if all of them succeeded.
 
     Raises SluiceError that says what went wrong: with one thing its verdict and reason. When time
-    is up, or the user ends it, the summary is that of the moment.
+    is up, or the user ends it, the summary is that of the moment, and how to see more is told.
+
+    where   the options that say which cloud is meant: `place`
     """
     watch = Watch(cloud, job, things)
+    later = f"the job goes on: `sluice job show {job} {where}".strip() + "` shows it"
     try:
-        over = follow(watch, time.monotonic() + timeout_s, POLL_S[cloud.near])
+        over = follow(watch, time.monotonic() + timeout_s, POLL_S[cloud.near], where)
     except KeyboardInterrupt:
         tell(watch)
+        print(f"{job}: {later}", file=sys.stderr, flush=True)
         raise
     if not over:
         tell(watch)
-        raise SluiceError(f"{job}: {still(watch)} after {timeout_s} s")
+        raise SluiceError(f"{job}: {still(watch)} after {timeout_s} s; {later}")
     return summarise(watch)
 
 
-def follow(watch: Watch, deadline: float, poll_s: float) -> bool:
-    """Show the devices, without a terminal a line for each change; False at the deadline."""
+def follow(watch: Watch, deadline: float, poll_s: float, where: str = "") -> bool:
+    """Show the devices, without a terminal a line for each change; False at the deadline.
+
+    Once QUIET_S have passed, say what may be wrong with those that have not begun."""
     console, said = Console(stderr=True), ""
+    quiet = time.monotonic() + QUIET_S
+
+    def tell_line(line: str) -> None:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
     with Live(console=console, transient=True, auto_refresh=False) as live:
         while True:
             over, trouble = asked(watch)
             live.update(watch.table(), refresh=True)
             line = trouble or watch.headline
             if line != said and (trouble or not console.is_terminal):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
+                tell_line(line)
             said = line
             if over or time.monotonic() > deadline:
                 return over
+            if quiet and time.monotonic() > quiet and not trouble:
+                quiet = 0
+                for hint in hints(watch.cloud.iot, watch.queued, where):
+                    tell_line(hint)
             time.sleep(poll_s)
 
 
@@ -232,7 +240,7 @@ def passing(error: BotoCoreError | ClientError) -> bool:
 
 def still(watch: Watch) -> str:
     """What has not ended yet."""
-    open_ = [one for one in watch.devices.values() if one.status not in FINAL]
+    open_ = [one for one in watch.devices.values() if not one.ended]
     if len(watch.devices) == 1 and open_:
         return f"still {open_[0].status}"
     return f"job {watch.status}, {len(open_)} of {len(watch.devices)} devices still not done"
@@ -244,10 +252,9 @@ def summarise(watch: Watch) -> int:
     bad = [one for one in devices if one.status != "SUCCEEDED"]
     if watch.alone and devices and watch.status != "CANCELED":
         [one] = devices
-        said = f"{one.status}{': ' + one.reason if one.reason and bad else ''}"
         if bad:
-            raise SluiceError(f"{watch.job}: {said}")
-        print(f"SUCCEEDED {one.reason}".strip())
+            raise SluiceError(f"{watch.job}: {one.verdict}")
+        print(one.verdict)
         return 0
     tell(watch)
     if not devices and not watch.missed and watch.status != "CANCELED":
@@ -273,12 +280,12 @@ def report(watch: Watch) -> list[str]:
     for one in watch.devices.values():
         alike.setdefault((one.status, one.reason), []).append(one.thing)
     lines = []
-    for status in (*FINAL, "IN_PROGRESS", "QUEUED"):
+    for status in STATUSES:
         groups = [(reason, names) for (of, reason), names in alike.items() if of == status]
         number = sum(len(names) for _, names in groups)
         if number:
             lines.append(f"{number} {status}")
-        for reason, names in groups if status in FINAL[1:] else ():
+        for reason, names in groups if status in ENDS[1:] else ():
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             lines.append(f"  {reason or 'no reason given'}: {', '.join(sorted(names)[:5])}{more}")
     if watch.missed:

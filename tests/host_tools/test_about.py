@@ -1,56 +1,118 @@
-"""What `sluice thing show` makes of what a board told."""
-
-import io
-import json
+"""What is made of what a board told in its shadows, which may be anything."""
 
 import pytest
-from botocore.exceptions import ClientError
 
-from sluice.errors import SluiceError
-from sluice.fleet.about import lines, told
-
-
-class Shadows:
-    """boto3's client of `iot-data`, for one thing: {shadow's name, "" for none: what it has}."""
-
-    def __init__(self, **reported: dict | None) -> None:
-        self._reported = reported
-
-    def list_named_shadows_for_thing(self, thingName: str) -> dict:  # noqa: N803
-        return {"results": [name for name in self._reported if name != "classic"]}
-
-    def get_thing_shadow(self, thingName: str, shadowName: str = "classic") -> dict:  # noqa: N803
-        if shadowName not in self._reported:
-            error = {"Error": {"Code": "ResourceNotFoundException"}}
-            raise ClientError(error, "GetThingShadow")
-        state = {"state": {"reported": self._reported[shadowName]}}
-        return {"payload": io.BytesIO(json.dumps(state).encode())}
+from sluice.fleet.about import job_told, of_document
+from sluice.fleet.status import BAD, Execution
+from sluice.fleet.things_shown import thing
 
 
-def test_all_shadows_of_a_thing_are_read():
-    data = Shadows(classic={"version": "1.0.0"}, site={"slot": "ota_1"}, empty=None)
-    assert told(data, "one") == {"version": "1.0.0", "slot": "ota_1"}
+def told(**reported: object) -> dict:
+    return {"thingName": "one", "shadow": {"reported": reported}}
 
 
-def test_thing_that_told_nothing_is_said_to_have():
-    with pytest.raises(SluiceError, match="one has no shadow"):
-        told(Shadows(), "one")
+def test_all_shadows_of_a_thing_are_laid_over_each_other():
+    shadow = {"reported": {"version": "1.0.0", "slot": "ota_0"}}
+    shadow["name"] = {"site": {"reported": {"slot": "ota_1"}}, "other": {"desired": {"a": 1}}}
+    found = of_document({"thingName": "one", "shadow": shadow})
+    assert (found.interpreter, found.slot) == ("1.0.0", "ota_1")
+
+
+def test_last_report_is_the_newest_time_anywhere_in_the_metadata():
+    times = {"a": {"timestamp": 5}, "b": [{"c": {"timestamp": 9}}], "d": {"timestamp": True}}
+    shadow = {"reported": {"a": 1}, "metadata": {"reported": times, "desired": {"timestamp": 99}}}
+    shadow["name"] = {"site": {"metadata": {"reported": {"e": {"timestamp": 7}}}}}
+    found = of_document({"thingName": "one", "shadow": shadow})
+    assert (found.told_at, found.seen_at) == (9, 9)
+
+
+def test_all_that_a_board_reports_is_read():
+    found = of_document(
+        told(
+            version="1.1.0",
+            micropython="1.25.0",
+            free=24336,
+            rssi=-61,
+            reset="watchdog",
+            agent="0.2.0",
+            app="1.3.0",
+            trees="agent.a+app.b",
+            failures=["no room"],
+            log=["I 1 a", "W 2 b"],
+            settings={"report_s": 5},
+        )
+    )
+    assert (found.free, found.rssi, found.reset) == (24336, -61, "watchdog")
+    assert (found.agent, found.app, found.micropython) == ("0.2.0", "1.3.0", "1.25.0")
+    assert (found.failures, found.log) == (("no room",), ("I 1 a", "W 2 b"))
+    assert found.settings == {"report_s": 5}
+
+
+@pytest.mark.parametrize("value", [None, 7, True, [], {}, ["x", 1, None], "\x1b[2J", "9" * 5000])
+def test_what_is_no_text_or_number_or_a_text_for_terminals_is_not_taken(value):
+    keys = ("version", "slot", "board", "agent", "app", "trees", "reset", "micropython")
+    keys += ("free", "rssi", "failures", "log", "settings", "trial", "job")
+    found = of_document(told(**dict.fromkeys(keys, value)))
+    texts = (found.interpreter, found.board, found.agent, found.app, found.reset, *found.log)
+    assert all(text.isprintable() and len(text) <= 256 for text in texts)
+    assert found.free in (None, 7) and found.rssi in (None, 7) and found.job is None
+    assert found.trial is (value is True)
+    assert "\x1b" not in "\n".join(thing(found))
+
+
+def test_shadow_that_is_no_object_tells_nothing():
+    for shadow in (None, 3, [], {"reported": 5, "name": 3, "metadata": []}):
+        found = of_document({"thingName": "one", "shadow": shadow})
+        assert not found.reported and found.seen_at is None
+
+
+def test_job_that_a_board_told_of_stands_in_where_the_cloud_knows_none():
+    job = {"id": "j1", "status": "FAILED", "reason": "no room"}
+    found = of_document(told(job=job))
+    assert (found.job.verdict, found.failed) == ("FAILED: no room", True)
+    known = Execution("j2", "one", 1, "SUCCEEDED")
+    assert of_document(told(job=job), known).job is known
+    assert job_told(told(job={"id": "j1", "status": "DONE"})) is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "verdict"),
+    [
+        ("accepted v1.1.0", "SUCCEEDED accepted v1.1.0"),
+        ("accepted v", "SUCCEEDED accepted, version unknown"),
+        ("accepted vunknown (saved)", "SUCCEEDED accepted, version unknown (saved)"),
+        ("accepted app v, agent v0.2", "SUCCEEDED accepted app, version unknown, agent v0.2"),
+        ("rebooted", "SUCCEEDED rebooted"),
+        ("", "SUCCEEDED"),
+        ("a\x1b[2Jb", "SUCCEEDED a?[2Jb"),
+    ],
+)
+def test_verdict_reads_well(reason, verdict):
+    assert Execution("j", "one", 1, "SUCCEEDED", {"reason": reason}).verdict == verdict
+
+
+@pytest.mark.parametrize("status", BAD)
+def test_verdict_of_what_went_wrong_has_the_reason_if_there_is_one(status):
+    assert Execution("j", "one", 1, status, {"reason": "why"}).verdict == f"{status}: why"
+    assert Execution("j", "one", 1, status).verdict == status
 
 
 def test_each_kind_of_code_has_its_line():
     state = {"version": "1.4.0", "slot": "ota_1", "board": "SIM_ESP32", "agent": "0.1.0"}
-    state |= {"app": "2.0.0", "trees": "agent.b+app.a", "trial": True}
-    assert lines("one", state) == [
+    state |= {"app": "2.0.0", "trees": "agent.b+app.a", "trial": True, "free": 24336}
+    assert thing(of_document(told(**state))) == [
         "thing        one",
+        "connected    nobody knows",
         "board        SIM_ESP32",
         "interpreter  1.4.0 in ota_1",
         "agent        0.1.0, from tree agent.b",
         "application  2.0.0, from tree app.a",
         "trial        what runs is on trial",
+        "free heap    24,336 bytes",
+        "told         nothing yet",
     ]
 
 
-def test_board_without_trees_and_text_that_no_terminal_takes():
-    shown = lines("one", {"version": "\x1b[2J", "agent": "0.1.0"})
-    assert shown[2] == "interpreter  ?[2J"
-    assert shown[3:] == ["agent        0.1.0", "application  none, or none that was told"]
+def test_failures_and_log_have_a_line_each():
+    rows = thing(of_document(told(failures=["a", "b"], log=["c"])))
+    assert rows[-3:] == ["failures     a", "             b", "log          c"]

@@ -35,7 +35,7 @@ def outcome(reader: Reader, job: str) -> tuple[str, str]:
         return found[0]["status"] not in ("QUEUED", "IN_PROGRESS")
 
     reader.waits_for(over, found)
-    return found[0]["status"], found[0]["details"]["reason"]
+    return found[0]["status"], found[0]["statusDetails"]["reason"]
 
 
 def test_page_leads_to_each_kind_of_update_and_back(reader: Reader, tmp_path):

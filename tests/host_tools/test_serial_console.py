@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import tty
@@ -18,7 +19,7 @@ from sluice.board_port import connect
 from sluice.compile import agreed_names, firmware_sources, renamed
 from sluice.device.supervisor import Board
 from sluice.image import make_image
-from sluice.serial_console import Tint
+from sluice.serial_console import Prompt, Tint
 from sluice.traceback_names import readable
 
 SAYING = """
@@ -59,8 +60,95 @@ def test_console_colours_the_log_and_passes_every_key(board: Board, seat):
     person.type(b"6 * 8\x7f7\r")
     assert b"42\r\n>>> " in person.read_until(b"42\r\n>>> ")
     person.type(b"\x1d")
+    person.read_until(b"\r\nThe agent is stopped, and takes no job. Start it? y/N ")
+    person.type(b"\n")
+    person.read_until(b"aws_job.start() at the prompt starts it, and so does a reset.")
     assert person.end() == 0
     assert board.alive
+
+
+@pytest.mark.parametrize(
+    "keys", [b"", b"\x01", b"if True:\r", b"half a li"], ids=["prompt", "raw", "block", "line"]
+)
+def test_console_starts_the_agent_where_the_person_wants_that(board: Board, seat, keys):
+    person = seat(board.link)
+    person.read_until(b"all well")
+    person.type(b"\x03")
+    person.read_until(b">>> ")
+    person.type(keys)
+    if keys:
+        person.read_until({b"\x01": b"exit\r\n>", b"if True:\r": b"... "}.get(keys, keys))
+    seen = len(board.lines)
+    person.type(b"\x1d")
+    person.read_until(b"Start it? y/N ")
+    person.type(b"y\n")
+    person.read_until(b"It starts.")
+    assert person.end() == 0
+    board.wait_for("main all well", after=seen)
+
+
+@pytest.mark.parametrize(("flag", "starts"), [("--start", True), ("--no-start", False)])
+def test_flag_answers_what_a_person_would_be_asked(board: Board, seat, flag, starts):
+    person = seat(board.link, flag)
+    person.read_until(b"all well")
+    person.type(b"\x03")
+    person.read_until(b">>> ")
+    seen = len(board.lines)
+    person.type(b"\x1d")
+    said = person.read_until(b"It starts." if starts else b"so does a reset.")
+    assert b"The agent is stopped, and takes no job.\r\n" in said and b"y/N" not in said
+    assert person.end() == 0
+    if starts:
+        board.wait_for("main all well", after=seen)
+
+
+def test_nobody_is_asked_while_the_agent_runs(board: Board, seat):
+    person = seat(board.link)
+    person.read_until(b"all well")
+    person.type(b"\x03")
+    person.read_until(b">>> ")
+    person.type(b"\x04")
+    person.read_until(b"all well")
+    person.type(b"\x1d")
+    assert b"stopped" not in person.rest()
+    assert person.end() == 0
+
+
+@pytest.mark.parametrize("how", ["end of file", "interrupt"])
+def test_what_is_no_answer_to_the_question_is_a_no(board: Board, seat, how):
+    person = seat(board.link)
+    person.read_until(b"all well")
+    person.type(b"\x03")
+    person.read_until(b">>> ")
+    person.type(b"\x1d")
+    person.read_until(b"y/N ")
+    if how == "interrupt":  # the seat is nobody's terminal, so its Ctrl-C is no signal
+        person.process.send_signal(signal.SIGINT)
+    else:
+        person.type(b"\x04")
+    person.read_until(b"so does a reset.")
+    assert person.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        (b"I 12 agent idle\r\n", False),
+        (b"KeyboardInterrupt: \r\n>>> ", True),
+        (b">>> status()\r\nthing    pump\r\n", True),
+        (b">>> aws_job.start()\r\nthe agent starts\r\nMPY: soft reboot\r\n", False),
+        (b">>> print('soft reboot')\r\n", True),
+        (b">>> aws_job.pending()\r\nI 99 mqtt linked x\r\nnothing pending\r\n>>> ", True),
+        (b"MPY: soft reboot\r\nraw REPL; CTRL-B to exit\r\n>", True),
+        (b"x" * 5000 + b">>> \r\n", False),
+    ],
+)
+def test_prompt_is_seen_in_whatever_pieces_it_comes(said: bytes, shown: bool):
+    whole, bytewise = Prompt(), Prompt()
+    whole.feed(said)
+    for number in said:
+        bytewise.feed(bytes((number,)))
+    assert (whole.shown, bytewise.shown) == (shown, shown)
 
 
 def test_console_without_colours_shows_what_came(board: Board, seat):

@@ -291,8 +291,8 @@ class Stage:
         """How the job stands; there is one execution of it, whatever happened."""
         about = json.loads(good("job", "show", job, "--state", self.root, "--json"))
         [execution] = about["executions"]
-        assert execution["number"] == 1
-        return Verdict(execution["status"], execution["details"])
+        assert execution["executionNumber"] == 1
+        return Verdict(execution["status"], execution["statusDetails"])
 
     def verdict(self, job: str, deadline_s: float = FUSE_S) -> Verdict:
         """How the job ended, as soon as the cloud knows."""

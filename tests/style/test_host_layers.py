@@ -11,16 +11,17 @@ from sluice.compile import ROOT
 HOST = ROOT / "host_tools"
 # From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
 ROOMS = (
-    ("errors", "short_texts"),
+    ("complaints", "errors", "examples", "holding", "short_texts"),
     ("audit", "board_port", "debian", "documents", "shorten", "signing"),
     ("agreed_names", "toolchain"),
     ("cloud", "compile"),
-    ("boards", "diagram", "package", "traceback_names"),
+    ("boards", "diagram", "package", "picture", "traceback_names"),
     ("image", "serial_console"),
     ("bundle", "device"),
     ("doctor", "flash", "fleet"),
     ("commands",),
     ("cli",),
+    ("reference",),
 )
 CLOUD = (
     ("apart", "looks", "message", "names", "refusal", "state"),
@@ -28,7 +29,7 @@ CLOUD = (
     ("http", "listing"),
     ("announce", "product", "s3", "shadow", "tags"),
     ("things",),
-    ("streams",),
+    ("index", "streams"),
     ("jobs",),
     ("faults",),
     ("http_faults", "mqtt"),

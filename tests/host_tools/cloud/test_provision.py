@@ -6,6 +6,7 @@ import queue
 import re
 import stat
 import subprocess
+import textwrap
 import time
 from pathlib import Path
 
@@ -52,9 +53,14 @@ def refused(done: subprocess.CompletedProcess) -> str:
 
 
 def calls(text: str) -> list[tuple[str, dict]]:
-    """What a rehearsal printed: (service.Operation, parameters)."""
-    lines = [line.partition(" ") for line in text.splitlines()]
-    return [(name, json.loads(parameters)) for name, _, parameters in lines]
+    """What a rehearsal printed: (service.Operation, parameters); a text below is one of them."""
+    found = []
+    for lines in re.findall(r"^(\S+) (.+)\n((?: .*\n|\n)*)", text, re.MULTILINE):
+        name, parameters, below = lines
+        stated = json.dumps(textwrap.dedent(below))
+        wanted = re.sub(r'"<\w+ below>"', lambda _, stated=stated: stated, parameters)
+        found.append((name, json.loads(wanted)))
+    return found
 
 
 def certificates(iot, thing: str) -> list[str]:
@@ -342,3 +348,12 @@ def test_thing_deleted_while_the_cloud_runs_cannot_publish_any_more(cloud, devic
     with pytest.raises(queue.Empty):  # once the broker has been told, nobody answers
         while time.monotonic() < deadline:
             board.ask("jobs/get")
+
+
+def test_things_of_an_account_are_listed(account, tmp_path):
+    good(sluice("thing", "create", "listed", "--aws", "--out", tmp_path))
+    account.create_thing(thingName="listed-bare")
+    printed = good(sluice("thing", "list", "--aws"))
+    assert {"listed", "listed-bare"} <= {line.split()[0] for line in printed.splitlines()}
+    rows = json.loads(good(sluice("thing", "list", "--aws", "--json")))
+    assert {"listed", "listed-bare"} <= {row["thingName"] for row in rows}

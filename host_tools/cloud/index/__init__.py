@@ -1,0 +1,1 @@
+"""The index of things, which is searched by what is known of them."""

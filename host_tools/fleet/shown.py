@@ -1,0 +1,88 @@
+"""How things and jobs stand, for people: words, and tables that fit the terminal.
+
+Without a terminal a table has one line a row and nothing is cut, because a program may read it.
+"""
+
+import os
+import time
+
+from rich.console import Console
+from rich.table import Table
+
+from sluice.fleet.status import Execution, plain
+
+UNCUT = 1000  # columns where there is no terminal
+UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
+
+
+def age(seconds: float) -> str:
+    """A time that has passed: `12 s`, `3 min`, `2 h`, `5 d`."""
+    for size, unit in UNITS:
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{max(0, int(seconds))} s"
+
+
+def ago(then: float | None, now: float | None = None) -> str:
+    """How long ago, "" if that is not known."""
+    return "" if then is None else f"{age((now or time.time()) - then)} ago"
+
+
+def colour(status: str) -> str:
+    """Of an execution's status."""
+    return COLOURS.get(status, "red")
+
+
+def console() -> Console:
+    """Standard output, as wide as the terminal; without one so wide that nothing is cut."""
+    made = Console(highlight=False)
+    if not made.is_terminal and "COLUMNS" not in os.environ:
+        made.width = UNCUT
+    return made
+
+
+def show(*parts: Table | str) -> None:
+    """Print tables and lines; nothing but words stands at the end of a line."""
+    made = console()
+    for part in parts:
+        if isinstance(part, Table):
+            protect(part, made.width)
+        if made.is_terminal:
+            made.print(part, markup=False)
+            continue
+        with made.capture() as captured:
+            made.print(part, markup=False, soft_wrap=isinstance(part, str))
+        for line in captured.get().splitlines():
+            print(line.rstrip())
+
+
+def plain_table(*columns: str) -> Table:
+    """A table of rows without lines around them. A column that ends in * is never cut."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for name in columns:
+        whole = name.endswith("*")
+        table.add_column(name.rstrip("*"), overflow="fold" if whole else "ellipsis")
+    return table
+
+
+def protect(table: Table, width: int) -> None:
+    """Keep a column that is never cut on one line, where its texts are not too long for that."""
+    for column in table.columns:
+        longest = max((len(str(cell)) for cell in column.cells), default=0)
+        column.no_wrap = column.overflow == "fold" and longest <= width // 2
+
+
+def labelled(rows: dict[str, str]) -> list[str]:
+    """Lines of a name and what it has, if it has any."""
+    return [f"{name:12} {value}" for name, value in rows.items() if value]
+
+
+def going(one: Execution) -> str:
+    """What a board that works at it has told of it."""
+    if one.status != "IN_PROGRESS":
+        return ""
+    step = one.details.get("self_test") or one.details.get("step") or ""
+    blocks = one.details.get("receive", "")
+    told = (step, f"{blocks} blocks" if blocks else "")
+    return "".join(f", {plain(text)}" for text in told if text)

@@ -1,0 +1,181 @@
+"""How things stand, for people: `thing list`, `thing show` and `fleet`."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+from rich.text import Text
+
+from sluice.fleet.shown import ago, colour, going, labelled, plain_table
+from sluice.fleet.status import Execution, FleetStatus, ThingStatus
+
+WIDE = 120  # columns of a terminal from which on a thing has one line
+
+
+def seen(thing: ThingStatus, now: float | None = None) -> Text:
+    """Whether a thing is connected, else when it was last heard of."""
+    if thing.connected:
+        return Text("connected", "green")
+    if thing.seen_at is not None:
+        return Text(ago(thing.seen_at, now), "yellow")
+    return Text("never" if thing.connected is False else "not known", "dim")
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a row of `fleet` is made of."""
+
+    thing: str
+    board: str
+    image: str
+    agent: str
+    app: str
+    seen: Text
+    heap: str
+    signal: str
+    reset: str
+    job: Text
+
+
+def row(thing: ThingStatus, now: float) -> Row:
+    """A thing's."""
+    trial = " on trial" if thing.trial else ""
+    return Row(
+        thing=thing.thing,
+        board=thing.board,
+        image=thing.interpreter + (trial if thing.interpreter else ""),
+        agent=thing.agent,
+        app=thing.app,
+        seen=seen(thing, now),
+        heap=f"{thing.free:,}" if thing.free is not None else "",
+        signal=f"{thing.rssi} dBm" if thing.rssi is not None else "",
+        reset=thing.reset,
+        job=last_job(thing.job),
+    )
+
+
+def last_job(one: Execution | None) -> Text:
+    """Its verdict, and which it was."""
+    if one is None:
+        return Text()
+    return Text.assemble((one.verdict + going(one), colour(one.status)), (f" ({one.job})", "dim"))
+
+
+def fleet(found: Iterable[ThingStatus], now: float, width: int) -> Table:
+    """A row for each thing; what none has told has no column."""
+    rows = [row(thing, now) for thing in found]
+    return wide(rows) if width >= WIDE else stacked(rows)
+
+
+def wide(rows: Sequence[Row]) -> Table:
+    """One line a thing."""
+    columns = {
+        "THING*": [Text(row.thing) for row in rows],
+        "SEEN*": [row.seen for row in rows],
+        "BOARD": [Text(row.board) for row in rows],
+        "IMAGE": [Text(row.image) for row in rows],
+        "AGENT": [Text(row.agent) for row in rows],
+        "APP": [Text(row.app) for row in rows],
+        "FREE*": [Text(row.heap, justify="right") for row in rows],
+        "SIGNAL*": [Text(row.signal) for row in rows],
+        "RESET": [Text(row.reset) for row in rows],
+        "LAST JOB": [row.job for row in rows],
+    }
+    kept = {name: cells for name, cells in columns.items() if any(cell.plain for cell in cells)}
+    table = plain_table(*kept)
+    for cells in zip(*kept.values(), strict=True):
+        table.add_row(*cells)
+    return table
+
+
+def stacked(rows: Sequence[Row]) -> Table:
+    """Several lines a thing, for terminals that are not wide."""
+    table = plain_table("THING", "RUNS", "HEALTH", "LAST JOB")
+    for row in rows:
+        runs = {"image": row.image, "agent": row.agent, "app": row.app}
+        heap = f"{row.heap} free" if row.heap else ""
+        reset = f"reset: {row.reset}" if row.reset else ""
+        health = [Text(text) for text in (heap, row.signal, reset) if text]
+        table.add_row(
+            lines(Text(row.thing), Text(row.board, "dim")),
+            lines(*(Text(f"{name} {text}") for name, text in runs.items() if text)),
+            lines(row.seen, *health),
+            row.job,
+        )
+    return table
+
+
+def line(thing: ThingStatus, now: float) -> str:
+    """A thing in one line, for who reads what changes."""
+    one = row(thing, now)
+    runs = {"image": one.image, "agent": one.agent, "app": one.app}
+    told = [f"{name} {text}" for name, text in runs.items() if text]
+    reset = f"reset: {one.reset}" if one.reset else ""
+    parts = (one.thing, one.seen.plain, *told, one.signal, reset, one.job.plain)
+    return "  ".join(part for part in parts if part)
+
+
+def lines(*texts: Text) -> Text:
+    """Texts below each other."""
+    return Text("\n").join(text for text in texts if text.plain)
+
+
+def things(found: Sequence[ThingStatus]) -> list[Table | str]:
+    """`thing list`."""
+    if not found:
+        return ["no things"]
+    table = plain_table("THING*", "SEEN", "BOARD", "GROUPS")
+    for one in found:
+        table.add_row(Text(one.thing), seen(one), Text(one.board), Text(", ".join(one.groups)))
+    return [table]
+
+
+def summary(found: FleetStatus, kept: Sequence[ThingStatus]) -> str:
+    """`12 things: 9 connected, 1 whose last job went wrong`."""
+    connected = sum(thing.connected is True for thing in kept)
+    failed = sum(thing.failed for thing in kept)
+    of = "" if len(kept) == len(found.things) else f" of {len(found.things):,}"
+    noun = "thing" if len(kept) == 1 and not of else "things"
+    wrong = f", {failed:,} whose last job went wrong" if failed else ""
+    return f"{len(kept):,}{of} {noun}: {connected:,} connected{wrong}"
+
+
+def thing(one: ThingStatus) -> list[str]:
+    """`thing show`."""
+    trees = {tree.partition(".")[0]: tree for tree in one.trees.split("+")}
+
+    def code(version: str, kind: str) -> str:
+        tree = f", from tree {trees[kind]}" if trees.get(kind) else ""
+        return f"{version or 'none, or none that was told'}{tree}"
+
+    slot = f" in {one.slot}" if one.slot else ""
+    rows = {
+        "thing": one.thing,
+        "groups": ", ".join(one.groups),
+        "connected": link(one),
+        "board": one.board or "not told",
+        "interpreter": f"{one.interpreter or 'not told'}{slot}",
+        "micropython": one.micropython,
+        "agent": code(one.agent, "agent"),
+        "application": code(one.app, "app"),
+        "trial": "what runs is on trial" if one.trial else "",
+        "free heap": f"{one.free:,} bytes" if one.free is not None else "",
+        "signal": f"{one.rssi} dBm" if one.rssi is not None else "",
+        "last reset": one.reset,
+        "last job": last_job(one.job).plain,
+        "told": ago(one.told_at) or "nothing yet",
+    }
+    rows = labelled(rows)
+    rows += [f"{'failures' if not n else '':12} {text}" for n, text in enumerate(one.failures)]
+    return rows + [f"{'log' if not n else '':12} {text}" for n, text in enumerate(one.log)]
+
+
+def link(one: ThingStatus) -> str:
+    """Whether a thing is connected, since when, and why not."""
+    since = ago(one.connected_at)
+    if one.connected is None:
+        return "nobody knows"
+    if one.connected:
+        return f"yes, since {since.removesuffix(' ago')}" if since else "yes"
+    why = f", {one.disconnect_reason}" if one.disconnect_reason else ""
+    return f"no, since {since.removesuffix(' ago')}{why}" if since else "no, and it never was"
