@@ -94,7 +94,7 @@ def set_aside(board):
 
     The record of files that a job brings is emptied, too.
     """
-    log.e("journal set aside, as the agent did not start with it")
+    log.e("journal set aside, because the agent did not start with it")
     cells = list(plug_in("sluice.journal", "cells")(board))
     if exists("/staged"):
         cells += plug_in("sluice.files.staged", "cells")()
@@ -140,7 +140,7 @@ def application(trial, starts):
     starts   in a row that came to nothing
     """
     if starts > _STARTS:
-        log.e("application left out, as it did not start")
+        log.e("application left out, because it did not start")
         with Scope():  # what is loaded when the agent begins stays
             words = "application left out: did not start, times", _STARTS
             plug_in("sluice.failures", "note")(*words)

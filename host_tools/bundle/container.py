@@ -178,7 +178,7 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
         yield path, content
         at += size + len(filled)
     if archive[at:] != bytes(2 * RECORD):
-        raise SluiceError("the archive does not end in just two blocks of zeros")
+        raise SluiceError("the archive must end in two blocks of zeros, and nothing more")
 
 
 def _head(block: bytes) -> tuple[str, int]:

@@ -47,7 +47,7 @@ def judge(found, file, agent):
     if kind != file.kind:
         raise Fail("the bundle is of another kind")
     if not _is_version(version, kind):
-        raise Fail("the bundle's version")
+        raise Fail("the bundle has a bad version")
     if said.get("board", trees.board if kind == "app" else None) != trees.board:
         raise Fail("the bundle is for another board")
     if made not in (0, sys.implementation._mpy & 255):

@@ -33,7 +33,7 @@ async def operating(agent):
         work.begun = False
         work.fruitless += 1
         if work.fruitless >= _ATTEMPTS:
-            raise Fail("operation gets nowhere:", error)
+            raise Fail("operation made no progress:", error)
         raise
     if journal.phase == REBOOTING:
         return "reboot"

@@ -33,14 +33,14 @@ def read(document, job):
     protocols = field(order, "protocols", list, 1, 8)
     entries = field(order, "files", list, 1, _FILES_MAX)
     if "MQTT" not in protocols and "HTTP" not in protocols:
-        raise Refuse("no protocol of ours")
+        raise Refuse("neither mqtt nor http is offered")
     files = [_file(entry, order, protocols) for entry in entries]
     images = [file for file in files if not file.path]
     if len(images) > 1:
         raise Refuse("more than one image")
     smaller = [file for file in files if file.path == _BASE]
     if smaller and not images:
-        raise Refuse("a smaller form of no image")
+        raise Refuse("a smaller image without the full one")
     files = [file for file in files if file.path != _BASE]
     job.kind = "image"
     job.rollback = bool(images and document.get("rollback"))

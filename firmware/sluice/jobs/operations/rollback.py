@@ -38,7 +38,7 @@ def check(job):
     """Raises Refuse for an order that lacks what the image, or the tree, is told by."""
     if job.order.get("kind") is not None:
         if field(job.order, "kind", str, 1, 5) not in ("app", "agent"):
-            raise Refuse("no kind of tree", job.order["kind"])
+            raise Refuse("not a kind of tree:", job.order["kind"])
         field(job.order, "version", str, 1, _VERSION_MAX)
         return
     _file(job.order)
