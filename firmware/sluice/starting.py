@@ -1,8 +1,8 @@
 """What run.py does once, before there is an agent: files of a job, and the application.
 
 After three starts in a row that came to nothing the application is left out, and the agent alone
-tells of it. Such a start hung, or reset the board. Of a good image a first start is the longest,
-as it waits for the cloud: so one or two are no reason.
+tells of it. Such a start hung, or reset the board. A good image takes longest at its first start,
+because it waits for the cloud. So one or two such starts are no reason.
 """
 
 from micropython import const

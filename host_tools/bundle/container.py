@@ -1,7 +1,7 @@
-"""A bundle's file: members in a USTAR archive in a gzip, as docs/bundles.md describes them.
+"""A bundle's file: members in a USTAR archive in a gzip. docs/bundles.md describes it.
 
-What is read here is judged as strictly as on a board: a bundle that passes is one that a board
-can unpack, with every byte accounted for.
+This module judges a bundle as strictly as a board does. A bundle that passes is one that a board
+can unpack.
 """
 
 import re

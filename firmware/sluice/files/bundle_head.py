@@ -1,7 +1,7 @@
 """What a bundle says of itself, in its first member: is it for this board, and may it run here?
 
-Asked of the first block that comes, so that what is refused costs no download; and again of all of
-it, once it is proved.
+The board asks this of the first block, so that a bundle that it refuses costs no download. It asks
+again of the whole bundle, once that is proved.
 """
 
 import json

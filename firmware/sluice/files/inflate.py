@@ -2,7 +2,8 @@
 
 A bundle is a gzip of a tar: docs/bundles.md. It is fetched, kept and proved as any file of a job.
 Then its members are written one after the other into a tree, behind them an index of their places.
-The old content of that tree is gone by then, and the record says so: see sluice.slots.tree_record.
+By then the old content of that tree is erased, and the record says so: see
+sluice.slots.tree_record.
 
 memory   the agent's sector buffer, 2.5 KB to inflate with, 12 B a member
 """

@@ -1,4 +1,4 @@
-"""OPERATING: have the operation run that the job asks for.
+"""OPERATING: run the operation that the job asks for.
 
 No other state is in this module, because the heap is as full while an operation brings files.
 """

@@ -3,9 +3,9 @@
 A file of type 0 is the app image, at most one. Types 200 and 201 are bundles, of an application
 and of an agent. Types 202 and 203 are smaller forms of the image: a delta, for boards that run the
 image which its path names, and the image compressed. Others go to `filepath` on the file system. A
-job that only brings files must not bring the image as one of them: stored as a file it would not
-run, and the job would have SUCCEEDED. Where both protocols are offered, MQTT is taken;
-config.json's `protocol` may prefer HTTP.
+job that only brings files must not have the image among them. Stored in a file it would not run,
+and the job would have SUCCEEDED. Where both protocols are offered, MQTT is taken; config.json's
+`protocol` may prefer HTTP.
 
 source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
 """
