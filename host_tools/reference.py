@@ -178,7 +178,7 @@ def _words(row: argparse.ArgumentParser) -> Iterator[str]:
         shown.add(id(group or one))
         those = [each for each in _arguments(row) if group and each in group._group_actions]
         text = " | ".join(map(_spelled, those or [one]))
-        needed = group.required if group else one.required
+        needed = group.required if group else one.required and one.nargs not in ("?", "*")
         pair = ("(" if group else "", ")" if group else "") if needed else ("[", "]")
         yield text.join(pair) + _more(one)
 
@@ -194,6 +194,8 @@ def _spelled(one: argparse.Action) -> str:
     value = one.metavar or choices or one.dest.upper()
     if not one.option_strings:
         return str(value)
+    if isinstance(one, argparse.BooleanOptionalAction):
+        return " | ".join(one.option_strings)
     return one.option_strings[-1] if one.nargs == 0 else f"{one.option_strings[-1]} {value}"
 
 

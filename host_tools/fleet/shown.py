@@ -3,7 +3,6 @@
 Without a terminal a table has one line a row and nothing is cut, because a program may read it.
 """
 
-import os
 import time
 
 from rich.console import Console
@@ -37,7 +36,7 @@ def colour(status: str) -> str:
 def console() -> Console:
     """Standard output, as wide as the terminal; without one so wide that nothing is cut."""
     made = Console(highlight=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    if not made.is_terminal:
         made.width = UNCUT
     return made
 

@@ -16,6 +16,7 @@ from typed import sluice
 
 from sluice.cli import main
 from sluice.commands import fleet as fleet_command
+from sluice.fleet import shown
 
 TOLD = {"version": "1.1.0", "agent": "0.2.0", "app": "1.3.0", "board": "ESP32_GENERIC_OTA"}
 TOLD |= {"free": 24336, "rssi": -61, "reset": "watchdog", "slot": "ota_1"}
@@ -46,9 +47,8 @@ def printed(scene, capsys, monkeypatch):
     """A function: (words, columns of the terminal or None) → what a command prints."""
 
     def run(*words: str, columns: int | None = None) -> str:
-        monkeypatch.delenv("COLUMNS", raising=False)
         if columns:
-            monkeypatch.setenv("COLUMNS", str(columns))
+            monkeypatch.setattr(shown, "UNCUT", columns)  # as wide as that terminal
         assert main([*words, "--state", str(scene.cloud.state.root)]) == 0
         return capsys.readouterr().out
 
