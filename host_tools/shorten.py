@@ -2,13 +2,13 @@
 
 MicroPython interns every name of a module that it loads into the heap, and keeps it until the
 reset; past 620 names, its table of them grows by 4,800 bytes in one piece. A private name means
-nothing outside of its module, nor does a public one that nobody else speaks of. So they become
-names that MicroPython has built in and, when these are used up, `_a`, `_b`, … which all modules
-share. What is frozen into an image of MicroPython itself keeps its names: there they lie in flash.
+nothing outside of its module. Nor does a public one that nobody else uses. So they become names
+that MicroPython has built in and, when these are used up, `_a`, `_b`, … which all modules share.
+What is frozen into an image of MicroPython itself keeps its names: there they lie in flash.
 
 A class may inherit from one of another module. Both fill the same object, so the two modules get
-no short name in common. A private member that both define is refused: one would override the other
-as the source is written, but not as it is compiled.
+no short name in common. A private member that both define is refused. In the source one would
+override the other, but not once they are compiled.
 
 Tracebacks show the new names, which mean nothing; `python -m sluice.compile FILE` tells which
 is which.

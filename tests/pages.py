@@ -84,12 +84,24 @@ class Reader:
         if words[0] == "export":
             self._exports(line, words[1].partition("=")[0])
             return ""
+        if len(words) == 1 and words[0].partition("=")[0].isidentifier() and "=" in line:
+            self._exports(line, words[0].partition("=")[0])
+            return ""
+        if words[0] == "eval":
+            self._evaluates(line)
+            return ""
         if words[-1] == "&":
             self._leaves(line.rpartition("&")[0], words[1])
             return ""
         done = self._shell(line)
         assert done.returncode == 0, (line, done.stdout, done.stderr)
         return done.stdout
+
+    def fails(self, line: str) -> str:
+        """What a line prints and complains of that ends with exit code 1."""
+        done = self._shell(line)
+        assert done.returncode == 1, (line, done.stdout, done.stderr)
+        return done.stdout + done.stderr
 
     def sets(self, **variables: str) -> None:
         """Variables of the shell."""
@@ -109,6 +121,11 @@ class Reader:
         done = self._shell(f'{line}\nprintf %s "${name}"')
         assert done.returncode == 0, (line, done.stderr)
         self.sets(**{name: done.stdout})
+
+    def _evaluates(self, line: str) -> None:
+        done = self._shell(f"set -e\n{line}\nenv -0")
+        assert done.returncode == 0, (line, done.stderr)
+        self.sets(**dict(pair.split("=", 1) for pair in done.stdout.split("\0") if "=" in pair))
 
     def _leaves(self, line: str, name: str) -> None:
         log = self.folder / f"{name}.log"

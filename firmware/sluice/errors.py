@@ -1,8 +1,8 @@
 """Every error, named by what the agent does next.
 
-`reason` is short, lower case and goes to the cloud as it is; `values` are for the log and are
-appended to the reason when it is shown, so much of each as a heap has room for: some of them are
-the cloud's. Imports nothing.
+`reason` is short and in lower case, and goes to the cloud unchanged. `values` are for the log.
+They are appended to the reason when it is shown, as much of each as the heap has room for, because
+some of them come from the cloud. Imports nothing.
 """
 
 _TEXT = 200  # characters of a value that are shown; a path has 128

@@ -2,16 +2,17 @@
 
 It has two parts, which may come from two files:
 
-- **Linking**: thing, endpoint, port, Wi-Fi, time servers, credentials. Where /config.json cannot
-  be read, lacks or misstates a key of it, or its credentials cannot be read or used, the board
-  goes the way that linked last, which `lastlink` keeps. Where it can be read, but is another than
+- **Linking**: thing, endpoint, port, Wi-Fi, time servers, credentials. The board goes the way that
+linked last, which `lastlink` keeps, in these cases: it cannot read /config.json, a key of that
+part is missing or wrong there, or it cannot read or use the credentials. Where it can be read, but
+is another than
   what linked last, it is tried first, for `trial_s`. Then the kept way has its turn, and so on:
   see `lastlink`. /config.json itself is never written here.
 - **The others**, trust among them: `signers`, `allow_…`, where files may come from. They are the
-  newest that could be read, never those that linked: they are noted in /lastgood.rest as soon as
-  they are read, before anything links. What is misstated there is as it was noted before, and what
-  is absent from a file that lacks keys for linking, too; but what an absent `allow_…` would allow
-  is not allowed. With no note there are the defaults, which trust no signer.
+newest that could be read, never those that linked. The board notes them in /lastgood.rest as soon
+as it has read them, before anything links. For a wrong value the noted one counts. So it does for
+a key that is missing from a file which lacks keys for linking. But a missing `allow_…` allows
+nothing that is off by default. With no note there are the defaults, which trust no signer.
 
 So who can jam the radio, or cut the power, has the board go the way that linked last, and no more.
 It meets a server there which that way's own CA has signed. It takes only what the newest signers
@@ -20,8 +21,8 @@ the newer way has linked, nothing of the older one is left.
 
 What was passed over is noted, too: /lastgood.passed holds a digest of the configuration that the
 board linked without. A start that finds the same goes the kept way first. **An image on trial**
-goes only the way that its predecessor went: what it cannot read, or cannot link with, may be its
-own fault, and ends its trial. It writes none of these files.
+goes only the way that its predecessor went. If it cannot read that, or cannot link with it, this
+may be its own fault, and ends its trial. It writes none of these files.
 
 A board that is given to another **thing** must not speak for the old one. A configuration that
 names another thing voids the kept way as soon as that can be read, before the new one has linked.

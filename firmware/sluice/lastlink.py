@@ -231,7 +231,7 @@ def take(link, ways):
             if not turns[1:] or way["kept"] and isinstance(error, MemoryError):
                 raise error
             turns.pop(0)
-            log.e("a way cannot be gone:", error)
+            log.e("credentials cannot be used:", error)
             ways["due"], ways["why"] = True, str(error)
     link.server, link.port = way["endpoint"], way["port"]
 
@@ -268,7 +268,7 @@ def linked(ways):
         return
     del ways["turns"][1:]
     if save(way, ways["identity"]):
-        log.i("this way is kept, as it linked")
+        log.i("this way is kept, because it linked")
         if noted(PASSED):
             remove(PASSED)
         ways["passed"] = False

@@ -3,15 +3,14 @@
 It goes one of the ways until that has linked, and notes which: see lastlink.py for what the ways
 are. `way` is sluice.run.Reach, which stays. This is loaded while the agent connects.
 
-Waits between attempts grow exponentially from 1 s to 5 min, each with full jitter and a second
-before it, so that a thousand boards that lost their broker together do not come back together, nor
-any of them at once.
+Waits between attempts grow exponentially from 1 s to 5 min. Each has full jitter and a second
+before it. So a thousand boards that lost their broker together do not come back together, and none
+comes back at once.
 
-The driver of Wi-Fi goes on by itself once it was asked to join: it scans, authenticates and waits
-for an address, and begins anew when one of these fails. So an attempt is not cut because it is
-slow: at its deadline `join` gives the turn back, the driver keeps trying, and the next `join`
-waits for it. It is begun anew after three minutes, or where the driver says for some seconds why
-it fails.
+The driver of Wi-Fi goes on by itself once it was asked to join. It scans, authenticates and waits
+for an address, and begins anew when one of these fails. So a slow attempt is not cut. At its
+deadline `join` gives the turn back, the driver keeps trying, and the next `join` waits for it. It
+is begun anew after three minutes, or where the driver says for some seconds why it fails.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """Modules that are loaded when they are needed, and forgotten in one place. Imports none of ours.
 
-Who needs a module imports it, or plugs it in by its name. Nobody lets go of it: when the agent
-leaves a state, it forgets all that it did not have when it began. Where that would come too late,
-because a heap was measured to be fuller within the state, what a part of the state loads is put
-into a `Scope`, with the reason beside it.
+Code that needs a module imports it, or plugs it in by its name. Nobody lets go of it: when the
+agent leaves a state, it forgets all that it did not have when it began. That may come too late,
+where the heap was measured to be fuller within the state. Then a part of the state loads its
+modules in a `Scope`, with the reason beside it.
 
 On a board that has its modules frozen, forgetting costs and saves next to nothing. On one that
 loads them from its file system, their code does not stay in the heap.

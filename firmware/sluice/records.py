@@ -2,7 +2,8 @@
 
 A CRC tells what was torn. It does not tell what another firmware wrote, or a fault of ours: a step
 that nobody knows, a list where a text belongs. Such a record is none, because an agent that
-stumbles over it would do so at every start. Loaded while journals are read, and let go of.
+stumbles over it would do so at every start. It is loaded while journals are read, and then
+forgotten.
 
 A member that is not listed is dropped: an earlier firmware reads what a later one wrote. A rule is
     a tuple      of the words that are known

@@ -1,8 +1,8 @@
 """What run.py does once, before there is an agent: files of a job, and the application.
 
 After three starts in a row that came to nothing the application is left out, and the agent alone
-tells of it. Such a start hung, or reset the board. Of a good image a first start is the longest,
-as it waits for the cloud: so one or two are no reason.
+tells of it. Such a start hung, or reset the board. A good image takes longest at its first start,
+because it waits for the cloud. So one or two such starts are no reason.
 """
 
 from micropython import const
@@ -94,7 +94,7 @@ def set_aside(board):
 
     The record of files that a job brings is emptied, too.
     """
-    log.e("journal set aside, as the agent did not start with it")
+    log.e("journal set aside, because the agent did not start with it")
     cells = list(plug_in("sluice.journal", "cells")(board))
     if exists("/staged"):
         cells += plug_in("sluice.files.staged", "cells")()
@@ -140,7 +140,7 @@ def application(trial, starts):
     starts   in a row that came to nothing
     """
     if starts > _STARTS:
-        log.e("application left out, as it did not start")
+        log.e("application left out, because it did not start")
         with Scope():  # what is loaded when the agent begins stays
             words = "application left out: did not start, times", _STARTS
             plug_in("sluice.failures", "note")(*words)

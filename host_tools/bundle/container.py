@@ -1,7 +1,7 @@
-"""A bundle's file: members in a USTAR archive in a gzip, as docs/bundles.md describes them.
+"""A bundle's file: members in a USTAR archive in a gzip. docs/bundles.md describes it.
 
-What is read here is judged as strictly as on a board: a bundle that passes is one that a board
-can unpack, with every byte accounted for.
+This module judges a bundle as strictly as a board does. A bundle that passes is one that a board
+can unpack.
 """
 
 import re
@@ -178,7 +178,7 @@ def _members(archive: bytes) -> Iterator[tuple[str, bytes]]:
         yield path, content
         at += size + len(filled)
     if archive[at:] != bytes(2 * RECORD):
-        raise SluiceError("the archive does not end in just two blocks of zeros")
+        raise SluiceError("the archive must end in two blocks of zeros, and nothing more")
 
 
 def _head(block: bytes) -> tuple[str, int]:

@@ -56,7 +56,7 @@ def check_description(description: Mapping[str, Any]) -> None:
     """Refuse a description that no board takes."""
     unknown = sorted(set(description) - set(STATED))
     if unknown:
-        raise SluiceError(f"{DESCRIPTION} says {unknown[0]!r}, which nobody knows")
+        raise SluiceError(f"{DESCRIPTION} has an unknown key, {unknown[0]!r}")
     kind, board, mpy = (description.get(key) for key in ("kind", "board", "mpy"))
     if kind not in KINDS:
         raise SluiceError(f"the kind of a bundle is app or agent, not {kind!r}")
@@ -64,7 +64,7 @@ def check_description(description: Mapping[str, Any]) -> None:
     if board is not None or "board" in description:
         _check_text("board", board, BOARD_MAX)
     elif kind == "agent":
-        raise SluiceError("a bundle of kind agent is for one board, and names none")
+        raise SluiceError("a bundle of kind agent must name its board")
     if "mpy" in description and not (type(mpy) is int and 0 <= mpy <= 255):
         raise SluiceError(f"mpy is a number of 0 to 255, not {mpy!r}")
     _check_needs(description.get("needs", {}))
@@ -79,12 +79,14 @@ def _check_text(what: str, text: object, most: int) -> None:
 
 def _check_needs(needs: object) -> None:
     if not isinstance(needs, dict):
-        raise SluiceError("needs is a JSON object")
+        raise SluiceError("needs must be a JSON object")
     for what, version in needs.items():
         if what not in NEEDS:
             raise SluiceError(f"a bundle needs {' and '.join(NEEDS)}, not {what!r}")
         if not isinstance(version, str) or not _NUMBERS.fullmatch(version):
-            raise SluiceError(f"needs {what}: numbers with dots, as in 1.23, not {version!r}")
+            raise SluiceError(
+                f"needs {what}: write numbers with dots, such as 1.23, not {version!r}"
+            )
 
 
 def check_members(description: Mapping[str, Any], members: Mapping[str, bytes]) -> None:

@@ -1,4 +1,4 @@
-"""Which jobs are to be looked at, and when: kept by triggers, whoever changes what.
+"""Which jobs the cloud must look at, and when. Triggers keep this, whoever changes what.
 
 A job is looked at when something of it has changed, or at a time that it waits for. So a tick
 costs nothing where nothing has changed, and no change is missed: other processes make some.

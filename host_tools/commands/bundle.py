@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DIR|FILE",
         help="a folder, or one .py; with --kind agent it may be left out",
     )
-    row.add_argument("out", type=Path, metavar="OUT")
+    row.add_argument("out", type=Path, metavar="OUT", help="the bundle's file")
     row.add_argument("--version", metavar="V", help="1 to 31 characters; needed but for an agent")
     row.add_argument("--kind", choices=rules.KINDS, default="app", help="default: app")
     row.add_argument("--board", metavar="NAME", help="or its folder, ./NAME; for an agent")
@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--sources", action="store_true", help="leave .py as it is: do not compile")
     row.set_defaults(action=_make)
     row = actions.add_parser("show", help="describe a bundle")
-    row.add_argument("file", type=Path, metavar="FILE")
+    row.add_argument("file", type=Path, metavar="FILE", help="a bundle")
     row.add_argument("--json", action="store_true", help="as one JSON object")
     row.set_defaults(action=_show)
 

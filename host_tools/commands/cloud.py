@@ -1,16 +1,19 @@
-"""Run a local cloud: broker, AWS IoT Jobs, streams, shadows, bucket, products, and their calls.
+"""Run a local cloud: broker, AWS IoT Jobs, streams, shadows, bucket, and their calls.
 
-`sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there; that
-file says where, and boto3 takes its http_endpoint as endpoint_url. All it knows is in DIR, so that
-it may be stopped, or killed, and started again. It is for this machine alone; with --listen, an
-address of this machine, boards on the network reach its MQTT, and by HTTP the files whose URLs it
-presigned for them. `sluice cloud env` prints what puts it into AWS's place for boto3, AWS's CLI
-and commands with --aws, its own access key among it: eval "$(sluice cloud env --state DIR)"
-It waits for a cloud that was started just before; when there is none, what it prints is `false`.
-With --unset it prints what takes the variables away again, whatever they were before.
+`sluice cloud run` serves until it is interrupted. It is ready when DIR/cloud.json is there. That
+file says where it is, and boto3 takes its http_endpoint as endpoint_url. All that it knows is in
+DIR, so it may be stopped, or killed, and started again.
+
+The cloud is for this machine alone. With --listen it also serves boards on the network, at an
+address of this machine. They reach its MQTT, and by HTTP the files whose URLs it presigned.
 
 `cloud run` also serves the fleet as a page, to this machine alone. It prints the page's address,
 which opens it once. `sluice fleet --web` prints another.
+
+`sluice cloud env` prints shell exports that put it into AWS's place: for boto3, for AWS's CLI and
+for commands with --aws. The cloud's own access key is among them. It waits for a cloud that was
+started just before. Where there is none, it prints `false`. With
+--unset it prints what takes the variables away again, whatever they were before.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Make and show app images, of ESP32 and W800, and smaller forms of them.
 
 image make OUT --version V       an image that carries this checkout's firmware as bytecode
+image make OUT --bare            an image of MicroPython alone; --merged makes what esptool writes
 image delta NEW --from OLD OUT   what makes NEW on a board that runs OLD
 image compress NEW OUT           what makes NEW on any board
 image show FILE                  an image: chip, version, segments, whether it is whole, what it
@@ -16,10 +17,12 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from sluice import boards
 from sluice.errors import SluiceError
-from sluice.image import Image, make_image, read_image, smaller
+from sluice.image import Image, make_image, pack_image, read_image, smaller
 from sluice.image.build import SIMULATED
 from sluice.image.building import shown
+from sluice.image.merged import merged
 from sluice.image.modules import SELF_TESTS
 from sluice.image.plain import plain_image, whole_image
 from sluice.image.seal import unsealed
@@ -31,10 +34,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """`make`, `delta`, `compress` and `show`."""
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     make = actions.add_parser("make", help="write an image to OUT")
-    make.add_argument("out", metavar="OUT", type=Path)
-    make.add_argument("--version", required=True, metavar="V", help="1 to 31 bytes")
+    make.add_argument("out", metavar="OUT", type=Path, help="the image's file")
+    make.add_argument("--version", metavar="V", help="1 to 31 bytes; needed but with --bare")
     make.add_argument("--size", type=_bytes, metavar="N", help="bytes of the file, exactly")
-    make.add_argument("--chip", choices=SIMULATED, default="esp32")
+    kind = make.add_mutually_exclusive_group()
+    kind.add_argument("--chip", choices=SIMULATED, help="default: esp32")
+    kind.add_argument("--board", metavar="NAME", help="a folder of boards/, in place of --chip")
+    text = "what esptool writes: with the partition table of --board"
+    make.add_argument("--merged", action="store_true", help=text)
     app = make.add_mutually_exclusive_group()
     app.add_argument(
         "--self-test",
@@ -42,18 +49,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="an application that is not healthy, hangs, or raises when it is imported",
     )
     app.add_argument("--app", type=Path, metavar="FILE", help="your application, as app.py")
+    app.add_argument("--bare", action="store_true", help="MicroPython alone, without firmware")
     make.set_defaults(action=_make)
     row = actions.add_parser("delta", help="write what makes NEW out of OLD to OUT")
     row.add_argument("new", metavar="NEW", type=Path, help="an image")
-    row.add_argument("--from", dest="old", required=True, metavar="OLD", type=Path)
-    row.add_argument("out", metavar="OUT", type=Path)
+    text = "the image that the board runs"
+    row.add_argument("--from", dest="old", required=True, metavar="OLD", type=Path, help=text)
+    row.add_argument("out", metavar="OUT", type=Path, help="the delta's file")
     row.set_defaults(action=_delta)
     row = actions.add_parser("compress", help="write what makes NEW to OUT")
     row.add_argument("new", metavar="NEW", type=Path, help="an image")
-    row.add_argument("out", metavar="OUT", type=Path)
+    row.add_argument("out", metavar="OUT", type=Path, help="the compressed image's file")
     row.set_defaults(action=_compress)
     show = actions.add_parser("show", help="describe an image, a delta or a compressed image")
-    show.add_argument("file", metavar="FILE", type=Path)
+    show.add_argument("file", metavar="FILE", type=Path, help="any of the three")
     show.add_argument("--json", action="store_true", help="as one JSON object")
     show.set_defaults(action=_show)
 
@@ -74,9 +83,19 @@ def _make(args: argparse.Namespace) -> None:
         raise SluiceError(f"no such file: {app}")
     if args.size and args.size > SIZE_MAX:
         raise SluiceError(f"{args.size} bytes are too many: AWS streams {SIZE_MAX:,} at most")
-    image = make_image(args.version, args.size, args.chip, app)
-    _write(args.out, image)
-    print(f"{args.out}: {args.chip}, version {args.version}, {len(image):,} bytes")
+    if args.merged and not args.board:
+        raise SluiceError("--merged needs --board NAME: it has the partition table")
+    if not (args.version or args.bare):
+        raise SluiceError("--version V is needed, but with --bare")
+    chip = boards.chip(args.board) if args.board else args.chip or "esp32"
+    if args.bare:
+        image = pack_image(args.version or "", {}, args.size, chip)
+    else:
+        image = make_image(args.version, args.size, chip, app, board=args.board)
+    data = merged(args.board, image) if args.merged else image
+    _write(args.out, data)
+    version = f"version {args.version}" if args.version else "no version"
+    print(f"{args.out}: {chip}, {version}, {len(data):,} bytes")
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -50,10 +50,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row = _anywhere(rows, "show", show, "show a job, and what became of it on each thing")
-    row.add_argument("id", metavar="ID")
+    row.add_argument("id", metavar="ID", help="of the job")
     row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row = _anywhere(rows, "cancel", cancel, "cancel what is queued, with --force what runs too")
-    row.add_argument("id", metavar="ID")
+    row.add_argument("id", metavar="ID", help="of the job")
     row.add_argument("--force", action="store_true", help="what runs, too")
 
 

@@ -1,10 +1,12 @@
-"""Order firmware by the thing/product protocol (document 004) and see what became of it.
+"""Order firmware by the thing/product protocol, and see what became of it.
 
-`sluice product order` puts the images into the local cloud's bucket and sends one `ota_create`
-to the gateway, a thing of that name: for each --device its serial number and its image, the
-gateway's own among them if it is to be updated too. An order has no place for a signature, so the
-gateway's image is sealed first, with --key or the state's own signing key; with --unsigned it goes
-as it is, which a board takes only with `allow_unsigned`.
+`sluice product order` puts the images into the local cloud's bucket. Then it sends one
+`ota_create` to the gateway, a thing of that name. Each --device is a serial number and its image.
+The gateway's own may be among them.
+
+An order has no place for a signature. So the gateway's image is sealed first, with --key or with
+the state's own signing key. With --unsigned it goes as it is. A board takes that only where its
+settings have `allow_unsigned`.
 """
 
 import argparse
@@ -39,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = _action(rows, "order", order, "order an update; prints the order's bid")
-    row.add_argument("--gateway", required=True, metavar="SN")
+    row.add_argument("--gateway", required=True, metavar="SN", help="a thing: it takes the order")
     row.add_argument(
         "--device", action="append", required=True, metavar="SN[=IMAGE]", help="up to two times"
     )
@@ -60,7 +62,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row = _action(rows, "list", show_all, "show all orders")
     row.add_argument("--json", action="store_true", help="as JSON")
     row = _action(rows, "show", show, "show an order and its messages")
-    row.add_argument("bid", metavar="BID")
+    row.add_argument("bid", metavar="BID", help="of the order")
     row.add_argument("--json", action="store_true", help="as JSON")
 
 

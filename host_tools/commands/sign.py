@@ -16,7 +16,7 @@ from sluice.signing import digest, load_key, new_key, sign_base64, write_new
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
-    parser.add_argument("image", type=Path, metavar="IMAGE")
+    parser.add_argument("image", type=Path, metavar="IMAGE", help="what is signed")
     parser.add_argument("--key", type=Path, required=True, help="a PEM private key")
     parser.add_argument("--new-key", action="store_true", help="make KEY and its .crt first")
     parser.add_argument("--embed", type=Path, metavar="OUT", help="write the sealed image to OUT")

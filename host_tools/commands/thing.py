@@ -2,9 +2,10 @@
 
 `sluice thing create NAME` makes DIR/things/NAME with all that a board needs: config.json, its
 certificate and key, the root CA, and the certificate of the key that images are signed with.
-With --aws, thing, certificate and policy are made through boto3 with your own AWS settings; the
-private key is made here and stays here, unless AWS is asked to make it with --aws-keys. With --csr
-the key is where it is, and the certificate is made for it: `sluice flash` wants it as
+
+With --aws it makes thing, certificate and policy through boto3, with your own AWS settings. The
+private key is made here and stays here. With --aws-keys AWS makes it. With --csr the key is yours,
+and the certificate is made for it. `sluice flash` wants that key as
 DIR/things/NAME/private.pem.key.
 """
 
@@ -41,7 +42,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = rows.add_parser("create", help="make a thing and its files", epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     _where(row, "made if missing", "with --aws: where things/NAME goes; default: here")
     row.add_argument(
         "--group", action="append", default=[], metavar="NAME", help="made if missing"
@@ -58,13 +59,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row.set_defaults(run=listed)
     row = rows.add_parser("show", help="how a thing stands, what its board told", epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     where.arguments(row, "of a local cloud that runs")
     row.add_argument("--json", action="store_true", help="as JSON, with AWS's names")
     row.set_defaults(run=show)
     text = "remove a thing, its certificates and its files"
     row = rows.add_parser("delete", help=text, epilog=UNTRIED)
-    row.add_argument("name", metavar="NAME")
+    row.add_argument("name", metavar="NAME", help="of the thing")
     _where(row, "of the local cloud", "with --aws: where things/NAME is; default: here")
     row.set_defaults(run=delete)
 

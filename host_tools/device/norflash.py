@@ -1,9 +1,9 @@
 """NOR flash: erasing sets a sector, programming only clears bits, and the power may fail.
 
-Runs on this Python (over an `mmap`) and on the simulated device (over the same file, mapped), so
-what either does is in the file at once and outlives a SIGKILL. An operation is one sector erased,
-or one program of bytes within one sector. The fuse cuts the power at the n-th operation, before
-it, half-way through it, after any number of its bytes, or right after it.
+Runs on this Python (over an `mmap`) and on the simulated device (over the same file, mapped). So
+the work of either is in the file at once, and outlives a SIGKILL. An operation is one sector
+erased, or one program of bytes within one sector. The fuse cuts the power at the n-th operation,
+before it, half-way through it, after any number of its bytes, or right after it.
 
 The meter, little endian, lies in a file of its own that the supervisor maps too:
 

@@ -1,8 +1,8 @@
 """Packs modules as a ROMFS, which MicroPython 1.25 maps and runs in place.
 
-What is C code on a real board (`machine`, `esp32`, …), or frozen into its image, then costs the
-device's heap its objects, and not its bytecode.
-Source: MicroPython documentation, "ROMFS", format version 1.
+On a real board this code is in C (`machine`, `esp32`, …), or frozen into its image. Here it costs
+the device's heap its objects, and not its bytecode. Source: MicroPython documentation, "ROMFS",
+format version 1.
 """
 
 _HEADER = b"\xd2\xcd\x31"

@@ -6,8 +6,8 @@
 3. The slot boots, when its image is whole.
 
 Of a copy the slot's first sector is erased first and written last. The last sector of the staging
-area then gets the CRC of what was copied; while it is erased, what is staged is new. By what the
-real one knows an image as new is not documented: the vendor's SDK erases that sector, as we do.
+area then gets the CRC of what was copied; while it is erased, what is staged is new. No document
+says how the real one recognizes a new image. The vendor's SDK erases that sector, and so do we.
 Source: WinnerMicro wm_iot_sdk, flow chart of the boot loader.
 """
 

@@ -132,6 +132,6 @@ def judge_bytecode(seen: Found, mpy: int) -> None:
     """SluiceError unless the board takes .mpy files of that version."""
     if seen.mpy != mpy:
         raise SluiceError(
-            f"MicroPython {seen.release} takes .mpy version {seen.mpy}, ours have {mpy}: "
-            f"it needs a release that takes {mpy}; {HOW}"
+            f"MicroPython {seen.release} takes .mpy version {seen.mpy}, "
+            f"Sluice's modules have {mpy}: it needs a release that takes {mpy}; {HOW}"
         )

@@ -1,7 +1,7 @@
 """The board's config.json: the thing's, with the Wi-Fi and the endpoint that the board needs.
 
-What the board has already and the thing's file does not tell, its network's name and password
-and an endpoint other than this machine, is kept, so that running again changes nothing.
+The thing's file may lack the name and the password of the network, and an endpoint other than this
+machine. If the board has these already, it keeps them, so that flashing again changes nothing.
 """
 
 import getpass

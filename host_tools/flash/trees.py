@@ -1,9 +1,9 @@
 """The trees on a board, as `sluice flash` finds them, and what it writes of the agent's.
 
 The agent's tree goes where no tree runs: first the record names nothing there, then the tree is
-written, then the record names it. What ran before stays, as the way back. Trees of an application
-stay as they are, and so does what the record says of them. What the restart would take back, or
-would try, is named no more where a record is written.
+written, then the record names it. The tree that ran before stays, because it is the way back.
+Trees of an application stay unchanged. So does their part of the record. What the restart would
+take back, or would try, is named no more where a record is written.
 """
 
 from dataclasses import dataclass

@@ -36,7 +36,7 @@ def wait_for_agent(board: BoardPort, deadline_s: float, hear: Callable[[str], No
         raise SluiceError(
             f"the agent was not ready within {deadline_s:g} s; its last lines tell why"
         )
-    raise SluiceError(f"{board.name} is silent: the board said nothing for {deadline_s:g} s")
+    raise SluiceError(f"{board.name} is silent: the board sent nothing for {deadline_s:g} s")
 
 
 def _lines(board: BoardPort, limit: float) -> Iterator[str]:

@@ -32,7 +32,7 @@ from sluice.flash.trees import Trees
 
 PIECE = 2_048  # bytes of a larger file that are deflated on their own
 WINDOW_BITS = 11  # which is the window for them
-_TRIES = 2  # for a file that reads back otherwise
+_TRIES = 2  # for a file that reads back differently
 
 Progress = Callable[[str, int], None]  # path, bytes written since the last call
 
@@ -115,7 +115,7 @@ def _write(board: BoardPort, path: str, place: str, content: bytes, progress: Pr
             board.put(place, content, step)
         if digests(board, [place])[place] == sha256(content):
             return
-    raise SluiceError(f"{path} reads back otherwise than it was written: bad flash or line")
+    raise SluiceError(f"{path} reads back differently from what was written: bad flash or line")
 
 
 def _put(

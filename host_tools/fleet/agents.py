@@ -1,4 +1,4 @@
-"""Whether the agents of things know what a job is to bring, by what their shadows tell."""
+"""Whether the agents of things know what a job brings. Their shadows tell it."""
 
 import json
 import re

@@ -37,7 +37,7 @@ def containers(
         yield []
         return
     if not parts or parts[0].kind != "image":
-        raise SluiceError("--from and --compress are for an image, and none is deployed")
+        raise SluiceError("--from and --compress are for an image, and you deploy none")
     image = parts[0].path.read_bytes()
     sources = _sources(image, older, anything)
     with TemporaryDirectory(prefix="sluice-smaller-") as folder:

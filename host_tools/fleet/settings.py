@@ -69,7 +69,9 @@ def rollout(args: argparse.Namespace) -> Parameters:
     }
     criteria = {key: value for key, value in criteria.items() if value is not None}
     if not criteria:
-        raise SluiceError("--rate-base needs --rate-after or --rate-succeeded: when to grow")
+        raise SluiceError(
+            "--rate-base needs --rate-after or --rate-succeeded, which say when the rate grows"
+        )
     config["exponentialRate"] = {
         "baseRatePerMinute": args.rate_base,
         "incrementFactor": 2.0 if args.rate_factor is None else args.rate_factor,
@@ -98,7 +100,7 @@ def written(text: str) -> Parameters:
             return criterion(kind, float(percent), int(after))
     except ValueError:  # no numbers, or not two of them
         pass
-    raise SluiceError(f"--abort {text}: WHAT:PERCENT:NUMBER is wanted, as in FAILED:10:5")
+    raise SluiceError(f"--abort {text}: write it as WHAT:PERCENT:NUMBER, such as FAILED:10:5")
 
 
 def criterion(kind: str, percent: float, after: int) -> Parameters:

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from sluice.cloud.names import check_thing
 from sluice.errors import SluiceError
 
+THING = "whom it is for; repeatable"
+GROUP = "all things of a group; repeatable"
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -17,8 +20,8 @@ class Targets:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options; both may be given several times."""
-    parser.add_argument("--thing", action="append", default=[], metavar="NAME")
-    parser.add_argument("--group", action="append", default=[], metavar="NAME")
+    parser.add_argument("--thing", action="append", default=[], metavar="NAME", help=THING)
+    parser.add_argument("--group", action="append", default=[], metavar="NAME", help=GROUP)
 
 
 def targets(args: argparse.Namespace) -> Targets:

@@ -8,6 +8,7 @@ seal        an image's own signature behind it
 modules     what goes into an image, compiled
 build       make_image, pack_image
 inspect     read_image
+merged      an app image with partition table and boot loader's head, as esptool writes it
 partitions  partitions.csv, and the table in flash
 wmtable     the same of a W800
 smaller     deltas against older images, and compressed images: made, read, applied

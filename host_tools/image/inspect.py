@@ -34,7 +34,7 @@ def read_image(data: bytes) -> Image:
     if data[:4] == _W800:
         return _read_w800(data)
     if smaller.is_container(data):
-        raise SluiceError("it is a delta or a compressed image: the image itself is wanted")
+        raise SluiceError("it is a delta or a compressed image: give the full image")
     chip, version, project = _head(data)
 
     def read(offset: int, view: bytearray | memoryview) -> None:

@@ -1,7 +1,7 @@
-"""The image that a file brings, as it is signed and sent.
+"""The image in a file, in the form in which it is signed and sent.
 
-Usually that is the file. WinnerMicro's tools also make compressed images, `…_ota.img`, that a
-board does not take, as it cannot look into them: of such a one it is the plain image inside.
+Usually that is the file. WinnerMicro's tools also make compressed images, `…_ota.img`. A board
+does not take these, because it cannot look into them. Then it is the plain image inside.
 """
 
 import sys

@@ -2,8 +2,8 @@
 
     … image … | signature | length, 2 bytes, little-endian | algorithm | 0 | "sluicesg"
 
-Signed is the SHA-256 of all that is before the signature. ESP-IDF does not look at what follows
-an image. firmware/sluice/trust/seal.py finds it in the slot.
+The signature covers the SHA-256 of everything before it. ESP-IDF does not look at what follows an
+image. firmware/sluice/trust/seal.py finds it in the slot.
 """
 
 import hashlib

@@ -497,7 +497,7 @@ def test_image_that_is_sick_where_there_is_no_way_back_stays_and_has_failed():
     world.verdicts = [False]
     assert world.boot() == "Waits"
     assert names(world.walked()) == ["BOOTING", "TRYING", "REPORTING"]
-    reason = "self-test failed; it stays, as this board cannot go back"
+    reason = "self-test failed; it stays, because this board cannot go back"
     assert world.reports[-1] == ("j1", "failed", reason)
     assert world.slots.running == "new"
 
@@ -1172,7 +1172,7 @@ def test_download_that_gets_nowhere_has_failed_after_16_attempts():
     world = World(*[job(queued=False) for _ in range(16)])
     world.silences = [Retry("untrusted server")] * 16
     assert world.boot() == "Waits"
-    assert world.reports == [("j1", "failed", "download gets nowhere: untrusted server")]
+    assert world.reports == [("j1", "failed", "download made no progress: untrusted server")]
 
 
 def test_attempts_at_a_job_that_was_withdrawn_are_not_the_next_ones():
@@ -1180,7 +1180,7 @@ def test_attempts_at_a_job_that_was_withdrawn_are_not_the_next_ones():
     silence = Retry("untrusted server")
     world.silences = [silence] * 15 + [Gone("CANCELED")] + [silence] * 16
     assert world.boot() == "Waits"
-    assert world.reports == [("j2", "failed", "download gets nowhere: untrusted server")]
+    assert world.reports == [("j2", "failed", "download made no progress: untrusted server")]
     assert not world.silences and world.agent.work.fruitless == 0
 
 

@@ -250,7 +250,7 @@ def test_bundle_that_is_larger_than_what_is_free_is_refused():
 def test_update_misstated_is_rejected():
     right = {"operation": "update", "kind": "app", "url": "http://files/app", "size": 5}
     for changes, said in (
-        ({"kind": "image"}, "no kind of bundle image"), ({"kind": None}, "kind"),
+        ({"kind": "image"}, "not a kind of bundle: image"), ({"kind": None}, "kind"),
         ({"kind": 5}, "kind"), ({"url": None}, "url"), ({"url": "ftp://x"}, "url"),
         ({"size": -1}, "size"), ({"size": "x"}, "size"), ({"version": 5}, "version"),
         ({"version": "1" * 32}, "version"), ({"sha256": "x"}, "sha256"),
@@ -404,7 +404,7 @@ def test_rollback_to_what_is_not_there_fails_and_misstated_is_rejected():
         (ordered("1.0.0"), None, ("failed", "no other tree of that version app")),
         (ordered(kind="agent"), None, ("failed", "no other tree of that version agent")),
         (ordered(), {"allow_rollback": False}, ("failed", "rollback is not allowed")),
-        (ordered(kind="image"), None, ("rejected", "no kind of tree image")),
+        (ordered(kind="image"), None, ("rejected", "not a kind of tree: image")),
         (ordered(version=None), None, None), (ordered(kind=7), None, None),
     ):  # fmt: skip
         board, one = updated()

@@ -285,7 +285,7 @@ def test_install_with_a_damaged_file_in_the_set_changes_nothing():
         bad = bytearray(NEW[path])
         bad[-1] ^= 1
         step, said, found = outcome(order(), stock=dict(NEW, **{path: bytes(bad)}))
-        assert (step, said) == ("failed", "checksum is another " + path)
+        assert (step, said) == ("failed", "checksum does not match " + path)
         assert found == BEFORE
 
 

@@ -214,8 +214,10 @@ SAYS = (
     ("needs-python", "the bundle needs another MicroPython 2.0"),
     ("needs-number", "the bundle needs another agent 5"),
     ("needs-list", "the bundle does not say what it is"),
-    ("version-empty", "the bundle's version"), ("version-long", "the bundle's version"),
-    ("version-bell", "the bundle's version"), ("version-number", "the bundle's version"),
+    ("version-empty", "the bundle has a bad version"),
+    ("version-long", "the bundle has a bad version"),
+    ("version-bell", "the bundle has a bad version"),
+    ("version-number", "the bundle has a bad version"),
     ("kind", "the bundle is of another kind"), ("kind-number", "the bundle is of another kind"),
     ("json", "the bundle does not say what it is"),
     ("json-list", "the bundle does not say what it is"),
@@ -232,7 +234,7 @@ SAYS = (
 SAYS_AGENT = (
     ("app", "the bundle is of another kind"), ("agent-board", "the bundle is for another board"),
     ("agent-boards", "the bundle is for another board"),
-    ("agent-version", "the bundle's version"), ("agent-old", "downgrade 0.2.0 to 0.0.9"),
+    ("agent-version", "the bundle has a bad version"), ("agent-old", "downgrade 0.2.0 to 0.0.9"),
 )  # fmt: skip
 
 
@@ -281,31 +283,31 @@ def test_bundle_that_brings_what_it_may_not_bring_is_refused():
 
 
 ARCHIVES = (
-    ("type-link", "the bundle holds something that is no file"),
-    ("type-hard", "the bundle holds something that is no file"),
-    ("type-device", "the bundle holds something that is no file"),
-    ("type-folder", "the bundle holds something that is no file"),
-    ("type-old", "the bundle holds something that is no file"),
-    ("type-pax", "the bundle holds something that is no file"),
-    ("ustar", "the bundle holds something that is no file"),
-    ("prefix", "the bundle holds something that is no file"),
+    ("type-link", "the bundle has a member that is not a file"),
+    ("type-hard", "the bundle has a member that is not a file"),
+    ("type-device", "the bundle has a member that is not a file"),
+    ("type-folder", "the bundle has a member that is not a file"),
+    ("type-old", "the bundle has a member that is not a file"),
+    ("type-pax", "the bundle has a member that is not a file"),
+    ("ustar", "the bundle has a member that is not a file"),
+    ("prefix", "the bundle has a member that is not a file"),
     ("size-word", "the bundle misstates a size"), ("size-minus", "the bundle misstates a size"),
     ("size-binary", "the bundle misstates a size"), ("size-huge", "the bundle misstates a size"),
     ("size-beyond", "the bundle misstates a size"),
-    ("twice", "two files, or too many, in the bundle:"),
-    ("twice-app", "two files, or too many, in the bundle:"),
-    ("same-crc", "two files, or too many, in the bundle:"),
-    ("same-crc-folder", "two files, or too many, in the bundle:"),
-    ("file-and-folder", "two files, or too many, in the bundle:"),
-    ("folder-and-file", "two files, or too many, in the bundle:"),
-    ("many", "two files, or too many, in the bundle:"),
-    ("deep", "two files, or too many, in the bundle:"),
+    ("twice", "double files, or too many, in the bundle:"),
+    ("twice-app", "double files, or too many, in the bundle:"),
+    ("same-crc", "double files, or too many, in the bundle:"),
+    ("same-crc-folder", "double files, or too many, in the bundle:"),
+    ("file-and-folder", "double files, or too many, in the bundle:"),
+    ("folder-and-file", "double files, or too many, in the bundle:"),
+    ("many", "double files, or too many, in the bundle:"),
+    ("deep", "double files, or too many, in the bundle:"),
     ("no-app", "the bundle lacks app.mpy"),
     ("end-none", "the bundle inflates to more than it says"),
     ("end-one", "the bundle inflates to more than it says"),
-    ("end-three", "the bundle goes on behind its end"),
-    ("end-more", "the bundle goes on behind its end"),
-    ("end-half", "the bundle goes on behind its end"),
+    ("end-three", "the bundle goes on after its end"),
+    ("end-more", "the bundle goes on after its end"),
+    ("end-half", "the bundle goes on after its end"),
     ("window", "the bundle is damaged"),
     ("bomb", "file system too small:"),
 )  # fmt: skip
@@ -352,7 +354,7 @@ def test_bytes_behind_the_end_of_a_bundle_are_refused():
     data = made("app")
     size = data[-4:]
     for more in (size, b"\0" * 8 + size, data):
-        assert reason(data + more) == "bytes behind the bundle's end", len(more)
+        assert reason(data + more) == "bytes after the bundle's end", len(more)
 
 
 def test_bundle_with_a_wrong_crc_is_refused():
@@ -377,7 +379,7 @@ def test_bundle_that_misstates_the_size_that_it_inflates_to_is_refused():
         assert said in ("the bundle inflates to more than it says", "the bundle misstates a size")
     for wrong in (size + 1, size + 512, size + 4_096):
         assert reason(stated(data, wrong)) in (
-            "the bundle goes on behind its end", "the bundle is damaged",
+            "the bundle goes on after its end", "the bundle is damaged",
         ), wrong  # fmt: skip
     for name in ("end-none", "end-one"):
         data = made(name)
@@ -478,7 +480,7 @@ def test_tree_that_reads_back_otherwise_is_refused():
     made_board.over = Bad
     with made_board:
         fault = raised(Fail, unpacked, made("app"), Device(runs={"app": old}))
-        assert str(fault) == "the tree reads back otherwise"
+        assert str(fault) == "the tree reads back differently"
 
 
 # -- memory --------------------------------------------------------------------------------------

@@ -155,8 +155,8 @@ def test_afr_ota_smaller_forms_belong_to_the_image_and_are_no_files_of_the_job()
 
 def test_afr_ota_smaller_form_of_no_image_is_refused():
     for form in (DELTA, COMPRESSED):
-        assert refusal(several(form)) == "a smaller form of no image"
-        assert refusal(several(form, {"fileType": 200})) == "a smaller form of no image"
+        assert refusal(several(form)) == "a smaller image without the full one"
+        assert refusal(several(form, {"fileType": 200})) == "a smaller image without the full one"
 
 
 def test_afr_ota_delta_whose_path_names_no_image_is_refused():
@@ -211,7 +211,7 @@ def test_afr_ota_order_that_misstates_something_is_refused_by_its_key():
 def test_afr_ota_without_a_protocol_of_ours_is_refused():
     order = document()
     order["afr_ota"]["protocols"] = ["CoAP"]
-    assert refusal(order) == "no protocol of ours"
+    assert refusal(order) == "neither mqtt nor http is offered"
 
 
 def test_afr_ota_that_is_no_object_is_refused():

@@ -261,7 +261,7 @@ def test_own_operation_that_gets_nowhere_has_failed_after_16_attempts():
         "    raise Retry('no answer')\n"
     )
     world = own(silent, times=16)
-    assert world.reports == [("j1", "failed", "operation gets nowhere: no answer")]
+    assert world.reports == [("j1", "failed", "operation made no progress: no answer")]
 
 
 def test_own_operation_that_loses_the_link_is_run_again():

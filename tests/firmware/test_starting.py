@@ -64,7 +64,7 @@ def test_application_is_left_out_after_three_starts_that_came_to_nothing():
     for trial in (False, None, True):
         app, lines = application(b"x = 5", trial, 4)
         assert not hasattr(app, "x") and not hasattr(app, "main")
-        assert lines[0].endswith("application left out, as it did not start")
+        assert lines[0].endswith("application left out, because it did not start")
         assert str(raised(Fail, asyncio.run, app.healthy())) == "did not start, times 3"
 
 

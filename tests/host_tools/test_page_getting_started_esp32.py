@@ -4,49 +4,32 @@ import ast
 import hashlib
 import json
 import re
-import shlex
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from merged import merged
 from pages import Reader, blocks, lines
 
 from sluice.compile import ROOT
-from sluice.device.heap import CHIP_HEAP
 from sluice.device.supervisor import Board
-from sluice.flash import boards
-from sluice.image import pack_image
 from sluice.toolchain import umqtt
 
 PAGE = (ROOT / "docs/getting-started-esp32.md").read_text()
-PORT, ADDRESS = "/dev/ttyUSB0", "192.168.1.20"
+PORT = "$PORT"  # as the page has it
 IMAGE, MERGED = "ESP32_GENERIC-OTA.app-bin", "ESP32_GENERIC-OTA.bin"
 COMPILING = "512k"  # heap of a board that compiles the firmware's sources itself
 PASSWORD = "a good secret"
-HEAP = CHIP_HEAP  # although Wi-Fi is Python here
 
 
-@pytest.fixture
-def board(tmp_path: Path, reader: Reader, release: str) -> Iterator[Board]:
-    """As from the box, at the port: BOOT held, and something else in its flash."""
-    (tmp_path / "lab").mkdir()
-    made = Board(tmp_path / "lab", "pump", download=True, link=tmp_path / "port", heap=HEAP)
-    made.flash[:] = b"another" * (len(made.flash) // 7) + bytes(len(made.flash) % 7)
-    yield made.start()
-    made.stop()
-
-
-def make_flash(line: str) -> str:
-    """The `make` that does what this `sluice flash` says; test_readme.py shows that it does."""
-    words = shlex.split(line)
-    assert words[:2] == ["sluice", "flash"]
-    given = dict(zip(words[2::2], words[3::2], strict=True))
-    target = [f"{key[2:].upper()}={given.pop(key)}" for key in ("--port", "--thing", "--state")]
-    flags = " ".join(word for pair in given.items() for word in pair)
-    return shlex.join(["make", "flash", *target, f"FLAGS={flags}"])
+def simulated() -> list[str]:
+    """The commands of the first step, those for a simulated board in place of those for a real."""
+    installation, real, box = blocks(PAGE.split("\n## 1. ")[1].split("\n## ")[0], "sh")
+    names = [line.partition("=")[0] for line in lines(real)]
+    assert names == ["PORT", "ADDRESS"]
+    assert {f"{name}=" for name in names} <= {line[: line.find("=") + 1] for line in lines(box)}
+    return [*lines(installation), *lines(box)]
 
 
 def section(title: str) -> list[str]:
@@ -55,36 +38,35 @@ def section(title: str) -> list[str]:
     return [line for block in blocks(text, "sh") for line in lines(block)]
 
 
-def test_page_followed_word_for_word_ends_in_an_update(
-    reader: Reader, board: Board, tmp_path: Path
+def test_page_followed_word_for_word_without_a_board_ends_in_an_update(
+    reader: Reader, tmp_path: Path
 ):
+    def does(title: str) -> list[str]:
+        return [reader.does(line) for line in section(title)]
+
+    for line in simulated():
+        reader.does(line)
     reader.sets(SLUICE_WIFI_PASSWORD=PASSWORD)
-    app = pack_image("", {}, 300_000)  # as MicroPython's: no firmware
-    content = merged(boards.named("ESP32_GENERIC_OTA"), app=app)
-    (tmp_path / IMAGE).write_bytes(app)
-    (tmp_path / MERGED).write_bytes(content)
-
-    def does(title: str, told: Callable[[str], str] = str) -> list[str]:
-        here = [line.replace(PORT, str(board.link)) for line in section(title)]
-        return [reader.does(told(line.replace(ADDRESS, "127.0.0.2"))) for line in here]
-
-    said = does("1.") + does("2.")
+    log = tmp_path / "device.log"
+    said = does("2.")
     assert "Hash of data verified" in said[-1]
-    assert board.flash[0x1000:0x9000] == content[:0x8000]
-    assert board.slot_bytes("ota_0", len(app)) == app
-    board.wait_for("simulated ESP32")
-    said += does("3.") + does("4.", make_flash) + does("5.")
+    assert f"download: {(tmp_path / MERGED).stat().st_size} bytes at 0x1000" in log.read_text()
+    reader.waits_for(lambda: "simulated ESP32" in log.read_text(), log)
+    said += does("3.")
+    said += does("4.")
+    said += does("5.")
     first, second, deployed = said[-3:]
     assert "pump is ready: its agent waits for jobs" in first
     assert "board ESP32_GENERIC_OTA" in first
     assert "nothing to copy: all" in second
     assert "SUCCEEDED" in deployed
-    assert any(line == "boot: ota_1 - trial" for line in board.lines)
+    assert "boot: ota_1 - trial" in log.read_text().splitlines()
     [line] = [line for line in section("5.") if line.startswith("sluice deploy")]
     assert "SUCCEEDED" in reader.does(f"{line} --protocol http")  # from there, too
-    assert any(line == "boot: ota_0 - trial" for line in board.lines)
-    assert PASSWORD not in "\n".join([*said, *board.lines])
-    board.stop()
+    assert "boot: ota_0 - trial" in log.read_text().splitlines()
+    assert PASSWORD not in "\n".join([*said, log.read_text()])
+    reader.ends()
+    board = Board(tmp_path / "lab", "pump")
     config = json.loads(board.read_file("/config.json"))
     assert config["wifi"] == {"ssid": "Workshop", "password": PASSWORD}
     assert config["endpoint"] == "127.0.0.2"
@@ -123,13 +105,14 @@ def test_board_set_up_with_mpremote_alone_waits_for_jobs(
     reader: Reader, tmp_path: Path, index: str
 ):
     reader.begins()
+    reader.sets(ADDRESS="127.0.0.2")
     for line in section("3."):
-        reader.does(line.replace(ADDRESS, "127.0.0.2"))
+        reader.does(line)
     with Board(
         tmp_path / "lab", "pump", blank=True, link=tmp_path / "port", heap=COMPILING
     ) as board:
-        for line in section("Without"):
-            told = line.replace(PORT, str(board.link))
+        reader.sets(PORT=str(board.link))
+        for told in section("Without"):
             reader.does(told.replace("mip install", f"mip install --index {index}"))
         board.wait_for("agent idle")
 

@@ -116,7 +116,7 @@ def test_image_that_the_boot_loader_would_not_take_never_gets_to_it(staged, faul
     assert scene.verdict(scene.deploy(new("1.2.0"))).status == "SUCCEEDED"
 
 
-STAYS = "; it stays, as this board cannot go back"
+STAYS = "; it stays, because this board cannot go back"
 UNFIT = {
     "fail": "self-test failed",
     "crash": "application failed: RuntimeError('this application cannot be imported',)",

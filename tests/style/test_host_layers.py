@@ -11,17 +11,18 @@ from sluice.compile import ROOT
 HOST = ROOT / "host_tools"
 # From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
 ROOMS = (
-    ("errors", "holding", "places", "releases", "short_texts"),
+    ("complaints", "errors", "examples", "holding", "places", "releases", "short_texts"),
     ("audit", "debian", "documents", "shorten", "signing", "transport"),
     ("agreed_names", "board_port", "toolchain"),
     ("cloud", "compile"),
-    ("boards", "chromium", "diagram", "package", "traceback_names"),
+    ("boards", "chromium", "diagram", "package", "picture", "traceback_names"),
     ("image", "serial_console"),
     ("bundle", "device"),
     ("doctor", "flash", "fleet"),
     ("page",),
     ("commands",),
     ("cli",),
+    ("reference",),
 )
 CLOUD = (
     ("apart", "looks", "message", "names", "refusal", "state"),

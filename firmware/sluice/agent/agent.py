@@ -1,9 +1,9 @@
 """Walks sluice.agent.table: the state's coroutine does its work and returns an event.
 
 The table says which module of states/ has the coroutine; it is loaded when the state is entered.
-When that is left, all that was loaded meanwhile is forgotten, so that a board which loads its code
-into the heap holds one such module at a time. The agent is what they share. It knows nothing of
-any cloud, transport or board; it is handed them.
+When the state is left, the agent forgets all modules that it loaded meanwhile. So a board that
+loads its code into the heap holds one such module at a time. The agent is what they share. It
+knows nothing of any cloud, transport or board; it is handed them.
 """
 
 import gc

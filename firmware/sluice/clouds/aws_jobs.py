@@ -1,8 +1,8 @@
 """AWS IoT Jobs: notify-next, $next/get, start-next and update, each answer awaited by its token.
 
-A job is looked at before it is started ($next/get changes nothing), so that one we will not do
-can be REJECTED while it is still QUEUED. start-next then hands out the document anew, with fresh
-URLs. AWS pushes answers to the requester unasked; other brokers need the subscriptions made here.
+The agent looks at a job before it starts it, because $next/get changes nothing. So it can reject a
+job while that is still QUEUED. start-next then hands out the document anew, with fresh URLs. AWS
+pushes answers to the requester unasked; other brokers need the subscriptions made here.
 
 memory   one message of at most 8 KiB while it is read
 source   AWS IoT developer guide, "Jobs MQTT API operations"; limits: botocore iot-jobs-data

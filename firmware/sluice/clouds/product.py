@@ -2,8 +2,9 @@
 
 An order names devices: the gateway, which is this board, and others that the configuration knows.
 Each device is a job: the order's bid is its id, the device's place its number. Others come first,
-as the gateway's own update resets it. What the platform says once and never again is kept in
-flash: what the order is about in one file, how far it is in another, both until the next order.
+because the gateway's own update resets it. The platform says an order once and never again, so the
+board keeps it in flash until the next order. One file says what the order is about, another how
+far it is.
 
     devices   of an order, as it came: addresses, digests, sizes
     order     bid, tid; until: when it is late, in seconds since 1970; of each device sns, types,

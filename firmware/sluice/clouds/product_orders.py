@@ -1,9 +1,9 @@
 """How an order comes in, is judged as flash has it, and which of its devices is next.
 
 Part of sluice.clouds.product. Two files keep an order over a reset. A file may be cut off,
-damaged, or another firmware's: what the agent would stumble over is refused here, once, or it
-would stumble at every start. What is not an order of ours is none. An order that is lost is said
-again by its platform, or ordered anew.
+damaged, or another firmware's. This module refuses such a file once, because otherwise the agent
+would stumble over it at every start. What is not an order of ours is none. An order that is lost
+is said again by its platform, or ordered anew.
 
 source   document 004; result codes: DJI Cloud API, "Error code"
 """

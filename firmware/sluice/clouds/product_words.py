@@ -1,8 +1,8 @@
 """What the platform is told: the agent's steps and outcomes in its words.
 
-Part of sluice.clouds.product. Of the document's statuses no step stands for these: "sent" when the
-program of another device is handed its order, "paused" when work that was cut off goes on,
-"canceled" when that program says that it was stopped, "timeout" when the order is late.
+Part of sluice.clouds.product. Four of the document's statuses belong to no step. "sent": the
+operation of another device got its order. "paused": interrupted work goes on. "canceled": that
+operation says that it was stopped. "timeout": the order is late.
 
 source   document 004; result codes: DJI Cloud API, "Error code"
 """

@@ -1,7 +1,7 @@
 """The agent has stopped, by Ctrl-C or because it cannot start: room is made, and the verbs come.
 
-Loaded by main.py then and not before; so small that it finds its place in a full heap. What was
-connected is closed by the collector, as nothing refers to it any more.
+main.py loads it then and not before. It is so small that it finds its place in a full heap. The
+collector closes the connections, because nothing refers to them any more.
 """
 
 import asyncio

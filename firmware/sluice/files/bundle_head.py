@@ -1,7 +1,7 @@
 """What a bundle says of itself, in its first member: is it for this board, and may it run here?
 
-Asked of the first block that comes, so that what is refused costs no download; and again of all of
-it, once it is proved.
+The board asks this of the first block, so that a bundle that it refuses costs no download. It asks
+again of the whole bundle, once that is proved.
 """
 
 import json
@@ -47,7 +47,7 @@ def judge(found, file, agent):
     if kind != file.kind:
         raise Fail("the bundle is of another kind")
     if not _is_version(version, kind):
-        raise Fail("the bundle's version")
+        raise Fail("the bundle has a bad version")
     if said.get("board", trees.board if kind == "app" else None) != trees.board:
         raise Fail("the bundle is for another board")
     if made not in (0, sys.implementation._mpy & 255):

@@ -2,7 +2,8 @@
 
 A bundle is a gzip of a tar: docs/bundles.md. It is fetched, kept and proved as any file of a job.
 Then its members are written one after the other into a tree, behind them an index of their places.
-The old content of that tree is gone by then, and the record says so: see sluice.slots.tree_record.
+By then the old content of that tree is erased, and the record says so: see
+sluice.slots.tree_record.
 
 memory   the agent's sector buffer, 2.5 KB to inflate with, 12 B a member
 """
@@ -67,12 +68,12 @@ async def _unpack(agent, file, path):
             with open(tree, "wb") as to:
                 await work.run(kind, to)
             if packed.tell() != size:
-                raise Fail("bytes behind the bundle's end")
+                raise Fail("bytes after the bundle's end")
     except OSError as error:
         raise Fail("file system", *error.args[:1])
     digest = work.digest.digest()
     if await _read_back(tree, agent) != digest:
-        raise Fail("the tree reads back otherwise")
+        raise Fail("the tree reads back differently")
     log.i("unpacked", tree, said["version"])
     return [letter, hexlify(digest).decode(), said["version"], said.get("mpy", 0)]
 
@@ -162,7 +163,7 @@ class _Unpacking:
         if not any(view[:_BLOCK]):
             self._take(_BLOCK)
             if any(view[:_BLOCK]) or self._left or self._read(view[:1]):
-                raise Fail("the bundle goes on behind its end")
+                raise Fail("the bundle goes on after its end")
             return False
         path, size = self._path(kind), self._size()
         self._enter(path, size)
@@ -179,7 +180,7 @@ class _Unpacking:
         view = self._view
         path = bytes(view[:100]).split(b"\0")[0]
         if bytes(view[257:262]) != b"ustar" or view[156] != _PLAIN or view[345]:
-            raise Fail("the bundle holds something that is no file", path)
+            raise Fail("the bundle has a member that is not a file", path)
         if not _allowed(path, kind):
             raise Fail("the bundle may not bring", path)
         return path
@@ -198,14 +199,14 @@ class _Unpacking:
         """Into the index, and the folders that it lies in, if they are not there yet."""
         self._members -= 1
         if self._members < 0 or len(self._index) > _INDEX or self._find(path):
-            raise Fail("two files, or too many, in the bundle:", path)
+            raise Fail("double files, or too many, in the bundle:", path)
         at = path.find(b"/")
         while at > 0:
             found = self._find(path[:at])
             if not found:
                 self._index.extend(pack("<III", crc32(path[:at]), _FOLDER, 0))
             elif found[4:8] != b"\xff\xff\xff\xff":
-                raise Fail("two files, or too many, in the bundle:", path)
+                raise Fail("double files, or too many, in the bundle:", path)
             at = path.find(b"/", at + 1)
         self._index.extend(pack("<III", crc32(path), self._at, size))
 

@@ -1,10 +1,10 @@
 """Where on the board a job may put a file: confined, bounded, and away from what the agent needs.
 
 A path of a job is absolute, or relative to a folder that its document names or to the root. It
-never leaves that: a ".." is refused. Refused, too, is what the agent itself is made of or keeps:
-its package `sluice`, its board.py and main.py, the modules of MicroPython that it imports and that
-a file of their name would come before, its state, its configuration and its credentials. These
-change with an image, or by someone at the board.
+never leaves that: a ".." is refused. A path of the agent's own is refused, too: its package
+`sluice`, its board.py and main.py, its state, its configuration and its credentials. So is a file
+that would hide a module of MicroPython that the agent imports. These change with an image, or by
+someone at the board.
 """
 
 import json

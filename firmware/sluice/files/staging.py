@@ -1,9 +1,9 @@
 """Files of a job, from /staged to their places: all of them or none, wherever the power fails.
 
-What a job brings is kept as /staged/0, /staged/1, … until all of it is proved. Then one record,
-written to the medium, is the promise: from it on they are put in place, and what stood there is
-kept beside them as /staged/0.old, … until that is final. Each step is one rename, and the file
-system alone tells how far it went:
+What a job brings is kept as /staged/0, /staged/1, … until all of it is proved. Then one record on
+the medium is the promise. From then on the files are put in place. The files that stood there are
+kept as /staged/0.old, … until that is final. Each step is one rename, and the file system alone
+tells how far it went:
 
     /staged/k there           not in place; what stood in its place is there or is /staged/k.old
     /staged/k gone            in place

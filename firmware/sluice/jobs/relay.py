@@ -6,8 +6,8 @@
         await relay(job, device, uart.write)
 
 `job.order` is the device's entry, as jobs.documents.devices has it. Nothing is kept here: an
-operation that is cut off begins anew, and so does the file. Its MD5 is known to be right when the
-last byte was passed on, and says nothing about who made the file: that is for the device to prove.
+operation that is cut off begins anew, and so does the file. Its MD5 is compared when the last byte
+was passed on. It does not show who made the file, so the device must prove that.
 
 memory   that of the HTTP connection, and the sector buffer, which is lent
 """

@@ -9,8 +9,8 @@ Time reaches the agent as an object of this class. Who may move the clock, and h
     nobody             the floor itself, where no server answers: a guess that TLS judges
 
 The floor is a time that is past for certain: when this was written, or what the cloud or our CA
-said last. No time server can raise it. So a forged answer can neither bring back a certificate
-that had expired by then, nor have honest answers be refused later.
+said last. No time server can raise it. So a forged answer cannot bring back a certificate that had
+expired by then. Nor can it make the board refuse honest answers later.
 """
 
 import asyncio

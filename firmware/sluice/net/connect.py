@@ -1,4 +1,5 @@
-"""Opening a connection: a socket, TLS over it, an MQTT session. Needed only while connecting.
+"""Opening a connection: a socket, TLS over it, an MQTT session. The board needs it only while it
+connects.
 
 The sockets never block. The module of TLS is `tls` on MicroPython 1.23 and later, `ssl` before.
 The server's certificate is always required and its name always checked: the defaults of the two

@@ -1,8 +1,8 @@
 """The link: one MQTT session over one TLS connection, shared by the agent and the application.
 
-A subclass of umqtt.simple's client. The transport never blocks: bytes are taken in any pieces,
-into one small buffer or where the taker of a payload wants them; a stall keeps its place. Whoever
-waits turns the crank: `wait` reads, answers, keeps alive and sends. Several may wait.
+A subclass of umqtt.simple's client. The transport never blocks. It takes bytes in any pieces, into
+one small buffer or into the buffer that the taker of a payload lends. A stall keeps its place.
+Whoever waits turns the crank: `wait` reads, answers, keeps alive and sends. Several may wait.
 
     of umqtt.simple    here
     connect            awaited; resubscribes; every refusal has its name

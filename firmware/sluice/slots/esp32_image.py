@@ -1,8 +1,8 @@
 """What an ESP32's flash holds: what the first 80 bytes of an app image tell, and otadata.
 
-0xE9 and the chip id alone do not tell an app from a merged flash image, which begins with a boot
-loader; the magic of the app descriptor does. Partition has no way to ask whether the running image
-is on trial, so otadata is read here: two sectors with a record of 32 bytes each.
+0xE9 and the chip id do not distinguish an app from a merged flash image, which begins with a boot
+loader. The magic of the app descriptor does. Partition cannot tell whether the running image is on
+trial. So this module reads otadata: two sectors with a record of 32 bytes each.
 
 source   ESP-IDF: esp_app_format.h, esp_app_desc.h, esp_flash_partitions.h
 """

@@ -1,8 +1,8 @@
-"""The other slot, as an image is written to it: the first sector, its head, lies elsewhere.
+"""The other slot while an image is written to it: the first sector, its head, lies elsewhere.
 
 A boot loader takes any image whose head stands in its place, as soon as otadata is lost or the
 image that runs is damaged. So the head waits in the last sector of the room until the image is
-proven. Its place is erased before any other sector changes, whatever stands there: a forged image
+proven. Its place is erased before any other sector changes, whatever stands there. A forged image
 may begin like the genuine one that it is written over. When there is a head, and when none:
 
     download begins, or goes on after a start   erased before the first sector changes

@@ -1,11 +1,12 @@
 """Trees as slots: two for the application and two for the agent, in the file system.
 
-What runs was chosen by trees.py. Here the record is changed. Its format is fixed for good, because
-trees.py is never replaced and may be older; what reads and writes it is here once more, because to
-load trees.py again would be to compile it.
+What runs was chosen by trees.py. Here the record is changed. Its format never changes, because
+trees.py is never replaced and may be older. This module reads and writes it once more, because
+loading trees.py again would compile it.
 
-An update of a tree writes it three times: before anything of the old content goes, when the new
-one is whole and is to be tried, and when it is confirmed. So a tree that is named is always whole.
+An update of a tree writes it three times: before it erases any old content, when the new tree is
+whole and ready for its trial, and when the new tree is confirmed. So a tree that is named is
+always whole.
 
 All raise OSError where the medium does not take the record.
 """

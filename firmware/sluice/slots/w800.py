@@ -4,8 +4,8 @@ An image is staged; at the next start the boot loader copies it over the one tha
 no trial and no way back: what is known after the reset is which image's header the slot has.
 
 A header at the start of the staging area is all that the boot loader needs to take an image: see
-slots.target. The area's last sector is the boot loader's own. It is erased, as the vendor's SDK
-erases it, before the boot loader is to look.
+slots.target. The area's last sector is the boot loader's own. The agent erases it before the boot
+loader looks, like the vendor's SDK does.
 
 flash    part_find, flash_read, flash_write, flash_erase, kv_get, kv_set: see boards/W800/README.md
 source   WinnerMicro wm_iot_sdk: partition table, ota

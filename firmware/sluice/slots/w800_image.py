@@ -4,8 +4,8 @@ Little endian: 0 magic, 4 attributes, 8 address of the body, 12 its length, 16 a
 header, 20 address of the staging area, 24 CRC of the body, 32 version, 56 next header, 60 CRC of
 the header. The CRC is CRC-32 without the last inversion.
 
-Taken are plain user images for this layout. Refused is what cannot be looked into from here, as a
-compressed image or a chain of several may bring a boot loader: no job is to replace that.
+It takes plain user images for this layout. It refuses a compressed image and a chain of several,
+because it cannot look into them. They may bring a boot loader, which no job may replace.
 
 source   WinnerMicro wm_iot_sdk: image header, ota
 """

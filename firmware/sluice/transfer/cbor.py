@@ -1,7 +1,7 @@
 """Small CBOR messages, held whole: the description of a stream, and refusals.
 
 Whole numbers, texts, byte strings, arrays, maps and simple values, of definite or indefinite
-length. Loaded when such a message comes and let go of afterwards; blocks are cbor_block's.
+length. It is loaded when such a message comes, and then forgotten. cbor_block reads the blocks.
 
 source   RFC 8949, section 3
 """

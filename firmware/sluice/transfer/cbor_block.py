@@ -1,10 +1,10 @@
 """One block of a stream, parsed while it arrives: CBOR in, firmware bytes out.
 
-The message is a map of c, f, i, l and p, of definite or indefinite length, its keys in any order,
-its strings in one piece or in chunks. The payload is a byte string. It is read where it belongs,
-but for what comes with its head: nothing is decoded, and RAM does not grow with the block. What
-other keys hold is passed over, four containers deep. Nothing here raises on bad bytes: `whole`
-stays False. Tags are refused: no stream has them.
+The message is a map of c, f, i, l and p, of definite or indefinite length. Its keys come in any
+order, its strings in one piece or in chunks. The payload is a byte string. It is read where it
+belongs, but for what comes with its head: nothing is decoded, and RAM does not grow with the
+block. What other keys hold is passed over, four containers deep. Nothing here raises on bad bytes:
+`whole` stays False. Tags are refused: no stream has them.
 
 What a good message had around its payload is learned. The next one is compared with that, byte by
 byte but for the index. Where they differ, it is parsed as the first was.

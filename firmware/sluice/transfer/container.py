@@ -8,8 +8,8 @@ a download goes on at a sector.
 Bytes come in order. What a read brings waits in a small store, because to make a sector takes
 long. `held` says so: nothing more is read then, and `settle` works on it, with pauses.
 
-A block is not known to be good before its end. Its sectors count then, and not before; after a bad
-one the container goes back to the piece of the first sector that does not count.
+A block is not known to be good before its end. Its sectors count then, and not before. After a bad
+block the container goes back to the piece of the first sector that does not count.
 
 memory   two bytes a sector, 1.3 KB, and that of an Inflater
 """

@@ -4,8 +4,8 @@ Part of sluice.transfer.stream. It is a module of its own because it is needed o
 
 Until the stream has said that it holds our file, in our size, its blocks are passed over. Blocks
 that overtake the description are so lost, and are asked for again. A stream that does not answer
-is asked for its blocks all the same. A cloud whose policy forbids to describe may end the link of
-who tries.
+is asked for its blocks all the same. If a policy forbids to describe, the cloud may end the link
+of a board that tries.
 
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"
 """

@@ -1,15 +1,15 @@
 """A file by HTTP, the rest of it in one range: `Range: bytes=first-last` of a presigned address.
 
-Only what is missing is asked for, and what the server says it sends is compared with what was
-asked and with the size that the job says, before a byte of it is taken. What came counts in spans
-of 64 KiB, so a connection that is cut off costs one span at most. A server that knows no ranges
-may send the whole file when asked from its beginning.
+The board asks only for what is missing. It compares the server's headers with its request and with
+the size in the job, before it takes a byte of the body. What came counts in spans of 64 KiB, so a
+connection that is cut off costs one span at most. A server that knows no ranges may send the whole
+file when asked from its beginning.
 
-A refusal (400, 401, 403) means that the address is over, as presigned ones are after a while: the
-job is asked for again, which brings a fresh one, and the download goes on where it was. An answer
-that is not the file (another size, a redirect to where the board may not go) may be the page of
-a captive portal, or of a proxy that is starting: it is asked for again, too. Five of either kind
-for the same file in a row are final.
+A refusal (400, 401, 403) means that the presigned address has expired. The board asks for the job
+again, which brings a fresh address, and the download goes on where it was. An answer that is not
+the file (another size, a redirect to where the board may not go) may be the page of a captive
+portal, or of a proxy that is starting. Then the board asks again, too. Five of either kind for the
+same file in a row are final.
 
 memory   that of the HTTP connection handed in
 source   RFC 9110 sections 14 and 15; Amazon S3, "Sharing objects with presigned URLs"

@@ -10,11 +10,11 @@ written. What it says is final once that block is known to be good.
 The unit that counts is a *piece*: a sector, or a block where blocks are smaller. A block of whole
 sectors is written as it arrives, the last one at its end, and counts then. Smaller blocks that
 come in order gather in the sector buffer, and their sector is written once. What gathered is
-programmed at its place, in a sector erased for the first of them, when a block comes that does
-not follow. Programs begin and end with multiples of 16 bytes, as flash encryption wants it.
+programmed at its place, in a sector erased for the first of them, when a block comes that does not
+follow. Programs begin and end at multiples of 16 bytes, because flash encryption requires that.
 
-A sector that holds the right bytes already is left alone, but never the first: whatever lies
-there is erased, because a forged image may begin like the genuine one that lay there before.
+A sector that already holds the right bytes is left alone. The first one is always erased, because
+a forged image may begin like the genuine one that lay there before.
 
 memory   4,100 B of buffer; a bit a piece: 48 B for 1.5 MiB of sectors, 768 B at blocks of 256 B
 """

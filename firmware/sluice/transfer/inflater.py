@@ -1,7 +1,7 @@
 """Inflates a stream that comes bit by bit: a queue, and what reads from it.
 
-MicroPython's DeflateIO reads a byte at a time, so its source has to be in C. An end of the queue
-in mid-byte would spoil it: who asks for bytes sees to it first that there is enough.
+MicroPython's DeflateIO reads a byte at a time, so its source has to be in C. If the queue ended in
+the middle, that would spoil it. So its caller first makes sure that the queue has enough bytes.
 
 memory   1.5 KB for the queue; 2.4 KB to inflate with, 3.4 where the window is 2 KiB
 """

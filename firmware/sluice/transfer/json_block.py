@@ -7,7 +7,7 @@ is decoded where it lies, a buffer at a time, so RAM does not grow with the bloc
 raises on bad bytes: `whole` stays False.
 
 What a good message had around its payload is learned. The next one is compared with that, byte by
-byte but for the digits of the index. Where they differ, json judges it as it did the first.
+byte but for the digits of the index. Where they differ, json judges it like the first one.
 
 memory   280 B, and what was learned
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"; RFC 8259

@@ -6,10 +6,10 @@ there is room for it. What did not come is asked for again, run by run, so a sin
 one request of one block. The window halves when blocks are lost and grows while none are. It
 shrinks, too, where answers take long: what waits on a slow link delays all other messages.
 
-Late is not lost: patience follows the round trips that were measured, as TCP's timer does.
+Late is not lost: patience follows the measured round trips, like TCP's timer.
 
-When the payload stands before the index in a message, the index is not known while the payload
-passes; then one block is asked for at a time, so that there is no doubt which one it is.
+If the payload stands before the index in a message, the index is not known while the payload
+passes. Then the board asks for one block at a time, so that there is no doubt which one it is.
 
 memory   under 1 KiB, whatever the block and the window
 source   AWS IoT developer guide, "Using AWS IoT MQTT-based file delivery in devices"; RFC 6298

@@ -52,7 +52,7 @@ async def check(file, source, agent, size):
     """
     digest = await sha256(source, size, agent.buffer, agent.pause)
     if file.sha256 and hexlify(digest).decode() != file.sha256:
-        raise Fail("checksum is another", file.path or "image")
+        raise Fail("checksum does not match", file.path or "image")
     if not file.signature:
         log.w("unsigned, accepted", file.path or "image")
         return

@@ -1,10 +1,10 @@
 """The public key in a signer file: an X.509 certificate or a bare public key, PEM or DER.
 
 Keys: EC on P-256 with the uncompressed point, RSA of 2,048 to 4,096 bits. The file on the device
-is the anchor of trust itself, so a certificate's own signature, dates and usage are NOT checked,
-as in AWS's reference agents; only its key is used. DER is read strictly and only forwards, each
-element within the one around it: whatever the bytes, this ends, with a key or with
-Fail("bad signer", why). Of several PEM blocks the first certificate counts.
+is the anchor of trust itself. So a certificate's own signature, dates and usage are NOT checked,
+like in AWS's reference agents. Only its key is used. DER is read strictly and only forwards, each
+element within the one around it. So this ends with any bytes, with a key or with Fail("bad
+signer", why). Of several PEM blocks the first certificate counts.
 """
 
 from binascii import a2b_base64

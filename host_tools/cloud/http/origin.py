@@ -1,7 +1,7 @@
 """Whose requests are heard: a web page, under whatever name it has this machine called, is none's.
 
-A page that a browser shows can have it send requests to this machine: openly, with an Origin, or
-under a host name of the page's own that leads to an address of this machine.
+A web page can make the browser send requests to this machine. It may do so openly, with an Origin,
+or under a host name of its own that leads to an address of this machine.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,7 @@
 """Lists in pages, by botocore's paginators: which member is the list, which say size and place.
 
-A token holds where the next page begins twice: as an index, and as a digest of its first item, so
-that what is deleted while someone turns pages has nothing skipped. It is good for the very list
+A token says twice where the next page begins: as an index, and as a digest of its first item. So
+the next page skips nothing, even if an item was deleted meanwhile. It is good for the very list
 that it came from.
 
 Source: botocore's paginators-1.json files.

@@ -1,4 +1,4 @@
-"""Orders of the thing/product platform, as the store keeps them; `product` carries them out."""
+"""How the store keeps orders of the thing/product platform. `product` carries them out."""
 
 import json
 import uuid

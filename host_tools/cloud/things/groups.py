@@ -1,7 +1,7 @@
-"""Thing groups: static ones, with groups within groups, as the store keeps them.
+"""How the store keeps thing groups: static ones, with groups within groups.
 
-A group has the things that were added to it; asked recursively, those of the groups below it too,
-which is how a job sees its target.
+A group has the things that were added to it. Asked recursively, it also has those of the groups
+below it. A job sees its target that way.
 """
 
 import json

@@ -2,9 +2,9 @@
 
 The table is read from flash whenever it is needed, so it takes no memory. Errors are ESP-IDF's:
 OSError(-code, name). Writing to the slot that runs, or at or below the partition table, aborts. A
-partition that the table marks as encrypted is programmed in lines of 16 bytes, as on a chip with
-flash encryption; what lies in flash is not encrypted here.
-Source: esp32_partition.c of MicroPython's esp32 port; esp_partition and esp_ota_ops of ESP-IDF 5.
+partition that the table marks as encrypted is programmed in lines of 16 bytes, like on a chip with
+flash encryption. Here the bytes in flash are not encrypted. Source: esp32_partition.c of
+MicroPython's esp32 port; esp_partition and esp_ota_ops of ESP-IDF 5.
 """
 
 import struct

@@ -324,12 +324,12 @@ def test_agent_that_is_not_whole_or_brings_more_is_refused(members, said):
         (APP | {"mpy": True}, "mpy is a number"),
         (APP | {"mpy": 256}, "mpy is a number"),
         (APP | {"mpy": 6}, "format of the modules is none, and stated is 6"),
-        (APP | {"needs": ["agent"]}, "needs is a JSON object"),
+        (APP | {"needs": ["agent"]}, "needs must be a JSON object"),
         (APP | {"needs": {"lamp": "1"}}, "not 'lamp'"),
         (APP | {"needs": {"agent": "new"}}, "numbers with dots"),
         (APP | {"needs": {"micropython": 1.23}}, "numbers with dots"),
         (APP | {"needs": {"micropython": "1.23."}}, "numbers with dots"),
-        ({"kind": "agent", "version": "0.2.0"}, "is for one board, and names none"),
+        ({"kind": "agent", "version": "0.2.0"}, "must name its board"),
     ],
 )
 def test_description_that_no_board_takes_is_refused(description, said):

@@ -190,14 +190,14 @@ def test_aws_signer_signs_the_image_and_nothing_smaller(cloud, folder):
 
 # fmt: off
 REFUSED = [
-    (("app.bundle", "--from", "old.bin"), "--from and --compress are for an image, and none is"),
+    (("app.bundle", "--from", "old.bin"), "--from and --compress are for an image, and you"),
     (("app.py", "--version", "1", "--compress"), "--from and --compress are for an image"),
     (("new.bin", "--from", "s3.bin"), "--from s3.bin: it is for esp32s3, and the image for esp32"),
     (("new.bin", "--from", "w.bin"), "--from w.bin: it is for w800, and the image for esp32"),
     (("new.bin", "--from", "cut.bin"), "--from cut.bin: the image is bad: truncated (--any takes"),
     (("new.bin", "--from", "app.bundle"), "--from app.bundle: not an app image"),
     (("new.bin", "--from", "made"), "--from made: it is a delta or a compressed image: the image"),
-    (("made",), "made: it is a delta or a compressed image: the image itself is wanted (--any"),
+    (("made",), "made: it is a delta or a compressed image: give the full image (--any"),
     (("new.bin", "--from", "none"), "cannot read the image none: No such file"),
     (("new.bin", "--from", "new.bin"), "--from new.bin: it is the same as the image to deploy"),
     (("new.bin", "--from", "old.bin", "--from", "copy.bin"), "copy.bin: it is the same as"),

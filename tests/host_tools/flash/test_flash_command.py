@@ -186,7 +186,7 @@ sys.modules["sys"] = System()
     [
         ("circuitpython", (9, 2, 1),  6, "this board runs circuitpython, not MicroPython"),
         ("micropython",   (1, 23, 0), 6, "has MicroPython 1.23.0; 1.24 or later is needed: docs/"),
-        ("micropython",   (1, 40, 0), 7, "takes .mpy version 7, ours have 6: it needs a release"),
+        ("micropython",   (1, 40, 0), 7, "version 7, Sluice's modules have 6: it needs a release"),
     ],
 )
 # fmt: on

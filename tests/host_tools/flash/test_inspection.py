@@ -63,7 +63,7 @@ def test_board_that_will_not_do_is_refused_with_the_reason(change, said):
 
 
 def test_board_of_another_bytecode_is_refused():
-    with pytest.raises(SluiceError, match="takes .mpy version 7, ours have 6"):
+    with pytest.raises(SluiceError, match="takes .mpy version 7, Sluice's modules have 6"):
         inspection.judge_bytecode(replace(GOOD, mpy=7), 6)
 
 

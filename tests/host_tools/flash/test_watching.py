@@ -69,7 +69,7 @@ def test_agent_that_cannot_start_is_not_waited_for():
 
 
 def test_board_that_says_nothing_is_silent():
-    with pytest.raises(SluiceError, match="the port is silent: the board said nothing for 0.3 s"):
+    with pytest.raises(SluiceError, match="the port is silent: the board sent nothing for 0.3 s"):
         heard(b"", deadline_s=0.3)
 
 

@@ -19,7 +19,7 @@ async def downloading(agent):
     except Retry as error:
         agent.work.fruitless += 1
         if agent.work.fruitless >= _ATTEMPTS:
-            raise Fail("download gets nowhere:", error)
+            raise Fail("download made no progress:", error)
         raise
     return "complete"
 

@@ -1,4 +1,4 @@
-"""OPERATING: have the operation run that the job asks for.
+"""OPERATING: run the operation that the job asks for.
 
 No other state is in this module, because the heap is as full while an operation brings files.
 """
@@ -33,7 +33,7 @@ async def operating(agent):
         work.begun = False
         work.fruitless += 1
         if work.fruitless >= _ATTEMPTS:
-            raise Fail("operation gets nowhere:", error)
+            raise Fail("operation made no progress:", error)
         raise
     if journal.phase == REBOOTING:
         return "reboot"

@@ -120,7 +120,7 @@ def _sick(agent, reason):
     journal = agent.journal
     log.e("sick", reason)
     if agent.slots.trial is None and not agent.trees.trial:
-        journal.owe("failed", reason + "; it stays, as this board cannot go back")
+        journal.owe("failed", reason + "; it stays, because this board cannot go back")
         return "settled"
     if journal.phase == ACTIVATED:
         journal.write(reason="rolled back: " + reason)

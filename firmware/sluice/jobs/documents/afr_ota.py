@@ -3,9 +3,9 @@
 A file of type 0 is the app image, at most one. Types 200 and 201 are bundles, of an application
 and of an agent. Types 202 and 203 are smaller forms of the image: a delta, for boards that run the
 image which its path names, and the image compressed. Others go to `filepath` on the file system. A
-job that only brings files must not bring the image as one of them: stored as a file it would not
-run, and the job would have SUCCEEDED. Where both protocols are offered, MQTT is taken;
-config.json's `protocol` may prefer HTTP.
+job that only brings files must not have the image among them. Stored in a file it would not run,
+and the job would have SUCCEEDED. Where both protocols are offered, MQTT is taken; config.json's
+`protocol` may prefer HTTP.
 
 source   AWS FreeRTOS user guide, "OTA job document"; ota-for-aws-iot-embedded-sdk, ota_private.h
 """
@@ -33,14 +33,14 @@ def read(document, job):
     protocols = field(order, "protocols", list, 1, 8)
     entries = field(order, "files", list, 1, _FILES_MAX)
     if "MQTT" not in protocols and "HTTP" not in protocols:
-        raise Refuse("no protocol of ours")
+        raise Refuse("neither mqtt nor http is offered")
     files = [_file(entry, order, protocols) for entry in entries]
     images = [file for file in files if not file.path]
     if len(images) > 1:
         raise Refuse("more than one image")
     smaller = [file for file in files if file.path == _BASE]
     if smaller and not images:
-        raise Refuse("a smaller form of no image")
+        raise Refuse("a smaller image without the full one")
     files = [file for file in files if file.path != _BASE]
     job.kind = "image"
     job.rollback = bool(images and document.get("rollback"))

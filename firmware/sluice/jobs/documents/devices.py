@@ -4,7 +4,7 @@ The gateway is this board: its entry is an image, by HTTP. Another device is upd
 operation that stands beside its serial number, with the entry as its order.
 
 The entry tells the file's MD5, which is compared with what flash holds. That proves nothing about
-who made it: so the image is to carry its signature itself (trust.seal), unless the entry has one.
+who made it. So the image must carry its signature itself (trust.seal), unless the entry has one.
 
 source   document 004; sluice.clouds.product makes such documents
 """

@@ -3,8 +3,8 @@
 The location is `{"protocol", "host", "path"}`, of which the first may be left out and is "https:"
 then, or `{"url"}`. The document itself knows no signature; ours may stand beside it, under the
 keys of `afr_ota` or as "signature" (ECDSA). `fwversion` only tells: the image says itself what it
-is. `size`, which nRF's own agent passes over, is required: by it the job is judged, and the answer
-of the file server, before a sector is erased.
+is. `size` is required, although nRF's own agent ignores it. The board judges the job and the
+answer of the file server by it, before it erases a sector.
 
 source   document 001; nRF Connect SDK, "AWS FOTA"
 """

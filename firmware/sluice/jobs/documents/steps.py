@@ -1,8 +1,8 @@
 """AWS's managed job templates, in the schema of its Device Client: `{"version", "steps": […]}`.
 
 A step runs a handler, a shell script that a board has not got; where an operation of ours does the
-same, that is run. One step is taken, as a second could not undo the first. `runAsUser` and the
-folder of the handler mean nothing here and are passed over.
+same, that is run. A job has one step, because a second one could not undo the first. `runAsUser`
+and the folder of the handler mean nothing here and are passed over.
 
 source   AWS IoT developer guide, "Managed templates"; aws-iot-device-client, source/jobs/README.md
 """

@@ -1,8 +1,8 @@
 """Fetches one file: `{"operation": "download", "url": "https://…", "path": "/data/map.bin"}`.
 
-AWS's managed template AWS-Download-File is this, with its `downloadUrl` and `filePath`. Beside
-the two may stand `size`, `sha256` or `checksum`, and a signature, as for `install`; the template
-has no room for one, so it takes a board with allow_unsigned.
+AWS's managed template AWS-Download-File is this, with its `downloadUrl` and `filePath`. Beside the
+two may stand `size`, `sha256` or `checksum`, and a signature, like for `install`. The template has
+no room for a signature, so it needs a board with allow_unsigned.
 
 source   AWS IoT developer guide, "Managed templates"
 """

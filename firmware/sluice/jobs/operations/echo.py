@@ -2,8 +2,8 @@
 
     {"operation": "echo", "text": "hello"}
 
-Put a file like this into the folder /operations of the board, under the name that the jobs are to
-call it by. Or into sluice/jobs/operations, with a row in sluice.plugins.OPERATIONS.
+Put a file like this into the folder /operations of the board. Its name is the operation's name in
+the jobs. Or put it into sluice/jobs/operations, with a row in sluice.plugins.OPERATIONS.
 """
 
 from sluice.fields import field

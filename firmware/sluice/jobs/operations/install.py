@@ -7,9 +7,9 @@
 
 `files` may be one object, and `url` stand for `fileSource`. All of the files are put in place or
 none. A checksum tells damage, not who made a file: for that there is the signature, without which
-a file is refused unless config.json has allow_unsigned. With `autoStart` the board is restarted,
-as that is how its application, app.py, starts, which may import the others; files with which it
-does not are taken back. `packageName` is but a name.
+a file is refused unless config.json has allow_unsigned. With `autoStart` the board restarts,
+because its application, app.py, starts that way. It may import the other files. If it does not
+start with them, the board takes the files back. `packageName` is but a name.
 
 source   document 003; aws-iot-device-sdk-js, examples/jobs-agent.js
 """

@@ -2,14 +2,14 @@
 
     {"operation": "rollback", "size": 1468006, "sha256": "9f86d081884c7d65…"}
 
-The image is told by its hash, so that an order which comes twice cannot go back and forth: after
-the first, the other slot holds another image. Only the image that ran before the one that runs is
-taken: one that was downloaded and failed its proof or its trial is not made to run this way. And
-it is proved again, by what flash holds: its digest, and its signature, which the order may bring
-and else was kept when the image came. An image that was flashed by hand has no signature, and is
-taken by its digest. Its version is older, as a rule: `allow_rollback`, and not `allow_downgrade`,
-says whether it may run. What follows is a trial like any other; one that fails comes back to where
-it was, and says so.
+The order names the image by its hash. So an order that comes twice cannot go back and forth: after
+the first, the other slot holds another image. The board takes only the image that ran before. It
+does not start an image this way that failed its proof or its trial. It proves the image again,
+over the bytes in flash: the digest, and the signature. The order may bring the signature.
+Otherwise the board uses the one that it kept when the image came. An image that was flashed by
+hand has no signature, and is taken by its digest. Its version is usually older. `allow_rollback`
+decides whether it may run, and not `allow_downgrade`. What follows is a trial like any other; one
+that fails comes back to where it was, and says so.
 
     {"operation": "rollback", "kind": "app", "version": "1.2.0"}
 
@@ -38,7 +38,7 @@ def check(job):
     """Raises Refuse for an order that lacks what the image, or the tree, is told by."""
     if job.order.get("kind") is not None:
         if field(job.order, "kind", str, 1, 5) not in ("app", "agent"):
-            raise Refuse("no kind of tree", job.order["kind"])
+            raise Refuse("not a kind of tree:", job.order["kind"])
         field(job.order, "version", str, 1, _VERSION_MAX)
         return
     _file(job.order)

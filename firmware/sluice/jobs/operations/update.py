@@ -23,7 +23,7 @@ def check(job):
     order = job.order
     kind = field(order, "kind", str, 1, 5)
     if kind not in ("app", "agent"):
-        raise Refuse("no kind of bundle", kind)
+        raise Refuse("not a kind of bundle:", kind)
     file = File(field(order, "size", int, 1, _BUNDLE_MAX), "http_range")
     file.kind, file.path = kind, "/." + kind
     file.url = address(order, "url")

@@ -1,0 +1,77 @@
+"""README.md, word for word: its application is brought onto a simulated board."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from pages import BEGINNING, Reader, blocks, checkout, lines
+from patience import LONG_S
+
+from sluice.compile import ROOT
+
+PAGE = (ROOT / "README.md").read_text()
+LONGEST = 100  # lines of the page: a screen or two
+SUCCEEDED = "SUCCEEDED accepted app v1.0.0"
+PASTED = "set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Where a stranger has the checkout: its name has spaces."""
+    made = tmp_path / "my boards and more"
+    made.mkdir()
+    return made
+
+
+def saved(folder: Path) -> Path:
+    """The application, as the page has it saved."""
+    (app,) = blocks(PAGE, "python")
+    file = folder / "app.py"
+    file.write_text(app)
+    return file
+
+
+def first() -> str:
+    """The block of commands that updates an application."""
+    found = blocks(PAGE, "sh")[0]
+    assert found.startswith(BEGINNING)
+    return found
+
+
+def test_block_pasted_as_a_whole_ends_in_an_update(folder: Path, release: str):
+    saved(folder)
+    pasted = first().replace(" cloud run ", " cloud run --port 0 --http-port 0 ")
+    done = subprocess.run(
+        ["bash", "-c", PASTED + pasted],
+        cwd=folder,
+        env=checkout(folder) | {"COLUMNS": "60", "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        timeout=LONG_S,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert SUCCEEDED in done.stdout.splitlines()
+    assert "\x1b" not in done.stdout + done.stderr
+
+
+def test_application_of_the_page_runs_and_an_unhealthy_one_is_taken_back(
+    folder: Path, release: str
+):
+    app, reader = saved(folder), Reader(folder)
+    try:
+        for line in lines(first()):
+            said = reader.does(line)
+        assert said.splitlines()[-1] == SUCCEEDED
+        log = folder / "device.log"
+        reader.waits_for(lambda: "reading 1" in log.read_text().splitlines(), log)
+        app.write_text(app.read_text().replace("return True", "return False"))
+        said = reader.fails(line.replace("1.0.0", "1.1.0"))
+        assert "rolled back: self-test failed" in said
+    finally:
+        reader.ends()
+
+
+def test_page_is_short():
+    assert len(PAGE.splitlines()) <= LONGEST
+    (app,) = blocks(PAGE, "python")
+    assert len([line for line in app.splitlines() if line]) <= 10
