@@ -14,6 +14,7 @@ import machine
 from micropython import const
 
 import board
+from board import NAME
 from sluice import hardware
 from sluice.failures import kept
 from sluice.log import recent
@@ -30,7 +31,9 @@ def steady():
     """What stays until a job ends or the board starts anew; None for what there is not."""
     failures = [shown(text) for text in kept()]
     release = "%d.%d.%d" % sys.implementation[1][:3]
-    return {"micropython": release, "reset": cause(), "failures": failures or None}
+    found = {"board": NAME, "micropython": release, "reset": cause()}
+    found["failures"] = failures or None
+    return found
 
 
 def moving():

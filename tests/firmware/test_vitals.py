@@ -16,6 +16,8 @@ class Chip:
 
     PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 
+    NAME = "SIM_ESP32"
+
     def __init__(self):
         self.last = 1
         self.reset_cause = lambda: self.last
@@ -61,7 +63,8 @@ def test_signal_is_told_where_the_board_has_one():
         assert vitals.moving()["rssi"] is None
 
 
-def test_release_is_that_of_the_interpreter():
+def test_release_is_that_of_the_interpreter_and_the_board_is_named():
+    assert vitals.steady()["board"] == vitals.NAME == "SIM_ESP32"
     told = vitals.steady()["micropython"].split(".")
     assert [int(word) for word in told] == list(sys.implementation[1][:3])
 
