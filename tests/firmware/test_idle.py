@@ -97,11 +97,11 @@ class Telling:
         if self.lost:
             self.lost -= 1
             raise self.error
-        shadow["looked"] = agent.journal["seq"]
-        shadow["bell"].clear()
+        shadow["seq"] = agent.journal["seq"]
+        shadow["due"].clear()
 
     def ring(self):
-        self.kept["bell"].setdefault(b"update/delta", None)
+        self.kept["due"].setdefault(b"update/delta", None)
 
 
 def jobs(shadow):
@@ -121,7 +121,7 @@ def jobs(shadow):
 
 
 def due(shadow):
-    return shadow_module.watch(shadow.kept)()
+    return shadow_module.reasons(shadow.kept)()
 
 
 def test_shadow_is_told_before_the_jobs_are_asked_for_at_every_connect():
@@ -223,7 +223,7 @@ def test_what_moves_alone_is_told_when_it_is_time_and_not_before():
             agent.clock.now += 1
             assert due(shadow)
             run(dialect.between_jobs())
-            assert shadow.did == ["refresh"]
+            assert shadow.did == ["report_moving"]
             shadow.did.clear()
 
 
@@ -250,7 +250,7 @@ def test_what_moves_is_told_while_no_job_comes():
     for _ in range(3):
         assert run(dialect.next_job(POLL_S * 1_000)) is None
         run(dialect.between_jobs())
-    assert shadow.did == ["report"] + ["refresh"] * 3
+    assert shadow.did == ["report"] + ["report_moving"] * 3
     assert 2_700_000 <= agent.clock.now <= 2_700_000 + 5 * POLL_S * 1_000
 
 

@@ -21,7 +21,7 @@ class Chip:
     def __init__(self):
         self.last = 1
         self.reset_cause = lambda: self.last
-        self.signal = lambda: -61
+        self.rssi = lambda: -61
 
 
 chip = Chip()
@@ -42,7 +42,7 @@ def logged(*texts):
 
 
 def test_cause_of_the_start_is_a_word():
-    words = ("power-on", "hard", "watchdog", "deep sleep", "soft")
+    words = ("power-on", "hard", "watchdog", "deep-sleep", "soft")
     for chip.last, word in enumerate(words, 1):
         assert vitals.cause() == word
     chip.last = 99
@@ -52,14 +52,14 @@ def test_cause_of_the_start_is_a_word():
 def test_signal_is_told_where_the_board_has_one():
     assert vitals.moving()["rssi"] == -61
     for none in (None, "-61", 5.0, True):
-        chip.signal = lambda: none
+        chip.rssi = lambda: none
         assert vitals.moving()["rssi"] is None, none
     for error in (OSError(5), RuntimeError("driver"), ValueError("unknown"), AttributeError("it")):
 
         def fails():
             raise error
 
-        chip.signal = fails
+        chip.rssi = fails
         assert vitals.moving()["rssi"] is None
 
 

@@ -88,7 +88,7 @@ class AWSJobs:
     async def next_job(self, poll_ms):
         """The next job, when there is one; None when there is something to do between jobs.
         Asks again every `poll_ms`, should a notice be lost."""
-        other = plug_in(_SHADOW, "watch")(self.shadow) if self.shadow else bool
+        other = plug_in(_SHADOW, "reasons")(self.shadow) if self.shadow else bool
         self._job = None
         while True:
             job, self._heard = _job(self._heard), None

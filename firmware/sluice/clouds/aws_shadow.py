@@ -5,7 +5,7 @@ come on `update/delta`, of which nothing is kept but that it came. The shadow is
 desired, which is then the newest; `settings` of that is judged and put in force, and what the
 board is goes back as reported: at every connect, and else when it is not what was reported last.
 So a notice that is large, doubled or old costs one request, and two that disagree do not talk for
-ever. Now and then only what moves all the time is told anew: `refresh`.
+ever. Now and then only what moves all the time is told anew: `report_moving`.
 
 Where the shadow is turned off, the version alone is told in the classic one, once, at boot:
 `report_version`.
@@ -35,18 +35,21 @@ log = Log("shadow")
 
 
 async def report(agent, shadow):
-    """Take what is desired and report what is.
+    """Take what is desired and report what is; where it is turned off, the version alone.
 
     shadow   what stays of it: see sluice.clouds.shadow
     raises   Retry when the session is lost
     """
+    if not agent.settings["shadow"]:
+        await report_version(agent, shadow)
+        return
     link, reported, path = agent.link, shadow["reported"], _path(agent)
     if reported is None:
-        await link.subscribe(path + "update/delta", shadow["bell"].setdefault, 1, 0)
-    shadow["looked"] = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
-    shadow["bell"].clear()
+        await link.subscribe(path + "update/delta", shadow["due"].setdefault, 1, 0)
+    shadow["seq"] = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
+    shadow["due"].clear()
     _, answer = await _answer(link, path + "get", b"")
-    refused, settings = _adopt(agent, shadow["adopts"], answer)
+    refused, settings = _adopt(agent, shadow["config"], answer)
     state = plug_in(shadow["vitals"], "steady")()
     state["version"] = agent.slots.version or "unknown"
     state[agent.settings["report_version"] or "version"] = state["version"]
@@ -60,7 +63,7 @@ async def report(agent, shadow):
         shadow["reported"] = hash
 
 
-async def refresh(agent, shadow):
+async def report_moving(agent, shadow):
     """Report what moves all the time, and nothing else. Raises Retry as `report` does."""
     message = _fitted(_moving(shadow, {}))
     await agent.link.deliver(_path(agent) + "update", message)

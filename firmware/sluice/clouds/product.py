@@ -89,7 +89,7 @@ class Product:
     async def next_job(self, poll_ms):
         """The next device of the order that is open, else of the next order; None when there is
         something to do between jobs."""
-        other = plug_in(_SHADOW, "watch")(self.shadow) if self.shadow else bool
+        other = plug_in(_SHADOW, "reasons")(self.shadow) if self.shadow else bool
         while True:
             if self.heard or self.order and not self.order["told"]:
                 self.job = await self._do(_ORDERS, "next_job")

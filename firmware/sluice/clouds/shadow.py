@@ -7,13 +7,13 @@ This is loaded at a connect and between jobs, and nothing of it stays while a jo
 is a dict, which has no code:
 
     agent     sluice.agent.agent.Agent, which is told of
-    adopts    module whose `adopt(settings, wanted)` puts settings in force
+    config    module whose `adopt(settings, wanted)` puts settings in force
     vitals    module that knows how the board does
     reported  hash of what was reported; 1: it is to be reported again; None: nothing was
-    looked    number of the journal's record when it was told last; None: all is to be told
-    told      ticks, ms, of that
+    seq       number of the journal's record when it was told last; None: all is to be told
+    begun     ticks, ms, of that
     lost      times in a row that the session ended over it, as a policy may forbid it
-    bell      a dict that each notice puts its topic into; of its payload nothing is kept
+    due       a dict that each notice puts its topic into; of its payload nothing is kept
 """
 
 from micropython import const
@@ -24,10 +24,10 @@ _LOST = const(2)  # sessions that telling may cost in a row, before the agent go
 _OFTEN_S = const(900)  # what moves all the time is not told more often, as AWS counts
 
 
-def kept(adopts, vitals):
+def kept(config, vitals):
     """What stays of a shadow, for a dialect that has it told; `agent` is put in later."""
-    found = {"agent": None, "adopts": adopts, "vitals": vitals, "reported": None}
-    found.update({"looked": None, "told": None, "lost": 0, "bell": {}})
+    found = {"agent": None, "config": config, "vitals": vitals, "reported": None}
+    found.update({"seq": None, "begun": None, "lost": 0, "due": {}})
     return found
 
 
@@ -36,7 +36,7 @@ async def linked(shadow):
 
     raises   Retry when the session is lost
     """
-    shadow["reported"], shadow["looked"] = shadow["reported"] and 1, None
+    shadow["reported"], shadow["seq"] = shadow["reported"] and 1, None
     await _tell(shadow)
     return shadow if shadow["agent"].settings["shadow"] else None
 
@@ -47,7 +47,7 @@ async def between_jobs(shadow):
         await _tell(shadow)
 
 
-def watch(shadow):
+def reasons(shadow):
     """A function that says whether there is a reason to tell it."""
     return lambda: _due(shadow)
 
@@ -57,9 +57,9 @@ def _due(shadow):
     agent = shadow["agent"]
     clock = agent.clock
     return shadow["lost"] < _LOST and (
-        shadow["bell"]
-        or shadow["looked"] != agent.journal["seq"]
-        or clock.ticks_diff(clock.ticks_ms(), shadow["told"])
+        shadow["due"]
+        or shadow["seq"] != agent.journal["seq"]
+        or clock.ticks_diff(clock.ticks_ms(), shadow["begun"])
         > max(agent.settings["poll_s"], _OFTEN_S) * 1_000
     )
 
@@ -73,15 +73,16 @@ async def _tell(shadow):
     if shadow["lost"] >= _LOST:
         return
     shadow["lost"] += 1
-    shadow["told"], number = agent.clock.ticks_ms(), agent.journal["seq"]
-    does = "report" if agent.settings["shadow"] else "report_version"
-    if shadow["looked"] == number and not shadow["bell"]:
-        does = "refresh"
+    shadow["begun"], number = agent.clock.ticks_ms(), agent.journal["seq"]
     try:
         with Scope():  # the application has the room while the agent waits for a job
-            await plug_in("sluice.clouds.aws_shadow", does)(agent, shadow)
+            if shadow["seq"] == number and not shadow["due"]:
+                report = plug_in("sluice.clouds.aws_shadow", "report_moving")
+            else:
+                report = plug_in("sluice.clouds.aws_shadow", "report")
+            await report(agent, shadow)
     except MemoryError:
-        shadow["looked"] = number
-        shadow["bell"].clear()
+        shadow["seq"] = number
+        shadow["due"].clear()
         plug_in("sluice.log", "Log")("shadow").w("no room to tell it")
     shadow["lost"] = 0
