@@ -14,6 +14,7 @@ import machine
 from micropython import const
 
 import board
+from board import NAME
 from sluice import hardware
 from sluice.failures import kept
 from sluice.log import recent
@@ -21,8 +22,8 @@ from sluice.log import recent
 _TEXT = const(160)  # bytes of a line in JSON, at most
 _SIGN = const(6)  # bytes of a character in JSON, at most: \u0000
 _CAUSES = (
-    "SOFT_RESET soft,HARD_RESET hard,WDT_RESET watchdog,PWRON_RESET power-on,"
-    "DEEPSLEEP_RESET deep sleep"
+    "SOFT_RESET soft HARD_RESET hard WDT_RESET watchdog PWRON_RESET power-on "
+    "DEEPSLEEP_RESET deep-sleep"
 )
 
 
@@ -30,28 +31,30 @@ def steady():
     """What stays until a job ends or the board starts anew; None for what there is not."""
     failures = [shown(text) for text in kept()]
     release = "%d.%d.%d" % sys.implementation[1][:3]
-    return {"micropython": release, "reset": cause(), "failures": failures or None}
+    found = {"board": NAME, "micropython": release, "reset": cause()}
+    found["failures"] = failures or None
+    return found
 
 
 def moving():
     """What is another all the time; None for what there is not."""
-    return {"rssi": signal(), "log": [shown(line) for line in lines()] or None}
+    return {"rssi": rssi(), "log": [shown(line) for line in last_lines()] or None}
 
 
 def cause():
     """What led to this start, in a word; a reset by software, or a panic, is "hard"."""
-    for row in _CAUSES.split(","):
-        name, _, word = row.partition(" ")
-        if getattr(machine, name, None) == machine.reset_cause():
-            return word
+    words = _CAUSES.split()
+    for at in range(0, len(words), 2):
+        if getattr(machine, words[at], None) == machine.reset_cause():
+            return words[at + 1]
     return None
 
 
-def signal():
+def rssi():
     """dBm of the Wi-Fi that the board has joined; None without one, or a driver that tells."""
     try:
-        if hasattr(board, "signal"):
-            found = board.signal()
+        if hasattr(board, "rssi"):
+            found = board.rssi()
         else:
             found = hardware.station.isconnected() and hardware.station.status("rssi")
     except Exception:  # no station, or whatever a driver raises
@@ -59,7 +62,7 @@ def signal():
     return found if type(found) is int else None
 
 
-def lines():
+def last_lines():
     """The last lines of the log, of E and W: whole ones."""
     text = bytes(recent)
     found = text.decode().strip("\0\n").split("\n")
@@ -68,12 +71,13 @@ def lines():
     return [line for line in found if line]
 
 
-def shown(text, most=_TEXT):
-    """The text as it may be shown, in JSON no longer than `most` bytes."""
-    words = [word.partition("?")[0] if "://" in word else word for word in text.split(" ")]
-    text = " ".join(words)
+def shown(text, limit=_TEXT):
+    """The text as it may be shown, in JSON no longer than `limit` bytes."""
+    words = text.encode().split(b" ")
+    words = [word.split(b"?")[0] if b"://" in word else word for word in words]
+    text = b" ".join(words).decode()
     while True:
-        over = len(json.dumps(text).encode()) - most
+        over = len(json.dumps(text).encode()) - limit
         if over <= 0:
             return text
         text = text[: -1 - over // _SIGN]

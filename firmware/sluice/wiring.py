@@ -45,15 +45,13 @@ def build(settings, slots, trees, app, buffer, starts):
         link,
     )
     if shadow:
-        shadow.agent = agent
+        shadow["agent"] = agent
     return agent, link
 
 
 def _shadow(settings):
     """What the dialect has told: the shadow, or the version alone; None for neither."""
-    name, key = settings["shadow"], settings["report_version"]
-    if not (name or key):
+    if not (settings["shadow"] or settings["report_version"]):
         return None
-    words = name, key or "version", board.NAME, "sluice.config", "sluice.vitals"
-    with Scope():  # its code stays as long as it does
-        return plug_in("sluice.clouds.shadow", "Shadow")(*words)
+    with Scope():  # nothing of its code is to stay
+        return plug_in("sluice.clouds.shadow", "kept")("sluice.config", "sluice.vitals")

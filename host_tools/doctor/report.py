@@ -7,7 +7,7 @@ from sluice import __version__
 from sluice.device import otadata
 from sluice.doctor.examination import Finding
 
-RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep sleep", 5: "soft"}
+RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep-sleep", 5: "soft"}
 _APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table
 _NO_SECOND = "no second slot: this board takes no images"
 _SET_S = 1_735_689_600  # 2025-01-01: a clock that shows less was not set

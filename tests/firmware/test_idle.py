@@ -8,7 +8,6 @@ from sluice import log
 from sluice.agent.states.boot import idle
 from sluice.clouds import shadow as shadow_module
 from sluice.clouds.aws_jobs import AWSJobs
-from sluice.clouds.shadow import Shadow
 from sluice.errors import Retry
 from sluice.job import Job
 
@@ -78,19 +77,14 @@ def test_idle_polls_as_often_as_what_was_done_has_it_changed():
 # -- the shadow, as a dialect has it told --------------------------------------------------------
 
 
-class Telling(Shadow):
-    """A shadow that counts how often it is told, and may lose the session over that."""
+class Telling:
+    """What stays of a shadow; it counts how often that is told, and may lose the session by it."""
+
+    error = Retry("the broker closed the connection")
 
     def __init__(self, name="classic", lost=0):
-        Shadow.__init__(self, name, "version", "SIM_ESP32", None, None)
-        self.told, self.lost, self.did = 0, lost, []
-
-    async def tell(self):
-        real, shadow_module.plug_in = shadow_module.plug_in, self.plugged
-        try:
-            await Shadow.tell(self)
-        finally:
-            shadow_module.plug_in = real
+        self.name, self.told, self.lost, self.did = name, 0, lost, []
+        self.kept = shadow_module.kept(None, None)
 
     def plugged(self, path, name):
         if path == "sluice.log":
@@ -103,9 +97,11 @@ class Telling(Shadow):
         if self.lost:
             self.lost -= 1
             raise self.error
-        self.looked = self.agent.journal["seq"]
+        shadow["seq"] = agent.journal["seq"]
+        shadow["due"].clear()
 
-    error = Retry("the broker closed the connection")
+    def ring(self):
+        self.kept["due"].setdefault(b"update/delta", None)
 
 
 def jobs(shadow):
@@ -117,9 +113,15 @@ def jobs(shadow):
         answer = {"clientToken": json.loads(message)["clientToken"]}
         return [(topic + "/accepted", json.dumps(answer).encode())]
 
-    made = AWSJobs(Link(cloud, Clock()), "t", shadow=shadow)
-    shadow.agent = Agent(made)
-    return made, shadow.agent
+    made = AWSJobs(Link(cloud, Clock()), "t", shadow=shadow.kept)
+    shadow.kept["agent"] = agent = Agent(made)
+    agent.settings["shadow"] = shadow.name
+    shadow_module.plug_in = shadow.plugged
+    return made, agent
+
+
+def due(shadow):
+    return shadow_module.reasons(shadow.kept)()
 
 
 def test_shadow_is_told_before_the_jobs_are_asked_for_at_every_connect():
@@ -127,7 +129,7 @@ def test_shadow_is_told_before_the_jobs_are_asked_for_at_every_connect():
     dialect, agent = jobs(shadow)
     for times in (1, 2, 3):
         run(dialect.linked())
-        assert shadow.told == times and dialect.shadow is shadow
+        assert shadow.told == times and dialect.shadow is shadow.kept
 
 
 def test_version_without_a_shadow_is_told_once_and_nothing_of_it_stays():
@@ -145,7 +147,7 @@ def test_shadow_that_loses_the_session_twice_is_passed_over_until_it_was_told():
     dialect, agent = jobs(shadow)
     for _ in range(2):
         raised(Retry, dialect.linked)
-        assert dialect.shadow is shadow
+        assert dialect.shadow is shadow.kept
     run(dialect.linked())
     assert shadow.told == 2 and dialect.shadow is None
 
@@ -158,10 +160,10 @@ def test_shadow_that_loses_the_session_twice_is_not_told_between_jobs_either():
         raised(Retry, dialect.linked)
     for _ in range(3):
         run(dialect.linked())
-        assert not shadow.due()
-        shadow.ring(b"", b"")
+        assert not due(shadow)
+        shadow.ring()
         agent.journal["seq"] += 1
-        assert not shadow.due()
+        assert not due(shadow)
         run(dialect.between_jobs())
     assert shadow.told == 2
 
@@ -180,7 +182,7 @@ def test_shadow_that_loses_the_session_between_jobs_twice_is_passed_over():
     shadow = Telling()
     dialect, agent = jobs(shadow)
     run(dialect.linked())
-    shadow.ring(b"", b"")
+    shadow.ring()
     shadow.lost = 2
     for _ in range(2):
         raised(Retry, dialect.between_jobs)
@@ -215,13 +217,13 @@ def test_what_moves_alone_is_told_when_it_is_time_and_not_before():
         shadow.did.clear()
         for _ in range(3):
             agent.clock.now += often_ms
-            assert not shadow.due()
+            assert not due(shadow)
             run(dialect.between_jobs())
             assert not shadow.did
             agent.clock.now += 1
-            assert shadow.due()
+            assert due(shadow)
             run(dialect.between_jobs())
-            assert shadow.did == ["refresh"]
+            assert shadow.did == ["report_moving"]
             shadow.did.clear()
 
 
@@ -248,7 +250,7 @@ def test_what_moves_is_told_while_no_job_comes():
     for _ in range(3):
         assert run(dialect.next_job(POLL_S * 1_000)) is None
         run(dialect.between_jobs())
-    assert shadow.did == ["report"] + ["refresh"] * 3
+    assert shadow.did == ["report"] + ["report_moving"] * 3
     assert 2_700_000 <= agent.clock.now <= 2_700_000 + 5 * POLL_S * 1_000
 
 
@@ -260,7 +262,7 @@ def test_shadow_is_told_between_jobs_when_a_job_ended_or_a_notice_came():
     assert shadow.told == 1
     for times, act in (
         (2, lambda: agent.journal.update(seq=2)),
-        (3, lambda: shadow.ring(b"", b"")),
+        (3, shadow.ring),
     ):
         act()
         assert run(dialect.next_job(1_000)) is None  # there is something to do first

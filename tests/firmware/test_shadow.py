@@ -7,8 +7,7 @@ from binascii import hexlify
 from doubles import Link, raised, run
 
 from sluice import config, log
-from sluice.clouds import aws_shadow
-from sluice.clouds.shadow import Shadow
+from sluice.clouds import aws_shadow, shadow
 from sluice.errors import Retry
 from sluice.slots.tree import Trees
 from sluice.version import VERSION
@@ -52,10 +51,13 @@ class Vitals:
 
     def __init__(self):
         self.failures, self.log, self.rssi = None, None, -61
-        self.shown = lambda text, most: text[:most]
+        self.shown = lambda text, limit: text[:limit]
 
     def steady(self):
-        return {"micropython": "1.25.0", "reset": "watchdog", "failures": self.failures}
+        return {
+            "board": "SIM_ESP32", "micropython": "1.25.0", "reset": "watchdog",
+            "failures": self.failures,
+        }  # fmt: skip
 
     def moving(self):
         return {"rssi": self.rssi, "log": self.log}
@@ -89,7 +91,8 @@ class Board:
     def __init__(self, cloud, name="classic", key="version", **journal):
         self.cloud, self.file = cloud, scratch()
         self.agent = Agent(cloud, **journal)
-        self.shadow = Shadow(name, key, "SIM_ESP32", "sluice.config", "sluice.vitals")
+        self.agent.settings.update(shadow=name, report_version=key)
+        self.shadow = shadow.kept("sluice.config", "sluice.vitals")
         self.vitals = Vitals()
         self.lines = []
 
@@ -111,7 +114,7 @@ class Board:
         return self.cloud.reports
 
     def connect(self):
-        self.shadow.reported = self.shadow.reported and 1
+        self.shadow["reported"] = self.shadow["reported"] and 1
         return self.look()
 
     def close(self):
@@ -195,11 +198,11 @@ def test_report_after_a_failure_is_another_and_what_moves_alone_is_no_reason():
     assert reported["failures"] == ["2026-11-30 18:00:00 stopped OSError"]
 
 
-def test_refresh_tells_what_moves_and_nothing_else():
+def test_report_of_what_moves_tells_what_moves_and_nothing_else():
     for name, path in (("classic", CLASSIC), ("fleet", "$aws/things/t/shadow/name/fleet/")):
         board = Board(Cloud(path=path), name)
         board.vitals.log = ["W 1 tag line"]
-        reported = board.look(aws_shadow.refresh)[0]["reported"]
+        reported = board.look(aws_shadow.report_moving)[0]["reported"]
         assert reported.pop("free") > 0
         assert reported == {"rssi": -61, "log": ["W 1 tag line"]}
         assert not board.agent.link.sinks and len(board.agent.link.sent) == 1
@@ -244,7 +247,7 @@ def test_report_that_is_refused_is_said_and_made_again_with_the_next_look():
         text = str(refusal[:256])
         assert text in board.lines[-1] and board.lines[-1].startswith("W")
         assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
-        assert board.shadow.looked == 1  # no reason to look again at once
+        assert board.shadow["seq"] == 1  # no reason to look again at once
     board.cloud.refusal = None
     assert len(board.look()) == 3 and len(board.look()) == 3
 
@@ -254,7 +257,9 @@ def test_nothing_but_the_notice_stays_subscribed():
     board.look()
     assert list(board.agent.link.sinks) == [CLASSIC + "update/delta"]
     board.agent.link.bring(CLASSIC + "update/delta", b"x" * 9_000)
-    assert board.shadow.looked is None
+    assert board.shadow["due"]
+    board.look()
+    assert not board.shadow["due"]
 
 
 def test_notice_while_the_shadow_is_looked_at_counts():
@@ -267,7 +272,7 @@ def test_notice_while_the_shadow_is_looked_at_counts():
 
     link.cloud = ringing
     board.look()
-    assert board.shadow.looked is None
+    assert board.shadow["due"]
 
 
 def test_desired_settings_are_put_in_force_and_reported():

@@ -13,7 +13,7 @@ from doubles import Flash, Link, Sources, run
 from sluice.clouds import aws_shadow
 from sluice.clouds.aws_jobs import AWSJobs
 from sluice.clouds.aws_pending import describe_job, pending_jobs
-from sluice.clouds.shadow import Shadow
+from sluice.clouds.shadow import kept
 from sluice.job import Job
 from sluice.net.packets import PUBLISH, matches, packet, text
 from sluice.slots.tree import Trees
@@ -148,14 +148,18 @@ def test_document_001_version_goes_to_the_shadow_under_its_key():
 
     class Agent:
         link = Link(obliging(told))
-        settings = {"thing": NRF_THING}
+        settings = {"thing": NRF_THING, "report_version": key}
 
         class slots:
             version = "1.0.0"
 
         trees = Trees({}, False, "SIM_ESP32")
 
-    run(aws_shadow.report_version(Agent, Shadow("", key, "SIM_ESP32", None, None)))
+    real, aws_shadow.plug_in = aws_shadow.plug_in, lambda path, name: "SIM_ESP32"
+    try:
+        run(aws_shadow.report_version(Agent, kept(None, None)))
+    finally:
+        aws_shadow.plug_in = real
     [(topic, report)] = told
     reported = report["state"]["reported"]
     assert topic == said["topic"] and reported.pop(key) == version.lstrip("v")

@@ -16,10 +16,12 @@ class Chip:
 
     PWRON_RESET, HARD_RESET, WDT_RESET, DEEPSLEEP_RESET, SOFT_RESET = 1, 2, 3, 4, 5
 
+    NAME = "SIM_ESP32"
+
     def __init__(self):
         self.last = 1
         self.reset_cause = lambda: self.last
-        self.signal = lambda: -61
+        self.rssi = lambda: -61
 
 
 chip = Chip()
@@ -40,7 +42,7 @@ def logged(*texts):
 
 
 def test_cause_of_the_start_is_a_word():
-    words = ("power-on", "hard", "watchdog", "deep sleep", "soft")
+    words = ("power-on", "hard", "watchdog", "deep-sleep", "soft")
     for chip.last, word in enumerate(words, 1):
         assert vitals.cause() == word
     chip.last = 99
@@ -50,18 +52,19 @@ def test_cause_of_the_start_is_a_word():
 def test_signal_is_told_where_the_board_has_one():
     assert vitals.moving()["rssi"] == -61
     for none in (None, "-61", 5.0, True):
-        chip.signal = lambda: none
+        chip.rssi = lambda: none
         assert vitals.moving()["rssi"] is None, none
     for error in (OSError(5), RuntimeError("driver"), ValueError("unknown"), AttributeError("it")):
 
         def fails():
             raise error
 
-        chip.signal = fails
+        chip.rssi = fails
         assert vitals.moving()["rssi"] is None
 
 
-def test_release_is_that_of_the_interpreter():
+def test_release_is_that_of_the_interpreter_and_the_board_is_named():
+    assert vitals.steady()["board"] == vitals.NAME == "SIM_ESP32"
     told = vitals.steady()["micropython"].split(".")
     assert [int(word) for word in told] == list(sys.implementation[1][:3])
 

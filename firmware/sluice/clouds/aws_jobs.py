@@ -23,6 +23,7 @@ _ID = const(64)  # characters of a job id, at most
 _WIDEST = 0x3FFF_FFFF_FFFF_FFFF  # too big for const() on 32 bits
 
 _UPDATES = "sluice.clouds.aws_updates"  # loaded while something is told
+_SHADOW = "sluice.clouds.shadow"  # loaded between jobs
 OPEN = ("QUEUED", "IN_PROGRESS")
 _LARGE = "too large"  # the answer, for the heap as it is
 _WORD = const(64)  # characters of a code or a status, at most
@@ -39,7 +40,7 @@ class AWSJobs:
     clock     told the cloud's time by `cloud_says`, if it has that
     version   is what other dialects need
     settings  step_timeout_min
-    shadow    sluice.clouds.shadow.Shadow; None for none that is to be told
+    shadow    what stays of it: see sluice.clouds.shadow; None: none is to be told
     """
 
     def __init__(self, link, thing, clock=None, version="", settings=None, shadow=None):
@@ -50,8 +51,7 @@ class AWSJobs:
         self._unread = False  # something changed that could not be read: ask
         self._doubted = False  # the job at hand may have been withdrawn
         self._job = None  # the job at hand
-        self.token = None  # of the request that is out
-        self._answer = None  # (accepted, dict), when it came
+        self.token = self._answer = None  # of the request that is out; (accepted, dict) of it
         self._serial = getrandbits(24) << 8
         self._subscribed = False
         self._tell_time = getattr(clock, "cloud_says", None)
@@ -63,13 +63,13 @@ class AWSJobs:
     async def linked(self):
         """After every connect: have the shadow told, then start."""
         if self.shadow:
-            self.shadow = await self.shadow.linked()
+            self.shadow = await plug_in(_SHADOW, "linked")(self.shadow)
         await self.start()
 
     async def between_jobs(self):
         """What else there is to do: have the shadow told, when there is a reason."""
-        if self.shadow and self.shadow.due():
-            await self.shadow.tell()
+        if self.shadow:
+            await plug_in(_SHADOW, "between_jobs")(self.shadow)
 
     async def start(self):
         """Subscribe, once; then ask what is pending, as nothing is kept for who was away."""
@@ -88,7 +88,7 @@ class AWSJobs:
     async def next_job(self, poll_ms):
         """The next job, when there is one; None when there is something to do between jobs.
         Asks again every `poll_ms`, should a notice be lost."""
-        other = self.shadow.due if self.shadow else bool
+        other = plug_in(_SHADOW, "reasons")(self.shadow) if self.shadow else bool
         self._job = None
         while True:
             job, self._heard = _job(self._heard), None

@@ -5,7 +5,7 @@ come on `update/delta`, of which nothing is kept but that it came. The shadow is
 desired, which is then the newest; `settings` of that is judged and put in force, and what the
 board is goes back as reported: at every connect, and else when it is not what was reported last.
 So a notice that is large, doubled or old costs one request, and two that disagree do not talk for
-ever. Now and then only what moves all the time is told anew: `refresh`.
+ever. Now and then only what moves all the time is told anew: `report_moving`.
 
 Where the shadow is turned off, the version alone is told in the classic one, once, at boot:
 `report_version`.
@@ -34,67 +34,60 @@ _REPORT = const(2_048)  # bytes of a report, at most: with its metadata it is tw
 log = Log("shadow")
 
 
-async def tell(agent, shadow, number):
-    """All, or what moves alone where no more is told of the journal's record of that number.
-
-    raises   Retry when the session is lost
-    """
-    if not shadow.name:
-        await report_version(agent, shadow)
-    elif shadow.looked == number:
-        await refresh(agent, shadow)
-    else:
-        await report(agent, shadow)
-
-
 async def report(agent, shadow):
-    """Take what is desired and report what is.
+    """Take what is desired and report what is; where it is turned off, the version alone.
 
-    shadow   sluice.clouds.shadow.Shadow, which stays, as nothing of this module does
+    shadow   what stays of it: see sluice.clouds.shadow
     raises   Retry when the session is lost
     """
-    link, reported, path = agent.link, shadow.reported, _path(agent, shadow)
+    if not agent.settings["shadow"]:
+        await report_version(agent, shadow)
+        return
+    link, reported, path = agent.link, shadow["reported"], _path(agent)
     if reported is None:
-        await link.subscribe(path + "update/delta", shadow.ring, 1, 0)
-    shadow.looked = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
+        await link.subscribe(path + "update/delta", shadow["due"].setdefault, 1, 0)
+    shadow["seq"] = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
+    shadow["due"].clear()
     _, answer = await _answer(link, path + "get", b"")
-    refused, settings = _adopt(agent, shadow.adopts, answer)
-    state = plug_in(shadow.vitals, "steady")()
-    state["version"] = state[shadow.key] = agent.slots.version or "unknown"
-    state["board"], state["settings"] = shadow.board, settings
-    shown = plug_in(shadow.vitals, "shown")
+    refused, settings = _adopt(agent, shadow["config"], answer)
+    state = plug_in(shadow["vitals"], "steady")()
+    state["version"] = agent.slots.version or "unknown"
+    state[agent.settings["report_version"] or "version"] = state["version"]
+    state["settings"], shown = settings, plug_in(shadow["vitals"], "shown")
     state["refused"] = [shown(text, _BYTES) for text in refused] or None
     _describe(agent, state)
     if "job" in state:
         state["job"]["reason"] = shown(state["job"]["reason"], _BYTES)
     hash = crc32(json.dumps(state))
     if hash != reported and await _tell(link, path + "update", _moving(shadow, state)):
-        shadow.reported = hash
+        shadow["reported"] = hash
 
 
-async def refresh(agent, shadow):
+async def report_moving(agent, shadow):
     """Report what moves all the time, and nothing else. Raises Retry as `report` does."""
     message = _fitted(_moving(shadow, {}))
-    await agent.link.deliver(_path(agent, shadow) + "update", message)
+    await agent.link.deliver(_path(agent) + "update", message)
 
 
 async def report_version(agent, shadow):
     """Have the firmware's version in the classic shadow. Raises Retry as `report` does."""
-    state = {shadow.key: agent.slots.version or "unknown", "board": shadow.board}
+    state = {agent.settings["report_version"]: agent.slots.version or "unknown"}
+    state["board"] = plug_in(shadow["vitals"], "NAME")
     _code(agent.trees, state)
     report = {"state": {"reported": state}}
     topic = "$aws/things/%s/shadow/update" % agent.settings["thing"]
     await agent.link.deliver(topic, json.dumps(report))
 
 
-def _path(agent, shadow):
-    path = "shadow" if shadow.name == "classic" else "shadow/name/" + shadow.name
+def _path(agent):
+    name = agent.settings["shadow"]
+    path = "shadow" if name == "classic" else "shadow/name/" + name
     return "$aws/things/%s/%s/" % (agent.settings["thing"], path)
 
 
 def _moving(shadow, state):
     """The state with what moves all the time, which is no reason to report."""
-    state.update(plug_in(shadow.vitals, "moving")())
+    state.update(plug_in(shadow["vitals"], "moving")())
     gc.collect()
     state["free"] = gc.mem_free()
     return state

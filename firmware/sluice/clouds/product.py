@@ -25,6 +25,7 @@ from sluice.log import Log
 
 LATE = "not finished in time"  # the reason that is told as a status of its own
 _ORDERS = "sluice.clouds.product_orders"  # loaded when an order comes, or is gone on with
+_SHADOW = "sluice.clouds.shadow"  # loaded between orders
 _WORDS = "sluice.clouds.product_words"  # loaded while something is told
 _ORDER, _ENTRIES = 8192, 16_384  # bytes of the two files, at most; a message has 8 KiB
 _DOWNLOADED = 90  # percent of a device's share once all of its file is there
@@ -40,7 +41,7 @@ class Product:
     clock     now_s
     version   of the firmware that runs
     settings  product_id, devices, order_s
-    shadow    sluice.clouds.shadow.Shadow; None for none that is to be told
+    shadow    what stays of it: see sluice.clouds.shadow; None: none is to be told
     """
 
     def __init__(self, link, thing, clock, version, settings, shadow=None):
@@ -64,13 +65,13 @@ class Product:
     async def linked(self):
         """After every connect: have the shadow told, then start."""
         if self.shadow:
-            self.shadow = await self.shadow.linked()
+            self.shadow = await plug_in(_SHADOW, "linked")(self.shadow)
         await self.start()
 
     async def between_jobs(self):
         """What else there is to do: have the shadow told, when there is a reason."""
-        if self.shadow and self.shadow.due():
-            await self.shadow.tell()
+        if self.shadow:
+            await plug_in(_SHADOW, "between_jobs")(self.shadow)
 
     async def start(self):
         """Subscribe, once. The platform says again what it gets no answer to."""
@@ -89,7 +90,7 @@ class Product:
     async def next_job(self, poll_ms):
         """The next device of the order that is open, else of the next order; None when there is
         something to do between jobs."""
-        other = self.shadow.due if self.shadow else bool
+        other = plug_in(_SHADOW, "reasons")(self.shadow) if self.shadow else bool
         while True:
             if self.heard or self.order and not self.order["told"]:
                 self.job = await self._do(_ORDERS, "next_job")

@@ -2,6 +2,18 @@
 
 What is told is in aws_shadow, which is loaded for it. Where the shadow is turned off, it is the
 version alone, once at a start.
+
+This is loaded at a connect and between jobs, and nothing of it stays while a job runs. What does
+is a dict, which has no code:
+
+    agent     sluice.agent.agent.Agent, which is told of
+    config    module whose `adopt(settings, wanted)` puts settings in force
+    vitals    module that knows how the board does
+    reported  hash of what was reported; 1: it is to be reported again; None: nothing was
+    seq       number of the journal's record when it was told last; None: all is to be told
+    begun     ticks, ms, of that
+    lost      times in a row that the session ended over it, as a policy may forbid it
+    due       a dict that each notice puts its topic into; of its payload nothing is kept
 """
 
 from micropython import const
@@ -12,65 +24,65 @@ _LOST = const(2)  # sessions that telling may cost in a row, before the agent go
 _OFTEN_S = const(900)  # what moves all the time is not told more often, as AWS counts
 
 
-class Shadow:
-    """A thing's shadow, for a dialect that has it told.
+def kept(config, vitals):
+    """What stays of a shadow, for a dialect that has it told; `agent` is put in later."""
+    found = {"agent": None, "config": config, "vitals": vitals, "reported": None}
+    found.update({"seq": None, "begun": None, "lost": 0, "due": {}})
+    return found
 
-    name      its name; "classic": the one without a name; "": it is turned off
-    key       of the version in it, beside `version`
-    board     name of the board
-    adopts    module whose `adopt(settings, wanted)` puts settings in force
-    vitals    module that knows how the board does
-    agent     sluice.agent.agent.Agent, which it tells of
-    reported  hash of what was reported; 1: it is to be reported again; None: nothing was
-    looked    number of the journal's record when it was told last; None: all is to be told
+
+async def linked(shadow):
+    """Tell it, before anything else; what is to be told the next time: itself, or None.
+
+    raises   Retry when the session is lost
     """
+    shadow["reported"], shadow["seq"] = shadow["reported"] and 1, None
+    await _tell(shadow)
+    return shadow if shadow["agent"].settings["shadow"] else None
 
-    def __init__(self, name, key, board, adopts, vitals):
-        self.name = name
-        self.key = key
-        self.board = board
-        self.adopts = adopts
-        self.vitals = vitals
-        self.agent = self.reported = self.looked = self._told = None
-        self._lost = 0  # times in a row that the session ended over it, as a policy may forbid it
 
-    async def linked(self):
-        """Tell it, before anything else; what is to be asked the next time: itself, or None.
+async def between_jobs(shadow):
+    """Tell it, when there is a reason. Raises Retry when the session is lost."""
+    if _due(shadow):
+        await _tell(shadow)
 
-        raises   Retry when the session is lost
-        """
-        self.reported, self.looked = self.reported and 1, None
-        await self.tell()
-        return self if self.name else None
 
-    def due(self):
-        """Whether there is a reason: a job has ended, a notice came, or it is time."""
-        agent = self.agent
-        clock = agent.clock
-        return self._lost < _LOST and (
-            self.looked != agent.journal["seq"]
-            or clock.ticks_diff(clock.ticks_ms(), self._told)
-            > max(agent.settings["poll_s"], _OFTEN_S) * 1_000
-        )
+def reasons(shadow):
+    """A function that says whether there is a reason to tell it."""
+    return lambda: _due(shadow)
 
-    def ring(self, topic, payload):
-        """A notice: nothing of it is kept but that it came."""
-        self.looked = None
 
-    async def tell(self):
-        """Take what is desired and report what is; what moves alone, where that is the reason.
+def _due(shadow):
+    """A job has ended, a notice came, or it is time."""
+    agent = shadow["agent"]
+    clock = agent.clock
+    return shadow["lost"] < _LOST and (
+        shadow["due"]
+        or shadow["seq"] != agent.journal["seq"]
+        or clock.ticks_diff(clock.ticks_ms(), shadow["begun"])
+        > max(agent.settings["poll_s"], _OFTEN_S) * 1_000
+    )
 
-        A heap without room for it is said and passed over. Raises Retry when the session is lost.
-        """
-        if self._lost >= _LOST:
-            return
-        agent = self.agent
-        self._lost += 1
-        self._told, number = agent.clock.ticks_ms(), agent.journal["seq"]
-        try:
-            with Scope():  # the application has the room while the agent waits for a job
-                await plug_in("sluice.clouds.aws_shadow", "tell")(agent, self, number)
-        except MemoryError:
-            self.looked = number
-            plug_in("sluice.log", "Log")("shadow").w("no room to tell it")
-        self._lost = 0
+
+async def _tell(shadow):
+    """Take what is desired and report what is; what moves alone, where that is the reason.
+
+    A heap without room for it is said and passed over. Raises Retry when the session is lost.
+    """
+    agent = shadow["agent"]
+    if shadow["lost"] >= _LOST:
+        return
+    shadow["lost"] += 1
+    shadow["begun"], number = agent.clock.ticks_ms(), agent.journal["seq"]
+    try:
+        with Scope():  # the application has the room while the agent waits for a job
+            if shadow["seq"] == number and not shadow["due"]:
+                report = plug_in("sluice.clouds.aws_shadow", "report_moving")
+            else:
+                report = plug_in("sluice.clouds.aws_shadow", "report")
+            await report(agent, shadow)
+    except MemoryError:
+        shadow["seq"] = number
+        shadow["due"].clear()
+        plug_in("sluice.log", "Log")("shadow").w("no room to tell it")
+    shadow["lost"] = 0
