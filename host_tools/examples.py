@@ -69,7 +69,8 @@ echo '{"operation": "echo", "text": "hello"}' > hello.json
 sluice job create --thing pump --document hello.json --id hello-1 --state lab
 sluice job list --state lab
 sluice job show hello-1 --state lab
-"""
+""",
+        codes=WAITED,
     ),
     "product": Example(
         "sluice cloud run --state lab &\nsluice product list --state lab\n",
@@ -98,5 +99,6 @@ sluice image show newer.delta
     "console": Example(PORT + "sluice console --port lab/port\n", AT_A_PORT),
     "doctor": Example(PORT + "sluice doctor --port lab/port\n", AT_A_PORT),
     "fleet": Example(DEPLOYED + "sluice fleet --state lab\n"),
+    "setup": Example("sluice setup\n"),
     "completion": Example('eval "$(sluice completion bash)"\n'),
 }
