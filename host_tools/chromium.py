@@ -76,9 +76,10 @@ def _fetch(into: Path) -> None:
     shutil.copy(into / LIBRARIES / LOADERS[ARCH], into / loader)
     folders = (PROGRAM.parent, LIBRARIES, LIBRARIES / "pulseaudio")
     libraries = ":".join(f"$here/{folder}" for folder in folders)
-    (into / "fonts.conf").write_text(FONTS)
+    (into / "fonts.conf").write_text(FONTS, encoding="utf-8")
     wrapper = into / "chromium"
-    wrapper.write_text(WRAPPER.format(loader=loader, libraries=libraries, program=PROGRAM))
+    text = WRAPPER.format(loader=loader, libraries=libraries, program=PROGRAM)
+    wrapper.write_text(text, encoding="utf-8")
     wrapper.chmod(0o755)
 
 

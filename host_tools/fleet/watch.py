@@ -277,8 +277,7 @@ def summarise(watch: Watch) -> int:
 
 def tell(watch: Watch) -> None:
     """Print the summary as it stands."""
-    for line in report(watch):
-        print(line, flush=True)
+    print("".join(f"{line}\n" for line in report(watch)), end="", flush=True)
 
 
 def report(watch: Watch) -> list[str]:
@@ -289,8 +288,7 @@ def report(watch: Watch) -> list[str]:
     lines = []
     for status in STATUSES:
         groups = [(reason, names) for (of, reason), names in alike.items() if of == status]
-        number = sum(len(names) for _, names in groups)
-        if number:
+        if number := sum(len(names) for _, names in groups):
             lines.append(f"{number} {status}")
         for reason, names in groups if status in ENDS[1:] else ():
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
