@@ -75,6 +75,6 @@ def _usual(new: bool, other: str) -> tuple[Path, str]:
     if State(USUAL).there:
         return USUAL, "by default"
     raise SluiceError(
-        f"say which cloud: --state DIR{other}. "
+        f"say where: --state DIR{other}. "
         f"${VARIABLE} is not set, and ./{USUAL} is not a state folder"
     )

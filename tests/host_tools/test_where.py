@@ -58,7 +58,7 @@ def refusal(*words: object) -> str:
 def test_without_a_state_folder_the_line_says_what_to_give(empty, words):
     (empty / "lab").mkdir()  # somebody's own
     said = refusal(*words)
-    assert "say which cloud: --state DIR" in said
+    assert "say where: --state DIR" in said
     assert "$SLUICE_STATE is not set, and ./lab is not a state folder" in said
     assert list(empty.iterdir()) == [empty / "lab"] and not list((empty / "lab").iterdir())
 

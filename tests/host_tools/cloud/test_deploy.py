@@ -688,4 +688,4 @@ def test_job_is_created_at_aws_by_the_calls_that_the_policy_allows(
     assert "--endpoint-url is for --aws" in capsys.readouterr().err
     monkeypatch.chdir(tmp_path)
     assert main(line) == 1  # neither cloud
-    assert "say which cloud: --state DIR or --aws" in capsys.readouterr().err
+    assert "say where: --state DIR or --aws" in capsys.readouterr().err

@@ -208,10 +208,16 @@ def test_board_without_ota_partitions_is_told(flash: Flash, rested: Board):
     assert "no OTA partitions on this board (its app partitions: ota_0): it needs" in said
 
 
-def test_line_without_a_thing_is_told(capsys: pytest.CaptureFixture):
-    for words in ([], ["--thing", "lamp"], ["--state", "x"]):
+def test_line_without_a_thing_is_told(capsys: pytest.CaptureFixture, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("SLUICE_STATE", raising=False)
+    for words, said in (
+        ([], "say which thing the board is to be: --thing NAME"),
+        (["--state", "x"], "say which thing the board is to be: --thing NAME"),
+        (["--thing", "lamp"], "say where: --state DIR"),
+    ):
         assert cli.main(["flash", "--port", "/dev/ttyNONE", *words]) == 1
-        assert "--state DIR" in capsys.readouterr().err
+        assert said in capsys.readouterr().err
 
 
 def test_thing_whose_file_is_missing_is_told(flash: Flash, configure):
