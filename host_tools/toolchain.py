@@ -93,14 +93,13 @@ def micropython(arch: str = "i386", version: str | None = None) -> Path:
               on PATH will do, and DEFAULT is fetched
     """
     variable = VARIABLES[arch]
-    chosen = _chosen(variable, partial(micropython_fault, arch=arch))
-    if chosen:
-        return chosen
+    if mine := chosen(variable, partial(micropython_fault, arch=arch)):
+        return mine
     wanted = version or os.environ.get(ASKED)
     release = _release(wanted) if wanted else None
-    offered = _offered("micropython", partial(micropython_fault, arch=arch, release=release))
-    if offered:
-        return offered
+    judge = partial(micropython_fault, arch=arch, release=release)
+    if found := offered("micropython", judge):
+        return found
     release = release or RELEASES[DEFAULT]
     package = Package("micropython", arch, "usr/bin/micropython", variable, release.suite)
     home = cache() / f"micropython-{release.name}-{arch}"
@@ -140,7 +139,7 @@ def mosquitto() -> Path:
     """The broker, 2.0 or later."""
     judge = _mosquitto_fault
     sbin = Path("/usr/sbin/mosquitto")  # Debian puts it outside a user's PATH
-    found = _chosen("MOSQUITTO", judge) or _offered("mosquitto", judge)
+    found = chosen("MOSQUITTO", judge) or offered("mosquitto", judge)
     if not found and sbin.exists() and not judge(sbin):
         found = sbin
     package = Package("mosquitto", "amd64", "usr/sbin/mosquitto", "MOSQUITTO", SUITE)
@@ -149,7 +148,7 @@ def mosquitto() -> Path:
 
 def qemu() -> Path:
     """QEMU of a machine with RISC-V's 32 bits: for `make bench-rv32` alone."""
-    found = _chosen("QEMU_RISCV32", _qemu_fault) or _offered("qemu-system-riscv32", _qemu_fault)
+    found = chosen("QEMU_RISCV32", _qemu_fault) or offered("qemu-system-riscv32", _qemu_fault)
     program = "usr/bin/qemu-system-riscv32"
     package = Package("qemu-system-riscv", "amd64", program, "QEMU_RISCV32", SUITE)
     return found or _fetched(package, cache() / "qemu-riscv-amd64", _qemu_fault)
@@ -208,14 +207,14 @@ def micropython_fault(path: Path, arch: str, release: Release | None = None) -> 
 
 
 def _mosquitto_fault(path: Path) -> str | None:
-    return _version_fault(path, "-h", r"mosquitto version (\d+)", 2, "mosquitto 2.0")
+    return version_fault(path, "-h", r"mosquitto version (\d+)", 2, "mosquitto 2.0")
 
 
 def _qemu_fault(path: Path) -> str | None:
-    return _version_fault(path, "--version", r"QEMU emulator version (\d+)", 7, "QEMU 7")
+    return version_fault(path, "--version", r"QEMU emulator version (\d+)", 7, "QEMU 7")
 
 
-def _version_fault(path: Path, option: str, said: str, least: int, name: str) -> str | None:
+def version_fault(path: Path, option: str, said: str, least: int, name: str) -> str | None:
     """Why a program that says its version with this option will not do."""
     try:
         done = subprocess.run([path, option], capture_output=True, text=True, timeout=FUSE_S)
@@ -225,21 +224,21 @@ def _version_fault(path: Path, option: str, said: str, least: int, name: str) ->
     return None if version and int(version[1]) >= least else f"{path} is not {name} or later"
 
 
-def _chosen(variable: str, judge: Callable[[Path], str | None]) -> Path | None:
+def chosen(variable: str, judge: Callable[[Path], str | None]) -> Path | None:
     """What the variable names, which must be good; None when it is not set."""
-    chosen = os.environ.get(variable)
-    if not chosen:
+    named = os.environ.get(variable)
+    if not named:
         return None
-    fault = judge(Path(chosen))
+    fault = judge(Path(named))
     if fault:
         raise ToolchainError(f"${variable}: {fault}")
-    return Path(chosen)
+    return Path(named)
 
 
-def _offered(name: str, judge: Callable[[Path], str | None]) -> Path | None:
+def offered(name: str, judge: Callable[[Path], str | None]) -> Path | None:
     """What PATH offers, if that is good."""
-    offered = shutil.which(name)
-    return Path(offered) if offered and not judge(Path(offered)) else None
+    found = shutil.which(name)
+    return Path(found) if found and not judge(Path(found)) else None
 
 
 def _fetched(package: Package, home: Path, judge: Callable[[Path], str | None]) -> Path:
