@@ -10,6 +10,7 @@ from pathlib import Path
 
 from sluice.cloud.announce import announce, exposed, point_at, ready
 from sluice.cloud.faults import Faults
+from sluice.cloud.http.page import Page
 from sluice.cloud.http.rest import REST
 from sluice.cloud.http.server import Handler, WebServer
 from sluice.cloud.http.signed import Signed, own_key
@@ -77,13 +78,19 @@ class Cloud:
     """Everything that runs. Use it from the main thread (see `broker`)."""
 
     def __init__(
-        self, state: State, things: Things, faults: Faults, listen: str | None = None
+        self,
+        state: State,
+        things: Things,
+        faults: Faults,
+        listen: str | None = None,
+        page: Page | None = None,
     ) -> None:
         self.state = state
         self.store = things.store
         self.things = things
         self.faults = faults
         self.listen = listen
+        self.page = page
         self.control = Control(Access(self.store), state.security)
         self.broker = Broker(state, self.control, things.authority, listen)
         self.service = Service(self.broker, things, faults)
@@ -164,7 +171,8 @@ class Cloud:
             REST("iot-data", shadows.operations() | publishing.operations()),
         )
         signed = [Signed(service, self.key, time.time) for service in services]
-        return serving(port, {"s3": self._s3(), **{one.signing_name: one for one in signed}})
+        handlers = {"s3": self._s3(), **{one.signing_name: one for one in signed}}
+        return serving(port, handlers, page=self.page)
 
     def _s3(self) -> Handler:
         return HTTPFaults(self.faults, S3(self.bucket, self.key))
@@ -233,10 +241,15 @@ def keeps_dying(deaths: deque[float], now_s: float) -> bool:
     return often
 
 
-def serving(port: int, handlers: dict[str, Handler], address: str = "127.0.0.1") -> WebServer:
+def serving(
+    port: int,
+    handlers: dict[str, Handler],
+    address: str = "127.0.0.1",
+    page: Page | None = None,
+) -> WebServer:
     """A web server that serves. SluiceError when the port is not to be had there."""
     try:
-        web = WebServer(port, handlers, address)
+        web = WebServer(port, handlers, address, page=page)
     except OSError as error:
         where = f"port {port} of {address}"
         raise SluiceError(f"cannot listen on {where}: {error.strerror}") from None
@@ -250,6 +263,7 @@ def run(
     http_port: int | None,
     faults: Path | None,
     listen: str | None = None,
+    page: Page | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT."""
     if listen and not is_ours(listen):
@@ -263,7 +277,7 @@ def run(
         signal.signal(number, lambda number, _: ended.append(number))
     state.ready.unlink(missing_ok=True)
     with lock, opened(state) as things:
-        cloud = Cloud(state, things, Faults(faults), listen)
+        cloud = Cloud(state, things, Faults(faults), listen, page)
         try:
             cloud.start(port, http_port)
             boards = cloud.boards.endpoint if cloud.boards else ""
@@ -271,6 +285,8 @@ def run(
             said = ready(root, *where, cloud.missed)
             print(said, flush=True)
             LOG.info("%s", said)
+            if page:  # not logged: its token is for its owner
+                print(f"page {page.address(cloud.endpoint)}", flush=True)
             if boards:
                 LOG.warning("%s", exposed(boards, cloud.missed))
             while not ended:

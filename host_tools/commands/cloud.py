@@ -8,6 +8,9 @@ presigned for them. `sluice cloud env` prints what puts it into AWS's place for 
 and commands with --aws, its own access key among it: eval "$(sluice cloud env --state DIR)"
 It waits for a cloud that was started just before; when there is none, what it prints is `false`.
 With --unset it prints what takes the variables away again, whatever they were before.
+
+`cloud run` also serves the fleet as a page, to this machine alone. It prints the page's address,
+which opens it once. `sluice fleet --web` prints another.
 """
 
 import argparse
@@ -66,9 +69,12 @@ def address(text: str) -> str:
 
 def serve(args: argparse.Namespace) -> None:
     """`cloud run`."""
+    from sluice.page.serving import page
+
     where.state(args, new=True)
+    shown = page(State(args.state))
     with log_file.logged(args.log) as file, log_file.of_logging(file):
-        run(args.state, args.port, args.http_port, args.faults, args.listen)
+        run(args.state, args.port, args.http_port, args.faults, args.listen, shown)
 
 
 def environment(args: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 fleet --state DIR                 one look
 fleet --aws --watch               again and again, until Ctrl-C
 fleet --state DIR --failed        those whose last job failed, was rejected, or timed out
+fleet --state DIR --web           as a page in a browser, until Ctrl-C
 fleet --state DIR --outdated V    those whose application is older than V. A thing without an
                                   application counts with its image.
 
@@ -31,6 +32,7 @@ from sluice.fleet.reader import Reader
 from sluice.fleet.status import FleetStatus, ThingStatus
 from sluice.fleet.watch import passing
 
+PORTS = range(65_536)
 EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this machine
 
 
@@ -45,6 +47,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every", type=float, metavar="S", help="of --watch; default: 1, and 10 with --aws"
     )
+    parser.add_argument("--web", action="store_true", help="as a page; prints its address")
+    parser.add_argument("--port", type=int, metavar="N", help="of --web; default: a free one")
     parser.set_defaults(run=run)
     parser.epilog = UNTRIED
 
@@ -54,9 +58,17 @@ def run(args: argparse.Namespace) -> None:
     if args.every is not None and not (args.watch and args.every > 0):
         raise SluiceError("--every is for --watch, in seconds")
     filters = Filters(args.failed, args.offline, args.outdated)
+    if args.port is not None and not (args.web and args.port in PORTS):
+        raise SluiceError(f"--port is for --web, 0 to {PORTS[-1]}")
     place = where.place(args)
     cloud = clients(place)
     reader = Reader(cloud, shadows(place))
+    if args.web:
+        only_page(args)
+        from sluice.page import serving
+
+        serving.serve(serving.page(place), args.port or 0)
+        return
     if args.watch:
         watch(reader, filters, args.every or EVERY_S[cloud.near], args.json)
         return
@@ -69,6 +81,13 @@ def run(args: argparse.Namespace) -> None:
         print(as_json(kept))
         return
     shown.show(*rows(found, kept), footer(found, kept, args.aws))
+
+
+def only_page(args: argparse.Namespace) -> None:
+    """Refuse what has no meaning for a page, which shows all and has its own filters."""
+    words = ("failed", "offline", "outdated", "json", "watch")
+    if given := [name for name in words if getattr(args, name)]:
+        raise SluiceError(f"not with --web: --{', --'.join(given)}")
 
 
 def rows(found: FleetStatus, kept: tuple[ThingStatus, ...]) -> list:

@@ -15,10 +15,11 @@ ROOMS = (
     ("audit", "board_port", "debian", "documents", "shorten", "signing"),
     ("agreed_names", "toolchain"),
     ("cloud", "compile"),
-    ("boards", "diagram", "package", "traceback_names"),
+    ("boards", "chromium", "diagram", "package", "traceback_names"),
     ("image", "serial_console"),
     ("bundle", "device"),
     ("doctor", "flash", "fleet"),
+    ("page",),
     ("commands",),
     ("cli",),
 )

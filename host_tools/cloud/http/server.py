@@ -22,6 +22,7 @@ from uvicorn import Config, Server
 
 from sluice.cloud.http.connection import Connection
 from sluice.cloud.http.origin import Doorkeeper
+from sluice.cloud.http.page import Page, is_for_page
 
 LOG = logging.getLogger("sluice.cloud")
 THREADS = 32  # requests that are worked on at once
@@ -128,6 +129,7 @@ class WebServer:
 
     address  where it listens; what another host name is asked for is refused
     secure   files of a certificate and its key, for TLS
+    page     gets what is asked for below /fleet, by a browser: without a signature or a query
     """
 
     def __init__(
@@ -136,8 +138,10 @@ class WebServer:
         handlers: dict[str, Handler],
         address: str = "127.0.0.1",
         secure: tuple[Path, Path] | None = None,
+        page: Page | None = None,
     ) -> None:
         self._handlers = handlers
+        self._page = page
         self._doorkeeper = Doorkeeper(address)
         self._scheme = "https" if secure else "http"
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
@@ -191,6 +195,9 @@ class WebServer:
 
     async def _serve(self, scope: dict[str, Any], receive: Callable, send: Callable) -> None:
         headers = headers_of(scope)
+        if self._page and is_for_page(scope, headers) and not self._doorkeeper.refusal(headers):
+            await self._page(scope, receive, send)
+            return
         body = Body(receive, headers)
         request = asked(scope, headers, body)
         run = asyncio.get_running_loop().run_in_executor
@@ -211,7 +218,8 @@ class WebServer:
         scope = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/", header)
         handler = self._handlers.get(scope[1] if scope else "s3")
         if handler is None:
-            return HTTPAnswer(501, body=f"no service {scope[1]} here".encode())
+            word = f"service {scope[1]}" if scope else "bucket"
+            return HTTPAnswer(501, body=f"no {word} here".encode())
         try:
             return handler(request)
         except ConnectionError:
