@@ -51,10 +51,12 @@ def soon(what: Callable[[], Any], deadline_s: float = FUSE_S) -> Any:
 
 
 class Cloud:
-    """`sluice cloud run` as a process of its own, on free ports that a restart keeps."""
+    """`sluice cloud run` as a process of its own, on free ports that a restart keeps; with more
+    words on its command line."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *words: str) -> None:
         self.state = State(folder)
+        self._words = words
         self.faults = folder.parent / f"{folder.name}-faults.json"
         self._log = folder.parent / f"{folder.name}.log"
         self._process: subprocess.Popen | None = None
@@ -62,7 +64,7 @@ class Cloud:
 
     def start(self, faults: dict[str, Any] | None = None) -> "Cloud":
         """Start it and wait until it is ready; `faults` as in host_tools/cloud/faults.py."""
-        words = [*self._ports, "--state", str(self.state.root)]
+        words = [*self._ports, "--state", str(self.state.root), *self._words]
         if faults is not None:
             self.faults.write_text(json.dumps(faults))
             words += ["--faults", str(self.faults)]

@@ -1,0 +1,235 @@
+"""The page in a real browser: what it shows, what changes, and who can use it."""
+
+import re
+import time
+from dataclasses import replace
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from browsing import NARROW, WIDE, go, opened, served
+from fleet_scene import LOG, ROLLED_BACK, ROLLOUT, Scene
+from patience import FUSE_S
+from playwright.sync_api import expect
+
+from sluice.errors import SluiceError
+
+ROUTES = {
+    "things": ("#/", "#things"),
+    "jobs": ("#/jobs", "#jobs"),
+    "thing": ("#/thing/pump-south", "#update"),
+    "failed": ("#/thing/boiler-2", "#update"),
+    "job": (f"#/job/{ROLLOUT}", "#executions"),
+}
+SCRIPT = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
+
+
+class Hostile(Scene):
+    """A fleet whose boards and users put a script wherever they can write."""
+
+    def _thing(self, name, job):
+        one = super()._thing(name, job)
+        bad = replace(job, details={"reason": SCRIPT}, status="FAILED") if job else None
+        words = dict.fromkeys(("board", "app", "agent", "trees", "micropython", "reset"), SCRIPT)
+        return replace(one, job=bad, groups=(SCRIPT,), **words)
+
+    def thing(self, name):
+        settings = {SCRIPT: SCRIPT}
+        return replace(super().thing(name), log=(SCRIPT,), failures=(SCRIPT,), settings=settings)
+
+    def job(self, name):
+        return replace(super().job(name), description=SCRIPT, comment=SCRIPT)
+
+
+def test_failed_job_is_shown_with_its_reason(browser, fleet):
+    with opened(browser, fleet.address) as tab:
+        row = tab.get_by_role("row", name=re.compile("^boiler-2"))
+        expect(row).to_contain_text("failed")
+        expect(row).to_contain_text(ROLLED_BACK)
+        go(tab, *ROUTES["job"])
+        first = tab.locator("main tbody tr").first
+        expect(first).to_contain_text(f"failed {ROLLED_BACK}")
+
+
+def test_map_fills_while_somebody_looks(browser, fleet, scene):
+    with opened(browser, fleet.address) as tab:
+        go(tab, *ROUTES["thing"])
+        shown = tab.locator("main .map")
+        expect(shown).to_have_attribute("aria-label", "212 of 359 sectors are written")
+        assert tab.locator("main .map i").count() == 359
+        scene.blocks = 300
+        expect(shown).to_have_attribute("aria-label", "300 of 359 sectors are written")
+        assert tab.locator("main .map i.full").count() == 300
+
+
+def test_map_of_a_large_image_has_few_squares(browser, fleet, monkeypatch):
+    monkeypatch.setattr("fleet_scene.SIZE", 24 << 20)
+    with opened(browser, fleet.address) as tab:
+        go(tab, *ROUTES["thing"])
+        expect(tab.locator("main figure").nth(1)).to_contain_text("3,628 of 6,144 sectors")
+        expect(tab.locator("main figure").nth(1)).to_contain_text("■ = 48 KiB")
+        assert tab.locator("main .map i").count() == 512
+        assert tab.locator("main .map i.full").count() == 302
+        assert tab.locator("main .map i.part").count() == 1
+
+
+def test_slot_on_trial_is_the_one_that_was_filled(browser, fleet):
+    with opened(browser, fleet.address) as tab:
+        go(tab, "#/thing/loft", "#update")
+        first, second = tab.locator("main figure").all()
+        expect(first).to_contain_text("ota_0")
+        expect(second).to_contain_text("ota_1")
+        expect(second).to_contain_text("runs on trial")
+        expect(second).to_contain_text("359 of 359 sectors")
+
+
+def test_heap_and_speed_are_curves_over_time(browser, fleet, scene):
+    with opened(browser, fleet.address) as tab:
+        go(tab, *ROUTES["thing"])
+        scene.free, scene.blocks = 20_480, 300
+        heap = tab.get_by_role("img", name=re.compile(r"20 KiB free, least 20 KiB"))
+        expect(heap).to_be_visible()
+        scene.blocks = 350
+        speed = tab.get_by_role("img", name=re.compile(r"KiB a second, least"))
+        expect(speed).to_be_visible()
+
+
+def test_change_is_said_to_who_cannot_see_it(browser, fleet, scene, monkeypatch):
+    with opened(browser, fleet.address) as tab:
+        expect(tab.locator("#news")).to_be_empty()
+        scene.fails.add("pump-north")
+        expect(tab.locator("#news")).to_have_text(f"pump-north: failed, {ROLLED_BACK}")
+        expect(tab.locator("main")).to_contain_text("2 succeeded, 2 failed, 2 in progress")
+        part = tab.locator(".outcomes").first.locator(".bad")
+        assert part.evaluate("one => getComputedStyle(one).flexGrow") == "2"
+        assert tab.locator("#news").get_attribute("aria-live") == "polite"
+
+
+def test_script_of_a_board_or_a_user_is_text(browser):
+    with served(Hostile(), SCRIPT) as fleet, opened(browser, fleet.address) as tab:
+        for name in ("things", "jobs", "failed", "job"):
+            go(tab, *ROUTES[name])
+            assert tab.locator("main img, main script, header img").count() == 0
+            assert tab.title() != "taken"
+        go(tab, *ROUTES["failed"])
+        for part in (".reason", ".log li", "#failures + ul", "dl"):
+            expect(tab.locator(f"main {part}").first).to_contain_text(SCRIPT)
+        expect(tab.locator("#where")).to_have_text(SCRIPT)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
+def test_axe_finds_nothing_to_complain_of(browser, fleet, scheme, width):
+    with opened(browser, fleet.address, width, scheme) as tab:
+        found = {}
+        for name, where in ROUTES.items():
+            go(tab, *where)
+            found[name] = Axe().run(tab).response["violations"]
+    assert not any(found.values()), found
+
+
+@pytest.mark.parametrize("name", ROUTES)
+def test_narrow_page_does_not_scroll_sideways(browser, fleet, name):
+    with opened(browser, fleet.address, NARROW) as tab:
+        go(tab, *ROUTES[name])
+        assert tab.evaluate("document.documentElement.scrollWidth") <= NARROW
+
+
+def test_keyboard_alone_goes_everywhere(browser, fleet):
+    with opened(browser, fleet.address) as tab:
+        focused = tab.locator(":focus")
+
+        def tab_to(name: str) -> None:
+            """Press the tabulator until that has the focus, and it can be seen that it has."""
+            for _ in range(60):
+                tab.keyboard.press("Tab")
+                words = focused.evaluate("one => one.value || one.textContent || one.ariaLabel")
+                if words.strip() == name:
+                    style = "one => getComputedStyle(one.closest('label') ?? one).outlineStyle"
+                    assert focused.evaluate(style) == "solid"
+                    return
+            raise AssertionError(f"never at {name}")
+
+        tab.keyboard.press("Tab")
+        expect(focused).to_have_text("Skip to the content")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("main")).to_be_focused()
+        tab_to("Failed 1")
+        tab.keyboard.press("Space")
+        expect(tab.locator("main tbody tr")).to_have_count(1)
+        expect(focused).to_have_text("Failed 1")  # what is drawn anew keeps it
+        tab_to("boiler-2")
+        tab.keyboard.press("Enter")
+        expect(tab.locator("h1")).to_have_text("boiler-2")
+        expect(tab.locator("main")).to_be_focused()
+        expect(tab.locator("#update")).to_be_visible()
+        tab_to(ROLLOUT)
+        tab.keyboard.press("Enter")
+        expect(tab.locator("#executions")).to_be_visible()
+        tab.reload()
+        tab.wait_for_selector("main table")
+        tab_to("auto")
+        tab.keyboard.press("ArrowLeft")
+        expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
+
+
+def test_log_can_be_scrolled_by_keyboard(browser, fleet, monkeypatch):
+    monkeypatch.setattr("fleet_scene.LOG", LOG * 4)
+    with opened(browser, fleet.address) as tab:
+        go(tab, *ROUTES["thing"])
+        tab.locator(".log").focus()
+        tab.keyboard.press("End")
+        limit = time.monotonic() + FUSE_S
+        while not tab.locator(".log").evaluate("log => log.scrollTop"):
+            assert time.monotonic() < limit
+
+
+def test_search_and_what_is_typed_stay_while_the_fleet_changes(browser, fleet, scene):
+    with opened(browser, fleet.address) as tab:
+        tab.get_by_label("Name or group").fill("pump")
+        expect(tab.locator("main tbody tr")).to_have_count(2)
+        scene.blocks = 301
+        expect(tab.locator("main")).to_contain_text("301 of 359 blocks")
+        expect(tab.get_by_label("Name or group")).to_have_value("pump")
+        expect(tab.locator("main tbody tr")).to_have_count(2)
+
+
+def test_switch_outlasts_a_reload_and_auto_follows_the_system(browser, fleet):
+    ground = "getComputedStyle(document.body).backgroundColor"
+    with opened(browser, fleet.address, scheme="light") as tab:
+        light = tab.evaluate(ground)
+        tab.get_by_label("Dark").check(force=True)
+        dark = tab.evaluate(ground)
+        tab.reload()
+        tab.wait_for_selector("main table")
+        assert tab.evaluate(ground) == dark != light
+        tab.get_by_label("Auto").check(force=True)
+        assert tab.evaluate(ground) == light
+        tab.emulate_media(color_scheme="dark")
+        assert tab.evaluate(ground) == dark
+
+
+def test_address_that_was_used_says_what_to_do(browser, fleet):
+    address = fleet.address
+    with opened(browser, address) as tab:
+        assert tab.url.endswith("/fleet/#/")  # the token is not left in the history
+        other = browser.new_page()
+        other.goto(address)
+        expect(other.locator("main")).to_contain_text("sluice fleet --web")
+        other.context.close()
+
+
+def test_cloud_that_does_not_answer_is_told_and_what_was_shown_stays(browser, fleet, scene):
+    with opened(browser, fleet.address) as tab:
+        scene.trouble = SluiceError("Could not connect to the endpoint")
+        expect(tab.get_by_role("alert")).to_have_text("Could not connect to the endpoint")
+        expect(tab.locator("main tbody tr")).to_have_count(12)
+        scene.trouble = None
+        expect(tab.get_by_role("alert")).to_have_count(0)
+
+
+def test_thing_that_is_not_there_is_told(browser, fleet):
+    with opened(browser, fleet.address) as tab:
+        go(tab, "#/thing/nobody", ".trouble")
+        expect(tab.locator("main .trouble")).to_have_text("there is no thing nobody")
+        tab.evaluate("location.hash = '#/thing/%'")
+        expect(tab.locator("main h1")).to_have_text("Things")
