@@ -26,10 +26,12 @@ demo: setup  ## a cloud, a board and two updates: a good one and one that rolls 
 
 test: setup  ## every test, and what differs between releases of MicroPython on each of them
 	@$(BIN)/python -m sluice.toolchain --all
+	@$(BIN)/python -m sluice.chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 test-all: setup  ## every test on every release of MicroPython: for the night
 	@$(BIN)/python -m sluice.toolchain --all
+	@$(BIN)/python -m sluice.chromium
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --micropython all
 faults: setup  ## everything that can fail, at every place where it can; an hour and more
 	@$(BIN)/python -m tests.faults $(FLAGS)
@@ -66,8 +68,11 @@ bench-quick: setup  ## some of them, in two minutes
 bench-rv32: setup  ## the device's modules on an ESP32-C3's instruction set, in qemu
 	@$(BIN)/python -m bench.rv32 $(FLAGS)
 
+screenshots: setup  ## the pictures of docs/fleet.md, by a browser that looks at the page
+	@$(BIN)/python -m tests.screenshots
+
 clean:  ## remove what the targets above made here
 	rm -rf $(VENV) build *.egg-info .pytest_cache
 
 .PHONY: help setup demo test test-all powercut faults fuzz qualify flash lint audit bench bench-quick bench-rv32 \
-	clean
+	screenshots clean
