@@ -28,7 +28,7 @@ FONTS = """\
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
 <fontconfig>
   <dir prefix="relative">usr/share/fonts</dir>
-  <cachedir prefix="relative">fonts.cache</cachedir>
+  <cachedir prefix="xdg">fontconfig</cachedir>
   <alias><family>system-ui</family><prefer><family>Inter</family></prefer></alias>
   <alias><family>sans-serif</family><prefer><family>Inter</family></prefer></alias>
   <alias><family>monospace</family><prefer><family>DejaVu Sans Mono</family></prefer></alias>

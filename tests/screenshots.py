@@ -1,7 +1,7 @@
 """The pictures of docs/fleet.md: `make screenshots`.
 
 A real browser looks at the page of a fleet that is made up (tests/fleet_scene.py), at a time that
-stands still: so a picture changes only when the page does.
+stands still.
 """
 
 import sys

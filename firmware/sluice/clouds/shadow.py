@@ -84,5 +84,7 @@ async def _tell(shadow):
     except MemoryError:
         shadow["seq"] = number
         shadow["due"].clear()
-        plug_in("sluice.log", "Log")("shadow").w("no room to tell it")
+        from sluice.log import Log  # not above: it is hardly ever needed
+
+        Log("shadow").w("no room to tell it")
     shadow["lost"] = 0
