@@ -14,14 +14,13 @@ ACCEPTED = "accepted app v2.1.0"
 ROLLED_BACK = "rolled back: self-test failed"
 ARN = "arn:aws:iot:us-east-1:123456789012:"
 LOG = """\
-I 2841 mqtt linked localhost:8883
-I 2902 shadow told
-I 9120 agent job AFR_OTA-image-1-2-0
-I 9344 update open 1468006 has 0 into ota_1
-I 14391 update progress 376832 1468006 free 31184
-I 19402 update progress 622592 1468006 free 30912
-W 21877 stream block 171 again
-I 24455 update progress 868352 1468006 free 31040""".splitlines()
+W 2841 uplink attempt failed: no Wi-Fi house yet
+W 7320 clock 192.0.2.1 refuses to answer
+W 41730 uplink attempt failed: the broker closed the connection
+E 301877 mqtt handler failed ValueError
+W 304455 shadow no answer""".splitlines()
+FAILED_NOW = (f"2026-11-30 17:52:41 UTC: {ROLLOUT} 1 failed {ROLLED_BACK}",)
+FAILED_BEFORE = ("2026-11-28 06:10:02 UTC: AFR_OTA-readings-2-0-0 1 failed bad signature",)
 NAMES = (
     "boiler-1", "boiler-2", "cellar", "greenhouse-east", "greenhouse-west", "loft",
     "pump-north", "pump-south", "tank-1", "tank-2", "weather", "workshop",
@@ -94,7 +93,7 @@ class Scene:
             trees="agent.a+app.b",
             free=self.free,
             rssi=-61,
-            reset="power on",
+            reset="power-on",
             job=job,
         )
 
@@ -109,10 +108,9 @@ class Scene:
         one = next((one for one in self._things() if one.thing == name), None)
         if one is None:
             raise SluiceError(f"there is no thing {name}")
-        failures = ("self-test failed: no reading of the flow meter",)
         return replace(
             one,
-            failures=failures if name == "boiler-2" else ("attempt failed: ECONNRESET",),
+            failures=FAILED_NOW if name == "boiler-2" else FAILED_BEFORE,
             log=tuple(LOG),
             settings={"log": "I", "report_s": 5, "poll_s": 900, "block": 4096, "window": 262144},
         )
