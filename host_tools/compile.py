@@ -33,7 +33,7 @@ STARTERS = (  # source on a board: they say names as they are written
     FIRMWARE / "main.py",
     FIRMWARE / "trees.py",
 )
-COMMANDS = DOCS / "commands"  # of the host's commands: they name nothing of the firmware
+OF_THE_HOST = {DOCS / "commands", DOCS / "fleet.md", DOCS / "testing.md"}  # no code of a board
 ON_BOARD = [  # what host_tools runs on a board
     HOST / file
     for file in (
@@ -122,7 +122,7 @@ def agreed_names() -> dict[str, str]:
     for file in PUBLIC:
         spoken |= attributes_in(file.read_text(encoding="utf-8"))
     pages = [*ROOT.glob("*.md"), *BOARDS.rglob("*.md"), *DOCS.rglob("*.md")]
-    pages = [page for page in pages if page.parent != COMMANDS]
+    pages = [page for page in pages if not OF_THE_HOST & {page, page.parent}]
     for page in [*pages, FIRMWARE / "sluice/plugins.py"]:
         spoken |= code_in(page.read_text(encoding="utf-8"))
     for file in modules:
