@@ -30,18 +30,20 @@ def prompt(port: serial.SerialBase, limit_s: float) -> tuple[bool, bytes]:
         time.sleep(_PAUSE_S)
         heard = (heard + port.read(port.in_waiting))[-_KEPT:]
         if heard.endswith(_PROMPTS):
-            return _quiet(port, heard), heard
+            heard = _quiet(port, heard)
+            if heard.endswith(_PROMPTS):  # else the board is slow, and goes on saying it
+                return True, heard
     return False, heard
 
 
-def _quiet(port: serial.SerialBase, heard: bytes) -> bool:
-    """Take what else is said to what was sent; whether it ends with a prompt."""
+def _quiet(port: serial.SerialBase, heard: bytes) -> bytes:
+    """Take what else is said to what was sent; the last of all that was heard."""
     raw = b"-"
     while raw:
         time.sleep(_QUIET_S)
         raw = port.read(port.in_waiting)
         heard = (heard + raw)[-_KEPT:]
-    return heard.endswith(_PROMPTS)
+    return heard
 
 
 def reset(port: serial.SerialBase) -> bool:
