@@ -12,6 +12,7 @@ from sluice.compile import ROOT
 PAGE = (ROOT / "README.md").read_text()
 LONGEST = 100  # lines of the page: a screen or two
 SUCCEEDED = "SUCCEEDED accepted app v1.0.0"
+PORT_KNOWN = "until [ -e lab/cloud.json ]; do sleep 0.1; done"  # the page's port is, beforehand
 PASTED = "set -e\ntrap 'kill $(jobs -p) 2>/dev/null; wait' EXIT\n"
 
 
@@ -41,6 +42,7 @@ def first() -> str:
 def test_block_pasted_as_a_whole_ends_in_an_update(folder: Path, release: str):
     saved(folder)
     pasted = first().replace(" cloud run ", " cloud run --port 0 --http-port 0 ")
+    pasted = pasted.replace("lab &\n", f"lab &\n{PORT_KNOWN}\n", 1)
     done = subprocess.run(
         ["bash", "-c", PASTED + pasted],
         cwd=folder,

@@ -17,7 +17,10 @@ from patience import FUSE_S
 
 from sluice import signing
 from sluice.cli import main
+from sluice.cloud.state import State
+from sluice.cloud.store import open_store
 from sluice.commands import cloud as cloud_command
+from sluice.commands import thing as thing_command
 from sluice.errors import SluiceError
 from sluice.image import make_image
 
@@ -42,6 +45,24 @@ def refused(done: subprocess.CompletedProcess) -> str:
 def good(done: subprocess.CompletedProcess) -> str:
     assert done.returncode == 0, done
     return done.stdout
+
+
+def test_thing_create_beside_a_cloud_that_starts_knows_its_port(tmp_path, monkeypatch):
+    """The cloud is one that has its folder, and no port yet."""
+    state, waited = State(tmp_path), []
+    with state.lock():
+
+        def nap(seconds: float) -> None:
+            waited.append(seconds)
+            with open_store(state.database) as store:
+                store.remember("mqtt_port", "4321")
+            state.ready.write_text("{}", encoding="utf-8")
+
+        monkeypatch.setattr(thing_command.time, "sleep", nap)
+        monkeypatch.setattr(thing_command, "wait_known", lambda *_: None)
+        assert main(["thing", "create", "pump", "--state", str(tmp_path)]) == 0
+    config = json.loads((tmp_path / "things/pump/config.json").read_text())
+    assert waited and config["port"] == 4321
 
 
 def test_thing_create_makes_all_files_without_a_cloud(tmp_path, command):
