@@ -1,6 +1,6 @@
 """The pictures of docs/fleet.md: `make screenshots`.
 
-A real browser looks at the page of a fleet that is made up (tests/fleet_scene.py), at a time that
+A real browser looks at the page of a fleet that is made up (tests/page_scene.py), at a time that
 stands still.
 """
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
 from browsing import HEIGHT, NARROW, WIDE, browsing, go, opened, served  # noqa: E402
-from fleet_scene import NOW, Scene  # noqa: E402
+from page_scene import NOW, Scene  # noqa: E402
 from playwright.sync_api import Browser, Page, expect  # noqa: E402
 
 FOLDER = ROOT / "docs/pictures"

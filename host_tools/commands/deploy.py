@@ -45,7 +45,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--signer", help="its certificate, on the board; default: signer.crt")
     parser.add_argument("--signer-profile", metavar="NAME", help="AWS Signer's, in place of --key")
     where.arguments(parser)
-    parser.add_argument("--protocol", choices=("mqtt", "http"), default="mqtt")
+    parser.add_argument(
+        "--protocol", choices=("mqtt", "http"), default="mqtt", help="default: mqtt, a stream"
+    )
     parser.add_argument("--bucket", help="needed with --aws")
     parser.add_argument("--new-bucket", action="store_true", help="make the bucket first")
     parser.add_argument("--role", help="needed with --aws")

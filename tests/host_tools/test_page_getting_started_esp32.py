@@ -46,7 +46,6 @@ def test_page_followed_word_for_word_without_a_board_ends_in_an_update(
 
     for line in simulated():
         reader.does(line)
-    reader.sets(SLUICE_WIFI_PASSWORD=PASSWORD)
     log = tmp_path / "device.log"
     said = does("2.")
     assert "Hash of data verified" in said[-1]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from browsing import Served, browsing, served
-from fleet_scene import Scene
+from page_scene import Scene
 from playwright.sync_api import Browser
 
 from sluice.debian import ToolchainError

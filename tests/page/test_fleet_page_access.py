@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from browsing import served
-from fleet_scene import Scene
+from page_scene import Scene
 from visitor import Visitor
 
 from sluice.page import access, live

@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 import pytest
-from fleet_scene import NOW, Scene, execution
+from page_scene import NOW, Scene, execution
 
 from sluice.errors import SluiceError
 from sluice.fleet.status import FleetStatus, JobStatus, ThingStatus

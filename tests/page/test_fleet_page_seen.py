@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import NARROW, WIDE, go, opened, served
-from fleet_scene import LOG, ROLLED_BACK, ROLLOUT, Scene
+from page_scene import LOG, ROLLED_BACK, ROLLOUT, Scene
 from patience import FUSE_S
 from playwright.sync_api import expect
 
@@ -62,7 +62,7 @@ def test_map_fills_while_somebody_looks(browser, fleet, scene):
 
 
 def test_map_of_a_large_image_has_few_squares(browser, fleet, monkeypatch):
-    monkeypatch.setattr("fleet_scene.SIZE", 24 << 20)
+    monkeypatch.setattr("page_scene.SIZE", 24 << 20)
     with opened(browser, fleet.address) as tab:
         go(tab, *ROUTES["thing"])
         expect(tab.locator("main figure").nth(1)).to_contain_text("3,628 of 6,144 sectors")
@@ -173,7 +173,7 @@ def test_keyboard_alone_goes_everywhere(browser, fleet):
 
 
 def test_log_can_be_scrolled_by_keyboard(browser, fleet, monkeypatch):
-    monkeypatch.setattr("fleet_scene.LOG", LOG * 4)
+    monkeypatch.setattr("page_scene.LOG", LOG * 4)
     with opened(browser, fleet.address) as tab:
         go(tab, *ROUTES["thing"])
         tab.locator(".log").focus()

@@ -196,7 +196,7 @@ def test_document_for_another_protocol_is_rejected(cloud, stage):
     scene = stage(cloud)
     scene.power_on()
     job = scene.job(scene.document(GOOD, {"protocols": ["CARRIER PIGEON"]}))
-    assert "protocol" in refused(scene, job, "REJECTED")
+    assert "neither mqtt nor http" in refused(scene, job, "REJECTED")
 
 
 def test_stream_that_vanished_fails_the_job(cloud, stage):

@@ -113,7 +113,7 @@ def test_board_walks_the_whole_conversation(demo):
     board = scene.power_on()
 
     verdict = scene.verdict(foreign)
-    assert verdict.status == "REJECTED" and "protocol" in verdict.reason
+    assert verdict.status == "REJECTED" and "neither mqtt nor http" in verdict.reason
     said = [body for topic, body in client.heard if topic == "jobs/notify-next"]
     assert said[-1].keys() == {"timestamp"}
 

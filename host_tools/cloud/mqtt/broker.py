@@ -76,7 +76,7 @@ class Broker:
         self.state = state
         self._listen = listen
         self.home = state.broker
-        if not str(self.home.resolve()).isprintable():  # it stands in Mosquitto's settings
+        if min(map(ord, str(self.home.resolve()))) < ord(" "):  # it stands in Mosquitto's settings
             raise SluiceError(f"no cloud can run in {ascii(str(state.root))}: name it otherwise")
         self.port = 0
         self._control = control

@@ -145,9 +145,14 @@ def warned(boards: str) -> str:
     )
 
 
+def said(cloud):
+    """What the cloud has said, less the page's address."""
+    return [line for line in cloud.log().splitlines() if not line.startswith("page ")]
+
+
 def test_cloud_that_listens_says_so_and_warns_in_one_line(listening_cloud):
     about = listening_cloud.state.running()
-    ready_line, warning = listening_cloud.log().splitlines()[:2]
+    ready_line, warning = said(listening_cloud)[:2]
     there = about["http_endpoint"].replace("127.0.0.1", "127.0.0.2")
     assert ready_line.endswith(
         f"; boards reach mqtts://127.0.0.2:{about['mqtt_port']} and {there}"
@@ -161,7 +166,7 @@ def test_port_of_the_last_run_that_is_taken_is_said(own_cloud):
     own_cloud.stop()
     with socket.create_server(("127.0.0.1", int(port))):
         own_cloud.start("--port=0")
-        assert own_cloud.log().splitlines()[-1].endswith(f"; port {port} was not to be had")
+        assert said(own_cloud)[-1].endswith(f"; port {port} was not to be had")
 
 
 @pytest.mark.parametrize("page", [0, 1])
