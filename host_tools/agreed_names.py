@@ -26,7 +26,7 @@ from functools import cache
 from sluice.shorten import FOREIGN, Renamer, words
 
 # Built into MicroPython: of math, cmath, errno, uctypes, select, heapq, framebuf, random, str,
-# set, socket, _thread and the exceptions. A board that lacks one has one name more to keep.
+# set, socket, sys, time, _thread and the exceptions. A board that lacks one has one name more.
 _SPARE = """
 EACCES EADDRINUSE EAGAIN EALREADY EBADF ECONNABORTED ECONNREFUSED ECONNRESET EEXIST EHOSTUNREACH
 EINPROGRESS EINVAL EIO EISDIR ENOBUFS ENODEV ENOENT ENOMEM ENOTCONN EOPNOTSUPP EPERM ETIMEDOUT
@@ -53,7 +53,8 @@ SOCK_STREAM SOL_SOCKET SO_BROADCAST SO_REUSEADDR OverflowError SyntaxError Asser
 NotImplemented Ellipsis StreamReader StreamWriter TaskQueue IOQueue ThreadSafeFlag time_pulse_us
 run_forever run_until_complete start_server open_connection wait_closed readexactly current_task
 get_extra_info acquire locked errorcode VfsLfs2 TextIOWrapper TimeoutError StopIteration NoneType
-SSLSocket SO_KEEPALIVE SO_LINGER SOCK_RAW
+SSLSocket SO_KEEPALIVE SO_LINGER SOCK_RAW byteorder maxsize version_info time_ns ticks_cpu
+localtime seed
 """
 SPARE = sorted(
     set(_SPARE.split()), key=lambda name: (len(name), name)

@@ -16,6 +16,7 @@ OWN = 0o700  # of a folder that may hold secrets
 KEY = {"access_key", "secret_key"}  # what cloud.json has had since requests are signed
 OWNERS = 0o600  # of a file that others must not read, or lock
 CONFIG_MODE = OWNERS  # of config.json: the Wi-Fi's password is put into it
+START_S = 15  # for a cloud to be ready
 LOCK_S = 0.5  # who asks whether a cloud runs has the lock for some microseconds
 
 # Entries of `download_hosts` for a thing of the local cloud: by HTTPS any host, as without a list;
@@ -96,6 +97,12 @@ class State:
                 return not flocked(file, LOCK_SH)  # shared: several may ask at once
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+    def settle(self) -> None:
+        """Wait for a cloud that was just started: things do not have its port before."""
+        deadline = time.monotonic() + START_S
+        while self.alive and not self.ready.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
     def running(self) -> dict[str, Any]:
         """What cloud.json says; SluiceError when no cloud runs here."""

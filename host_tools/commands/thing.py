@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 ONLY_AWS = ("dry_run", "ca", "port", "aws_keys", "policy", "out")
 PORTS = range(1, 65_536)
-READY_S = 15  # for a cloud to start
 KNOWN_S = 5  # for a running cloud to let the new thing in
 
 
@@ -97,7 +96,7 @@ def create_here(args: argparse.Namespace, state: State, name: str, request: str 
 
     only_aws(args)
     given = from_file(args.signer) if args.signer else None
-    wait_ready(state)
+    state.settle()
     with opened(state) as things:
         with things.store.transaction():
             if things.find(name):
@@ -173,13 +172,6 @@ def at_aws(args: argparse.Namespace, account: Account, exists: bool) -> Clients:
 def broker_port() -> int:
     """AWS's port, or the one that `sluice cloud env` has put into the environment."""
     return int(os.environ.get("SLUICE_MQTT_PORT") or MQTT_PORT)
-
-
-def wait_ready(state: State) -> None:
-    """Until a cloud that was just started is ready: its port is not known before."""
-    deadline = time.monotonic() + READY_S
-    while state.alive and not state.ready.exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
 
 
 def wait_known(state: State, common_name: str) -> None:

@@ -58,7 +58,7 @@ def test_thing_create_beside_a_cloud_that_starts_knows_its_port(tmp_path, monkey
                 store.remember("mqtt_port", "4321")
             state.ready.write_text("{}", encoding="utf-8")
 
-        monkeypatch.setattr(thing_command.time, "sleep", nap)
+        monkeypatch.setattr("sluice.cloud.state.time.sleep", nap)
         monkeypatch.setattr(thing_command, "wait_known", lambda *_: None)
         assert main(["thing", "create", "pump", "--state", str(tmp_path)]) == 0
     config = json.loads((tmp_path / "things/pump/config.json").read_text())

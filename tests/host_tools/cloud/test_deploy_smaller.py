@@ -196,7 +196,7 @@ REFUSED = [
     (("new.bin", "--from", "w.bin"), "--from w.bin: it is for w800, and the image for esp32"),
     (("new.bin", "--from", "cut.bin"), "--from cut.bin: the image is bad: truncated (--any takes"),
     (("new.bin", "--from", "app.bundle"), "--from app.bundle: not an app image"),
-    (("new.bin", "--from", "made"), "--from made: it is a delta or a compressed image: give the full image"),
+    (("new.bin", "--from", "made"), "--from made: it is a delta or a compressed image: give the"),
     (("made",), "made: it is a delta or a compressed image: give the full image (--any"),
     (("new.bin", "--from", "none"), "cannot read the image none: No such file"),
     (("new.bin", "--from", "new.bin"), "--from new.bin: it is the same as the image to deploy"),
