@@ -38,6 +38,7 @@ async def operating(agent):
     if journal.phase == REBOOTING:
         return "reboot"
     if journal.phase == DOWNLOADING:
-        return "genuine"  # the other slot holds an image that is to be tried
+        agent.heap.worn = agent.heap.worn or not runs  # what came stays: a reset loses nothing
+        return "genuine"  # the other slot, or a tree, holds what is to be tried
     journal.owe("succeeded", str(reason or "done"))
     return "done"
