@@ -47,8 +47,8 @@ class Heap:
     counted by jobs and checkpoints. The fourth time the job fails; without a job to fail, it is
     the reset.
 
-    worn     by an earlier job, by a checkpoint, or by what an operation brought: a reset gives a new
-             one, and nothing is lost
+    worn     by an earlier job, by a checkpoint, or by what an operation brought: a reset gives a
+             new one, and nothing is lost
     """
 
     def __init__(self):

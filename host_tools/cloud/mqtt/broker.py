@@ -66,6 +66,14 @@ max_qos {qos}
 """
 
 
+def _nameable(path: Path) -> bool:
+    """Whether a path may stand in Mosquitto's settings, whatever this process's locale is."""
+    try:
+        return os.fsencode(path).decode("utf-8").isprintable()
+    except UnicodeDecodeError:
+        return False
+
+
 class Broker:
     """One Mosquitto process and the files it reads. Start it from the main thread: it is ended by
     the kernel when the thread that started it ends."""
@@ -76,7 +84,7 @@ class Broker:
         self.state = state
         self._listen = listen
         self.home = state.broker
-        if min(map(ord, str(self.home.resolve()))) < ord(" "):  # it stands in Mosquitto's settings
+        if not _nameable(self.home.resolve()):
             raise SluiceError(f"no cloud can run in {ascii(str(state.root))}: name it otherwise")
         self.port = 0
         self._control = control
