@@ -9,10 +9,12 @@ import vfs
 from doubles import SECTOR, raised, run
 from test_agent import SIZE, Cell, Cut, World, job, names, updated
 
+from sluice.agent.agent import Heap
+from sluice.agent.states.operate import operating
 from sluice.errors import Fail, Gone, Refuse, Retry
 from sluice.job import Job
 from sluice.jobs.documents import operation, steps
-from sluice.journal import IDLE, Journal
+from sluice.journal import DOWNLOADING, IDLE, Journal
 
 HEAP = "2m"
 
@@ -654,3 +656,34 @@ class Device:
 
     async def pause(self):
         pass
+
+
+# -- the heap ------------------------------------------------------------------------------------
+
+
+class Bringing:
+    """As much of an agent as OPERATING needs, and an operation that brings what is to be tried."""
+
+    powered, begun, fruitless, path = False, False, 0, "bringing"
+    id, number, stamp = "j1", 1, 7
+
+    def __init__(self, cells):
+        self.journal, self.heap = Journal(cells), Heap()
+        self.job = self.work = self.starts = self
+
+    @staticmethod
+    async def run(job, agent):
+        agent.journal.take(job, phase=DOWNLOADING)
+
+
+def test_what_an_operation_brings_wears_the_heap_once_and_no_start_after_that():
+    cells = Cell(), Cell()
+    sys.modules["bringing"] = Bringing
+    try:
+        one = Bringing(cells)
+        assert run(operating(one)) == "genuine" and one.heap.worn
+        assert run(operating(one)) == "genuine" and one.heap.worn, "the link was lost meanwhile"
+        after = Bringing(cells)
+        assert run(operating(after)) == "genuine" and not after.heap.worn, "resets for ever"
+    finally:
+        del sys.modules["bringing"]

@@ -18,6 +18,7 @@ async def operating(agent):
     """It is done; or what it had the journal say is to come next."""
     work, job, journal = agent.work, agent.job, agent.journal
     runs = journal["runs"] or 0 if journal.about(job) else 0
+    anew = not journal.about(job) or journal.phase != DOWNLOADING  # else an earlier turn did it
     if not (work.begun and runs):  # begun again for want of heap is not begun again by a reset
         if runs >= _RUNS:
             raise Fail("cut off by a reset, times", runs // _RESET)
@@ -38,7 +39,7 @@ async def operating(agent):
     if journal.phase == REBOOTING:
         return "reboot"
     if journal.phase == DOWNLOADING:
-        agent.heap.worn = agent.heap.worn or not runs  # what came stays: a reset loses nothing
+        agent.heap.worn = agent.heap.worn or anew  # what came stays: a reset loses nothing
         return "genuine"  # the other slot, or a tree, holds what is to be tried
     journal.owe("succeeded", str(reason or "done"))
     return "done"
