@@ -373,7 +373,7 @@ function logSheet(one) {
   return el("section", { class: "sheet", "aria-labelledby": "log" }, el("h2", { id: "log" }, "Log"),
     one.log.length ? el("ol", { class: "log mono", tabindex: "0", "aria-labelledby": "log" },
       one.log.map((line) => el("li", { class: looks[/^([A-Z]) /.exec(line)?.[1]] }, line)))
-      : el("p", { class: "soft" }, "Nothing told yet."));
+      : el("p", { class: "soft" }, "No warning and no error since its start."));
 }
 
 // What is looked at
