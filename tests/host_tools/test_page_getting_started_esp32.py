@@ -162,7 +162,7 @@ def plain(node: ast.expr) -> str:
 FLASH = ROOT / "host_tools/flash"
 ABOUT_BOARDS = [ROOT / "host_tools/board_port.py"]
 ABOUT_BOARDS += [FLASH / f"{name}.py" for name in ("boards", "inspection", "watching", "writing")]
-ABOUT_LINE = [FLASH / "micropython.py", ROOT / "host_tools/commands/flash.py"]
+ABOUT_LINE = [FLASH / "asking.py", FLASH / "micropython.py", ROOT / "host_tools/commands/flash.py"]
 
 
 def test_page_explains_messages_that_there_are():
