@@ -1,7 +1,7 @@
 """Create, list, show and delete things: of a local cloud, or of AWS.
 
-`sluice thing create NAME` makes DIR/things/NAME with all that a board needs: config.json, its
-certificate and key, the root CA, and the certificate of the key that images are signed with.
+`sluice thing create NAME` makes DIR/things/NAME with all that a board needs. That is config.json,
+its certificate and key, and the root CA. It is also the certificate of the key that signs images.
 
 With --aws it makes thing, certificate and policy through boto3, with your own AWS settings. The
 private key is made here and stays here. With --aws-keys AWS makes it. With --csr the key is yours,
