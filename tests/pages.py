@@ -1,8 +1,10 @@
 """Someone who does what a page of documentation says, word for word."""
 
+import functools
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +28,9 @@ CHECKOUT = (
     "boards",
     "docs",
 )
+FOLDER = "my boards and more"  # a stranger's: its name has spaces
+_NARROW = {"COLUMNS": "60", "NO_COLOR": "1"}
+_WITHOUT_ROOT = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
 _READY = {"cloud": "ready", "device": "idle free"}  # what a command left running says first
 
 
@@ -40,12 +45,22 @@ def lines(text: str) -> list[str]:
     return [line for line in joined if line.strip() and not line.startswith("#")]
 
 
+@functools.cache
+def unprivileged() -> list[str]:
+    """The words before a command that take root's powers, where root runs the tests."""
+    if os.geteuid() != 0 or shutil.which(_WITHOUT_ROOT[0]) is None:
+        return []
+    tried = subprocess.run([*_WITHOUT_ROOT, "true"], capture_output=True)
+    return _WITHOUT_ROOT if tried.returncode == 0 else []
+
+
 def checkout(folder: Path) -> dict[str, str]:
     """Make a folder look like a checkout whose environment is the one that runs the tests.
 
-    Returns the variables of a shell there: nothing of AWS or of an outer make, and no environment
-    on the path, as that is what a page's first lines are for.
+    Returns the variables of a shell there: a narrow terminal without colors, nothing of AWS or of
+    an outer make, and no environment on the path, because a page's first lines put it there.
     """
+    folder.mkdir()
     for name in CHECKOUT:
         (folder / name).symlink_to(ROOT / name)
     environment = folder / ".venv"
@@ -60,15 +75,18 @@ def checkout(folder: Path) -> dict[str, str]:
     }
     mine = str(Path(sys.prefix) / "bin")
     path = [part for part in variables["PATH"].split(os.pathsep) if part != mine]
-    return variables | {"PATH": os.pathsep.join(path)}
+    return variables | _NARROW | {"PATH": os.pathsep.join(path)}
 
 
 class Reader:
-    """Runs a page's lines in a checkout of its own, as a shell would; a cloud takes free ports."""
+    """Runs a page's lines in a checkout of its own, as a shell would; a cloud takes free ports.
 
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self._variables = checkout(folder)
+    The shell is a stranger's: `FOLDER`, 60 columns, no colors, no terminal, and no power of root.
+    """
+
+    def __init__(self, inside: Path):
+        self.folder = inside / FOLDER
+        self._variables = checkout(self.folder)
         self._running: list[subprocess.Popen] = []
 
     def begins(self) -> None:
@@ -107,9 +125,13 @@ class Reader:
         """Variables of the shell."""
         self._variables |= variables
 
+    def pastes(self, script: str) -> subprocess.CompletedProcess:
+        """What comes of many lines that are pasted at once."""
+        return self._shell(script)
+
     def _shell(self, line: str) -> subprocess.CompletedProcess:
         return subprocess.run(
-            ["bash", "-c", line],
+            [*unprivileged(), "bash", "-c", line],
             cwd=self.folder,
             env=self._variables,
             text=True,
@@ -131,7 +153,7 @@ class Reader:
         log = self.folder / f"{name}.log"
         with log.open("wb") as file:
             process = subprocess.Popen(
-                ["bash", "-c", f"exec {line}"],
+                [*unprivileged(), "bash", "-c", f"exec {line}"],
                 cwd=self.folder,
                 env=self._variables,
                 stdout=file,

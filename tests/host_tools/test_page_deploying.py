@@ -38,8 +38,8 @@ def outcome(reader: Reader, job: str) -> tuple[str, str]:
     return found[0]["status"], found[0]["statusDetails"]["reason"]
 
 
-def test_page_leads_to_each_kind_of_update_and_back(reader: Reader, tmp_path):
-    files(tmp_path)
+def test_page_leads_to_each_kind_of_update_and_back(reader: Reader):
+    files(reader.folder)
     said = []
     for text in blocks(PAGE, "sh"):
         for line in lines(text):
@@ -54,7 +54,7 @@ def test_page_leads_to_each_kind_of_update_and_back(reader: Reader, tmp_path):
     for what, (_, reason) in zip(accepted, said, strict=True):
         assert reason.partition(" (")[0] == f"accepted {what}", said
     assert said[-1][1].endswith(("bytes)", "(whole image: no room to inflate)")), said
-    log = (tmp_path / "device.log").read_text()
+    log = (reader.folder / "device.log").read_text()
     runs = [line.split()[-1] for line in re.findall(r" main agent (.+)", log)]
     other = [tree for tree, _ in groupby(runs)]  # a full heap may be a reset, too
     assert other == ["tree", "app.a", "app.b", "app.a", "agent.a+app.a", "agent.a+app.b"]

@@ -38,18 +38,17 @@ def section(title: str) -> list[str]:
     return [line for block in blocks(text, "sh") for line in lines(block)]
 
 
-def test_page_followed_word_for_word_without_a_board_ends_in_an_update(
-    reader: Reader, tmp_path: Path
-):
+def test_page_followed_word_for_word_without_a_board_ends_in_an_update(reader: Reader):
     def does(title: str) -> list[str]:
         return [reader.does(line) for line in section(title)]
 
     for line in simulated():
         reader.does(line)
-    log = tmp_path / "device.log"
+    log = reader.folder / "device.log"
     said = does("2.")
     assert "Hash of data verified" in said[-1]
-    assert f"download: {(tmp_path / MERGED).stat().st_size} bytes at 0x1000" in log.read_text()
+    size = (reader.folder / MERGED).stat().st_size
+    assert f"download: {size} bytes at 0x1000" in log.read_text()
     reader.waits_for(lambda: "simulated ESP32" in log.read_text(), log)
     said += does("3.")
     said += does("4.")
@@ -65,7 +64,7 @@ def test_page_followed_word_for_word_without_a_board_ends_in_an_update(
     assert "boot: ota_0 - trial" in log.read_text().splitlines()
     assert PASSWORD not in "\n".join([*said, log.read_text()])
     reader.ends()
-    board = Board(tmp_path / "lab", "pump")
+    board = Board(reader.folder / "lab", "pump")
     config = json.loads(board.read_file("/config.json"))
     assert config["wifi"] == {"ssid": "Workshop", "password": PASSWORD}
     assert config["endpoint"] == "127.0.0.2"
@@ -100,17 +99,14 @@ def index() -> Iterator[str]:
     server.server_close()
 
 
-def test_board_set_up_with_mpremote_alone_waits_for_jobs(
-    reader: Reader, tmp_path: Path, index: str
-):
+def test_board_set_up_with_mpremote_alone_waits_for_jobs(reader: Reader, index: str):
+    lab = reader.folder / "lab"
     reader.begins()
     reader.sets(ADDRESS="127.0.0.2")
     for line in section("3."):
         reader.does(line)
-    with Board(
-        tmp_path / "lab", "pump", blank=True, link=tmp_path / "port", heap=COMPILING
-    ) as board:
-        reader.sets(PORT=str(board.link))
+    with Board(lab, "pump", blank=True, link=reader.folder / "port", heap=COMPILING) as board:
+        reader.sets(PORT=f"./{board.link.name}")
         for told in section("Without"):
             reader.does(told.replace("mip install", f"mip install --index {index}"))
         board.wait_for("agent idle")

@@ -22,16 +22,16 @@ def outcome(reader: Reader, job: str) -> tuple[str, str]:
     return found[0]["status"], found[0]["statusDetails"]["reason"]
 
 
-def test_page_leads_to_an_operation_that_does_what_it_says(reader, tmp_path):
-    (tmp_path / "operations").mkdir()
+def test_page_leads_to_an_operation_that_does_what_it_says(reader):
+    (reader.folder / "operations").mkdir()
     (module,) = blocks(PAGE, "python")
-    (tmp_path / "operations/setpoint.py").write_text(module)
+    (reader.folder / "operations/setpoint.py").write_text(module)
     (order,) = blocks(PAGE, "json")
-    (tmp_path / "set.json").write_text(order)
+    (reader.folder / "set.json").write_text(order)
     for text in blocks(PAGE, "sh"):
         for line in lines(text):
             reader.does(line)
     assert outcome(reader, "set-1") == ("SUCCEEDED", "215 tenths of a degree")
-    (tmp_path / "set.json").write_text(order.replace("215", '"warm"'))
+    (reader.folder / "set.json").write_text(order.replace("215", '"warm"'))
     reader.does("sluice job create --thing pump --document set.json --id set-2 --state lab")
     assert outcome(reader, "set-2") == ("REJECTED", "job document lacks or misstates tenths")

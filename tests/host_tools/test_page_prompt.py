@@ -8,11 +8,11 @@ PAGE = (ROOT / "docs/prompt.md").read_text()
 TYPED = ["sluice console --port lab/port"]
 
 
-def test_page_leads_to_a_report_about_the_board(reader: Reader, tmp_path):
+def test_page_leads_to_a_report_about_the_board(reader: Reader):
     installation, board, console, doctor = (lines(text) for text in blocks(PAGE, "sh"))
     for line in installation + board:
         reader.does(line)
-    said = tmp_path / "device.log"
+    said = reader.folder / "device.log"
     reader.waits_for(lambda: "idle free" in said.read_text(), said)
     assert console == TYPED
     reports = [reader.does(line) for line in doctor]
