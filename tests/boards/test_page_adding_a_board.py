@@ -10,24 +10,24 @@ from sluice.compile import ROOT
 PAGE = (ROOT / "docs/adding-a-board.md").read_text()
 
 
-def test_page_leads_to_a_board_whose_agent_waits_for_jobs(reader, tmp_path):
+def test_page_leads_to_a_board_whose_agent_waits_for_jobs(reader):
     for name in ("host_tools", "tests"):
-        (tmp_path / name).symlink_to(ROOT / name)
+        (reader.folder / name).symlink_to(ROOT / name)
     for name in ("boards", "firmware"):  # which manifests refer to by resolved paths
-        (tmp_path / name).unlink()
-        shutil.copytree(ROOT / name, tmp_path / name)
-    (tmp_path / "sluice").symlink_to(ROOT / "host_tools")
-    reader.sets(PYTHONPATH=str(tmp_path))  # so that the commands are those of this checkout
+        (reader.folder / name).unlink()
+        shutil.copytree(ROOT / name, reader.folder / name)
+    (reader.folder / "sluice").symlink_to(ROOT / "host_tools")
+    reader.sets(PYTHONPATH=str(reader.folder))  # so that the commands are those of this checkout
     (table,) = blocks(PAGE, "csv")
     printed = {}
     for text in blocks(PAGE, "sh"):
         for line in lines(text):
             printed[line.partition(" -k ")[0]] = reader.does(line)
             if line.startswith("cp "):
-                (tmp_path / "boards/GARAGE_C3/partitions.csv").write_text(table)
+                (reader.folder / "boards/GARAGE_C3/partitions.csv").write_text(table)
     passed = re.search(r"(\d+) passed", printed["python -m pytest tests/boards"])
     assert int(passed[1]) >= 7  # two more with cmake
-    assert (tmp_path / "lab/devices/lamp/flash.bin").stat().st_size == 8 << 20
+    assert (reader.folder / "lab/devices/lamp/flash.bin").stat().st_size == 8 << 20
 
 
 def test_page_says_what_was_not_tried():

@@ -100,13 +100,13 @@ def test_complaints_are_those_of_the_command_and_of_what_adds_options_to_it():
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name in EXAMPLES])
-def test_example_of_a_page_runs(name: str, reader: Reader, tmp_path: Path):
+def test_example_of_a_page_runs(name: str, reader: Reader):
     reader.begins()
     said = ""
     (text,) = blocks(PAGES[name], "sh")
     for line in lines(text):
         if line.startswith("sluice console"):
-            said = typed(tmp_path / line.split()[-1])
+            said = typed(reader.folder / line.split()[-1])
         else:
             said = reader.does(line)
     assert SAID.get(name, "") in said

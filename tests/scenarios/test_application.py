@@ -5,10 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from pages import blocks
 from patience import FUSE_S
 from stage import Cloud, Stage, image, soon
 from typed import complaint
 
+from sluice.compile import ROOT
 from sluice.image.modules import EXAMPLE
 
 SMALL = 180_224  # bytes
@@ -195,7 +197,16 @@ def test_reboot_waits_for_the_application_and_happens_once(cloud, stage):
     assert scene.board.lines.count("reset: machine.reset") == 1
 
 
-# -- the example ----------------------------------------------------------------------------------
+# -- the examples ---------------------------------------------------------------------------------
+
+
+def test_example_of_the_page_tells_its_reading(cloud, stage, spy):
+    (source, *_) = blocks((ROOT / "docs/application.md").read_text(), "python")
+    scene = powered(stage, cloud, source)
+    topic = f"sluice/{scene.name}/reading"
+    ears = spy(scene)
+    ears.listen(topic)
+    soon(lambda: (topic, {"level": 42}) in list(ears.heard), FUSE_S)
 
 
 def test_example_tells_readings_and_obeys_commands(cloud, stage, spy):

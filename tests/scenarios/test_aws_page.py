@@ -4,13 +4,11 @@ import ast
 import json
 import re
 import shlex
-import subprocess
 from pathlib import Path
 
 from botocore import exceptions, xform_name
 from botocore.session import get_session
-from pages import blocks, checkout
-from patience import LONG_S
+from pages import blocks
 
 from sluice.compile import FIRMWARE, ROOT
 
@@ -29,26 +27,19 @@ def literal(name: str):
     raise AssertionError(name)
 
 
-def test_page_on_aws_works_word_for_word_against_the_local_cloud(tmp_path):
+def test_page_on_aws_works_word_for_word_against_the_local_cloud(reader):
     script = SHELL + "\n".join(blocks(PAGE, "sh"))
     keep = "cp -r fleet/things kept\nsluice thing delete"
     script = script.replace("sluice thing delete", keep, 1)
-    done = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        env=checkout(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=LONG_S,
-    )
+    done = reader.pastes(script)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "\nSUCCEEDED accepted v1.1.0\n" in done.stdout
     assert "\n2 SUCCEEDED\n" in done.stdout
     assert 'iot.CreateJob {"jobId"' in done.stdout
-    assert not list((tmp_path / "fleet/things").iterdir())
-    files = {file.name for file in (tmp_path / "kept/pump").iterdir()}
+    assert not list((reader.folder / "fleet/things").iterdir())
+    files = {file.name for file in (reader.folder / "kept/pump").iterdir()}
     assert all(f"`{name}`" in PAGE for name in files)
-    config = json.loads((tmp_path / "kept/pump/config.json").read_text())
+    config = json.loads((reader.folder / "kept/pump/config.json").read_text())
     assert set(literal("REQUIRED")) <= config.keys()
     assert config.keys() <= set(literal("REQUIRED")) | set(literal("OPTIONAL"))
 

@@ -125,13 +125,13 @@ def inline() -> list[str]:
     return re.findall(r"`([^`\n]+)`", README)
 
 
-def test_image_and_signature_can_be_made_as_documented(reader, tmp_path):
+def test_image_and_signature_can_be_made_as_documented(reader):
     reader.begins()
     reader.does("sluice image make app.bin --version 1.1.0 --size 180225 --self-test fail")
-    assert (tmp_path / "app.bin").stat().st_size == 180_225
+    assert (reader.folder / "app.bin").stat().st_size == 180_225
     assert json.loads(reader.does("sluice image show app.bin --json"))["version"] == "1.1.0"
     assert reader.does("sluice sign app.bin --key signer.key --new-key").startswith("ME")
-    assert {"signer.key", "signer.crt"} <= {file.name for file in tmp_path.iterdir()}
+    assert {"signer.key", "signer.crt"} <= {file.name for file in reader.folder.iterdir()}
 
 
 # --- tables --------------------------------------------------------------------------------------

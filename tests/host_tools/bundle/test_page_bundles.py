@@ -11,14 +11,16 @@ from sluice.compile import ROOT
 PAGE = (ROOT / "docs/bundles.md").read_text()
 
 
-def test_page_leads_to_bundles(reader: Reader, tmp_path):
-    (tmp_path / "lamp").mkdir()
+def test_page_leads_to_bundles(reader: Reader):
+    (reader.folder / "lamp").mkdir()
     app, greeting, _ = blocks(PAGE, "python")
-    (tmp_path / "lamp/app.py").write_text(app)
-    (tmp_path / "lamp/greeting.py").write_text(greeting)
+    (reader.folder / "lamp/app.py").write_text(app)
+    (reader.folder / "lamp/greeting.py").write_text(greeting)
     said = [reader.does(line) for text in blocks(PAGE, "sh") for line in lines(text)]
     assert "sluice.json\napp.mpy\ngreeting.mpy\n" in said
-    made = {file.name: container.unpack(file.read_bytes()) for file in tmp_path.glob("*.bundle")}
+    made = {
+        file.name: container.unpack(file.read_bytes()) for file in reader.folder.glob("*.bundle")
+    }
     kinds = {name: description["kind"] for name, (description, _) in made.items()}
     assert kinds == {"lamp-1.0.0.bundle": "app", "small.bundle": "app", "agent.bundle": "agent"}
     assert list(made["small.bundle"][1]) == ["sluice.json", "app.py"]
