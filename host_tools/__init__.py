@@ -1,3 +1,3 @@
 """The host side of Sluice: toolchain, simulated board, local cloud and the `sluice` command."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"

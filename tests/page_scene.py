@@ -88,7 +88,7 @@ class Scene:
             micropython="1.25.0",
             slot="ota_1" if new or trial else "ota_0",
             trial=trial,
-            agent="0.2.0",
+            agent="0.3.0",
             app="2.1.0" if green else "1.3.0",
             trees="agent.a+app.b",
             free=self.free,

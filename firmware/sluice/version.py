@@ -1,3 +1,3 @@
 """The agent's version. A bundle of kind agent states the same."""
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"

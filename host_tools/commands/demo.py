@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sluice import __version__
 from sluice.cloud.state import State, make_folder
 from sluice.commands.story import BOOTED, Story
 from sluice.device.hardware import FACTORY_VERSION
@@ -32,7 +33,7 @@ from sluice.image.modules import EXAMPLE, SELF_TESTS
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
-AGENT = "0.3.0"  # version of the new agent
+AGENT = f"{__version__}.1"  # version of the new agent, which is the same firmware
 TREES = ("/trees.0", "/trees.1")  # the record of the trees that run
 APPLICATION = """\
 import asyncio

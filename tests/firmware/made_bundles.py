@@ -11,13 +11,13 @@ from sluice.bundle import container, rules
 from sluice.bundle.container import header, pack
 
 APP = {"kind": "app", "version": "1.2.0"}
-AGENT = {"kind": "agent", "version": "0.3.0", "board": "SIM_ESP32"}
+AGENT = {"kind": "agent", "version": "7.0.0", "board": "SIM_ESP32"}
 CODE = {"app.py": b"X = 'new'\n"}
 FIRMWARE = {
     "board.py": b"NAME = 'SIM_ESP32'\n",
     "sluice/net/deep.py": b"X = 7\n",
     "sluice/run.py": b"X = 'agent'\n",
-    "sluice/version.py": b'VERSION = "0.3.0"\n',
+    "sluice/version.py": b'VERSION = "7.0.0"\n',
     "umqtt/simple.py": b"\n",
 }
 NOISE = random.Random(11).randbytes(1100)  # repeats nothing
@@ -86,7 +86,7 @@ def described() -> dict[str, bytes]:
         "board": APP | {"board": "TOASTER"},
         "agent-board": AGENT | {"board": "TOASTER"},
         "agent-boards": {key: AGENT[key] for key in ("kind", "version")},
-        "agent-version": AGENT | {"version": "0.3.0-rc1"},
+        "agent-version": AGENT | {"version": "7.0.0-rc1"},
         "agent-old": AGENT | {"version": "0.0.9"},
         "needs-agent": APP | {"needs": {"agent": "9.0"}},
         "needs-python": APP | {"needs": {"micropython": "2.0"}},

@@ -267,9 +267,9 @@ def test_agent_and_application_of_one_job_are_tried_and_confirmed_together():
     board, one = world(bringing("agent", "app"))
     with board:
         assert one.boot() == "Reset" and one.runs("agent") is None
-        assert one.boot() == "Waits" and one.runs("agent") == ("a", "0.3.0")
+        assert one.boot() == "Waits" and one.runs("agent") == ("a", "7.0.0")
         assert one.runs() == NEW
-        assert one.verdict() == ("succeeded", "accepted agent v0.3.0, app v1.2.0")
+        assert one.verdict() == ("succeeded", "accepted agent v7.0.0, app v1.2.0")
 
 
 def test_agent_and_application_of_one_job_are_taken_back_together():

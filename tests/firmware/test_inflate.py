@@ -16,6 +16,7 @@ from sluice.errors import Fail
 from sluice.files import bundle_head, inflate
 from sluice.job import File
 from sluice.slots.tree import Trees
+from sluice.version import VERSION
 
 DIFFERS = True  # deflate, LittleFS
 
@@ -174,7 +175,7 @@ def test_agent_is_unpacked_beside_an_application_each_into_its_own_tree():
         for kind in device.made:
             letter, sha256, version, mpy = device.made[kind]
             assert letter == "a" and sha256 == digest(read("/%s.a" % kind)) and mpy == 0
-        assert device.made["agent"][2] == "0.3.0"
+        assert device.made["agent"][2] == "7.0.0"
         note(app=[device.made["app"]], agent=[device.made["agent"]])
         with Start() as start:
             assert sorted(start.runs) == ["agent", "app"]
@@ -234,7 +235,8 @@ SAYS = (
 SAYS_AGENT = (
     ("app", "the bundle is of another kind"), ("agent-board", "the bundle is for another board"),
     ("agent-boards", "the bundle is for another board"),
-    ("agent-version", "the bundle has a bad version"), ("agent-old", "downgrade 0.2.0 to 0.0.9"),
+    ("agent-version", "the bundle has a bad version"),
+    ("agent-old", "downgrade %s to 0.0.9" % VERSION),
 )  # fmt: skip
 
 

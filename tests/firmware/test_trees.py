@@ -8,6 +8,8 @@ from doubles import raised
 from medium import Board, fill, read, write
 from tree_samples import MPY, Start, agent, app, digest, esp32, laid, note, noted, sealed
 
+from sluice.version import VERSION
+
 DIFFERS = True  # imports
 
 HEAP = "4m"
@@ -65,7 +67,7 @@ def test_trees_come_onto_the_path_agent_first_and_application_before_what_is_fro
             assert start.runs == {"app": mine, "agent": his}
             assert start.path == ["/.agent", "/.app"] + HERE
             assert value("sluice.run") == "agent.a" and value("app") == "app.b"
-            assert value("sluice.version", "VERSION") == "0.2.0"
+            assert value("sluice.version", "VERSION") == VERSION
         assert board.chip.operations == operations, "a start that is no trial writes nothing"
 
 
@@ -253,7 +255,7 @@ def test_application_that_was_the_first_is_taken_back_to_what_lies_in_the_root()
 def test_trees_of_one_job_are_tried_and_taken_back_together():
     with Board():
         old, new = app("a", b"X = 'old'"), app("b", b"X = 'new'", "2.0.0")
-        before, after = agent("b", b"X = 'before'"), agent("a", b"X = 'after'", "0.3.0")
+        before, after = agent("b", b"X = 'before'"), agent("a", b"X = 'after'", "7.0.0")
         note(app=[new, old], agent=[after, before], new=["agent", "app"])
         with Start() as start:
             assert start.tried and (value("app"), value("sluice.run")) == ("new", "after")
@@ -414,7 +416,7 @@ def test_tree_that_came_with_an_image_on_trial_and_is_damaged_ends_the_start():
 def test_seven_starts_that_came_to_nothing_swap_the_trees_of_the_agent():
     for starts in range(10):
         with Board():
-            new, old = agent("b", b"X = 'new'", "0.3.0"), agent("a", b"X = 'old'")
+            new, old = agent("b", b"X = 'new'", "7.0.0"), agent("a", b"X = 'old'")
             mine, other = app("a", b"X = 1"), app("b", b"X = 2")
             note(agent=[new, old], app=[mine, other])
             with Start(starts=starts) as start:
@@ -434,13 +436,13 @@ def test_trees_of_the_agent_are_swapped_only_where_there_are_two_and_off_trial()
             assert start.runs == {"agent": only}
         assert board.chip.operations == operations
     with Board():
-        new, old = agent("b", b"X = 'new'", "0.3.0"), agent("a", b"X = 'old'")
+        new, old = agent("b", b"X = 'new'", "7.0.0"), agent("a", b"X = 'old'")
         note(agent=[new, old])
         with Start(True, starts=7) as start:
             assert start.runs == {"agent": new}, "an image is on trial"
     with Board():
         mine, before = app("b", b"X = 2"), app("a", b"X = 1")
-        new, old = agent("b", b"X = 'new'", "0.3.0"), agent("a", b"X = 'old'")
+        new, old = agent("b", b"X = 'new'", "7.0.0"), agent("a", b"X = 'old'")
         note(agent=[new, old], app=[mine, before], new=["app"])
         with Start(starts=7) as start:
             assert start.tried and start.runs == {"agent": new, "app": mine}
@@ -449,7 +451,7 @@ def test_trees_of_the_agent_are_swapped_only_where_there_are_two_and_off_trial()
 
 def test_trees_are_not_swapped_where_the_file_system_does_not_take_it_and_the_start_goes_on():
     with Board():
-        new, old = agent("b", b"X = 'new'", "0.3.0"), agent("a", b"X = 'old'")
+        new, old = agent("b", b"X = 'new'", "7.0.0"), agent("a", b"X = 'old'")
         note(agent=[new, old])
         fill()
         with Start(starts=7) as start:
@@ -458,7 +460,7 @@ def test_trees_are_not_swapped_where_the_file_system_does_not_take_it_and_the_st
 
 def test_tree_that_was_taken_back_is_not_what_the_agents_are_swapped_for():
     with Board():
-        new, old = agent("b", b"X = 'new'", "0.3.0"), agent("a", b"X = 'old'")
+        new, old = agent("b", b"X = 'new'", "7.0.0"), agent("a", b"X = 'old'")
         note(agent=[new, old], new=["agent"], tried=1)
         with Start(starts=7) as start:
             assert start.runs == {"agent": old}

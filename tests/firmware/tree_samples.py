@@ -10,6 +10,8 @@ from struct import pack
 import vfs
 from medium import read, write
 
+from sluice.version import VERSION
+
 MPY = sys.implementation._mpy & 255
 
 
@@ -50,7 +52,7 @@ def app(letter, source, version="1.0.0", mpy=0):
     return laid("app", letter, [("app.py", source)], version, mpy)
 
 
-def agent(letter, source, version="0.2.0", mpy=0):
+def agent(letter, source, version=VERSION, mpy=0):
     """Put an agent on the board, of which sluice.run is that source; its entry."""
     said = b'VERSION = "%s"\n' % version.encode()
     members = [("sluice/run.py", source), ("sluice/version.py", said)]

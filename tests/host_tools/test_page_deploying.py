@@ -8,6 +8,7 @@ from pathlib import Path
 from pages import Reader, blocks, lines
 
 from bench import numbers
+from sluice import __version__
 from sluice.bundle import make
 from sluice.compile import ROOT
 
@@ -48,7 +49,7 @@ def test_page_leads_to_each_kind_of_update_and_back(reader: Reader):
                 said.append(outcome(reader, printed.split()[0]))
             elif line.startswith("sluice job create"):
                 said.append(outcome(reader, "back-1"))
-    accepted = ("app v1.0.0", "app v1.1.0", "app v1.0.0", "agent v0.3.0")
+    accepted = ("app v1.0.0", "app v1.1.0", "app v1.0.0", f"agent v{__version__}.1")
     accepted += ("v1.1.0", "v1.2.0", "v1.3.0")
     assert [status for status, _ in said] == ["SUCCEEDED"] * len(accepted), said
     for what, (_, reason) in zip(accepted, said, strict=True):

@@ -19,6 +19,7 @@ from littlefs.errors import LittleFSError
 from stage import Stage
 from typed import good
 
+from sluice import __version__
 from sluice.bundle import container, make, tree
 from sluice.device import norflash, provision
 from sluice.device.meter import raise_power_cut
@@ -26,7 +27,7 @@ from sluice.device.norflash import NORFlash
 from sluice.device.supervisor import Board
 from sluice.image.modules import SELF_TESTS
 
-VERSIONS = ("0.2.1", "0.3.0")  # before the job, and what it brings
+VERSIONS = (f"{__version__}.1", f"{__version__}.2")  # before the job, and what it brings
 GOOD = "async def main(link):\n    print('runs {}')\n"
 
 

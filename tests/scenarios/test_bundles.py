@@ -10,6 +10,7 @@ from stage import HEAP, Cloud, Stage, Verdict, image, soon
 from test_kinds import create, stored
 from typed import good
 
+from sluice import __version__
 from sluice.bundle import container, make, tree
 from sluice.device.supervisor import Board
 from sluice.image import make_image
@@ -131,16 +132,16 @@ def test_agent_is_updated_and_a_bad_one_is_taken_back(cloud: Cloud, stage):
     """Also one that cannot be imported, so that nothing of it can say so."""
     scene = stage(cloud, watchdog_s=10, trial_s=10)
     scene.power_on()
-    verdict = tried(scene, agent("0.2.1"))
-    assert verdict.reason == "accepted agent v0.2.1", scene.tail
+    verdict = tried(scene, agent("7.1.0"))
+    assert verdict.reason == "accepted agent v7.1.0", scene.tail
     assert labels(scene) == "agent.a"
     for module, text in AGENTS.items():
-        verdict = tried(scene, agent("0.3.0", **{module: text}))
+        verdict = tried(scene, agent("7.2.0", **{module: text}))
         assert verdict.status == "FAILED", (module, scene.tail)
         assert verdict.reason.startswith("rolled back: "), (module, verdict)
         assert labels(scene) == "agent.a", module
-    both = tried(scene, app(scene, GOOD.format("b"), "1.0.0"), agent("0.4.0"))
-    assert both.reason == "accepted agent v0.4.0, app v1.0.0", scene.tail
+    both = tried(scene, app(scene, GOOD.format("b"), "1.0.0"), agent("7.3.0"))
+    assert both.reason == "accepted agent v7.3.0, app v1.0.0", scene.tail
     assert labels(scene) == "agent.b+app.a"
 
 
@@ -185,7 +186,7 @@ def test_what_runs_is_told_to_the_shadow(cloud: Cloud, stage):
         return reported(scene)
 
     soon(lambda: told().get("app") == "1.0.0")
-    assert told()["agent"] == "0.2.0" and told()["trees"] == "app.a"
+    assert told()["agent"] == __version__ and told()["trees"] == "app.a"
     shown = good("thing", "show", scene.name, "--state", scene.root)
     assert "application  1.0.0, from tree app.a" in shown.splitlines(), shown
     assert "interpreter  1.0.0" in shown and "board        SIM_ESP32" in shown
@@ -222,7 +223,7 @@ def test_application_in_the_root_is_passed_over_where_one_came_as_a_bundle(cloud
 def test_bundle_by_http_is_an_operation(cloud: Cloud, stage, kind: str):
     scene = stage(cloud, http_ca="/AmazonRootCA1.pem")
     scene.power_on()
-    data = app(scene, GOOD.format("one"), "1.0.0") if kind == "app" else agent("0.2.1")
+    data = app(scene, GOOD.format("one"), "1.0.0") if kind == "app" else agent("7.1.0")
     order = {
         "operation": "update",
         "kind": kind,
@@ -238,11 +239,11 @@ def test_safe_mode_takes_the_agent_that_ran_before(cloud: Cloud, stage, tmp_path
     """A good trial, and then an agent that resets the board at each start, as a fault may."""
     scene = stage(cloud)
     scene.power_on()
-    assert tried(scene, agent("0.2.1")).status == "SUCCEEDED"
+    assert tried(scene, agent("7.1.0")).status == "SUCCEEDED"
     later = "import os\ntry:\n    os.stat('/worn')\nexcept OSError:\n    pass\nelse:\n"
     later += "    import machine\n    machine.reset()\n"
     source = (Path(make.__file__).parents[2] / "firmware/sluice/starting.py").read_text()
-    verdict = tried(scene, agent("0.3.0", starting=source + later))
+    verdict = tried(scene, agent("7.2.0", starting=source + later))
     assert verdict.status == "SUCCEEDED", scene.tail
     scene.board.stop()
     scene.board.write_file("/worn", b"x")

@@ -10,6 +10,7 @@ from seat import GREEN, GREY
 from sntp import packet, server
 from stage import HEAP, SIZE, Stage, image, soon
 
+from sluice import __version__
 from sluice.device import provision
 from sluice.device.supervisor import Board
 from sluice.flash import contents
@@ -107,7 +108,7 @@ def test_prompt_of_a_board_whose_agent_is_in_a_tree_has_the_verbs_and_gives_it_b
     desk = console(flashed=True)
     assert "aws_job.start()" in desk.take_over()
     said = desk.say("status()")
-    assert "agent     0.2.0 in agent.a" in said and "job       idle" in said
+    assert f"agent     {__version__} in agent.a" in said and "job       idle" in said
     assert "wifi.connect(ssid)" in desk.say("help()")
     echo = desk.scene.job({"operation": "echo", "text": "hello"})
     desk.start()

@@ -8,6 +8,7 @@ import pytest
 from stage import HEAP, SIZE, Stage, image, soon
 from typed import good
 
+from sluice import __version__
 from sluice.bundle import container, make, tree
 from sluice.device import provision
 from sluice.device.supervisor import Board
@@ -152,7 +153,7 @@ def app_tree(folder: Path, text: str) -> bytes:
 def test_doctor_shows_the_trees_that_run_and_those_that_cannot(flashed, tmp_path):
     app, agent = app_tree(tmp_path, "print('the tree')"), contents.agent("SIM_ESP32")
     runs = [["b", tree.digest(app), "3.1", 6], ["a", "0" * 64, "3.0", 6]]
-    agents = [["b", "0" * 64, "0.2.1", 6], agent.entry("a")]
+    agents = [["b", "0" * 64, "7.0.0", 6], agent.entry("a")]
     scene = flashed(
         {
             "/trees.0": tree.record(2, runs, agents),
@@ -167,7 +168,7 @@ def test_doctor_shows_the_trees_that_run_and_those_that_cannot(flashed, tmp_path
     text = good("doctor", "--port", scene.board.link)
     scene.board.wait_for("agent idle", after=seen)
     assert re.search(
-        r"trees +agent.b 0.2.1, DAMAGED\n +agent.a 0.2.0, runs\n"
+        r"trees +agent.b 7.0.0, DAMAGED\n +agent.a " + re.escape(__version__) + r", runs\n"
         r" +app.b 3.1, runs\n +app.a 3.0, MISSING\n",
         text,
     ), text

@@ -16,7 +16,7 @@ from ports import talking
 from sessions import opened
 from stage import Cloud, good
 
-from sluice import cli
+from sluice import __version__, cli
 from sluice.board_port import BoardPort, board_at
 from sluice.bundle import container, make, tree
 from sluice.commands import flash as command
@@ -416,10 +416,10 @@ def test_agent_of_a_job_is_replaced_and_an_application_of_one_runs_on(
         port.put("/trees.0", tree.record(4, *entries))
     code, said, complaint = flash("--wait", "0")
     assert code == 0, complaint
-    assert "the agent 9.9.9 in agent.a is replaced by 0.2.0, this installation's own" in said
+    assert f"the agent 9.9.9 in agent.a is replaced by {__version__}, this installation" in said
     assert "the application 3.1 in app.b runs, and /app.py is passed over" in said
     rested.wait_for("^the tree")
-    rested.wait_for("main agent 0.2.0 app 3.1 agent.b")
+    rested.wait_for(f"main agent {__version__} app 3.1 agent.b")
     with opened(rested) as port:
         trees = {"/agent.a", "/agent.b", "/app.b", "/app.py", "/trees.0", "/trees.1"}
         assert trees <= everything(port)
