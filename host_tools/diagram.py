@@ -1,12 +1,6 @@
-"""Draws firmware/sluice/agent/table.py, as firmware/DESIGN.md shows it.
+"""Draws firmware/sluice/agent/table.py, as firmware/DESIGN.md shows it."""
 
-python -m sluice.diagram            prints the drawing
-python -m sluice.diagram --write    puts it into firmware/DESIGN.md, between its marks
-"""
-
-import argparse
 import ast
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +9,7 @@ from sluice.errors import SluiceError
 
 TABLE = FIRMWARE / "sluice/agent/table.py"
 DESIGN = FIRMWARE / "DESIGN.md"
-BEGIN = "<!-- made by python -m sluice.diagram --write -->"
+BEGIN = "<!-- made by python -m sluice.made --write -->"
 END = "<!-- end -->"
 
 
@@ -91,20 +85,6 @@ def placed(text: str) -> str:
     return front + block() + back
 
 
-def main(argv: list[str] | None = None) -> int:
-    """Print, or write."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help=f"into {Path(DESIGN).name}")
-    try:
-        if parser.parse_args(argv).write:
-            DESIGN.write_text(placed(DESIGN.read_text(encoding="utf-8")), encoding="utf-8")
-        else:
-            print(block())
-    except SluiceError as error:
-        print(f"diagram: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+def made() -> dict[Path, str]:
+    """{DESIGN.md: its text with the drawing up to date}. SluiceError when it has no marks."""
+    return {DESIGN: placed(DESIGN.read_text(encoding="utf-8"))}

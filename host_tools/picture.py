@@ -1,11 +1,5 @@
-"""Draws how an update travels, as README.md shows it: docs/pictures/, for light and for dark.
+"""Draws how an update travels, as README.md shows it: docs/pictures/, for light and for dark."""
 
-python -m sluice.picture            names the files that are not as they are to be
-python -m sluice.picture --write    writes them
-"""
-
-import argparse
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -62,6 +56,11 @@ PALETTES = {
 def pictures() -> dict[str, str]:
     """{file name: SVG}."""
     return {name: drawing(palette) for name, palette in PALETTES.items()}
+
+
+def made() -> dict[Path, str]:
+    """{file: SVG}."""
+    return {FOLDER / name: svg for name, svg in pictures().items()}
 
 
 def drawing(colours: Palette) -> str:
@@ -167,31 +166,3 @@ class Pen:
     def _arrow(self, path: str, stroke: str) -> str:
         colour = stroke or self.colours.line
         return f'<path d="{path}" fill="none" stroke="{colour}" stroke-width="2"/>'
-
-
-def stale(folder: Path) -> dict[Path, str]:
-    """{file: its text} of the pictures that are not as they are to be."""
-    made = {folder / name: svg for name, svg in pictures().items()}
-    return {
-        file: svg
-        for file, svg in made.items()
-        if not file.exists() or file.read_text(encoding="utf-8") != svg
-    }
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Name, or write, what is not as it is to be."""
-    line = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    line.add_argument("--write", action="store_true", help="into docs/pictures/")
-    write = line.parse_args(argv).write
-    wrong = stale(FOLDER)
-    for file, svg in wrong.items():
-        print(file.relative_to(ROOT))
-        if write:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(svg, encoding="utf-8")
-    return int(bool(wrong) and not write)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,12 +1,7 @@
-"""The pages of docs/commands/, made of the commands' own parsers and docstrings.
-
-python -m sluice.reference            names the pages that are not as they are to be
-python -m sluice.reference --write    writes them
-"""
+"""The pages of docs/commands/, made of the commands' own parsers and docstrings."""
 
 import argparse
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
@@ -20,7 +15,7 @@ from sluice.examples import EXAMPLES, Example
 
 FOLDER = ROOT / "docs/commands"
 INDEX = "README.md"
-MADE = "<!-- made by python -m sluice.reference --write -->"
+MADE = "<!-- made by python -m sluice.made --write -->"
 RULE = "|---|---|"
 WIDTH = 76  # columns of a usage
 CODES = {
@@ -52,6 +47,11 @@ def pages() -> dict[str, str]:
     top = _choices(parser())
     made = {f"{name}.md": page(name, row) for name, row in top.items()}
     return {INDEX: index(top)} | made
+
+
+def made() -> dict[Path, str]:
+    """{file: text}."""
+    return {FOLDER / name: text for name, text in pages().items()}
 
 
 def index(top: dict[str, argparse.ArgumentParser]) -> str:
@@ -223,33 +223,3 @@ def _errors(module: ModuleType) -> list[str]:
     """What the command itself may complain of."""
     texts = complaints(module)
     return ["## Errors", ERRORS, "```text\n" + "\n".join(texts) + "\n```"] if texts else []
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Name, or write, what is not as it is to be."""
-    line = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    line.add_argument("--write", action="store_true", help="into docs/commands/")
-    write = line.parse_args(argv).write
-    wrong = stale(FOLDER)
-    for path, text in wrong.items():
-        print(path.relative_to(ROOT))
-        if write and text is None:
-            path.unlink()
-        elif write:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, encoding="utf-8")
-    return int(bool(wrong) and not write)
-
-
-def stale(folder: Path) -> dict[Path, str | None]:
-    """{file: its text, or None where it is to go} of the pages that are not as they are to be."""
-    made = {folder / name: text for name, text in pages().items()}
-    there = {file: file.read_text(encoding="utf-8") for file in folder.glob("*.md")}
-    wrong: dict[Path, str | None] = {
-        file: text for file, text in made.items() if there.get(file) != text
-    }
-    return wrong | dict.fromkeys(there.keys() - made.keys())
-
-
-if __name__ == "__main__":
-    sys.exit(main())

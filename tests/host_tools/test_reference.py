@@ -35,23 +35,8 @@ def commands() -> list[tuple[str, argparse.ArgumentParser]]:
     return [(name, one) for name, row in top for one in reference._choices(row).values() or [row]]
 
 
-def test_pages_are_those_of_the_parsers():
-    wrong = [file.name for file in reference.stale(FOLDER)]
-    assert not wrong, "run: .venv/bin/python -m sluice.reference --write"
+def test_pages_are_those_of_the_commands():
     assert PAGES.keys() == COMMANDS.keys()
-
-
-def test_stale_pages_are_written_and_strangers_removed(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(reference, "FOLDER", tmp_path)
-    monkeypatch.setattr(reference, "ROOT", tmp_path)
-    (tmp_path / "gone.md").write_text("of a command that was removed")
-    (tmp_path / "sign.md").write_text("of an option that was removed")
-    assert reference.main([]) == 1
-    assert {"gone.md", "sign.md", "deploy.md"} <= set(capsys.readouterr().out.split())
-    assert (tmp_path / "gone.md").exists()
-    assert reference.main(["--write"]) == 0
-    assert reference.main([]) == 0
-    assert {file.stem for file in tmp_path.glob("*.md")} == {*COMMANDS, "README"}
 
 
 @pytest.mark.parametrize(("name", "row"), commands(), ids=lambda one: getattr(one, "prog", ""))

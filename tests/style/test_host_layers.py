@@ -23,6 +23,7 @@ ROOMS = (
     ("commands",),
     ("cli",),
     ("reference",),
+    ("made",),
 )
 CLOUD = (
     ("apart", "looks", "message", "names", "refusal", "state"),

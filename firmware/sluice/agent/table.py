@@ -2,7 +2,7 @@
 
 The agent only walks this; the work of each state is a coroutine of its name, in the module of
 states/ that MODULES names. Order matters in BOOT. The diagram in firmware/DESIGN.md is made from
-it by `python -m sluice.diagram`.
+it by `python -m sluice.made --write`.
 """
 
 from sluice.errors import Fail, Gone, Refuse, Retry
