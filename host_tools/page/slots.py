@@ -52,8 +52,9 @@ def other(slot: str) -> str:
 
 
 def is_stale(one: ThingStatus) -> bool:
-    """Whether a trial runs that the board's report does not know yet."""
-    return one.job is not None and step(one.job) == "trying" and not one.trial
+    """Whether a trial runs that the report of a board with two slots does not know yet."""
+    trying = one.job is not None and step(one.job) == "trying"
+    return trying and not one.trial and bool(LABEL.fullmatch(one.slot))
 
 
 def slots(one: ThingStatus, course: Course, filling: Mapping[str, Any] | None) -> list[Slot]:
