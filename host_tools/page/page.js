@@ -108,6 +108,8 @@ function when(at, text = ago(at)) {
   return el("time", { datetime: date.toISOString(), title: date.toLocaleString() }, text);
 }
 
+/** A long name, which goes on in another line after a sign within it rather than anywhere. */
+const parted = (name) => name.split(/(?<=[_.-])/).flatMap((part, n) => n ? [el("wbr"), part] : [part]);
 const chip = (look, text) => el("span", { class: `state ${look}` }, text);
 const status = (name) => chip(LOOKS[name] ?? "idle", words(name));
 const link = (kind, name) => el("a", { href: `#/${kind}/${encodeURIComponent(name)}` }, name);
@@ -125,7 +127,7 @@ function connection(one) {
 function runs(one) {
   const parts = [["board", one.board], ["interpreter", one.interpreter], ["agent", one.agent], ["app", one.app]];
   const known = parts.filter(([, text]) => text);
-  return known.length ? known.map(([name, text]) => [el("span", { class: "part" }, `${name} ${text}`), " "])
+  return known.length ? known.map(([name, text]) => [el("span", { class: "part" }, `${name} `, parted(text)), " "])
     : "nothing told yet";
 }
 
@@ -170,10 +172,10 @@ function thingRow(one) {
       el("div", { class: "sub narrow" }, runs(one)),
       one.connected === false ? el("div", { class: "sub narrow" }, connection(one)) : null),
     isNew(one) ? el("td", { class: "wide sub", colspan: "4" }, el("div", { class: "fit" }, commands(one)))
-      : [el("td", { class: "wide" }, one.board), el("td", { class: "wide" }, one.interpreter,
+      : [el("td", { class: "wide" }, parted(one.board)), el("td", { class: "wide" }, parted(one.interpreter),
         one.trial ? el("div", { class: "sub wait" }, "on trial") : null,
         one.slot ? el("div", { class: "sub" }, `in ${one.slot}`) : null),
-      el("td", { class: "wide" }, one.agent), el("td", { class: "wide" }, one.app)],
+      el("td", { class: "wide" }, parted(one.agent)), el("td", { class: "wide" }, parted(one.app))],
     el("td", {}, one.job ? outcome(one.job, one.name, link("job", one.job.job)) : el("span", { class: "soft" }, "none")),
     el("td", { class: "wide" }, connection(one), el("div", { class: "sub" }, when(one.toldAt, told(one.toldAt)) || told(null))));
 }
@@ -192,7 +194,7 @@ function thingsView() {
   }, `${text} ${count(all.filter(suits).length)}`));
   const columns = [["Thing", ""], ["Board", "wide"], ["Interpreter", "wide"], ["Agent", "wide"],
     ["App", "wide"], ["Last job", ""], ["Connection", "wide"]];
-  return el("div", { class: "columns" },
+  return el("div", { class: "columns overview" },
     el("section", { class: "sheet", "aria-labelledby": "things" },
       el("h1", { id: "things", class: "unseen" }, "Things"),
       el("div", { class: "filters", role: "group", "aria-label": "Which things" },
@@ -262,7 +264,7 @@ function jobView(one) {
         el("h2", { id: "facts" }, "Job"), list(facts)))];
 }
 
-const list = (facts) => el("dl", {}, facts.filter(([, value]) => value != null && value !== "")
+const list = (facts) => el("dl", {}, facts.filter(([, value]) => value != null && String(value) !== "")
   .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 
 // One thing
@@ -355,13 +357,13 @@ function curve(name, points, at, what) {
 
 function factsSheet(one) {
   const facts = [
-    ["Board", one.board],
-    ["Interpreter", one.interpreter && [one.interpreter, one.slot ? ` in ${one.slot}` : ""]],
+    ["Board", parted(one.board)],
+    ["Interpreter", one.interpreter && [parted(one.interpreter), one.slot ? ` in ${one.slot}` : ""]],
     ["MicroPython", one.micropython],
     ["Agent", one.agent && [one.agent, tree(one, "agent")]],
     ["Application", one.app && [one.app, tree(one, "app")]],
     ["Signal", one.rssi != null ? `${one.rssi} dBm` : ""],
-    ["Last reset", one.reset], ["Told", when(one.toldAt)],
+    ["Last reset", one.reset],
     [one.connected ? "Connected" : "Offline", one.connected == null ? "" : when(one.connectedAt, since(one.connectedAt) || "just now")],
     ["Why offline", one.connected === false ? words(one.disconnectReason) : ""],
     ...one.attributes,
