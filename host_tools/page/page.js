@@ -3,6 +3,7 @@
 
 const CELLS = 512; // squares of a map, at most
 const SECTOR = 4096; // bytes
+const SHORT = 12; // characters of a name that stays in one line
 const LATEST = 8; // jobs beside the things
 const STEPS = ["accepted", "downloading", "applying", "trying", "succeeded"];
 const NOT_SEEN = { Heap: "Nothing told yet.", Speed: "No download was seen since this page was opened." };
@@ -108,8 +109,9 @@ function when(at, text = ago(at)) {
   return el("time", { datetime: date.toISOString(), title: date.toLocaleString() }, text);
 }
 
-/** A long name, which goes on in another line after a sign within it rather than anywhere. */
-const parted = (name) => name.split(/(?<=[_.-])/).flatMap((part, n) => n ? [el("wbr"), part] : [part]);
+/** A name or a version. A long one goes on in another line, after a sign within it where it can. */
+const parted = (name) => name.length <= SHORT ? [name && el("span", { class: "whole-word" }, name)]
+  : name.split(/(?<=[_.-])/).flatMap((part, n) => n ? [el("wbr"), part] : [part]);
 const chip = (look, text) => el("span", { class: `state ${look}` }, text);
 const status = (name) => chip(LOOKS[name] ?? "idle", words(name));
 const link = (kind, name) => el("a", { href: `#/${kind}/${encodeURIComponent(name)}` }, name);
