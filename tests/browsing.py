@@ -50,7 +50,7 @@ class Served:
 @contextmanager
 def served(reader: Any, name: str = "state lab") -> Iterator[Served]:
     """The page of what `reader` reads."""
-    page = Page(lambda: Live(lambda: Looking(reader, name, EVERY_S)))
+    page = Page(lambda: Live(lambda: Looking(reader, name, EVERY_S, "--state lab")))
     web = serving(0, {}, page=page)
     try:
         yield Served(page, web.endpoint)

@@ -19,8 +19,8 @@ W 7320 clock 192.0.2.1 refuses to answer
 W 41730 uplink attempt failed: the broker closed the connection
 E 301877 mqtt handler failed ValueError
 W 304455 shadow no answer""".splitlines()
-FAILED_NOW = (f"2026-11-30 17:52:41 UTC: {ROLLOUT} 1 failed {ROLLED_BACK}",)
-FAILED_BEFORE = ("2026-11-28 06:10:02 UTC: AFR_OTA-readings-2-0-0 1 failed bad signature",)
+FAILED_BEFORE = ("2026-05-26 06:10:02 UTC: AFR_OTA-readings-2-0-0 1 failed bad signature",)
+FAILED_NOW = (*FAILED_BEFORE, f"2026-05-28 20:21:30 UTC: {ROLLOUT} 1 failed {ROLLED_BACK}")
 NAMES = (
     "boiler-1", "boiler-2", "cellar", "greenhouse-east", "greenhouse-west", "loft",
     "pump-north", "pump-south", "tank-1", "tank-2", "weather", "workshop",
@@ -72,6 +72,8 @@ class Scene:
         return [self._thing(name, last.get(name)) for name in NAMES]
 
     def _thing(self, name: str, job: Execution | None) -> ThingStatus:
+        if name == "weather":  # its board was never switched on
+            return ThingStatus(name, connected=False)
         new = job is not None and job.job == ROLLOUT and job.status == "SUCCEEDED"
         trial = name == "loft"
         away = name == "workshop"
@@ -108,6 +110,8 @@ class Scene:
         one = next((one for one in self._things() if one.thing == name), None)
         if one is None:
             raise SluiceError(f"there is no thing {name}")
+        if one.last_told_at is None:
+            return one
         return replace(
             one,
             failures=FAILED_NOW if name == "boiler-2" else FAILED_BEFORE,

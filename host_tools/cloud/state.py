@@ -87,7 +87,8 @@ class State:
     @property
     def there(self) -> bool:
         """Whether the folder is one of a state: a cloud has been here, or things were made."""
-        return self.database.exists() or (self.root / "things").is_dir()
+        files = (self.database, self.ready, self.root / "cloud.lock")
+        return any(file.exists() for file in files) or (self.root / "things").is_dir()
 
     @property
     def alive(self) -> bool:

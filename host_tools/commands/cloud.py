@@ -91,7 +91,8 @@ def environment(args: argparse.Namespace) -> None:
         print(f"unset {' '.join(EXPORTS)}")
         return
     try:
-        about = awaited(where.state(args))
+        # a folder that is named is waited for: the cloud that makes it may just have been started
+        about = awaited(State(args.state) if args.state else where.state(args))
     except SluiceError:
         print("false")
         raise
@@ -106,4 +107,4 @@ def awaited(state: State) -> dict[str, Any]:
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
-    return state.running()
+    return where.there(state).running()

@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Until the board ends, or a signal."""
-    where.state(args, new=args.blank).settle()
+    where.state(args, new=args.blank or args.download).settle()
     chip = boards.chip(args.board)
     with log_file.logged(args.log) as log:
 

@@ -89,10 +89,10 @@ def only_page(args: argparse.Namespace) -> None:
 
 
 def rows(found: FleetStatus, kept: tuple[ThingStatus, ...]) -> list:
-    """The table, if there is anything in it."""
+    """The things, if there are any."""
     from sluice.fleet import things_shown
 
-    return [things_shown.fleet(kept, found.read_at, shown.console().width)] if kept else []
+    return things_shown.fleet(kept, found.read_at, shown.console().width) if kept else []
 
 
 def footer(found: FleetStatus, kept: tuple[ThingStatus, ...], calls: bool) -> str:

@@ -39,9 +39,10 @@ def arguments(
 def place(args: argparse.Namespace, new: bool = False, tell: bool = False) -> State | Account:
     """The cloud that is meant. A state folder that was not given becomes `args.state`.
 
-    new     the command may make the folder that $SLUICE_STATE names
+    new     the command may make the folder that --state or $SLUICE_STATE names
     tell    say on stderr which folder it is, where it was not given
-    raises  SluiceError: no cloud is named, or an option of --aws is there without it
+    raises  SluiceError: no cloud is named, what is named is no state folder, or an option of
+            --aws is there without it
     """
     settings = {field.name: getattr(args, field.name) for field in fields(Account)}
     if args.aws:
@@ -62,7 +63,16 @@ def _state(args: argparse.Namespace, new: bool, tell: bool, other: str) -> State
         args.state, source = _usual(new, other)
         if tell:
             print(f"state folder: {args.state} ({source})", file=sys.stderr)
-    return State(args.state)
+    return State(args.state) if new else there(State(args.state))
+
+
+def there(state: State) -> State:
+    """The same, if it is a state folder; SluiceError for any other folder, or for none."""
+    if state.there:
+        return state
+    if state.root.is_dir():
+        raise SluiceError(f"{state.root} is not a state folder: no cloud and no thing is in it")
+    raise SluiceError(f"there is no folder {state.root}")
 
 
 def _usual(new: bool, other: str) -> tuple[Path, str]:

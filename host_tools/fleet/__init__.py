@@ -9,6 +9,7 @@ document    afr_ota, and the room in it
 status      how things and jobs stand      reader     reads that
 things      all things, or one by one      executions  what became of a job on each thing
 about       what a thing's board told      filters    which things are meant
+failures    what it kept of its failures, in words
 shapes      the status as JSON             shown      as words and tables for people
 jobs_shown  of jobs                        things_shown  of things
 clients     boto3, for a cloud of this machine or AWS

@@ -3,17 +3,20 @@
 Without a terminal a table has one line a row and nothing is cut, because a program may read it.
 """
 
+import textwrap
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sluice.fleet.status import Execution, plain
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.table import Table
 
 UNCUT = 1000  # columns where there is no terminal
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+LABEL = 12  # columns of a name before what it has
 COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
 
 
@@ -45,7 +48,21 @@ def console() -> "Console":
     return made
 
 
-def show(*parts: "Table | str") -> None:
+class Labelled(str):
+    """A name and what it has. In a narrow terminal what it has goes on below where it began."""
+
+    __slots__ = ()
+
+    def within(self, width: int) -> str:
+        """In lines of that many columns."""
+        indent = " " * (LABEL + 1)
+        lines = textwrap.wrap(
+            self, max(width, 2 * LABEL), subsequent_indent=indent, break_on_hyphens=False
+        )
+        return "\n".join(lines)
+
+
+def show(*parts: "RenderableType") -> None:
     """Print tables and lines; nothing but words stands at the end of a line."""
     from rich.table import Table
 
@@ -54,7 +71,8 @@ def show(*parts: "Table | str") -> None:
         if isinstance(part, Table):
             protect(part, made.width)
         if made.is_terminal:
-            made.print(part, markup=False)
+            whole = part.within(made.width) if isinstance(part, Labelled) else part
+            made.print(whole, markup=False)
             continue
         with made.capture() as captured:
             made.print(part, markup=False, soft_wrap=isinstance(part, str))
@@ -82,7 +100,12 @@ def protect(table: "Table", width: int) -> None:
 
 def labelled(rows: dict[str, str]) -> list[str]:
     """Lines of a name and what it has, if it has any."""
-    return [f"{name:12} {value}" for name, value in rows.items() if value]
+    return [line for name, value in rows.items() if value for line in listed(name, (value,))]
+
+
+def listed(name: str, values: Iterable[str]) -> list[str]:
+    """Lines of all that a name has: it stands before the first."""
+    return [Labelled(f"{'' if n else name:{LABEL}} {value}") for n, value in enumerate(values)]
 
 
 def going(one: Execution) -> str:

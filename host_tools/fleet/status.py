@@ -14,6 +14,7 @@ ENDS = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 STATUSES = (*ENDS, "IN_PROGRESS", "QUEUED")  # of an execution, in the order they are counted in
 NO_VERSION = re.compile(r" v(unknown)?(?=$|,| \()")  # within what a board says of its success
 BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, or it never ended
+TOLD = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")  # a board says so, and nobody else
 JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
 
 
@@ -151,6 +152,12 @@ class ThingStatus:
         """When anything was last heard of it; None: never."""
         known = [time for time in (self.connected_at, self.told_at) if time is not None]
         return max(known, default=None)
+
+    @property
+    def last_told_at(self) -> float | None:
+        """When its board last told something, in its shadow or of its job; None: never."""
+        job = self.job.changed_at if self.job and self.job.status in TOLD else None
+        return max((time for time in (self.told_at, job) if time is not None), default=None)
 
     @property
     def failed(self) -> bool:

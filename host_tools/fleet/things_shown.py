@@ -3,13 +3,18 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.console import RenderableType
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from sluice.fleet.shown import ago, colour, going, labelled, plain_table
+from sluice.fleet.failures import newest_first
+from sluice.fleet.shown import ago, colour, going, labelled, listed, plain_table
 from sluice.fleet.status import Execution, FleetStatus, ThingStatus
 
-WIDE = 120  # columns of a terminal from which on a thing has one line
+WIDE = 120  # columns of a terminal from which on a thing may have one line
+GAP = 2  # columns between two columns of a table
+INDENT = 2  # of a job below its thing
 
 
 def seen(thing: ThingStatus, now: float | None = None) -> Text:
@@ -34,7 +39,7 @@ class Row:
     heap: str
     signal: str
     reset: str
-    job: Text
+    job: Execution | None
 
 
 def row(thing: ThingStatus, now: float) -> Row:
@@ -50,7 +55,7 @@ def row(thing: ThingStatus, now: float) -> Row:
         heap=f"{thing.free:,}" if thing.free is not None else "",
         signal=f"{thing.rssi} dBm" if thing.rssi is not None else "",
         reset=thing.reset,
-        job=last_job(thing.job),
+        job=thing.job,
     )
 
 
@@ -61,14 +66,22 @@ def last_job(one: Execution | None) -> Text:
     return Text.assemble((one.verdict + going(one), colour(one.status)), (f" ({one.job})", "dim"))
 
 
-def fleet(found: Iterable[ThingStatus], now: float, width: int) -> Table:
-    """A row for each thing; what none has told has no column."""
+def fleet(found: Iterable[ThingStatus], now: float, width: int) -> list[RenderableType]:
+    """A row for each thing; what none has told has no column. A job's id is never cut, because
+    other commands take it."""
     rows = [row(thing, now) for thing in found]
-    return wide(rows) if width >= WIDE else stacked(rows)
+    columns = wide(rows)
+    ids = (len(one.job.job) + len("()") for one in rows if one.job)
+    if width < WIDE or room(columns, width) < max(ids, default=0):
+        return stacked(rows)
+    table = plain_table(*columns)
+    for cells in zip(*columns.values(), strict=True):
+        table.add_row(*cells)
+    return [table]
 
 
-def wide(rows: Sequence[Row]) -> Table:
-    """One line a thing."""
+def wide(rows: Sequence[Row]) -> dict[str, list[Text]]:
+    """The columns of one line a thing."""
     columns = {
         "THING*": [Text(row.thing) for row in rows],
         "SEEN*": [row.seen for row in rows],
@@ -79,30 +92,60 @@ def wide(rows: Sequence[Row]) -> Table:
         "FREE*": [Text(row.heap, justify="right") for row in rows],
         "SIGNAL*": [Text(row.signal) for row in rows],
         "RESET": [Text(row.reset) for row in rows],
-        "LAST JOB": [row.job for row in rows],
+        "LAST JOB": [last_job(row.job) for row in rows],
     }
-    kept = {name: cells for name, cells in columns.items() if any(cell.plain for cell in cells)}
-    table = plain_table(*kept)
-    for cells in zip(*kept.values(), strict=True):
+    return {name: cells for name, cells in columns.items() if any(cell.plain for cell in cells)}
+
+
+def room(columns: dict[str, list[Text]], width: int) -> int:
+    """What the other columns leave to LAST JOB."""
+    others = {name: cells for name, cells in columns.items() if name != "LAST JOB"}
+    return width - sum(longest(name, *cells) + GAP for name, cells in others.items())
+
+
+def longest(name: str, *cells: Text) -> int:
+    """Columns that a column needs."""
+    lines = [line.cell_len for cell in cells for line in cell.split()]
+    return max(len(name.rstrip("*")), *lines, 0)
+
+
+def stacked(rows: Sequence[Row]) -> list[RenderableType]:
+    """Several lines a thing, for terminals that are not wide: its job is below it."""
+    things = [above(row) for row in rows]
+    names = ("THING", "RUNS", "HEALTH")
+    widths = [
+        longest(name, *cells) for name, cells in zip(names, zip(*things, strict=True), strict=True)
+    ]
+    found: list[RenderableType] = []
+    for n, (row, cells) in enumerate(zip(rows, things, strict=True)):
+        table = plain_table(*names)  # one for each thing: all are as wide
+        table.show_header = n == 0
+        for column, width in zip(table.columns, widths, strict=True):
+            column.min_width = width
         table.add_row(*cells)
-    return table
+        found += [table, *below(row.job)]
+    return found
 
 
-def stacked(rows: Sequence[Row]) -> Table:
-    """Several lines a thing, for terminals that are not wide."""
-    table = plain_table("THING", "RUNS", "HEALTH", "LAST JOB")
-    for row in rows:
-        runs = {"image": row.image, "agent": row.agent, "app": row.app}
-        heap = f"{row.heap} free" if row.heap else ""
-        reset = f"reset: {row.reset}" if row.reset else ""
-        health = [Text(text) for text in (heap, row.signal, reset) if text]
-        table.add_row(
-            lines(Text(row.thing), Text(row.board, "dim")),
-            lines(*(Text(f"{name} {text}") for name, text in runs.items() if text)),
-            lines(row.seen, *health),
-            row.job,
-        )
-    return table
+def above(row: Row) -> tuple[Text, Text, Text]:
+    """What a thing is, what runs on it, and how it does."""
+    runs = {"image": row.image, "agent": row.agent, "app": row.app}
+    heap = f"{row.heap} free" if row.heap else ""
+    reset = f"reset: {row.reset}" if row.reset else ""
+    health = [Text(text) for text in (heap, row.signal, reset) if text]
+    return (
+        lines(Text(row.thing), Text(row.board, "dim")),
+        lines(*(Text(f"{name} {text}") for name, text in runs.items() if text)),
+        lines(row.seen, *health),
+    )
+
+
+def below(job: Execution | None) -> list[RenderableType]:
+    """A thing's last job: how it went, and its id in a line of its own."""
+    if job is None:
+        return []
+    text = lines(Text(job.verdict + going(job), colour(job.status)), Text(f"job {job.job}"))
+    return [Padding(text, (0, 0, 0, INDENT))]
 
 
 def line(thing: ThingStatus, now: float) -> str:
@@ -111,7 +154,8 @@ def line(thing: ThingStatus, now: float) -> str:
     runs = {"image": one.image, "agent": one.agent, "app": one.app}
     told = [f"{name} {text}" for name, text in runs.items() if text]
     reset = f"reset: {one.reset}" if one.reset else ""
-    parts = (one.thing, one.seen.plain, *told, one.signal, reset, one.job.plain)
+    job = last_job(one.job).plain
+    parts = (one.thing, one.seen.plain, *told, one.signal, reset, job)
     return "  ".join(part for part in parts if part)
 
 
@@ -165,17 +209,20 @@ def thing(one: ThingStatus) -> list[str]:
         "last job": last_job(one.job).plain,
         "told": ago(one.told_at) or "nothing yet",
     }
-    rows = labelled(rows)
-    rows += [f"{'failures' if not n else '':12} {text}" for n, text in enumerate(one.failures)]
-    return rows + [f"{'log' if not n else '':12} {text}" for n, text in enumerate(one.log)]
+    return labelled(rows) + listed("failures", failures(one)) + listed("log", one.log)
+
+
+def failures(one: ThingStatus) -> list[str]:
+    """What went wrong on its board, the newest first."""
+    return [f"{ago(at) + ': ' if at else ''}{text}" for at, text in newest_first(one.failures)]
 
 
 def link(one: ThingStatus) -> str:
     """Whether a thing is connected, since when, and why not."""
-    since = ago(one.connected_at)
+    since = ago(one.connected_at).removesuffix(" ago")
     if one.connected is None:
         return "nobody knows"
     if one.connected:
-        return f"yes, since {since.removesuffix(' ago')}" if since else "yes"
+        return f"yes, for {since}" if since else "yes"
     why = f", {one.disconnect_reason}" if one.disconnect_reason else ""
-    return f"no, since {since.removesuffix(' ago')}{why}" if since else "no, and it never was"
+    return f"no, for {since}{why}" if since else "no, and it never was"

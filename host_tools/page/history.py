@@ -10,6 +10,15 @@ POINTS = 120  # of each curve
 THINGS = 200  # those told of last
 
 
+@dataclass(frozen=True)
+class Before:
+    """What ran in a slot until a job made the other slot run."""
+
+    slot: str
+    version: str
+    job: str
+
+
 @dataclass
 class Course:
     """What one thing told."""
@@ -19,6 +28,9 @@ class Course:
     execution: tuple[str, int] | None = None
     progress: Progress | None = None  # the last that this execution told
     told_at: float = 0.0
+    heap_at: float | None = None  # when it last told of its heap
+    runs: tuple[str, str] = ("", "")  # slot, and version in it
+    before: Before | None = None
 
 
 class History:
@@ -38,6 +50,7 @@ class History:
         while len(self._courses) > THINGS:
             self._courses.popitem(last=False)
         _heap(course, status.told_at or now, status.free)
+        _runs(course, status)
         if status.job:
             self._note_execution(course, status.job, now)
         return course
@@ -61,8 +74,18 @@ class History:
         _heap(course, at, int(heap) if heap.isascii() and heap.isdigit() else None)
 
 
+def _runs(course: Course, status: ThingStatus) -> None:
+    """Take which slot runs, and remember what ran before in the other."""
+    slot, version = course.runs
+    if slot and status.slot not in ("", slot) and status.job:
+        course.before = Before(slot, version, status.job.job)
+    course.runs = status.slot, status.interpreter
+
+
 def _heap(course: Course, at: float, free: int | None) -> None:
-    """Take what is newer than the last, and another."""
-    last_at, last = course.heap[-1] if course.heap else (0.0, None)
-    if free is not None and free != last and at > last_at:
+    """Take what is newer than the last; a point of the curve is what is another, too."""
+    if free is None or at <= (course.heap_at or 0.0):
+        return
+    if not course.heap or course.heap[-1][1] != free:
         course.heap.append((round(at, 1), free))
+    course.heap_at = at

@@ -46,12 +46,13 @@ class Looking:
 
     name    of the cloud, for people
     poll_s  between two looks
+    where   the options that say which cloud is meant
     """
 
-    def __init__(self, reader: Reader, name: str, poll_s: float) -> None:
+    def __init__(self, reader: Reader, name: str, poll_s: float, where: str = "") -> None:
         self.poll_s = poll_s
         self._reader = reader
-        self._name = name
+        self._name, self._where = name, where
         self._history = History()
         self._fillings: OrderedDict[str, Filling | None] = OrderedDict()  # by job
 
@@ -59,7 +60,7 @@ class Looking:
         """All that there is to be shown. Raises SluiceError."""
         with plainly():
             fleet, jobs = self._reader.fleet(), self._reader.jobs().jobs[: shapes.JOBS]
-        pieces = [Piece("index", "", shapes.index(fleet, jobs, self._name))]
+        pieces = [Piece("index", "", shapes.index(fleet, jobs, self._name, self._where))]
         for one in shapes.shown(fleet):
             self._history.note(one, time.time())
             pieces.append(Piece("thing", one.thing, shapes.thing(one)))

@@ -3,8 +3,10 @@
 
 const CELLS = 512; // squares of a map, at most
 const SECTOR = 4096; // bytes
+const SHORT = 12; // characters of a name that stays in one line
 const LATEST = 8; // jobs beside the things
 const STEPS = ["accepted", "downloading", "applying", "trying", "succeeded"];
+const NOT_SEEN = { Heap: "Nothing told yet.", Speed: "No download was seen since this page was opened." };
 const LOOKS = {
   SUCCEEDED: "good", FAILED: "bad", REJECTED: "bad", TIMED_OUT: "bad", CANCELED: "idle",
   REMOVED: "idle", QUEUED: "idle", IN_PROGRESS: "busy", COMPLETED: "idle", SCHEDULED: "idle",
@@ -96,33 +98,58 @@ function ago(at) {
   return seconds < 10 ? "now" : `${Math.floor(seconds / 10) * 10} s ago`;
 }
 
+const told = (at) => at == null ? "nothing told yet" : `told ${ago(at).replace("now", "just now")}`;
+const since = (at) => ago(at) === "now" ? "" : `for ${ago(at).replace(" ago", "")}`;
 const lasting = (seconds) => seconds < 120 ? `${Math.max(1, Math.round(seconds))} s`
   : seconds < 7200 ? `${Math.round(seconds / 60)} min` : `${Math.round(seconds / 3600)} h`;
 
-function when(at) {
+function when(at, text = ago(at)) {
   if (at == null) return "";
   const date = new Date(at * 1000);
-  return el("time", { datetime: date.toISOString(), title: date.toLocaleString() }, ago(at));
+  return el("time", { datetime: date.toISOString(), title: date.toLocaleString() }, text);
 }
 
+/** A name or a version. A long one goes on in another line, after a sign within it where it can. */
+const parted = (name) => name.length <= SHORT ? [name && el("span", { class: "whole-word" }, name)]
+  : name.split(/(?<=[_.-])/).flatMap((part, n) => n ? [el("wbr"), part] : [part]);
 const chip = (look, text) => el("span", { class: `state ${look}` }, text);
 const status = (name) => chip(LOOKS[name] ?? "idle", words(name));
 const link = (kind, name) => el("a", { href: `#/${kind}/${encodeURIComponent(name)}` }, name);
-const connection = (one) => one.connected == null ? chip("idle", "connection unknown")
-  : one.connected ? chip("good", "connected") : chip("idle", "not connected");
+const isNew = (one) => !one.connected && one.connectedAt == null && one.toldAt == null;
+const grouped = (one) => `${one.groups.length > 1 ? "groups" : "group"} ${one.groups.join(", ")}`;
+
+/** Whether a thing is connected now, and where it is not, since when. */
+function connection(one) {
+  if (one.connected == null) return chip("idle", "connection unknown");
+  if (one.connected) return chip("good", "connected");
+  if (one.connectedAt == null) return chip("idle", isNew(one) ? "never connected" : "offline");
+  return chip("idle", when(one.connectedAt, `offline ${since(one.connectedAt)}`));
+}
 
 function runs(one) {
-  const parts = [["interpreter", one.interpreter], ["agent", one.agent], ["app", one.app]];
-  return parts.filter(([, version]) => version).map(([name, version]) => `${name} ${version}`)
-    .join(" · ") || "nothing told yet";
+  const parts = [["board", one.board], ["interpreter", one.interpreter], ["agent", one.agent], ["app", one.app]];
+  const known = parts.filter(([, text]) => text);
+  return known.length ? known.map(([name, text]) => [el("span", { class: "part" }, `${name} `, parted(text)), " "])
+    : "nothing told yet";
+}
+
+/** What to type so that the board of a thing comes to life. */
+function commands(one) {
+  const { where } = state.index;
+  const line = (name, ...words) => el("div", {}, `${name}: `, el("code", {}, words.filter(Boolean)
+    .map((word) => [el("span", { class: "word" }, word), " "])));
+  return [
+    where ? line("A simulated board", "sluice device run", one.name, where) : null,
+    line("A real board", "sluice flash", "--port PORT", `--thing ${one.name}`, where),
+  ];
 }
 
 function bar(one, label) {
   if (one.status !== "IN_PROGRESS" || one.total == null) return null;
-  const text = `${Math.floor((100 * one.done) / one.total)} %`;
+  const share = `${Math.floor((100 * one.done) / one.total)} %`;
   return [
     el("progress", { max: one.total, value: one.done, "aria-label": `${label}: download` }),
-    el("span", { class: "sub figures" }, `${text}, ${count(one.done)} of ${count(one.total)} blocks`),
+    el("span", { class: "sub figures" }, `${share}, ${count(one.done)} of ${count(one.total)} blocks`),
   ];
 }
 
@@ -138,19 +165,21 @@ const drawn = new Map(); // name of a thing → version of its row in the docume
 
 /** A row; one that is in the document already is not made again, because there may be many. */
 function thingRow(one) {
-  const version = `${one.number} ${ago(one.seenAt)}`;
+  const version = `${one.number} ${ago(one.toldAt)} ${ago(one.connectedAt)}`;
   const properties = { "data-key": one.name, "data-version": version };
   if (drawn.get(one.name) === version) return el("tr", properties);
   return el("tr", properties,
     el("th", { scope: "row" }, link("thing", one.name),
-      one.groups.length ? el("div", { class: "sub wide" }, one.groups.join(", ")) : null,
+      one.groups.length ? el("div", { class: "sub wide" }, grouped(one)) : null,
       el("div", { class: "sub narrow" }, runs(one)),
       one.connected === false ? el("div", { class: "sub narrow" }, connection(one)) : null),
-    el("td", { class: "wide" }, one.interpreter, one.slot ? el("span", { class: "sub" }, ` ${one.slot}`) : "",
-      one.trial ? el("div", { class: "sub wait" }, "on trial") : el("div", { class: "sub" }, one.board)),
-    el("td", { class: "wide" }, one.agent), el("td", { class: "wide" }, one.app),
+    isNew(one) ? el("td", { class: "wide sub", colspan: "4" }, el("div", { class: "fit" }, commands(one)))
+      : [el("td", { class: "wide" }, parted(one.board)), el("td", { class: "wide" }, parted(one.interpreter),
+        one.trial ? el("div", { class: "sub wait" }, "on trial") : null,
+        one.slot ? el("div", { class: "sub" }, `in ${one.slot}`) : null),
+      el("td", { class: "wide" }, parted(one.agent)), el("td", { class: "wide" }, parted(one.app))],
     el("td", {}, one.job ? outcome(one.job, one.name, link("job", one.job.job)) : el("span", { class: "soft" }, "none")),
-    el("td", { class: "wide" }, connection(one), el("div", { class: "sub" }, when(one.seenAt))));
+    el("td", { class: "wide" }, connection(one), el("div", { class: "sub" }, when(one.toldAt, told(one.toldAt)) || told(null))));
 }
 
 function thingsView() {
@@ -165,9 +194,9 @@ function thingsView() {
     type: "button", "aria-pressed": String(state.filter === name),
     onclick: () => { state.filter = name; draw(); },
   }, `${text} ${count(all.filter(suits).length)}`));
-  const columns = [["Thing", ""], ["Interpreter", "wide"], ["Agent", "wide"], ["Application", "wide"],
-    ["Last job", ""], ["Connection", "wide"]];
-  return el("div", { class: "columns" },
+  const columns = [["Thing", ""], ["Board", "wide"], ["Interpreter", "wide"], ["Agent", "wide"],
+    ["App", "wide"], ["Last job", ""], ["Connection", "wide"]];
+  return el("div", { class: "columns overview" },
     el("section", { class: "sheet", "aria-labelledby": "things" },
       el("h1", { id: "things", class: "unseen" }, "Things"),
       el("div", { class: "filters", role: "group", "aria-label": "Which things" },
@@ -237,28 +266,39 @@ function jobView(one) {
         el("h2", { id: "facts" }, "Job"), list(facts)))];
 }
 
-const list = (facts) => el("dl", {}, facts.filter(([, value]) => value != null && value !== "")
+const list = (facts) => el("dl", {}, facts.filter(([, value]) => value != null && String(value) !== "")
   .flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
 
 // One thing
 
 function thingView(one) {
+  const about = [one.board && `board ${one.board}`, one.kind && `type ${one.kind}`,
+    one.groups.length && grouped(one)];
   return [el("div", { class: "title" }, el("h1", {}, one.name), connection(one),
     one.trial ? chip("wait", "on trial") : null,
-    el("p", {}, [one.board, one.kind, ...one.groups].filter(Boolean).join(" · "))),
-  el("div", { class: "columns" },
+    el("p", {}, when(one.toldAt, told(one.toldAt)) || told(null)), el("p", {}, about.filter(Boolean).join(" · "))),
+  isNew(one) ? el("div", { class: "stack" }, newSheet(one), one.job ? updateSheet(one) : null)
+    : el("div", { class: "columns" },
     el("div", { class: "stack" }, updateSheet(one), el("div", { class: "pair" },
-      curve("Heap", one.heap, "free", kib), curve("Speed", one.speed, "a second", kib)), logSheet(one)),
-    el("div", { class: "stack" }, factsSheet(one), failuresSheet(one), settingsSheet(one)))];
+      curve("Heap", one.heap, one.heapAt, "free"), curve("Speed", one.speed, one.speed.at(-1)?.[0], "a second")),
+    logSheet(one)),
+    el("div", { class: "stack" }, factsSheet(one), failuresSheet(one), settingsSheet(one)))].filter(Boolean);
+}
+
+function newSheet(one) {
+  return el("section", { class: "sheet", "aria-labelledby": "new" },
+    el("h2", { id: "new" }, "It has never connected"),
+    el("p", {}, "Its board is not switched on, or does not have the files of this thing yet. One of these starts it:"),
+    commands(one));
 }
 
 function updateSheet(one) {
   const job = one.job;
   return el("section", { class: "sheet", "aria-labelledby": "update" },
     el("h2", { id: "update" }, "Last job ", job ? el("small", {}, link("job", job.job)) : null),
-    job ? [el("div", {}, outcome({ ...job, total: null }, one.name)), stepList(job)]
-      : el("p", { class: "soft" }, "It had none."),
-    el("div", { class: "pair legend" }, slots(one)));
+    job ? [el("div", {}, outcome(job, one.name)), stepList(job)]
+      : el("p", { class: "soft" }, "No job yet."),
+    el("div", { class: "pair legend" }, one.slots.map((slot) => slotFigure(one, slot))));
 }
 
 function stepList(job) {
@@ -270,50 +310,37 @@ function stepList(job) {
   }, name)));
 }
 
-function slots(one) {
-  const filling = one.filling;
-  const running = el("figure", {},
-    el("figcaption", {}, el("b", {}, one.slot || "The slot"),
-      one.trial ? chip("wait", "runs on trial") : chip("good", "runs")),
-    el("div", { class: "whole runs" }, one.interpreter
-      ? [el("b", {}, one.interpreter), "interpreter"] : "version not told"));
-  if (!filling?.total) return one.slot === "ota_1" ? [idleSlot(one), running] : [running, idleSlot(one)];
-  if (filling.kind !== "image") return [running, map(one, filling)];
-  const pair = filling.runs ? [map(one, filling), idleSlot(one)] : [running, map(one, filling)];
-  return one.slot === "ota_1" ? pair.reverse() : pair;
+function slotFigure(one, slot) {
+  const { map, name, version, look, word, text } = slot;
+  return el("figure", {},
+    el("figcaption", {}, el("span", {}, el("b", {}, name), map && version ? ` ${version}` : ""), chip(look, word)),
+    map ? mapOf(one.filling, look) : el("div", { class: `whole ${look === "idle" || look === "bad" ? "" : "runs"}` },
+      version ? el("b", {}, version) : null, text),
+    map && text ? el("div", { class: "sub" }, text) : null);
 }
 
-function idleSlot(one) {
-  const name = one.slot === "ota_0" ? "ota_1" : one.slot === "ota_1" ? "ota_0" : "The other slot";
-  return el("figure", {}, el("figcaption", {}, el("b", {}, name), chip("idle", "waits")),
-    el("div", { class: "whole" }, "Nothing is being written."));
-}
-
-function map(one, filling) {
-  const { done, total, unit, kind, runs } = filling;
-  const failed = LOOKS[one.job.status] === "bad";
+function mapOf(filling, look) {
+  const { done, total, unit, runs } = filling;
   const each = Math.ceil(total / CELLS);
   const cells = Array.from({ length: Math.ceil(total / each) }, (_, n) => el("i", {
     class: Math.min((n + 1) * each, total) <= done ? "full" : n * each < done ? "part" : null,
   }));
   const text = `${count(done)} of ${count(total)} ${unit}`;
-  const look = runs ? " ended" : failed ? " failed" : "";
-  const name = kind === "image" ? filling.slot || (runs ? "The slot" : "The other slot") : `Tree of the ${kind}`;
-  const word = runs ? (one.trial ? chip("wait", "runs on trial") : chip("good", "runs"))
-    : failed ? chip("bad", "given up") : one.job.status === "QUEUED" ? chip("idle", "waits")
-      : chip("busy", one.job.step === "downloading" ? "is being filled" : one.job.step);
-  const square = unit === "sectors" ? kib(each * SECTOR) : `${count(each)} ${unit}`;
-  return el("figure", {},
-    el("figcaption", {}, el("b", {}, kind === "files" ? "Files" : name), word),
-    el("div", { class: `map${look}`, role: "img", "aria-label": `${text} are written` }, cells),
-    el("div", { class: "sub legend row figures" }, el("span", {}, text), el("span", {}, `■ = ${square}`)));
+  const square = `${each > 1 ? count(each) : 1} ${each > 1 ? unit : unit.slice(0, -1)}`;
+  const size = unit === "sectors" ? `, ${kib(each * SECTOR)}` : "";
+  return [
+    el("div", { class: `map${runs ? " ended" : look === "bad" ? " failed" : ""}`, role: "img",
+      "aria-label": `${text} are written` }, cells),
+    el("div", { class: "sub legend row figures" }, el("span", {}, `${text} are written`),
+      el("span", {}, `■ = ${square}${size}`))];
 }
 
-function curve(name, points, what, words) {
+function curve(name, points, at, what) {
   const id = `curve-${name}`;
+  const words = kib;
   if (points.length < 2) {
     return el("section", { class: "sheet", "aria-labelledby": id }, el("h2", { id }, name),
-      el("p", { class: "soft" }, points.length ? `${words(points[0][1])} ${what}` : "Nothing told yet."));
+      el("p", { class: "soft" }, points.length ? `${words(points[0][1])} ${what}, ${told(at)}` : NOT_SEEN[name]));
   }
   const values = points.map(([, value]) => value);
   const [low, high, last] = [Math.min(...values), Math.max(...values), values.at(-1)];
@@ -323,27 +350,29 @@ function curve(name, points, what, words) {
   const path = points.map(([at, value], n) => `${n ? "L" : "M"}${x(at)} ${y(value)}`).join("");
   const text = `${words(last)} ${what}, least ${words(low)}, most ${words(high)}`;
   return el("section", { class: "sheet", "aria-labelledby": id },
-    el("h2", { id }, name, " ", el("small", {}, `${words(last)} ${what}`)),
+    el("h2", { id }, name, " ", el("small", {}, `${words(last)} ${what}, ${told(at)}`)),
     svg("svg", { class: "curve", viewBox: "0 0 100 40", preserveAspectRatio: "none", role: "img",
       "aria-label": text }, svg("path", { d: path })),
     el("div", { class: "row sub figures" }, el("span", {}, `${words(low)} to ${words(high)}`),
-      el("span", {}, lasting(to - from))));
+      el("span", {}, `within ${lasting(to - from)}`)));
 }
 
 function factsSheet(one) {
   const facts = [
-    ["Interpreter", one.interpreter && [one.interpreter, one.slot ? ` in ${one.slot}` : ""]],
+    ["Board", parted(one.board)],
+    ["Interpreter", one.interpreter && [parted(one.interpreter), one.slot ? ` in ${one.slot}` : ""]],
     ["MicroPython", one.micropython],
     ["Agent", one.agent && [one.agent, tree(one, "agent")]],
     ["Application", one.app && [one.app, tree(one, "app")]],
-    ["Heap", one.free != null ? `${kib(one.free)} free` : ""],
     ["Signal", one.rssi != null ? `${one.rssi} dBm` : ""],
-    ["Last reset", one.reset], ["Seen", when(one.seenAt)],
-    ["Disconnected", one.connected === false ? one.disconnectReason : ""],
+    ["Last reset", one.reset],
+    [one.connected ? "Connected" : "Offline", one.connected == null ? "" : when(one.connectedAt, since(one.connectedAt) || "just now")],
+    ["Why offline", one.connected === false ? words(one.disconnectReason) : ""],
     ...one.attributes,
   ];
   return el("section", { class: "sheet", "aria-labelledby": "runs" },
-    el("h2", { id: "runs" }, "What runs"), list(facts));
+    el("h2", { id: "runs" }, "What runs"),
+    list(facts));
 }
 
 /** The two trees of the agent or the application, and which of them runs. */
@@ -351,15 +380,17 @@ function tree(one, kind) {
   const label = one.trees.split("+").find((text) => text.startsWith(`${kind}.`));
   const runs = label?.slice(kind.length + 1);
   if (!["a", "b"].includes(runs)) return null;
-  return el("span", { class: "trees", role: "img", "aria-label": `from tree ${runs} of two` },
-    ["a", "b"].map((name) => el("span", { class: name === runs ? "runs" : null }, name)));
+  return [el("span", { class: "sub", "aria-hidden": "true" }, " tree"),
+    el("span", { class: "trees", role: "img", "aria-label": `from tree ${runs} of two` },
+      ["a", "b"].map((name) => el("span", { class: name === runs ? "runs" : null }, name)))];
 }
 
 function failuresSheet(one) {
   if (!one.failures.length) return null;
   return el("section", { class: "sheet", "aria-labelledby": "failures" },
-    el("h2", { id: "failures" }, "Failures"),
-    el("ul", { class: "list" }, one.failures.map((text) => el("li", { class: "sub" }, text))));
+    el("h2", { id: "failures" }, "Failures ", el("small", {}, "the newest first")),
+    el("ul", { class: "list" }, one.failures.map(([at, text]) => el("li", {},
+      el("div", { class: "sub" }, at == null ? "at a time that the board did not know" : when(at)), text))));
 }
 
 function settingsSheet(one) {
@@ -370,10 +401,11 @@ function settingsSheet(one) {
 
 function logSheet(one) {
   const looks = { W: "warn", E: "error" };
-  return el("section", { class: "sheet", "aria-labelledby": "log" }, el("h2", { id: "log" }, "Log"),
+  return el("section", { class: "sheet", "aria-labelledby": "log" }, el("h2", { id: "log" }, "Log ",
+    el("small", {}, "warnings and errors, and the milliseconds since the start")),
     one.log.length ? el("ol", { class: "log mono", tabindex: "0", "aria-labelledby": "log" },
       one.log.map((line) => el("li", { class: looks[/^([A-Z]) /.exec(line)?.[1]] }, line)))
-      : el("p", { class: "soft" }, "No warning and no error since its start."));
+      : el("p", { class: "soft" }, one.toldAt == null ? "Nothing told yet." : "None since its start."));
 }
 
 // What is looked at
@@ -472,7 +504,7 @@ function tell(before, now) {
     said.push(`${now.name}: ${words(now.job.status)}${now.job.reason ? `, ${now.job.reason}` : ""}`);
   }
   if (before.connected !== now.connected && now.connected != null) {
-    said.push(`${now.name}: ${now.connected ? "connected" : "not connected"}`);
+    said.push(`${now.name}: ${now.connected ? "connected" : "offline"}`);
   }
   if (said.length) document.getElementById("news").textContent = said.join(". ");
 }

@@ -1,5 +1,6 @@
 """The page of a cloud, for that cloud's own server, or on a server of its own."""
 
+import shlex
 import signal
 import time
 from contextlib import suppress
@@ -24,8 +25,10 @@ def page(place: State | Account) -> Page:
 
     def reach() -> Looking:
         cloud = clients(place)
-        name = f"state {place.root}" if isinstance(place, State) else f"AWS {cloud.region}"
-        return Looking(Reader(cloud, shadows(place)), name, EVERY_S[cloud.near])
+        name, where = f"AWS {cloud.region}", ""
+        if isinstance(place, State):
+            name, where = f"state {place.root}", f"--state {shlex.quote(str(place.root))}"
+        return Looking(Reader(cloud, shadows(place)), name, EVERY_S[cloud.near], where)
 
     return Page(lambda: Live(reach))
 

@@ -3,20 +3,21 @@
 Texts stay as they are, clipped: the page puts them in as text. They may be anybody's.
 """
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
+from sluice.fleet.failures import newest_first
 from sluice.fleet.status import STATUSES, Execution, FleetStatus, JobStatus, ThingStatus
 from sluice.page.history import Course
 from sluice.page.sectors import Filling, progress, step, written
+from sluice.page.slots import slots
 
 THINGS = 1_000  # on the page; those that something happens to come first
 JOBS = 50
 EXECUTIONS = 500  # of one job
 LINES = 40  # of a log, and of other lists
 TEXT = 256  # characters
-SLOT = re.compile(r"ota_([01])")
 
 
 def clip(value: Any) -> str:
@@ -46,14 +47,20 @@ def shown(fleet: FleetStatus) -> list[ThingStatus]:
     return sorted(fleet.things, key=calm)[:THINGS]
 
 
-def index(fleet: FleetStatus, jobs: Sequence[JobStatus], name: str) -> dict[str, Any]:
-    """Which things and jobs there are, and what people should know of that."""
+def index(
+    fleet: FleetStatus, jobs: Sequence[JobStatus], name: str, where: str = ""
+) -> dict[str, Any]:
+    """Which things and jobs there are, and what people should know of that.
+
+    where   the options that say which cloud is meant, for commands to type
+    """
     things = shown(fleet)
     notes = texts(fleet.notes)
     if len(things) < len(fleet.things):
         notes.append(f"{len(things):,} of {len(fleet.things):,} things are shown.")
     return {
         "name": clip(name),
+        "where": where,
         "things": sorted(one.thing for one in things),
         "jobs": [one.job for one in jobs[:JOBS]],
         "notes": notes,
@@ -81,7 +88,8 @@ def thing(one: ThingStatus) -> dict[str, Any]:
         "name": one.thing,
         "groups": texts(one.groups),
         "connected": one.connected,
-        "seenAt": one.seen_at,
+        "connectedAt": one.connected_at,
+        "toldAt": one.last_told_at,
         "board": clip(one.board),
         "interpreter": clip(one.interpreter),
         "agent": clip(one.agent),
@@ -109,23 +117,34 @@ def job(one: JobStatus) -> dict[str, Any]:
 
 def thing_details(one: ThingStatus, course: Course, brought: Filling | None) -> dict[str, Any]:
     """A thing that somebody looks at closely."""
+    filling = one.job and filled(one, course, brought)
     return thing(one) | {
         "kind": clip(one.kind),
         "attributes": pairs(one.attributes),
-        "connectedAt": one.connected_at,
         "disconnectReason": clip(one.disconnect_reason),
         "micropython": clip(one.micropython),
         "trees": clip(one.trees),
-        "free": one.free,
         "rssi": one.rssi,
         "reset": clip(one.reset),
-        "failures": texts(one.failures),
+        "failures": failures(one),
         "log": texts(one.log),
         "settings": pairs(one.settings),
         "heap": list(course.heap),
+        "heapAt": course.heap_at,
         "speed": speeds(course, brought),
-        "filling": one.job and filled(one, course, brought),
+        "filling": filling,
+        "slots": [clipped(asdict(slot)) for slot in slots(one, course, filling)],
     }
+
+
+def failures(one: ThingStatus) -> list[list[Any]]:
+    """When each was, and what failed: the newest first."""
+    return [[at, clip(text)] for at, text in newest_first(one.failures[-LINES:])]
+
+
+def clipped(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """The same with its texts clipped."""
+    return {key: clip(one) if isinstance(one, str) else one for key, one in shape.items()}
 
 
 def speeds(course: Course, brought: Filling | None) -> list[list[float]]:
@@ -138,20 +157,13 @@ def filled(one: ThingStatus, course: Course, brought: Filling | None) -> dict[st
     """What its last job fills, and how much of that is there; None when it brings nothing."""
     if one.job is None or brought is None:
         return None
-    runs = one.job.status == "SUCCEEDED" or (one.trial and step(one.job) == "trying")
+    runs = one.job.status == "SUCCEEDED" or step(one.job) == "trying"
     return {
         "kind": brought.kind,
         "size": brought.size,
         "runs": runs,
-        "slot": clip(one.slot) if runs else other(one.slot),
         **written(one.job, course.progress, brought),
     }
-
-
-def other(slot: str) -> str:
-    """The name of the slot beside the one that runs, "" where the name does not tell."""
-    found = SLOT.fullmatch(slot)
-    return f"ota_{1 - int(found[1])}" if found else ""
 
 
 def job_details(one: JobStatus, brought: Filling | None) -> dict[str, Any]:

@@ -99,5 +99,5 @@ def test_folder_that_is_no_board_is_refused_in_one_line(own, name, text, said):
     Path(own, name).write_text(text, encoding="utf-8")
     words = ("bundle", "make", "a.bundle", "--kind", "agent", "--board", own)
     if name == "board.json":
-        words = ("device", "run", "lamp", "--state", "lab", "--board", own)
+        words = ("device", "run", "lamp", "--blank", "--state", "lab", "--board", own)
     assert said in complaint(*words)

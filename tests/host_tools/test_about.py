@@ -113,6 +113,17 @@ def test_each_kind_of_code_has_its_line():
     ]
 
 
-def test_failures_and_log_have_a_line_each():
-    rows = thing(of_document(told(failures=["a", "b"], log=["c"])))
-    assert rows[-3:] == ["failures     a", "             b", "log          c"]
+def test_failures_and_log_have_a_line_each_and_the_newest_failure_is_first():
+    rows = thing(of_document(told(failures=["a", "b"], log=["c", "d"])))
+    assert rows[-4:] == ["failures     b", "             a", "log          c", "             d"]
+    [row] = thing(of_document(told(failures=["2001-01-01 00:00:00 UTC: j 1 failed no room"])))[-1:]
+    assert row == "failures     job j failed: no room"
+
+
+def test_line_that_goes_on_in_a_narrow_terminal_is_indented_below_what_it_began_with():
+    rows = thing(of_document(told(log=["W 2841 uplink attempt failed: no Wi-Fi house yet"])))
+    assert rows[-1].within(40) == (
+        "log          W 2841 uplink attempt\n"
+        "             failed: no Wi-Fi house yet"
+    )  # fmt: skip
+    assert rows[-1].within(100) == rows[-1]

@@ -286,9 +286,9 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 
 
 def test_commands_that_need_a_cloud_say_that_none_runs(tmp_path):
-    image, document, state = tmp_path / "a.bin", tmp_path / "a.json", tmp_path / "none"
-    image.write_bytes(b"x")
+    document, state = tmp_path / "a.json", tmp_path / "state"
     document.write_text("{}")
+    (state / "things").mkdir(parents=True)
     for words in (
         ("job", "list"),
         ("job", "show", "a"),
@@ -296,13 +296,14 @@ def test_commands_that_need_a_cloud_say_that_none_runs(tmp_path):
         ("job", "create", "--thing", "a", "--document", document),
     ):
         assert "no cloud runs" in complaint(*words, "--state", state)
-    assert not state.exists()
+    assert list(state.iterdir()) == [state / "things"]
 
 
 def test_thing_and_device_refusals(tmp_path):
     state = ("--state", tmp_path)
     assert "no thing name" in complaint("thing", "create", "a b", *state)
-    assert "no cloud has been" in complaint("thing", "list", "--state", tmp_path / "none")
+    (tmp_path / "things").mkdir()
+    assert "no cloud has been" in complaint("thing", "list", *state)
     assert "no thing lamp" in complaint("device", "run", "lamp", *state)
     assert "not a thing's name" in complaint("device", "run", "../lamp", *state)
     assert "no board 'TOASTER'" in complaint("device", "run", "lamp", "--board", "TOASTER", *state)

@@ -7,6 +7,7 @@ import pytest
 from typed import complaint, good, sluice
 
 from sluice.cloud.state import State
+from sluice.commands import cloud as cloud_command
 from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.fleet.account import Account
@@ -68,6 +69,16 @@ def test_command_that_reads_makes_no_folder_that_the_environment_names(empty, wo
     monkeypatch.setenv("SLUICE_STATE", "mistyped")
     assert "mistyped, which $SLUICE_STATE names, is not a state folder" in refusal(*words)
     assert list(empty.iterdir()) == []
+
+
+@pytest.mark.parametrize("words", READING)
+def test_folder_that_is_not_there_or_of_no_state_is_said_to_be_so(empty, words, monkeypatch):
+    monkeypatch.setattr(cloud_command, "READY_S", 0)
+    assert refusal(*words, "--state", "nosuch") == "sluice: there is no folder nosuch\n"
+    (empty / "mine").mkdir()
+    said = refusal(*words, "--state", "mine")
+    assert said == "sluice: mine is not a state folder: no cloud and no thing is in it\n"
+    assert list(empty.iterdir()) == [empty / "mine"]
 
 
 def test_cloud_env_without_a_state_folder_fails_what_evaluates_it():

@@ -177,6 +177,6 @@ def test_events_tell_all_at_first(fleet, visitor):
     assert len(found["thing"]) == 12 and len(found["job"]) == 3
     [details] = found["thing-details"]
     assert details["filling"] == {
-        "kind": "image", "size": 1_468_006, "runs": False, "slot": "ota_1",
+        "kind": "image", "size": 1_468_006, "runs": False,
         "unit": "sectors", "done": 212, "total": 359,
     }  # fmt: skip

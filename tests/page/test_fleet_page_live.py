@@ -113,9 +113,10 @@ def test_update_fills_the_map_and_the_slots_change_roles(browser, cloud, scene):
         soon(filled)
         assert all(re.fullmatch(r"\d+ of 44 sectors are written", text) for text in seen)
         assert scene.verdict(job).status == "SUCCEEDED"
-        expect(shown).to_contain_text(re.compile(r"^ota_1runs"))
+        expect(shown).to_contain_text(re.compile(r"^ota_1 1\.1\.0runs"))
         expect(shown).to_contain_text("44 of 44 sectors")
-        expect(tab.locator("main figure").first).to_contain_text(re.compile(r"^ota_0waits"))
+        back = re.compile(r"^ota_0the way back1\.0\.0It ran before")
+        expect(tab.locator("main figure").first).to_contain_text(back)
         expect(tab.locator("main")).to_contain_text("accepted v1.1.0")
         assert not tab.locator("#news").text_content().endswith("in progress")
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsing import NARROW, WIDE, go, opened, served
-from page_scene import LOG, ROLLED_BACK, ROLLOUT, Scene
+from page_scene import LOG, NOW, ROLLED_BACK, ROLLOUT, Scene
 from patience import FUSE_S
 from playwright.sync_api import expect
 
@@ -61,12 +61,83 @@ def test_map_fills_while_somebody_looks(browser, fleet, scene):
         assert tab.locator("main .map i.full").count() == 300
 
 
+def test_blocks_come_and_sectors_are_written(browser, fleet):
+    with opened(browser, fleet.address) as tab:
+        row = tab.get_by_role("row", name=re.compile("^pump-south"))
+        expect(row).to_contain_text("59 %, 212 of 359 blocks")
+        go(tab, *ROUTES["thing"])
+        expect(tab.locator("main section").first).to_contain_text("59 %, 212 of 359 blocks")
+        expect(tab.locator("main figure").nth(1)).to_contain_text("212 of 359 sectors are written")
+        expect(tab.locator("main figure").nth(1)).to_contain_text("■ = 1 sector, 4 KiB")
+
+
+def test_row_says_what_each_fact_is(browser, fleet):
+    with opened(browser, fleet.address, now=NOW) as tab:
+        heads = tab.locator("main thead th").all_text_contents()
+        cells = tab.get_by_role("row", name=re.compile("^boiler-1")).locator("th, td")
+        found = dict(zip(heads, cells.all_text_contents(), strict=True))
+        assert found["Board"] == "ESP32_GENERIC" and found["Interpreter"] == "1.2.0in ota_1"
+        assert found["Connection"] == "connectedtold 2 min ago"
+        away = tab.get_by_role("row", name=re.compile("^workshop")).locator("td").last
+        expect(away).to_have_text("offline for 1 dtold 1 d ago")
+
+
+def test_thing_that_never_connected_says_what_to_do(browser, fleet):
+    run = "sluice device run weather --state lab"
+    flash = "sluice flash --port PORT --thing weather --state lab"
+    with opened(browser, fleet.address) as tab:
+        row = tab.get_by_role("row", name=re.compile("^weather"))
+        for text in ("never connected", "nothing told yet", run, flash):
+            expect(row).to_contain_text(text)
+        go(tab, "#/thing/weather")
+        for text in ("It has never connected", run, flash):
+            expect(tab.locator("main .sheet")).to_contain_text(text)
+        assert tab.locator("main figure").count() == 0  # nobody knows its slots
+
+
+def test_heap_is_said_once_and_when_it_was_told(browser, fleet):
+    with opened(browser, fleet.address, now=NOW) as tab:
+        go(tab, "#/thing/boiler-1", "#update")
+        assert tab.locator("main").inner_text().count("KiB free") == 1
+        expect(tab.locator("main")).to_contain_text("30.3 KiB free, told 2 min ago")
+
+
+def test_failures_are_in_words_with_their_age_the_newest_first(browser, fleet):
+    with opened(browser, fleet.address, now=NOW) as tab:
+        go(tab, *ROUTES["failed"])
+        expect(tab.locator("#failures + ul li")).to_have_text(
+            [
+                f"5 min agojob {ROLLOUT} failed: {ROLLED_BACK}",
+                "2 d agojob AFR_OTA-readings-2-0-0 failed: bad signature",
+            ]
+        )
+
+
+MOVING = """() => {
+  const [moving, still] = [new Set(), new Set()];
+  for (const rule of document.styleSheets[0].cssRules) {
+    if (rule.media?.mediaText.includes("reduced-motion")) {
+      for (const one of rule.cssRules) still.add(one.selectorText);
+    } else if (rule.style?.transition) {
+      moving.add("*" + (/::.*/.exec(rule.selectorText) ?? [""])[0]);
+    }
+  }
+  return [...moving].filter((one) => !still.has(one) && !still.has(one.slice(1)));
+}"""
+
+
+def test_nothing_moves_for_who_wants_less_motion(browser, fleet):
+    """A part that only the browser makes, like that of a bar, is not meant by `*`."""
+    with opened(browser, fleet.address) as tab:
+        assert tab.evaluate(MOVING) == []
+
+
 def test_map_of_a_large_image_has_few_squares(browser, fleet, monkeypatch):
     monkeypatch.setattr("page_scene.SIZE", 24 << 20)
     with opened(browser, fleet.address) as tab:
         go(tab, *ROUTES["thing"])
         expect(tab.locator("main figure").nth(1)).to_contain_text("3,628 of 6,144 sectors")
-        expect(tab.locator("main figure").nth(1)).to_contain_text("■ = 48 KiB")
+        expect(tab.locator("main figure").nth(1)).to_contain_text("■ = 12 sectors, 48 KiB")
         assert tab.locator("main .map i").count() == 512
         assert tab.locator("main .map i.full").count() == 302
         assert tab.locator("main .map i.part").count() == 1
@@ -76,9 +147,8 @@ def test_slot_on_trial_is_the_one_that_was_filled(browser, fleet):
     with opened(browser, fleet.address) as tab:
         go(tab, "#/thing/loft", "#update")
         first, second = tab.locator("main figure").all()
-        expect(first).to_contain_text("ota_0")
-        expect(second).to_contain_text("ota_1")
-        expect(second).to_contain_text("runs on trial")
+        expect(first).to_contain_text("ota_0the way backIt ran before.")
+        expect(second).to_contain_text("ota_1 1.2.0runs on trial")
         expect(second).to_contain_text("359 of 359 sectors")
 
 

@@ -132,14 +132,14 @@ def test_thing_list_shows_names_also_as_json(tmp_path, command):
     assert (good(done), done.stderr) == ("pump\n", "")
     [listed] = json.loads(good(command("thing", "list", "--json", "--state", tmp_path)))
     assert listed["thingName"] == "pump" and "connected" not in listed["connectivity"]
-    assert "no cloud has been" in refused(command("thing", "list", "--state", tmp_path / "no"))
+    assert "there is no folder" in refused(command("thing", "list", "--state", tmp_path / "no"))
 
 
 def test_cloud_env_without_a_cloud_fails_what_evaluates_it(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cloud_command, "READY_S", 0)
     assert main(["cloud", "env", "--state", str(tmp_path)]) == 1
     printed = capsys.readouterr()
-    assert printed.err.count("\n") == 1 and "no cloud runs" in printed.err
+    assert printed.err.count("\n") == 1 and "is not a state folder" in printed.err
     script = f"set -e; eval '{printed.out}'; echo went on"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (1, "")
@@ -308,7 +308,7 @@ def test_deploy_refusals_are_one_line(cloud, tmp_path, image, command):
     none = tmp_path / "none.bin"
     assert "cannot read" in refused(command("deploy", none, "--thing", "real", *state))
     line = ("deploy", image, "--thing", "real", "--state", tmp_path / "no")
-    assert "no cloud runs" in refused(command(*line))
+    assert "there is no folder" in refused(command(*line))
     line = ("deploy", image, "--thing", "real", "--key", none, *state)
     assert "cannot read the key" in refused(command(*line))
     assert "needs --bucket" in refused(command("deploy", image, "--thing", "real", "--aws"))
@@ -408,7 +408,7 @@ def test_job_refusals_are_one_line(cloud, tmp_path, command):
     )
     assert "files[0]: 'url' is a required property" in create("idle", bad_document)
     assert "no job id" in create("idle", good_document, "--id", "a.b")
-    assert "no cloud runs" in create("idle", good_document, "--state", tmp_path / "no")
+    assert "there is no folder" in create("idle", good_document, "--state", tmp_path / "no")
     assert "unknown job none" in refused(command("job", "show", "none", *state))
     assert "unknown job none" in refused(command("job", "cancel", "none", *state))
 

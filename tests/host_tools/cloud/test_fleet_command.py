@@ -20,6 +20,7 @@ from sluice.fleet import shown
 
 TOLD = {"version": "1.1.0", "agent": "0.2.0", "app": "1.3.0", "board": "ESP32_GENERIC_OTA"}
 TOLD |= {"free": 24336, "rssi": -61, "reset": "watchdog", "slot": "ota_1"}
+JOB = "AFR_OTA-sluice-0123456789ab"
 REASON = "signature of the image does not fit: it was made with another key than signer.crt's"
 
 
@@ -34,9 +35,9 @@ def scene(tmp_path_factory):
     made.thing("pump-of-the-north-side-1", **TOLD)
     made.thing("old", version="1.0.0", app="1.2.0")
     made.thing("never")
-    made.job("AFR_OTA-sluice-0123456789ab", "pump-of-the-north-side-1", "old")
-    made.verdict("AFR_OTA-sluice-0123456789ab", "pump-of-the-north-side-1", "FAILED", REASON)
-    made.verdict("AFR_OTA-sluice-0123456789ab", "old", "SUCCEEDED", "accepted app v")
+    made.job(JOB, "pump-of-the-north-side-1", "old")
+    made.verdict(JOB, "pump-of-the-north-side-1", "FAILED", REASON)
+    made.verdict(JOB, "old", "SUCCEEDED", "accepted app v")
     made.job("queued", "never")
     yield made
     cloud.stop()
@@ -55,7 +56,7 @@ def printed(scene, capsys, monkeypatch):
     return run
 
 
-LOOKS = [("fleet",), ("job", "list"), ("job", "show", "AFR_OTA-sluice-0123456789ab")]
+LOOKS = [("fleet",), ("job", "list"), ("job", "show", JOB)]
 LOOKS += [("thing", "list")]
 
 
@@ -71,6 +72,7 @@ def test_fleet_tells_all_that_is_known_at_any_width(printed, columns):
     said = " ".join(printed("fleet", columns=columns).split())
     for text in ("1.1.0", "0.2.0", "1.3.0", "24,336", "-61 dBm", "watchdog", "FAILED", "QUEUED"):
         assert text in said, text
+    assert said.count(JOB) == 2, "its id can be given to other commands"
     assert "3 things: 0 connected, 1 whose last job went wrong" in said
 
 
@@ -79,7 +81,7 @@ def test_fleet_without_a_terminal_has_a_line_a_thing_and_cuts_nothing(printed):
     columns = "THING SEEN BOARD IMAGE AGENT APP FREE SIGNAL RESET LAST JOB"
     assert head.split() == columns.split()
     assert [row.split()[0] for row in rows] == ["never", "old", "pump-of-the-north-side-1"]
-    assert f"FAILED: {REASON} (AFR_OTA-sluice-0123456789ab)" in rows[2]
+    assert f"FAILED: {REASON} ({JOB})" in rows[2]
     assert "never" in rows[0].split()[1] and last.startswith("3 things")
 
 
@@ -147,9 +149,9 @@ def test_jobs_are_listed_by_what_became_of_them(printed):
 
 
 def test_job_is_shown_in_words(printed):
-    rows = printed("job", "show", "AFR_OTA-sluice-0123456789ab").splitlines()
+    rows = printed("job", "show", JOB).splitlines()
     assert rows[:3] == [
-        "job          AFR_OTA-sluice-0123456789ab",
+        f"job          {JOB}",
         "outcome      1 SUCCEEDED, 1 FAILED",
         "for          pump-of-the-north-side-1, old",
     ]
@@ -164,7 +166,7 @@ def test_thing_is_shown_with_its_last_job_and_health(printed):
     assert "interpreter  1.1.0 in ota_1" in rows and "free heap    24,336 bytes" in rows
     assert "signal       -61 dBm" in rows and "last reset   watchdog" in rows
     assert "connected    no, and it never was" in rows
-    assert f"last job     FAILED: {REASON} (AFR_OTA-sluice-0123456789ab)" in rows
+    assert f"last job     FAILED: {REASON} ({JOB})" in rows
 
 
 @pytest.mark.parametrize(

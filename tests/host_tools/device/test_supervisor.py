@@ -476,6 +476,7 @@ def _running(process: int) -> bool:
 
 
 def test_command_for_an_unknown_thing_is_one_line(tmp_path: Path):
+    (tmp_path / "things").mkdir()
     with run_command(tmp_path) as command:
         out, err = command.communicate(timeout=FUSE_S)
     assert command.returncode == 1
