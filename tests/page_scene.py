@@ -86,7 +86,7 @@ class Scene:
             disconnect_reason="MQTT_KEEP_ALIVE_TIMEOUT" if away else "",
             told_at=NOW - (90_000 if away else 120),
             board="ESP32_GENERIC_C3" if green else "ESP32_GENERIC",
-            interpreter="1.2.0" if new or trial else "1.1.0",
+            image="1.2.0" if new or trial else "1.1.0",
             micropython="1.25.0",
             slot="ota_1" if new or trial else "ota_0",
             trial=trial,

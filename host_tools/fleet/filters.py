@@ -35,7 +35,7 @@ class Filters:
             return False
         if self.offline and thing.connected:
             return False
-        return self.outdated is None or older(thing.app or thing.interpreter, self.outdated)
+        return self.outdated is None or older(thing.app or thing.image, self.outdated)
 
 
 def older(version: str, than: str) -> bool:

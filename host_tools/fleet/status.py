@@ -131,7 +131,7 @@ class ThingStatus:
     disconnect_reason: str = ""  # AWS's word
     told_at: float | None = None  # when its shadow was last reported to
     board: str = ""
-    interpreter: str = ""  # version of the image
+    image: str = ""  # its version
     micropython: str = ""
     slot: str = ""
     trial: bool = False

@@ -48,7 +48,7 @@ def row(thing: ThingStatus, now: float) -> Row:
     return Row(
         thing=thing.thing,
         board=thing.board,
-        image=thing.interpreter + (trial if thing.interpreter else ""),
+        image=thing.image + (trial if thing.image else ""),
         agent=thing.agent,
         app=thing.app,
         seen=seen(thing, now),
@@ -198,7 +198,7 @@ def thing(one: ThingStatus) -> list[str]:
         "groups": ", ".join(one.groups),
         "connected": link(one),
         "board": one.board or "not told",
-        "interpreter": f"{one.interpreter or 'not told'}{slot}",
+        "image": f"{one.image or 'not told'}{slot}",
         "micropython": one.micropython,
         "agent": code(one.agent, "agent"),
         "application": code(one.app, "app"),

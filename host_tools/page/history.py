@@ -79,7 +79,7 @@ def _runs(course: Course, status: ThingStatus) -> None:
     slot, version = course.runs
     if slot and status.slot not in ("", slot) and status.job:
         course.before = Before(slot, version, status.job.job)
-    course.runs = status.slot, status.interpreter
+    course.runs = status.slot, status.image
 
 
 def _heap(course: Course, at: float, free: int | None) -> None:

@@ -14,6 +14,7 @@ const LOOKS = {
 const FILTERS = {
   all: ["All", () => true],
   connected: ["Connected", (one) => one.connected],
+  offline: ["Offline", (one) => !one.connected],
   working: ["Working", (one) => one.job?.status === "IN_PROGRESS"],
   failed: ["Failed", (one) => one.failed],
 };
@@ -127,7 +128,7 @@ function connection(one) {
 }
 
 function runs(one) {
-  const parts = [["board", one.board], ["interpreter", one.interpreter], ["agent", one.agent], ["app", one.app]];
+  const parts = [["board", one.board], ["image", one.image], ["agent", one.agent], ["app", one.app]];
   const known = parts.filter(([, text]) => text);
   return known.length ? known.map(([name, text]) => [el("span", { class: "part" }, `${name} `, parted(text)), " "])
     : "nothing told yet";
@@ -174,7 +175,7 @@ function thingRow(one) {
       el("div", { class: "sub narrow" }, runs(one)),
       one.connected === false ? el("div", { class: "sub narrow" }, connection(one)) : null),
     isNew(one) ? el("td", { class: "wide sub", colspan: "4" }, el("div", { class: "fit" }, commands(one)))
-      : [el("td", { class: "wide" }, parted(one.board)), el("td", { class: "wide" }, parted(one.interpreter),
+      : [el("td", { class: "wide" }, parted(one.board)), el("td", { class: "wide" }, parted(one.image),
         one.trial ? el("div", { class: "sub wait" }, "on trial") : null,
         one.slot ? el("div", { class: "sub" }, `in ${one.slot}`) : null),
       el("td", { class: "wide" }, parted(one.agent)), el("td", { class: "wide" }, parted(one.app))],
@@ -194,7 +195,7 @@ function thingsView() {
     type: "button", "aria-pressed": String(state.filter === name),
     onclick: () => { state.filter = name; draw(); },
   }, `${text} ${count(all.filter(suits).length)}`));
-  const columns = [["Thing", ""], ["Board", "wide"], ["Interpreter", "wide"], ["Agent", "wide"],
+  const columns = [["Thing", ""], ["Board", "wide"], ["Image", "wide"], ["Agent", "wide"],
     ["App", "wide"], ["Last job", ""], ["Connection", "wide"]];
   return el("div", { class: "columns overview" },
     el("section", { class: "sheet", "aria-labelledby": "things" },
@@ -360,7 +361,7 @@ function curve(name, points, at, what) {
 function factsSheet(one) {
   const facts = [
     ["Board", parted(one.board)],
-    ["Interpreter", one.interpreter && [parted(one.interpreter), one.slot ? ` in ${one.slot}` : ""]],
+    ["Image", one.image && [parted(one.image), one.slot ? ` in ${one.slot}` : ""]],
     ["MicroPython", one.micropython],
     ["Agent", one.agent && [one.agent, tree(one, "agent")]],
     ["Application", one.app && [one.app, tree(one, "app")]],

@@ -91,7 +91,7 @@ def thing(one: ThingStatus) -> dict[str, Any]:
         "connectedAt": one.connected_at,
         "toldAt": one.last_told_at,
         "board": clip(one.board),
-        "interpreter": clip(one.interpreter),
+        "image": clip(one.image),
         "agent": clip(one.agent),
         "app": clip(one.app),
         "slot": clip(one.slot),

@@ -62,32 +62,32 @@ def slots(one: ThingStatus, course: Course, filling: Mapping[str, Any] | None) -
 
     filling   what its last job fills, and how much of that is there
     """
-    if not one.interpreter and not one.slot:
+    if not one.image and not one.slot:
         return []
     job, names = one.job, (one.slot or "The slot", other(one.slot) or "The other slot")
     if job is None or not filling or filling["kind"] != "image":
         beside = _tree(job, filling) if job and filling and filling["total"] else None
         return _ordered(
-            Slot(names[0], *RUNS, one.interpreter, _version(one)),
+            Slot(names[0], *RUNS, one.image, _version(one)),
             beside or Slot(names[1], "idle", "takes the next image", text=NOT_TOLD),
         )
     shown = filling["total"] > 0
     if is_stale(one):
         return _ordered(
-            Slot(names[0], "idle", "the way back", one.interpreter, BACK[False]),
+            Slot(names[0], "idle", "the way back", one.image, BACK[False]),
             Slot(names[1], *TRIAL, map=shown),
         )
     if filling["runs"]:
         state = TRIAL if one.trial else RUNS
         text = "" if shown else _version(one)
-        running = Slot(names[0], *state, one.interpreter, text, shown)
+        running = Slot(names[0], *state, one.image, text, shown)
         return _ordered(running, _way_back(one, names[1], course))
-    running = Slot(names[0], *RUNS, one.interpreter, _version(one))
+    running = Slot(names[0], *RUNS, one.image, _version(one))
     return _ordered(running, _filled(job, names[1], filling))
 
 
 def _version(one: ThingStatus) -> str:
-    return "interpreter" if one.interpreter else "The board does not tell its version."
+    return "image" if one.image else "The board does not tell its version."
 
 
 def _ordered(running: Slot, beside: Slot) -> list[Slot]:

@@ -15,7 +15,7 @@ def test_all_shadows_of_a_thing_are_laid_over_each_other():
     shadow = {"reported": {"version": "1.0.0", "slot": "ota_0"}}
     shadow["name"] = {"site": {"reported": {"slot": "ota_1"}}, "other": {"desired": {"a": 1}}}
     found = of_document({"thingName": "one", "shadow": shadow})
-    assert (found.interpreter, found.slot) == ("1.0.0", "ota_1")
+    assert (found.image, found.slot) == ("1.0.0", "ota_1")
 
 
 def test_last_report_is_the_newest_time_anywhere_in_the_metadata():
@@ -53,7 +53,7 @@ def test_what_is_no_text_or_number_or_a_text_for_terminals_is_not_taken(value):
     keys = ("version", "slot", "board", "agent", "app", "trees", "reset", "micropython")
     keys += ("free", "rssi", "failures", "log", "settings", "trial", "job")
     found = of_document(told(**dict.fromkeys(keys, value)))
-    texts = (found.interpreter, found.board, found.agent, found.app, found.reset, *found.log)
+    texts = (found.image, found.board, found.agent, found.app, found.reset, *found.log)
     assert all(text.isprintable() and len(text) <= 256 for text in texts)
     assert found.free in (None, 7) and found.rssi in (None, 7) and found.job is None
     assert found.trial is (value is True)
@@ -104,7 +104,7 @@ def test_each_kind_of_code_has_its_line():
         "thing        one",
         "connected    nobody knows",
         "board        SIM_ESP32",
-        "interpreter  1.4.0 in ota_1",
+        "image        1.4.0 in ota_1",
         "agent        0.1.0, from tree agent.b",
         "application  2.0.0, from tree app.a",
         "trial        what runs is on trial",

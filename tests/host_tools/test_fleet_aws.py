@@ -69,7 +69,7 @@ def test_without_fleet_indexing_things_are_listed_and_their_shadows_read_one_by_
     )
     found = account.reader.fleet()
     assert [thing.thing for thing in found.things] == ["a", "b"]
-    assert [thing.interpreter for thing in found.things] == ["1.2.0", "1.2.0"]
+    assert [thing.image for thing in found.things] == ["1.2.0", "1.2.0"]
     assert [thing.connected for thing in found.things] == [None, None]
     assert found.things[0].seen_at == 1_700_000_000, "the shadow's metadata tells"
     [note] = found.notes
@@ -99,7 +99,7 @@ def test_index_that_is_not_ready_is_done_without(code):
         GetThingShadow=shadow("1.2.0"),
     )
     found = account.reader.fleet()
-    assert found.things[0].interpreter == "1.2.0" and "not ready" in found.notes[0]
+    assert found.things[0].image == "1.2.0" and "not ready" in found.notes[0]
 
 
 def test_index_without_shadows_still_tells_who_is_connected():
@@ -109,7 +109,7 @@ def test_index_without_shadows_still_tells_who_is_connected():
         GetThingShadow=shadow("1.2.0"),
     )
     found = account.reader.fleet()
-    assert (found.things[0].interpreter, found.things[0].connected) == ("1.2.0", True)
+    assert (found.things[0].image, found.things[0].connected) == ("1.2.0", True)
     assert "has no shadows in it" in found.notes[0]
 
 
@@ -139,7 +139,7 @@ def test_number_of_shadows_is_bounded_where_each_is_a_call(monkeypatch):
         GetThingShadow=shadow("1.2.0"),
     )
     found = account.reader.fleet()
-    assert [thing.interpreter for thing in found.things] == ["1.2.0", "1.2.0", ""]
+    assert [thing.image for thing in found.things] == ["1.2.0", "1.2.0", ""]
     assert "The shadows of the first 2 things are read, and no more." in found.notes
 
 
@@ -171,4 +171,4 @@ def test_thing_whose_connection_aws_cannot_tell_is_shown_all_the_same():
         ListJobExecutionsForThing={"executionSummaries": []},
     )
     found = account.reader.thing("a")
-    assert (found.connected, found.interpreter) == (None, "1.2.0")
+    assert (found.connected, found.image) == (None, "1.2.0")

@@ -76,7 +76,7 @@ def test_row_says_what_each_fact_is(browser, fleet):
         heads = tab.locator("main thead th").all_text_contents()
         cells = tab.get_by_role("row", name=re.compile("^boiler-1")).locator("th, td")
         found = dict(zip(heads, cells.all_text_contents(), strict=True))
-        assert found["Board"] == "ESP32_GENERIC" and found["Interpreter"] == "1.2.0in ota_1"
+        assert found["Board"] == "ESP32_GENERIC" and found["Image"] == "1.2.0in ota_1"
         assert found["Connection"] == "connectedtold 2 min ago"
         away = tab.get_by_role("row", name=re.compile("^workshop")).locator("td").last
         expect(away).to_have_text("offline for 1 dtold 1 d ago")
@@ -223,6 +223,10 @@ def test_keyboard_alone_goes_everywhere(browser, fleet):
         expect(focused).to_have_text("Skip to the content")
         tab.keyboard.press("Enter")
         expect(tab.locator("main")).to_be_focused()
+        tab_to("Offline 2")
+        tab.keyboard.press("Space")
+        rows = tab.locator("main tbody tr th a")
+        expect(rows).to_have_text(["weather", "workshop"])
         tab_to("Failed 1")
         tab.keyboard.press("Space")
         expect(tab.locator("main tbody tr")).to_have_count(1)

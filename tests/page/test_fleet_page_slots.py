@@ -11,8 +11,8 @@ from sluice.page.history import Before, Course, History
 from sluice.page.sectors import Filling, Progress
 
 IMAGE = Filling("image", 40_960)  # 10 sectors
-OLD = ThingStatus("pump", slot="ota_0", interpreter="1.0.0", told_at=NOW)
-NEW = replace(OLD, slot="ota_1", interpreter="1.1.0")
+OLD = ThingStatus("pump", slot="ota_0", image="1.0.0", told_at=NOW)
+NEW = replace(OLD, slot="ota_1", image="1.1.0")
 KNOWN = Before("ota_0", "1.0.0", "job")
 NOT_TOLD = "The board does not tell what it holds."
 AGAIN = "It ran before. It runs again if the trial fails."
@@ -30,7 +30,7 @@ def said(one: ThingStatus, brought: Filling | None = IMAGE, **course) -> list[tu
     ]
 
 
-RUNS = ("ota_0", "1.0.0", "runs", "interpreter", False)
+RUNS = ("ota_0", "1.0.0", "runs", "image", False)
 
 
 @pytest.mark.parametrize(

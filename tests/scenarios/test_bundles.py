@@ -189,7 +189,7 @@ def test_what_runs_is_told_to_the_shadow(cloud: Cloud, stage):
     assert told()["agent"] == __version__ and told()["trees"] == "app.a"
     shown = good("thing", "show", scene.name, "--state", scene.root)
     assert "application  1.0.0, from tree app.a" in shown.splitlines(), shown
-    assert "interpreter  1.0.0" in shown and "board        SIM_ESP32" in shown
+    assert "image        1.0.0" in shown and "board        SIM_ESP32" in shown
     seen = json.loads(good("thing", "show", scene.name, "--state", scene.root, "--json"))
     assert seen["shadow"]["reported"] == told()
 

@@ -163,7 +163,7 @@ def test_job_is_shown_in_words(printed):
 
 def test_thing_is_shown_with_its_last_job_and_health(printed):
     rows = printed("thing", "show", "pump-of-the-north-side-1").splitlines()
-    assert "interpreter  1.1.0 in ota_1" in rows and "free heap    24,336 bytes" in rows
+    assert "image        1.1.0 in ota_1" in rows and "free heap    24,336 bytes" in rows
     assert "signal       -61 dBm" in rows and "last reset   watchdog" in rows
     assert "connected    no, and it never was" in rows
     assert f"last job     FAILED: {REASON} ({JOB})" in rows

@@ -22,7 +22,7 @@ def test_thing_stands_as_its_board_and_the_cloud_tell(scene):
     scene.verdict("update", "pump", "FAILED", "rolled back: self-test failed")
     [found] = scene.reader.fleet().things
     assert (found.thing, found.groups) == ("pump", ("pilot",))
-    assert (found.interpreter, found.agent, found.app) == ("1.1.0", "0.2.0", "1.3.0")
+    assert (found.image, found.agent, found.app) == ("1.1.0", "0.2.0", "1.3.0")
     assert (found.connected, found.connected_at) == (False, None)
     assert found.job.verdict == "FAILED: rolled back: self-test failed" and found.failed
     one = scene.reader.thing("pump")
