@@ -244,9 +244,9 @@ class Flashing:
             self._tell("its log level keeps the agent quiet: not waited for")
             return
         said: list[str] = []
+        self._tell("restarted: waiting for the agent")  # a line, because others may print here
         try:
-            with self._console.status("restarted: waiting for the agent"):
-                wait_for_agent(board, self._args.wait, said.append)
+            wait_for_agent(board, self._args.wait, said.append)
         except SluiceError:
             for line in said[-TAIL:]:
                 self._tell(f"  {line}")
