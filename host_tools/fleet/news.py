@@ -4,45 +4,48 @@ Nothing is drawn over. A cloud and a board may print to the same terminal, and n
 is to be lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from sluice.fleet.shown import colour, going
 from sluice.fleet.status import Execution
-from sluice.fleet.watch import SHOWN, Watch
 
+SHOWN = 20  # things that get lines of their own
 TENTHS = 10  # of a download: so many lines of it at most
 
 Line = tuple[str, str]  # a text, and its colour
 
 
 class News:
-    """Of a job that is watched.
+    """Of one job.
 
     each    a line for each thing, as a person wants it; where there are more than SHOWN, and for
             a program, a line of all, counted
     """
 
-    def __init__(self, watch: Watch, each: bool) -> None:
-        self._watch, self._each = watch, each
+    def __init__(self, each: bool) -> None:
+        self._each = each
         self._said = ""
         self._known: dict[str, tuple[object, ...]] = {}  # thing → how it stood when it was said
 
-    def lines(self, over: bool, trouble: str) -> Iterator[Line]:
+    def lines(
+        self, counts: str, things: Mapping[str, Execution], trouble: str = "", last: bool = False
+    ) -> Iterator[Line]:
         """What to say after a look.
 
-        over      the job has ended: a thing that is alone gets its verdict elsewhere
+        counts    the line of all
         trouble   what kept an answer from coming, "" for nothing
+        last      the verdicts follow elsewhere: lines of things are not wanted any more
         """
-        each = self._each and 0 < len(self._watch.devices) <= SHOWN
-        line = trouble or ("" if each else self._watch.headline)
+        each = self._each and 0 < len(things) <= SHOWN
+        line = trouble or ("" if each else counts)
         if line and line != self._said:
             yield line, ""
         self._said = line
-        if each and not trouble and not (over and self._watch.alone):
-            yield from self._of_each()
+        if each and not trouble and not last:
+            yield from self._of_each(things)
 
-    def _of_each(self) -> Iterator[Line]:
-        for thing, one in sorted(self._watch.devices.items()):
+    def _of_each(self, things: Mapping[str, Execution]) -> Iterator[Line]:
+        for thing, one in sorted(things.items()):
             stands = standing(one)
             if self._known.get(thing) != stands:
                 again = f", try {one.number}" if one.number > 1 else ""

@@ -20,12 +20,12 @@ from sluice.errors import SluiceError
 from sluice.fleet import executions
 from sluice.fleet.clients import Clients, plainly
 from sluice.fleet.hints import hints
+from sluice.fleet.news import SHOWN, News
 from sluice.fleet.status import ENDS, JOB_ENDS, NOBODY, STATUSES, Execution, counted
 from sluice.fleet.update import POLL_S
 
 PATIENCE_S = 3600  # of --wait, where --timeout is not said
 QUIET_S = 15  # without a word of a thing: then it is said what may be wrong
-SHOWN = 20  # devices that get a line each, and whose details are asked for at a time
 THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 
 
@@ -163,17 +163,16 @@ def follow(watch: Watch, deadline: float, poll_s: float, where: str = "") -> boo
     Once QUIET_S have passed, say what may be wrong with those that have not begun."""
     from rich.console import Console
 
-    from sluice.fleet.news import News
-
     console = Console(stderr=True)
-    news, quiet = News(watch, console.is_terminal), time.monotonic() + QUIET_S
+    news, quiet = News(console.is_terminal), time.monotonic() + QUIET_S
 
     def say(line: str, style: str = "") -> None:
         console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     while True:
         over, trouble = asked(watch)
-        for line, style in news.lines(over, trouble):
+        last = over and watch.alone
+        for line, style in news.lines(watch.headline, watch.devices, trouble, last):
             say(line, style)
         if over or time.monotonic() > deadline:
             return over

@@ -1,86 +1,86 @@
 """What `--wait` says at a terminal and to a program: whole lines, of what has changed."""
 
+from collections import Counter
+
 import pytest
 
-from sluice.fleet.news import News, tenth
-from sluice.fleet.status import Execution
-from sluice.fleet.watch import SHOWN, Watch
+from sluice.fleet.news import SHOWN, News, tenth
+from sluice.fleet.status import Execution, counted
 
 
-@pytest.fixture
-def watch() -> Watch:
-    """A job for two things, without a cloud."""
-    return Watch(None, "job", ("pump", "lamp"))
+class Job:
+    """Its things, and what is said of them."""
+
+    def __init__(self, each: bool = True) -> None:
+        self._news, self._things = News(each), {}
+
+    def stand(self, thing: str, status: str, number: int = 1, **details: str) -> None:
+        self._things[thing] = Execution("job", thing, number, status, details)
+
+    def said(self, trouble: str = "", last: bool = False) -> list[str]:
+        counts = counted(Counter(one.status for one in self._things.values())) or "nobody"
+        return [line for line, _ in self._news.lines(counts, self._things, trouble, last)]
 
 
-def stand(watch: Watch, thing: str, status: str, number: int = 1, **details: str) -> None:
-    watch.devices[thing] = Execution("job", thing, number, status, details)
-
-
-def said(news: News, over: bool = False, trouble: str = "") -> list[str]:
-    return [line for line, _ in news.lines(over, trouble)]
-
-
-def test_thing_has_a_line_for_each_change_and_for_each_tenth_of_a_download(watch):
-    news = News(watch, each=True)
-    assert said(news) == ["job: no thing notified yet"]
-    stand(watch, "pump", "QUEUED")
-    assert said(news) == ["pump: QUEUED"] and said(news) == []
+def test_thing_has_a_line_for_each_change_and_for_each_tenth_of_a_download():
+    job = Job()
+    assert job.said() == ["nobody"]
+    job.stand("pump", "QUEUED")
+    assert job.said() == ["pump: QUEUED"] and job.said() == []
     for blocks in range(101):
-        stand(watch, "pump", "IN_PROGRESS", step="downloading", receive=f"{blocks}/100")
+        job.stand("pump", "IN_PROGRESS", step="downloading", receive=f"{blocks}/100")
         expected = [f"pump: IN_PROGRESS, downloading, {blocks}/100 blocks"]
-        assert said(news) == ([] if blocks % 10 else expected)
-    stand(watch, "pump", "IN_PROGRESS", self_test="ready", receive="100/100")
-    assert said(news) == ["pump: IN_PROGRESS, ready, 100/100 blocks"]
-    stand(watch, "pump", "SUCCEEDED", reason="accepted v")
-    stand(watch, "lamp", "FAILED", reason="no room")
-    assert said(news) == ["lamp: FAILED: no room", "pump: SUCCEEDED accepted, version unknown"]
+        assert job.said() == ([] if blocks % 10 else expected)
+    job.stand("pump", "IN_PROGRESS", self_test="ready", receive="100/100")
+    assert job.said() == ["pump: IN_PROGRESS, ready, 100/100 blocks"]
+    job.stand("pump", "SUCCEEDED", reason="accepted v")
+    job.stand("lamp", "FAILED", reason="no room")
+    assert job.said() == ["lamp: FAILED: no room", "pump: SUCCEEDED accepted, version unknown"]
 
 
-def test_bytes_of_a_smaller_form_and_a_second_try_are_said(watch):
-    news = News(watch, each=True)
-    stand(watch, "pump", "IN_PROGRESS", receive="1/3", form="1200/5000")
-    stand(watch, "lamp", "QUEUED", number=2)
-    assert said(news) == [
+def test_bytes_of_a_smaller_form_and_a_second_try_are_said():
+    job = Job()
+    job.stand("pump", "IN_PROGRESS", receive="1/3", form="1200/5000")
+    job.stand("lamp", "QUEUED", number=2)
+    assert job.said() == [
         "lamp, try 2: QUEUED",
         "pump: IN_PROGRESS, 1/3 blocks, 1,200 of 5,000 bytes",
     ]
 
 
 def test_thing_that_is_alone_gets_no_line_of_its_end():
-    watch = Watch(None, "job", ("pump",))
-    news = News(watch, each=True)
-    stand(watch, "pump", "FAILED", reason="first")
-    assert said(news) == ["pump: FAILED: first"], "it is tried again"
-    stand(watch, "pump", "SUCCEEDED", number=2, reason="accepted v1")
-    assert said(news, over=True) == []
+    job = Job()
+    job.stand("pump", "FAILED", reason="first")
+    assert job.said() == ["pump: FAILED: first"], "it is tried again"
+    job.stand("pump", "SUCCEEDED", number=2, reason="accepted v1")
+    assert job.said(last=True) == []
 
 
-def test_trouble_is_said_once_and_hides_no_change(watch):
-    news = News(watch, each=True)
-    stand(watch, "pump", "QUEUED")
-    assert said(news, trouble="no net") == ["no net"]
-    assert said(news, trouble="no net") == []
-    assert said(news) == ["pump: QUEUED"]
-    assert said(news, trouble="no net") == ["no net"]
+def test_trouble_is_said_once_and_hides_no_change():
+    job = Job()
+    job.stand("pump", "QUEUED")
+    assert job.said(trouble="no net") == ["no net"]
+    assert job.said(trouble="no net") == []
+    assert job.said() == ["pump: QUEUED"]
+    assert job.said(trouble="no net") == ["no net"]
 
 
-def test_many_things_are_counted(watch):
-    news = News(watch, each=True)
+def test_many_things_are_counted():
+    job = Job()
     for number in range(SHOWN + 1):
-        stand(watch, f"thing-{number}", "QUEUED")
-    assert said(news) == [f"job: {SHOWN + 1} QUEUED"]
-    stand(watch, "thing-0", "FAILED")
-    assert said(news) == [f"job: 1 FAILED, {SHOWN} QUEUED"] and said(news) == []
+        job.stand(f"thing-{number}", "QUEUED")
+    assert job.said() == [f"{SHOWN + 1} QUEUED"]
+    job.stand("thing-0", "FAILED")
+    assert job.said() == [f"1 FAILED, {SHOWN} QUEUED"] and job.said() == []
 
 
-def test_program_gets_the_counts_alone(watch):
-    news = News(watch, each=False)
-    stand(watch, "pump", "QUEUED")
-    stand(watch, "lamp", "QUEUED")
-    assert said(news) == ["job: 2 QUEUED"]
-    stand(watch, "pump", "SUCCEEDED", reason="accepted v1")
-    assert said(news, over=True) == ["job: 1 SUCCEEDED, 1 QUEUED"]
+def test_program_gets_the_counts_alone():
+    job = Job(each=False)
+    job.stand("pump", "QUEUED")
+    job.stand("lamp", "QUEUED")
+    assert job.said() == ["2 QUEUED"]
+    job.stand("pump", "SUCCEEDED", reason="accepted v1")
+    assert job.said(last=True) == ["1 SUCCEEDED, 1 QUEUED"]
 
 
 @pytest.mark.parametrize("receive", ["", "3", "a/b", "1/0", "-1/3", "²/3"])
