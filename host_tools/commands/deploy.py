@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args))
+    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
 
 
 def known(args: argparse.Namespace, wanted: targets.Targets) -> list[str | None]:

@@ -88,7 +88,7 @@ def create(args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args))
+    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
 
 
 def read_document(file: Path) -> str:

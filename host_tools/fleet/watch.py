@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
@@ -134,7 +135,12 @@ def place(args: argparse.Namespace) -> str:
 
 
 def wait(
-    cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: int, where: str = ""
+    cloud: Clients,
+    job: str,
+    things: tuple[str, ...] | None,
+    timeout_s: int,
+    where: str = "",
+    state: Path | None = None,
 ) -> int:
     """Show the devices until all have ended; 0 only if all of them succeeded.
 
@@ -142,11 +148,12 @@ def wait(
     is up, or the user ends it, the summary is that of the moment, and how to see more is told.
 
     where   the options that say which cloud is meant: `place`
+    state   its folder; None where it has none
     """
     watch = Watch(cloud, job, things)
     later = f"the job goes on: `sluice job show {job} {where}".strip() + "` shows it"
     try:
-        over = follow(watch, time.monotonic() + timeout_s, POLL_S[cloud.near], where)
+        over = follow(watch, time.monotonic() + timeout_s, POLL_S[cloud.near], where, state)
     except KeyboardInterrupt:
         tell(watch)
         print(f"{job}: {later}", file=sys.stderr, flush=True)
@@ -157,7 +164,9 @@ def wait(
     return summarise(watch)
 
 
-def follow(watch: Watch, deadline: float, poll_s: float, where: str = "") -> bool:
+def follow(
+    watch: Watch, deadline: float, poll_s: float, where: str = "", state: Path | None = None
+) -> bool:
     """Say what changes, in lines; False at the deadline.
 
     Once QUIET_S have passed, say what may be wrong with those that have not begun."""
@@ -178,7 +187,7 @@ def follow(watch: Watch, deadline: float, poll_s: float, where: str = "") -> boo
             return over
         if quiet and time.monotonic() > quiet and not trouble:
             quiet = 0
-            for hint in hints(watch.cloud.iot, watch.queued, where):
+            for hint in hints(watch.cloud.iot, watch.queued, where, state):
                 say(hint)
         time.sleep(poll_s)
 
