@@ -82,8 +82,16 @@ def _write_micropython(args: argparse.Namespace) -> None:
     micropython.check(args.firmware, kind)
     if args.dry_run:
         print(shlex.join(["esptool", *words[4:]]))
-    else:
-        micropython.write(words, args.port)
+        return
+    micropython.write(words, args.port)
+    size = args.firmware.stat().st_size
+    print(f"MicroPython is written: {args.firmware}, {size:,} bytes at {kind.offset:#x} of flash")
+    if not args.thing:
+        again = shlex.join(["sluice", "flash", "--port", args.port])
+        print(
+            "next: `sluice thing create NAME` makes a thing's files, and "
+            f"`{again} --thing NAME` brings them and the firmware onto the board"
+        )
 
 
 class Flashing:
