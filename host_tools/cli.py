@@ -17,6 +17,7 @@ from importlib import import_module
 from pathlib import Path
 
 from sluice.errors import SluiceError
+from sluice.help_text import HelpText
 
 # fmt: off
 COMMANDS = {  # name on the command line → module of sluice.commands
@@ -91,7 +92,8 @@ def _complain(text: str) -> int:
 class Line(argparse.ArgumentParser):
     """A command's parser, which takes files before, between and behind options.
 
-    A mistake is told in one line, with the word that was probably meant, and exit code 2.
+    A mistake is told in one line, with the word that was probably meant, and exit code 2. A
+    command that has commands of its own, and got no word, shows its help on stderr: exit code 2.
     """
 
     _mixing = False
@@ -100,6 +102,9 @@ class Line(argparse.ArgumentParser):
         nested = any(action.nargs == argparse.PARSER for action in self._get_positional_actions())
         if self._mixing:
             return super().parse_known_args(args, namespace)
+        if nested and not args:
+            self.print_help(sys.stderr)
+            self.exit(2)
         self._refuse_unknown(args, nested)
         if nested:
             return super().parse_known_args(args, namespace)
@@ -164,7 +169,7 @@ def parser(loaded: Collection[str] = tuple(COMMANDS)) -> argparse.ArgumentParser
         row = rows.add_parser(name, help=headline(module_name))
         if name in loaded:
             module = import_module(f"sluice.commands.{module_name}")
-            row.formatter_class = argparse.RawDescriptionHelpFormatter
+            row.formatter_class = HelpText
             row.description = (module.__doc__ or "").strip()
             row.set_defaults(run=getattr(module, "run", None))
             module.arguments(row)

@@ -1,13 +1,13 @@
 """The pages of docs/commands/, made of the commands' own parsers and docstrings."""
 
 import argparse
-import re
 import textwrap
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from sluice import help_text
 from sluice.cli import COMMANDS, parser
 from sluice.compile import ROOT
 from sluice.complaints import complaints
@@ -26,7 +26,8 @@ CODES = {
     141: "The program that read its output ended first.",
 }
 EVERYWHERE = """\
-`sluice COMMAND --help` says the same in the terminal. The examples run in a checkout, each in a
+`sluice COMMAND --help` says the same in the terminal. `sluice` alone shows its help on stderr,
+and exits with 2. So does a command without its action. The examples run in a checkout, each in a
 folder without `lab`. Begin with `make setup` and `export PATH="$PWD/.venv/bin:$PATH"`.
 
 - **`--state DIR`** names a state folder: a local cloud, its things and its boards. It may be left
@@ -104,27 +105,12 @@ def _sentence(text: str) -> str:
 
 def _description(text: str) -> Iterator[str]:
     """The paragraphs of a docstring; lines of words, a gap and words are a table."""
-    for part in re.split(r"\n\s*\n", text.strip("\n")):
-        rows = _table(part)
-        if rows:
-            cells = [f"| {_code(words)} | {meaning} |" for words, meaning in rows]
+    for part in help_text.parts(text):
+        if found := help_text.rows(part):
+            cells = [f"| {_code(_named(words))} | {_cell(meaning)} |" for words, meaning in found]
             yield "\n".join(["| command | what it does |", RULE, *cells])
-        elif part.strip():
-            yield part.strip()
-
-
-def _table(part: str) -> list[tuple[str, str]]:
-    """(words, meaning) of each line; none where the part is prose."""
-    rows: list[tuple[str, str]] = []
-    for line in part.splitlines():
-        found = re.fullmatch(r"(\S.*?) {2,}(\S.*)", line)
-        if found:
-            rows.append((found[1], found[2]))
-        elif rows and line.startswith("        "):
-            rows[-1] = (rows[-1][0], f"{rows[-1][1]} {line.strip()}")
         else:
-            return []
-    return [(_named(words), meaning.replace("|", r"\|")) for words, meaning in rows]
+            yield part.strip()
 
 
 def _named(words: str) -> str:
@@ -134,7 +120,12 @@ def _named(words: str) -> str:
 
 def _code(text: str) -> str:
     """As code in a cell of a table."""
-    return "`" + text.replace("|", r"\|") + "`"
+    return f"`{_cell(text)}`"
+
+
+def _cell(text: str) -> str:
+    """As the text of a cell."""
+    return text.replace("|", r"\|")
 
 
 # --- usage ---------------------------------------------------------------------------------------
@@ -202,7 +193,7 @@ def _spelled(one: argparse.Action) -> str:
 def _meaning(one: argparse.Action) -> str:
     """What the parser says of an argument, percent signs expanded as argparse does."""
     text = (one.help or "–") % (vars(one) | {"prog": "sluice"})
-    return text.replace("|", r"\|")
+    return _cell(text)
 
 
 # --- example, exit codes, errors -----------------------------------------------------------------

@@ -20,6 +20,7 @@ except ImportError:  # Windows
 LEAVE = b"\x1d\x18"  # Ctrl-] and Ctrl-x
 STYLES = {"E": "bold red", "W": "yellow", "I": "green", "D": "bright_black"}
 _CALL = b'  File "'  # how a call begins in a traceback
+_BARE = re.compile(rb"(?<!\r)\n")  # a line's end, as a raw terminal needs more
 _LONG = 200  # bytes of such a line, at most
 _HELD_S = 0.05  # for the bytes that tell whether a line is a log line
 _DEAF_S = 3.0  # from a key that nothing answered, to a word about it
@@ -93,6 +94,21 @@ class Tint:
         return level in self._codes and space in b" " and (not digit or digit.isdigit())
 
 
+class LineEnds:
+    """Begins each line at the left of a raw terminal, in a stream of bytes, whatever pieces it
+    comes in: a board may end a line without the carriage return, in a traceback for example."""
+
+    def __init__(self) -> None:
+        self._before = b""  # a carriage return that the last piece ended with
+
+    def feed(self, raw: bytes) -> bytes:
+        """The same bytes, with what is missing."""
+        whole = _BARE.sub(b"\r\n", self._before + raw)[len(self._before) :]
+        if raw:
+            self._before = b"\r" if raw.endswith(b"\r") else b""
+        return whole
+
+
 class Prompt:
     """Whether the board is at its prompt, by what it says. Its agent does not run then."""
 
@@ -138,7 +154,7 @@ class SerialConsole:
         self._tint = Tint(not plain and screen.color_system is not None and not screen.no_color)
         self._typed_s: float | None = None  # when the first key went unanswered
         self._heard = False
-        self._prompt, self._start = Prompt(), start
+        self._ends, self._prompt, self._start = LineEnds(), Prompt(), start
 
     def run(self) -> None:
         """Until Ctrl-] or Ctrl-x. SluiceError when the port is lost."""
@@ -168,9 +184,9 @@ class SerialConsole:
             self._heard = True
             raw = self._port.read(self._port.in_waiting or 1)
             self._prompt.feed(raw)
-            self._show(self._tint.feed(raw))
+            self._show(self._ends.feed(self._tint.feed(raw)))
         else:
-            self._show(self._tint.rest())
+            self._show(self._ends.feed(self._tint.rest()))
         if self._keys in ready and not self._type(os.read(self._keys, 256)):
             return False
         self._mind_silence()

@@ -4,7 +4,7 @@ completion bash     put it into ~/.local/share/bash-completion/completions/sluic
 completion zsh      put it as _sluice into a folder of $fpath
 completion fish     put it into ~/.config/fish/completions/sluice.fish
 
-Or for one session of bash: eval "$(sluice completion bash)"
+Or for one session of bash: `eval "$(sluice completion bash)"`
 """
 
 import argparse

@@ -17,6 +17,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from sluice.fleet.account import Account
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.containers import containers
 from sluice.fleet.document import FILE_TYPES, FILES, File, check_room
-from sluice.fleet.parts import Part, Wanted, boards_of, gathered
+from sluice.fleet.parts import Part, Wanted, boards_of, checked, gathered
 from sluice.fleet.provision import imagined
 from sluice.fleet.update import BUCKET, by_signer, offer, own_signature, upload
 from sluice.signing import digest, load_key
@@ -110,13 +111,15 @@ def _forms(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """`deploy`."""
+    """`deploy`. What is missing is told in the order of the usage: what, whom for, where."""
+    content = asked(args)
+    checked(content)
     wanted = targets.targets(args)
     here = where.place(args, tell=True)
     check(args)
     patience_s = watch.patience(args)
     job = settings.settings(args)
-    content = asked(args, wanted)
+    content = replace(content, known=known(args, wanted))
     cloud = reach(args, here)
     if args.older or args.compress:
         with plainly():
@@ -138,21 +141,24 @@ def run(args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args))
+    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
 
 
-def asked(args: argparse.Namespace, wanted: targets.Targets) -> Wanted:
+def known(args: argparse.Namespace, wanted: targets.Targets) -> list[str | None]:
+    """The boards that the things are known to have."""
+    found = boards_of(State(args.state), wanted.things) if args.state else [None]
+    return found + ([None] if wanted.groups else [])
+
+
+def asked(args: argparse.Namespace) -> Wanted:
     """What is to be deployed."""
-    known = boards_of(State(args.state), wanted.things) if args.state else [None]
-    if wanted.groups:
-        known.append(None)
     return Wanted(
         paths=args.paths,
         files=[part(text) for text in args.file],
         version=args.version,
         agent=args.agent,
         board=args.board,
-        known=known,
+        known=[None],
         anything=args.any,
     )
 

@@ -14,6 +14,7 @@ from sluice.commands import log_file, where
 from sluice.device.hardware import FACTORY_VERSION
 from sluice.device.heap import CHIP_HEAP
 from sluice.device.meter import PARTS
+from sluice.device.raw_repl import Screen
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image, w800
@@ -56,12 +57,15 @@ def run(args: argparse.Namespace) -> int:
     """Until the board ends, or a signal."""
     where.state(args, new=args.blank or args.download).settle()
     chip = boards.chip(args.board)
+    screen = Screen()
     with log_file.logged(args.log) as log:
 
         def show(line: str) -> None:
             if len(board.lines) == 1:  # it is powered on: nothing was refused
                 _show(f"MicroPython {board.micropython}; {board.heap_words}", log)
-            _show(readable(line), log)
+            shown = screen.shown(line)
+            if shown is not None:
+                _show(readable(shown), log)
 
         board = Board(
             args.state,

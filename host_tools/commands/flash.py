@@ -82,8 +82,16 @@ def _write_micropython(args: argparse.Namespace) -> None:
     micropython.check(args.firmware, kind)
     if args.dry_run:
         print(shlex.join(["esptool", *words[4:]]))
-    else:
-        micropython.write(words, args.port)
+        return
+    micropython.write(words, args.port)
+    size = args.firmware.stat().st_size
+    print(f"MicroPython is written: {args.firmware}, {size:,} bytes at {kind.offset:#x} of flash")
+    if not args.thing:
+        again = shlex.join(["sluice", "flash", "--port", args.port])
+        print(
+            "next: `sluice thing create NAME` makes a thing's files, and "
+            f"`{again} --thing NAME` brings them and the firmware onto the board"
+        )
 
 
 class Flashing:
@@ -244,9 +252,9 @@ class Flashing:
             self._tell("its log level keeps the agent quiet: not waited for")
             return
         said: list[str] = []
+        self._tell("restarted: waiting for the agent")  # a line, because others may print here
         try:
-            with self._console.status("restarted: waiting for the agent"):
-                wait_for_agent(board, self._args.wait, said.append)
+            wait_for_agent(board, self._args.wait, said.append)
         except SluiceError:
             for line in said[-TAIL:]:
                 self._tell(f"  {line}")

@@ -78,6 +78,8 @@ def _bytes(text: str) -> int:
 
 
 def _make(args: argparse.Namespace) -> None:
+    if not (args.version or args.bare):
+        raise SluiceError("--version V is needed, but with --bare")
     app = SELF_TESTS[args.self_test] if args.self_test else args.app
     if isinstance(app, Path) and not app.is_file():
         raise SluiceError(f"no such file: {app}")
@@ -85,8 +87,6 @@ def _make(args: argparse.Namespace) -> None:
         raise SluiceError(f"{args.size} bytes are too many: AWS streams {SIZE_MAX:,} at most")
     if args.merged and not args.board:
         raise SluiceError("--merged needs --board NAME: it has the partition table")
-    if not (args.version or args.bare):
-        raise SluiceError("--version V is needed, but with --bare")
     chip = boards.chip(args.board) if args.board else args.chip or "esp32"
     if args.bare:
         image = pack_image(args.version or "", {}, args.size, chip)

@@ -35,8 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     rows = parser.add_subparsers(metavar="ACTION", required=True)
     row = _anywhere(rows, "create", create, "give things something to do; prints the job's id")
-    targets.arguments(row)
     row.add_argument("--document", type=Path, required=True, metavar="FILE", help="JSON")
+    targets.arguments(row)
     row.add_argument("--id", help="default: one of its own")
     row.add_argument(
         "--any", action="store_true", help="any JSON object: do not check the document"
@@ -88,7 +88,7 @@ def create(args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args))
+    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
 
 
 def read_document(file: Path) -> str:

@@ -20,6 +20,7 @@ supervisor       Board: power and resets
 process          one run of MicroPython
 interrupt        Ctrl-C, at a moment that it survives
 output           what it says
+raw_repl         what of that is for programs
 terminal         a serial port for mpremote
 shims/           machine, esp32, w800, network, ntptime, and the REPL, for the device
 """

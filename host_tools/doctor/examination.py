@@ -16,6 +16,8 @@ _LOG = "bytes(__import__('sluice.log', None, None, ('recent',)).recent)"
 NEW = ("downloading", "activated")  # phases in which an image may run without a verdict yet
 LOOKS = ("heap", "idf_heap", "partitions", "otadata", "files", "failures", "journal_aside")
 SILENCE_S = 60  # a probe may compute for so long without a word
+FULL = re.compile(r"MemoryError\b|OSError:.*(\bENOMEM\b|\b12\b)")  # the latter is of TLS
+TOO_LITTLE = "too little heap to try it here"
 
 Finding = dict[str, Any]  # probe → what it returned, or {"failed": why} or {"skipped": why}
 
@@ -67,7 +69,8 @@ def _asked(board: BoardPort, call: str) -> Any:
         value = board.value(call, SILENCE_S)
         return _printable(value) if isinstance(value, bytes) else value
     except BoardRaised as error:
-        return {"failed": error.traceback.strip().splitlines()[-1]}
+        why = error.traceback.strip().splitlines()[-1]
+        return {"skipped": TOO_LITTLE} if FULL.match(why) else {"failed": why}
 
 
 def _printable(text: bytes) -> list[str]:
@@ -90,7 +93,7 @@ def keeps_out(slots: Finding, journal: Finding, flash: bool) -> str:
     would go back to. Where nothing is tried, the first erase takes the header of what is staged:
     that is what the boot loader would repair the board from.
     """
-    if "failed" in slots or "failed" in journal:
+    if any(word in seen for word in ("failed", "skipped") for seen in (slots, journal)):
         return "slots or journal could not be read"
     if journal["phase"] not in ("idle", "owing"):
         return f"a job is at hand ({journal['phase']})"

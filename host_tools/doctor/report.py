@@ -1,16 +1,20 @@
 """The findings of an examination as lines to paste into a bug report."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 
 from sluice import __version__
 from sluice.device import otadata
-from sluice.doctor.examination import Finding
+from sluice.doctor.examination import TOO_LITTLE, Finding
 
 RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep-sleep", 5: "soft"}
 _APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table
 _NO_SECOND = "no second slot: this board takes no images"
+SPARE = 65_536  # bytes that stay free while the file system is measured: see measuring.py
 _SET_S = 1_735_689_600  # 2025-01-01: a clock that shows less was not set
+OURS = ("board", "sluice", "trees", "umqtt")  # modules that the firmware brings
+_MODULE = re.compile(r"no module named '([^']+)'")
 STATES = {
     otadata.NEW: "new",
     otadata.PENDING_VERIFY: "on trial",
@@ -182,7 +186,7 @@ def _flash_speed(seen: Finding) -> list[str]:
 
 def _file_speed(seen: Finding) -> list[str]:
     if not seen:
-        return ["skipped: the file system is nearly full"]
+        return [f"skipped: fewer than {SPARE:,} bytes of the file system are free"]
     return [f"{seen['bytes']:,} bytes written and closed in {seen['write_us'] / 1000:.1f} ms"]
 
 
@@ -215,15 +219,7 @@ SHAPES = {
 
 def remarks(found: Finding) -> list[str]:
     """What is not as it should be, or is to be known when the report is read."""
-    texts = []
-    if any(
-        "ImportError" in str(seen.get("failed"))
-        for seen in found.values()
-        if isinstance(seen, dict)
-    ):
-        old = found["system"].get("earlier")
-        what = "firmware of an earlier layout" if old else "no firmware, or not all of it"
-        texts.append(f"{what}: `sluice flash` {'replaces it' if old else 'puts it there'}")
+    texts = [*about_modules(found), *about_heap(found)]
     if simulated(found):
         texts.append("a simulated board: times are those of this computer, and of no board")
     if found["slots"].get("size") == 0:
@@ -245,6 +241,34 @@ def remarks(found: Finding) -> list[str]:
     needed = ("slots", "settings", "handshake", "signature", "wifi")
     texts += [f"{name} failed" for name in needed if "failed" in found[name]]
     return texts
+
+
+def about_modules(found: Finding) -> list[str]:
+    """Which modules the probes missed: ours, or those of a MicroPython that is not for us."""
+    told = [str(seen.get("failed")) for seen in found.values() if isinstance(seen, dict)]
+    missed = [_MODULE.search(text) for text in told if text.startswith("ImportError")]
+    theirs = {match[1] for match in missed if match and match[1].split(".")[0] not in OURS}
+    texts = [f"this MicroPython has no module {name}" for name in sorted(theirs)]
+    if any(match is None or match[1].split(".")[0] in OURS for match in missed):
+        old = found["system"].get("earlier")
+        what = "firmware of an earlier layout" if old else "no firmware, or not all of it"
+        texts.append(f"{what}: `sluice flash` {'replaces it' if old else 'puts it there'}")
+    return texts
+
+
+def about_heap(found: Finding) -> list[str]:
+    """What had no room beside the probes, which the board compiles into its heap."""
+    names = [
+        name.replace("_", " ")
+        for name, seen in found.items()
+        if isinstance(seen, dict) and seen.get("skipped") == TOO_LITTLE
+    ]
+    if not names:
+        return []
+    return [
+        f"too little heap to try {', '.join(names)} beside the doctor's own code: "
+        "`sluice console` shows whether the agent has enough"
+    ]
 
 
 def about_trees(seen: Finding) -> list[str]:

@@ -16,4 +16,5 @@ clients     boto3, for a cloud of this machine or AWS
 account     which of the user's AWS settings
 rehearsal   clients that only say what they would call
 folder      things/NAME: what a board gets
+news        what --wait says meanwhile
 """

@@ -74,10 +74,10 @@ class Wanted:
 def gathered(wanted: Wanted) -> Iterator[list[Part]]:
     """The files of the job, the image first; what was made for it goes at the end.
 
-    raises  SluiceError: nothing to deploy, two of a kind, no version, what boards would refuse
+    raises  SluiceError: as `checked` does; no board for an agent, what boards would refuse
     """
-    found = [(path, kind_of(path, wanted.anything)) for path in wanted.paths]
-    board = _check(wanted, [kind for _, kind in found])
+    found = checked(wanted)
+    board = wanted.board or (_only(wanted.known) if wanted.agent else None)
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="sluice-deploy-")))
         parts = []
@@ -134,8 +134,13 @@ def _guessed(data: bytes) -> str:
     return "agent" if b'"kind":"agent"' in start else "app"
 
 
-def _check(wanted: Wanted, kinds: Sequence[str]) -> str | None:
-    """Refuse options that do not go with what there is; the board of the agent's bundle."""
+def checked(wanted: Wanted) -> list[tuple[Path, str]]:
+    """(path, its kind) of all that is to be deployed; `known` does not matter yet.
+
+    raises  SluiceError: nothing to deploy, two of a kind, no version
+    """
+    found = [(path, kind_of(path, wanted.anything)) for path in wanted.paths]
+    kinds = [kind for _, kind in found]
     if not kinds and not wanted.agent:
         raise SluiceError("deploy what? an image, a bundle, a folder, a .py, or --agent")
     made = "source" in kinds
@@ -150,7 +155,7 @@ def _check(wanted: Wanted, kinds: Sequence[str]) -> str | None:
     for kind, name in NAMES.items():
         if ends.count(kind) > 1:
             raise SluiceError(f"a job brings one {name} at most, and here are {ends.count(kind)}")
-    return wanted.board or (_only(wanted.known) if wanted.agent else None)
+    return found
 
 
 def _only(known: Sequence[str | None]) -> str:

@@ -114,5 +114,8 @@ def going(one: Execution) -> str:
         return ""
     step = one.details.get("self_test") or one.details.get("step") or ""
     blocks = one.details.get("receive", "")
-    told = (step, f"{blocks} blocks" if blocks else "")
+    came, _, size = one.details.get("form", "").partition("/")
+    smaller = came.isdecimal() and size.isdecimal()
+    counted = f"{int(came):,} of {int(size):,} bytes" if smaller else ""
+    told = (step, f"{blocks} blocks" if blocks else "", counted)
     return "".join(f", {plain(text)}" for text in told if text)

@@ -12,7 +12,7 @@ from typing import Any
 
 ENDS = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 STATUSES = (*ENDS, "IN_PROGRESS", "QUEUED")  # of an execution, in the order they are counted in
-NO_VERSION = re.compile(r" v(unknown)?(?=$|,| \()")  # within what a board says of its success
+NO_VERSION = re.compile(r" v(unknown)?(?=$|,| \()")  # of a success, as agents up to 0.2.0 say it
 BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, or it never ended
 TOLD = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")  # a board says so, and nobody else
 JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
@@ -45,13 +45,14 @@ class Execution:
     @property
     def reason(self) -> str:
         """What the board said about its verdict, "" without."""
-        return plain(self.details.get("reason", ""))
+        said = plain(self.details.get("reason", ""))
+        return NO_VERSION.sub(", version unknown", said) if self.status == "SUCCEEDED" else said
 
     @property
     def verdict(self) -> str:
         """`SUCCEEDED accepted v1.1.0`, `FAILED: no room`: the status and why, for people."""
         if self.status == "SUCCEEDED":
-            return f"{self.status} {NO_VERSION.sub(', version unknown', self.reason)}".strip()
+            return f"{self.status} {self.reason}".strip()
         return f"{self.status}: {self.reason}" if self.reason else self.status
 
     @property

@@ -1,4 +1,4 @@
-"""What becomes of a job, device by device: asked for again and again, shown as a live table.
+"""What becomes of a job, device by device: asked for again and again until it is over.
 
 A job is over when nothing of it can change any more. A device counts with its latest execution;
 its details are asked for while it works and once when it has ended, unless it succeeded among
@@ -11,7 +11,8 @@ import sys
 import time
 from collections import Counter
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
@@ -20,17 +21,12 @@ from sluice.errors import SluiceError
 from sluice.fleet import executions
 from sluice.fleet.clients import Clients, plainly
 from sluice.fleet.hints import hints
-from sluice.fleet.shown import colour
-from sluice.fleet.status import ENDS, JOB_ENDS, NOBODY, STATUSES, Execution, counted, plain
+from sluice.fleet.news import SHOWN, News
+from sluice.fleet.status import ENDS, JOB_ENDS, NOBODY, STATUSES, Execution, counted
 from sluice.fleet.update import POLL_S
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 PATIENCE_S = 3600  # of --wait, where --timeout is not said
 QUIET_S = 15  # without a word of a thing: then it is said what may be wrong
-SHOWN = 20  # devices in the table, and those whose details are asked for at a time
-ORDER = ("IN_PROGRESS", "FAILED", "TIMED_OUT", "REJECTED", "QUEUED", "CANCELED", "REMOVED")
 THROTTLED = ("ThrottlingException", "TooManyRequestsException")
 
 
@@ -117,40 +113,6 @@ class Watch:
         """The things that have not begun."""
         return sorted(one.thing for one in self.devices.values() if one.status == "QUEUED")
 
-    def table(self) -> "Table":
-        """The devices, those first that something happens to."""
-        from rich.table import Table
-        from rich.text import Text
-
-        table = Table(title=self.headline, box=None, title_justify="left")
-        for column in ("thing", "status", "progress", ""):
-            table.add_column(column)
-        place = {status: n for n, status in enumerate(ORDER)}
-        rows = sorted(self.devices.values(), key=lambda one: place.get(one.status, len(ORDER)))
-        for one in rows[:SHOWN]:
-            table.add_row(one.thing, Text(one.status, colour(one.status)), *progress(one))
-        if len(rows) > SHOWN:
-            table.add_row(f"and {len(rows) - SHOWN} more")
-        return table
-
-
-def progress(device: Execution) -> tuple[Any, Any]:
-    """A bar of blocks "received/total" while they come, and what else the device says."""
-    from rich.progress_bar import ProgressBar
-    from rich.text import Text
-
-    details = device.details
-    done, _, total = details.get("receive", "").partition("/")
-    text = device.reason or plain(details.get("self_test") or details.get("step") or "")
-    if device.status == "IN_PROGRESS" and done.isdigit() and total.isdigit() and int(total):
-        bar = ProgressBar(total=int(total), completed=int(done), width=30)
-        came, _, size = details.get("form", "").partition("/")
-        smaller = (
-            f", {int(came):,} of {int(size):,} bytes" if came.isdigit() * size.isdigit() else ""
-        )
-        return bar, f"{done}/{total} blocks{smaller}"
-    return "", Text(text)
-
 
 def patience(args: argparse.Namespace) -> int:
     """Seconds of --timeout; SluiceError for one without --wait, or below 0."""
@@ -173,7 +135,12 @@ def place(args: argparse.Namespace) -> str:
 
 
 def wait(
-    cloud: Clients, job: str, things: tuple[str, ...] | None, timeout_s: int, where: str = ""
+    cloud: Clients,
+    job: str,
+    things: tuple[str, ...] | None,
+    timeout_s: int,
+    where: str = "",
+    state: Path | None = None,
 ) -> int:
     """Show the devices until all have ended; 0 only if all of them succeeded.
 
@@ -181,11 +148,12 @@ def wait(
     is up, or the user ends it, the summary is that of the moment, and how to see more is told.
 
     where   the options that say which cloud is meant: `place`
+    state   its folder; None where it has none
     """
     watch = Watch(cloud, job, things)
     later = f"the job goes on: `sluice job show {job} {where}".strip() + "` shows it"
     try:
-        over = follow(watch, time.monotonic() + timeout_s, POLL_S[cloud.near], where)
+        over = follow(watch, time.monotonic() + timeout_s, POLL_S[cloud.near], where, state)
     except KeyboardInterrupt:
         tell(watch)
         print(f"{job}: {later}", file=sys.stderr, flush=True)
@@ -196,34 +164,32 @@ def wait(
     return summarise(watch)
 
 
-def follow(watch: Watch, deadline: float, poll_s: float, where: str = "") -> bool:
-    """Show the devices, without a terminal a line for each change; False at the deadline.
+def follow(
+    watch: Watch, deadline: float, poll_s: float, where: str = "", state: Path | None = None
+) -> bool:
+    """Say what changes, in lines; False at the deadline.
 
     Once QUIET_S have passed, say what may be wrong with those that have not begun."""
     from rich.console import Console
-    from rich.live import Live
 
-    console, said = Console(stderr=True), ""
-    quiet = time.monotonic() + QUIET_S
+    console = Console(stderr=True)
+    news, quiet = News(console.is_terminal), time.monotonic() + QUIET_S
 
-    def tell_line(line: str) -> None:
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+    def say(line: str, style: str = "") -> None:
+        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
-    with Live(console=console, transient=True, auto_refresh=False) as live:
-        while True:
-            over, trouble = asked(watch)
-            live.update(watch.table(), refresh=True)
-            line = trouble or watch.headline
-            if line != said and (trouble or not console.is_terminal):
-                tell_line(line)
-            said = line
-            if over or time.monotonic() > deadline:
-                return over
-            if quiet and time.monotonic() > quiet and not trouble:
-                quiet = 0
-                for hint in hints(watch.cloud.iot, watch.queued, where):
-                    tell_line(hint)
-            time.sleep(poll_s)
+    while True:
+        over, trouble = asked(watch)
+        last = over and watch.alone
+        for line, style in news.lines(watch.headline, watch.devices, trouble, last):
+            say(line, style)
+        if over or time.monotonic() > deadline:
+            return over
+        if quiet and time.monotonic() > quiet and not trouble:
+            quiet = 0
+            for hint in hints(watch.cloud.iot, watch.queued, where, state):
+                say(hint)
+        time.sleep(poll_s)
 
 
 def asked(watch: Watch) -> tuple[bool, str]:

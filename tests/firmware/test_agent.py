@@ -337,6 +337,14 @@ def test_update_walks_to_the_reset_and_from_the_trial_to_the_report():
     assert world.journal.phase == IDLE and world.closed == 1
 
 
+def test_update_whose_version_nobody_knows_is_accepted_without_one():
+    world = updated()
+    world.slots.boot()
+    world.slots.version, world.slots.boot = "", lambda: None
+    assert world.boot() == "Waits"
+    assert world.reports[-1] == ("j1", "succeeded", "accepted, version unknown")
+
+
 def test_update_confirmed_stays_at_the_next_reset():
     world = updated()
     world.boot()

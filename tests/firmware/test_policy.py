@@ -85,6 +85,18 @@ def test_version_over_one_without_a_number_passes_with_a_warning():
         assert warned("1.0", running) and warned("", running) and warned("dev", running)
 
 
+def test_version_of_what_comes_first_is_compared_with_nothing_and_nothing_is_said():
+    lines = []
+    log.to(lines.append)
+    try:
+        policy.version("1.0", None, settings())
+    finally:
+        log.to(print)
+    assert lines == []
+    error = raised(Fail, policy.version, "1.0", None, settings(), "1.1")
+    assert error.reason == "version is not the one ordered"
+
+
 def warned(new, running, **changes):
     """Whether it passes, and the log says that nothing could be compared."""
     lines = []

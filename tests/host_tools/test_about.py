@@ -81,6 +81,7 @@ def test_job_that_a_board_told_of_stands_in_where_the_cloud_knows_none():
         ("accepted v1.1.0", "SUCCEEDED accepted v1.1.0"),
         ("accepted v", "SUCCEEDED accepted, version unknown"),
         ("accepted vunknown (saved)", "SUCCEEDED accepted, version unknown (saved)"),
+        ("accepted, version unknown (saved)", "SUCCEEDED accepted, version unknown (saved)"),
         ("accepted app v, agent v0.2", "SUCCEEDED accepted app, version unknown, agent v0.2"),
         ("rebooted", "SUCCEEDED rebooted"),
         ("", "SUCCEEDED"),
@@ -88,7 +89,8 @@ def test_job_that_a_board_told_of_stands_in_where_the_cloud_knows_none():
     ],
 )
 def test_verdict_reads_well(reason, verdict):
-    assert Execution("j", "one", 1, "SUCCEEDED", {"reason": reason}).verdict == verdict
+    one = Execution("j", "one", 1, "SUCCEEDED", {"reason": reason})
+    assert one.verdict == verdict and one.reason == verdict[len("SUCCEEDED ") :]
 
 
 @pytest.mark.parametrize("status", BAD)

@@ -17,7 +17,7 @@ import pytest
 from patience import FUSE_S
 from typed import complaint, sluice
 
-from sluice import __version__, cli, places
+from sluice import __version__, cli, help_text, places
 from sluice.cli import COMMANDS
 from sluice.cloud.state import State
 from sluice.device import install
@@ -28,6 +28,7 @@ from sluice.releases import DEFAULT, RELEASES
 
 FOLDER = Path(cli.__file__).parent / "commands"
 SHARED = {"log_file", "story", "where"}  # parts of commands
+GROUPS = ("bundle", "cloud", "device", "image", "job", "product", "thing")  # with actions
 
 
 # --- help ---------------------------------------------------------------------------------------
@@ -46,7 +47,7 @@ def test_command_has_help_that_begins_with_its_docstring(name, capsys):
     shown = capsys.readouterr().out
     text = sys.modules[f"sluice.commands.{COMMANDS[name]}"].__doc__
     assert shown.startswith(f"usage: sluice {name} ")
-    assert text.strip().splitlines()[0] in shown
+    assert text.strip().splitlines()[0] in " ".join(shown.split())
     assert text.strip().splitlines()[0].endswith((".", ";", ":"))
 
 
@@ -87,6 +88,35 @@ def test_command_takes_what_other_programs_rely_on(command, words, capsys):
     assert ended.value.code == 0
     shown = capsys.readouterr().out
     assert [word for word in words if word not in shown] == []
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_help_is_no_wider_than_the_terminal_and_keeps_its_commands(
+    name, columns, capsys, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    with pytest.raises(SystemExit):
+        cli.main([name, "--help"])
+    _, _, shown = capsys.readouterr().out.partition("\n\n")  # a usage has choices of one word
+    assert [line for line in shown.splitlines() if len(line) > columns] == []
+    text = sys.modules[f"sluice.commands.{COMMANDS[name]}"].__doc__
+    for part in help_text.parts(text):
+        for words, meaning in help_text.rows(part):
+            assert re.search(f"^{re.escape(words)}(\n| {{4}})", shown, re.MULTILINE), words
+            assert meaning in " ".join(shown.split())
+
+
+def test_help_fills_prose_but_breaks_no_code_and_hangs_lists():
+    text = "First line\nsecond `sluice job list` end\n\n1. one two three\n   four\n2. five\n"
+    prose, listed = (help_text.shown(part, 22) for part in help_text.parts(text))
+    assert prose == "First line second\n`sluice job list` end"
+    assert listed == "1. one two three four\n2. five"
+    assert help_text.shown("1. one two three four", 12) == "1. one two\n   three\n   four"
+    table = "make A     it makes\nshow       it\n           shows"
+    assert help_text.rows(table) == [("make A", "it makes"), ("show", "it shows")]
+    assert help_text.shown(table, 34) == "make A    it makes\nshow      it shows"
+    assert help_text.shown(table, 33) == "make A\n    it makes\nshow\n    it shows"
 
 
 @pytest.mark.parametrize(
@@ -208,8 +238,6 @@ def test_command_loads_what_it_needs_and_no_other_command(tmp_path):
         ("image make a --chip esp23", "--chip: esp23 is none of esp32, "),
         ("completion fsh", "fsh is none of bash, zsh, fish: did you mean fish?"),
         ("cloud run --port x", "argument --port: invalid port value: 'x'"),
-        ("", "sluice: the following arguments are required: COMMAND ("),
-        ("job", "sluice job: the following arguments are required: ACTION ("),
         ("image make", "required: OUT"),
     ],
 )
@@ -220,6 +248,17 @@ def test_mistake_is_one_line_with_the_likely_word_and_exit_code_2(line, said, ca
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and said in err, err
     assert err.endswith(" --help tells more)\n")
+
+
+@pytest.mark.parametrize("line", ["", *(name for name in COMMANDS if name in GROUPS)])
+def test_command_without_its_action_shows_its_help_on_stderr_and_exits_with_2(line, capsys):
+    ended = []
+    for words in (line.split(), [*line.split(), "--help"]):
+        with pytest.raises(SystemExit) as error:
+            cli.main(words)
+        ended.append((error.value.code, *capsys.readouterr()))
+    (code, out, err), (_, wanted, _) = ended
+    assert (code, out, err) == (2, "", wanted)
 
 
 # --- errors -------------------------------------------------------------------------------------

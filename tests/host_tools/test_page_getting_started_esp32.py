@@ -48,6 +48,11 @@ def test_page_followed_word_for_word_without_a_board_ends_in_an_update(reader: R
     said = does("2.")
     assert "Hash of data verified" in said[-1]
     size = (reader.folder / MERGED).stat().st_size
+    told = re.findall(r"(?:NOTE|WARNING): .*", said[-1])
+    worrying = re.findall(r"- `((?:NOTE|WARNING): .*)`", PAGE)
+    assert all(any(line.startswith(one) for one in worrying) for line in told), told
+    assert "MicroPython is written: ESP32_GENERIC-OTA.bin, " in said[-1]
+    assert "next: `sluice thing create NAME` " in said[-1].splitlines()[-1]
     assert f"download: {size} bytes at 0x1000" in log.read_text()
     reader.waits_for(lambda: "simulated ESP32" in log.read_text(), log)
     said += does("3.")

@@ -19,7 +19,7 @@ from sluice.board_port import connect
 from sluice.compile import agreed_names, firmware_sources, renamed
 from sluice.device.supervisor import Board
 from sluice.image import make_image
-from sluice.serial_console import Prompt, Tint
+from sluice.serial_console import LineEnds, Prompt, Tint
 from sluice.traceback_names import readable
 
 SAYING = """
@@ -55,8 +55,8 @@ def test_console_colours_the_log_and_passes_every_key(board: Board, seat):
     assert re.search(re.escape(GREEN) + rb"I \d+ main all well" + re.escape(PLAIN), seen)
     assert PLAIN + b"\r\nnothing of the log\r\n" in seen
     person.type(b"\x03")
-    person.read_until(b"KeyboardInterrupt")
-    person.read_until(b">>> ")
+    stopped = person.read_until(b"KeyboardInterrupt") + person.read_until(b">>> ")
+    assert b"Traceback" in stopped and not re.search(rb"(?<!\r)\n", stopped), "a staircase"
     person.type(b"6 * 8\x7f7\r")
     assert b"42\r\n>>> " in person.read_until(b"42\r\n>>> ")
     person.type(b"\x1d")
@@ -222,6 +222,15 @@ def test_tint_changes_nothing_but_colours_however_the_bytes_come(text, cuts):
     shown = b"".join(tint.feed(text[a:b]) for a, b in zip(places, places[1:], strict=False))
     assert CODES.sub(b"", shown + tint.rest()) == text
     assert shown.count(RED) == sum(line == b"E 1 x" for line in text.split(b"\r\n"))
+
+
+@given(st.text("a\r\n\x1b"), st.lists(st.integers(0, 80)))
+def test_every_line_ends_with_a_carriage_return_however_the_bytes_come(text, cuts):
+    raw, ends = text.encode(), LineEnds()
+    places = sorted({min(cut, len(raw)) for cut in cuts} | {0, len(raw)})
+    shown = b"".join(ends.feed(raw[a:b]) for a, b in zip(places, places[1:], strict=False))
+    assert shown == re.sub(rb"(?<!\r)\n", b"\r\n", raw)
+    assert ends.feed(b"") == b""
 
 
 def test_calls_of_a_traceback_have_the_names_of_the_source():

@@ -26,7 +26,7 @@ READING = [
     ("cloud", "env"),
     ("device", "run", "a"),
     ("flash", "--port", "none", "--thing", "a"),
-    ("deploy", "a.bin", "--thing", "a"),
+    ("deploy", "--agent", "--thing", "a"),
 ]
 MAKING = [("thing", "create", "a")]
 
@@ -191,3 +191,31 @@ def test_product_orders_are_said_to_be_no_service_of_aws(words, empty):
     said = complaint("product", *words, *more, "--aws")
     assert "AWS has no service that takes product orders" in said
     assert "--aws" not in sluice("product", words[0], "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("deploy", "deploy what? an image, a bundle, a folder, a .py, or --agent"),
+        ("deploy app.py", "app.py becomes a bundle of an application: which --version is it?"),
+        ("deploy app.py --version 1", "whom for? --thing NAME or --group NAME"),
+        ("deploy app.py --version 1 --thing a", "say where: --state DIR or --aws."),
+        ("deploy --agent", "whom for? --thing NAME or --group NAME"),
+        ("job create", "required: --document"),
+        ("job create --document a.json", "whom for? --thing NAME or --group NAME"),
+        ("job create --document a.json --thing a", "say where: --state DIR or --aws."),
+        ("flash", "required: --port"),
+        ("flash --port none", "say which thing the board is to be: --thing NAME"),
+        ("flash --port none --thing a", "say where: --state DIR."),
+        ("image make", "required: OUT"),
+        ("image make a.bin --app none --merged", "--version V is needed"),
+        ("bundle make", "required: OUT"),
+        ("bundle make a.bundle", "what is a.bundle made of?"),
+        ("bundle make app.py a.bundle", "an application has a version: --version V"),
+    ],
+)
+def test_what_is_missing_is_told_in_the_order_of_the_usage(line, said, empty):
+    (empty / "app.py").write_text("")
+    (empty / "a.json").write_text('{"operation": "echo"}')
+    done = sluice(*line.split())
+    assert done.returncode and said in done.stderr and done.stderr.count("\n") == 1, done

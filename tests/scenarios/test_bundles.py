@@ -84,6 +84,7 @@ def test_application_is_updated_and_goes_back(cloud: Cloud, stage):
     verdict = tried(scene, app(scene, GOOD.format("one"), "1.0.0"))
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "accepted app v1.0.0")
     assert "runs one" in scene.board.lines and labels(scene) == "app.a"
+    assert not [line for line in scene.board.lines if "not comparable" in line]
     assert tried(scene, app(scene, GOOD.format("two"), "1.1.0")).status == "SUCCEEDED"
     assert "runs two" in scene.board.lines and labels(scene) == "app.b"
     again = tried(scene, app(scene, GOOD.format("two"), "1.1.0"))

@@ -9,11 +9,13 @@ from stage import HEAP, SIZE, Stage, image, soon
 from typed import good
 
 from sluice import __version__
+from sluice.board_port import BoardRaised
 from sluice.bundle import container, make, tree
 from sluice.device import provision
 from sluice.device.supervisor import Board
-from sluice.doctor.examination import keeps_out, whole
-from sluice.doctor.report import SHAPES, about_trees, lines
+from sluice.doctor import measuring
+from sluice.doctor.examination import TOO_LITTLE, _asked, keeps_out, whole
+from sluice.doctor.report import SHAPES, SPARE, about_trees, lines, remarks
 from sluice.flash import contents
 from sluice.image import pack_image
 from sluice.image.modules import SELF_TESTS
@@ -237,6 +239,18 @@ def test_doctor_says_what_failed_and_goes_on(cloud, stage):
     assert "P-256 verified" in text
 
 
+def test_doctor_calls_a_full_heap_by_its_name_and_says_what_to_do(patient):
+    scene = patient()
+    scene.board.stop()
+    scene.board = Board(scene.root, scene.name, heap="64k", link=scene.board.link).start()
+    scene.board.wait_for("agent boot|MemoryError")
+    text = good("doctor", "--port", scene.board.link)
+    assert re.search("handshake +skipped: too little heap to try it here\n", text), text
+    said = "to look at     too little heap to try .*handshake.* beside the doctor's own code: "
+    assert re.search(said + "`sluice console`", text), text
+    assert " failed\n" not in text and "no firmware" not in text
+
+
 SYSTEM = {
     "micropython": "1.25.0", "machine": "a board", "platform": "esp32", "epoch": 2000,
     "reset_cause": 1, "firmware": "",
@@ -277,6 +291,62 @@ def test_doctor_says_that_firmware_is_missing_or_old_and_what_to_do(earlier, sai
     assert ("firmware of an earlier layout; last reset" in text) == earlier
 
 
+def looked_at(**found) -> list[str]:
+    """What is to be looked at, where all else was not asked for."""
+    blank = {name: {} for name in SHAPES} | {"port": "p", "system": dict(SYSTEM)}
+    return remarks(blank | found)
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        ("ImportError: no module named 'board'", "no firmware, or not all of it"),
+        ("ImportError: no module named 'sluice.journal'", "no firmware, or not all of it"),
+        ("ImportError: can't import name File", "no firmware, or not all of it"),
+        ("ImportError: no module named 'w800'", "this MicroPython has no module w800"),
+        ("ValueError: ImportError", "slots failed"),
+    ],
+)
+def test_doctor_names_the_module_that_is_missing_if_it_is_none_of_ours(raised, said):
+    found = looked_at(slots={"failed": raised})
+    assert found[0].startswith(said) and found.count("slots failed") == 1
+    assert len(found) == 2 - (said == "slots failed")
+
+
+class Raises:
+    """A board on which all fails in one way."""
+
+    def __init__(self, why: str):
+        self._why = f'Traceback (most recent call last):\n  File "x"\n{why}\n'
+
+    def value(self, call: str, silence_s: float) -> object:
+        raise BoardRaised(self._why)
+
+
+@pytest.mark.parametrize(
+    ("why", "full"),
+    [
+        ("MemoryError: memory allocation failed, allocating 680 bytes", True),
+        ("MemoryError: ", True),
+        ("OSError: [Errno 12] ENOMEM", True),
+        ("OSError: 12", True),
+        ("OSError: (-12288, 'MBEDTLS_ERR_X509')", False),
+        ("OSError: [Errno 112] EHOSTDOWN", False),
+        ("ValueError: MemoryError", False),
+    ],
+)
+def test_full_heap_is_told_from_other_failures(why, full):
+    found = _asked(Raises(why), "handshake()")
+    assert found == ({"skipped": TOO_LITTLE} if full else {"failed": why})
+
+
+def test_file_system_that_is_small_is_not_called_full():
+    assert SHAPES["file_speed"]({}) == [
+        f"skipped: fewer than {SPARE:,} bytes of the file system are free"
+    ]
+    assert measuring.SPARE == SPARE
+
+
 def test_doctor_dates_failures_by_the_boards_clock_if_that_was_set():
     kept = ["820000000 j 1 failed x", "12 stopped y", "damaged"]
     for epoch, year in ((2000, 2025), (1970, 1995)):
@@ -315,6 +385,7 @@ IDLE = {"phase": "idle"}
         ({}, {"phase": "activated"}, True, "a job is at hand"),
         ({"failed": "x"}, {}, True, "could not be read"),
         ({}, {"failed": "x"}, True, "could not be read"),
+        ({"skipped": TOO_LITTLE}, {}, True, "could not be read"),
     ],
 )
 def test_flash_is_measured_only_where_no_image_can_be_lost(slots, journal, flash, reason):

@@ -11,7 +11,10 @@ from sluice.compile import ROOT
 HOST = ROOT / "host_tools"
 # From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
 ROOMS = (
-    ("complaints", "errors", "examples", "holding", "places", "releases", "short_texts"),
+    (
+        *("complaints", "errors", "examples", "help_text", "holding"),
+        *("places", "releases", "short_texts"),
+    ),
     ("audit", "debian", "documents", "shorten", "signing", "transport"),
     ("agreed_names", "board_port", "toolchain"),
     ("cloud", "compile"),

@@ -232,12 +232,13 @@ class Agent:
 
     def succeed(self):
         """What runs is confirmed: that is owed to the cloud."""
-        said = "v" + (self.slots.version or "unknown")
+        version = self.slots.version
+        said = " v" + version if version else ", version unknown"
         if not self.journal["slot"]:
             kinds = [part.partition(".")[0] for part in self.journal["next"].split("+")]
-            said = ", ".join(["%s v%s" % (kind, self.trees.version(kind)) for kind in kinds])
+            said = ",".join([" %s v%s" % (kind, self.trees.version(kind)) for kind in kinds])
         saved = self.journal["saved"]
-        self.journal.owe("succeeded", "accepted " + said + (" (%s)" % saved if saved else ""))
+        self.journal.owe("succeeded", "accepted" + said + (" (%s)" % saved if saved else ""))
 
     async def pause(self):
         """Let the others run."""

@@ -56,7 +56,7 @@ def judge(found, file, agent):
     here = ".".join([str(number) for number in sys.implementation.version[:3]])
     _enough("agent", least, trees.version("agent"), rank)
     _enough("MicroPython", interpreter, here, rank)
-    words = trees.version(kind), agent.settings, file.version
+    words = trees.version(kind) or None, agent.settings, file.version
     plug_in("sluice.trust.policy", "version")(version, *words)
     return said
 

@@ -31,14 +31,17 @@ def version(new, running, settings, wanted=None):
     What cannot be compared could be older: so it is refused, unless `allow_downgrade`, where what
     runs has a number. Where that has none, as MicroPython's own builds have, nothing can be said,
     and nothing is refused.
+
+    running  "" of what tells no version; None where nothing runs, so there is nothing to compare
     """
-    theirs, ours = rank(new), rank(running)
+    theirs, ours = rank(new), rank(running or "")
     if wanted and new != wanted and (not theirs or theirs != rank(wanted)):
         raise Fail("version is not the one ordered", new)
     if not theirs or not ours:
         if ours and not settings["allow_downgrade"]:
             raise Fail("version cannot be compared", new or "none", "with", running)
-        log.w("versions not comparable", new or "-", running or "-")
+        if running is not None:
+            log.w("versions not comparable", new or "-", running or "-")
     elif theirs == ours and not settings["allow_same_version"]:
         raise Fail("same version", new)
     elif theirs < ours and not settings["allow_downgrade"]:

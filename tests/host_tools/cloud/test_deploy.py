@@ -6,6 +6,7 @@ import base64
 import json
 import os
 import pty
+import re
 import select
 import subprocess
 import sys
@@ -244,7 +245,7 @@ def test_waiting_outlives_polls_that_fail_and_a_summary_is_told_when_time_is_up(
         watch.wait(found, job, ("outlived", "idler"), 20)
 
 
-def test_waiting_at_a_terminal_shows_a_bar_and_counts(cloud, device, image):
+def test_waiting_at_a_terminal_says_what_changes_in_whole_lines(cloud, device, image):
     board = device(cloud, "shown")
     ours, its = pty.openpty()
     words = [sys.executable, "-m", "sluice.cli", "deploy", image, "--thing", "shown"]
@@ -260,10 +261,12 @@ def test_waiting_at_a_terminal_shows_a_bar_and_counts(cloud, device, image):
     while "1/3 blocks, 1,200 of 5,000 bytes" not in seen:
         assert select.select([ours], [], [], FUSE_S)[0], seen
         seen += os.read(ours, 4096).decode(errors="replace")
-    assert "1 IN_PROGRESS" in seen and "━" in seen
     board.publish(path, {"status": "SUCCEEDED", "statusDetails": {"reason": "accepted v2"}})
     assert process.communicate(timeout=FUSE_S)[0].splitlines()[1:] == ["SUCCEEDED accepted v2"]
     os.close(ours)
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", seen)
+    assert "\x1b" not in plain and "\r" not in plain.replace("\r\n", ""), "no line is drawn over"
+    assert "shown: IN_PROGRESS, downloading, 1/3 blocks, 1,200 of 5,000 bytes\r\n" in plain
 
 
 def test_deploy_with_retries_ends_well_when_the_last_one_succeeds(cloud, device, image):

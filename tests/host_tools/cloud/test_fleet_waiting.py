@@ -57,10 +57,37 @@ def test_hint_is_of_what_the_cloud_knows_of_the_connection(scene, device):
     soon(lambda: connected(scene, "standing") and connected(scene, "left"))
     gone.client.disconnect()
     soon(lambda: not connected(scene, "left"))
-    first, second = hints(scene.iot, [here.thing, gone.thing], "--state lab")
+    scene.report("standing", board="ESP32_GENERIC_OTA")
+    state = scene.cloud.state.root
+    first, second = hints(scene.iot, [here.thing, gone.thing], "--state lab", state)
     assert "standing: QUEUED, it is connected, for " in first and "its prompt" in first
     assert "left: QUEUED, it is not connected, for " in second and "Wi-Fi" in second
     assert "sluice console --port PORT" in first and "sluice console --port PORT" in second
+    start = "`sluice device run left --state lab` starts a simulated board."
+    assert second.endswith(start) and "simulated" not in first
+
+
+def test_hint_of_a_simulated_board_is_the_command_that_starts_it(scene, device, tmp_path):
+    state = scene.cloud.state.root
+    words = "--state 'my lab'"
+    never, made = scene.thing("told", board="SIM_ESP32"), scene.thing("made")
+    (state / "devices/made").mkdir(parents=True)
+    for line, thing in zip(
+        hints(scene.iot, [never, made], words, state), (never, made), strict=True
+    ):
+        start = f"`sluice device run {thing} --state 'my lab'` starts it."
+        assert line.startswith(f"{thing}: QUEUED, it has never connected. Does its simulated")
+        assert start.rstrip(".") in line and "--port" not in line
+    scene.report("made", board="ESP32_GENERIC_OTA")
+    assert "simulated" not in hints(scene.iot, [made], words, state)[0], "it has a real one now"
+
+
+def test_hint_of_a_simulated_board_that_runs_is_where_its_log_is():
+    there = ThingStatus("one", connected=True, connected_at=1.0)
+    said = reason(there, True, "run")
+    assert "`sluice device run` prints its log" in said and "--port" not in said
+    gone = ThingStatus("one", connected=False, connected_at=1.0)
+    assert reason(gone, True, "run").startswith("it is not connected, for ")
 
 
 def test_hints_are_of_the_first_things_and_say_how_to_see_the_others(scene):
@@ -73,9 +100,10 @@ def test_hints_are_of_the_first_things_and_say_how_to_see_the_others(scene):
 
 
 def test_connection_that_nobody_knows_is_said_not_to_be_known(scene):
-    assert "nobody knows" in reason(ThingStatus("one"))
-    [line] = hints(scene.iot, ["no-such-thing"], "")
+    assert "nobody knows" in reason(ThingStatus("one"), None, "run")
+    [line] = hints(scene.iot, ["no-such-thing"], "--aws")
     assert "nobody knows" in line, "a refusal is no answer"
+    assert line.endswith("`sluice device run no-such-thing --state DIR` starts a simulated board.")
 
 
 @pytest.mark.parametrize(

@@ -95,6 +95,7 @@ def test_thing_made_with_aws_is_flashed_from_its_folder_and_links(
     finally:
         cloud.stop()
     assert code == 0, complaint
+    assert "restarted: waiting for the agent\n" in said
     assert "lamp is ready: its agent waits for jobs" in said
 
 

@@ -131,3 +131,14 @@ def test_rehearsal_prints_the_line_and_runs_nothing(image: Path, capsys):
     assert capsys.readouterr().out == (
         f"esptool --chip esp32 --port /dev/ttyUSB0 write-flash 0x1000 {image}\n"
     )
+
+
+def test_last_lines_say_what_was_written_and_what_comes_next(image: Path, capsys, monkeypatch):
+    monkeypatch.setattr(micropython, "write", lambda words, port: None)
+    line = ["flash", "--port", "a port", "--board", OTA.name, "--firmware", str(image)]
+    assert cli.main(line) == 0
+    written, following = capsys.readouterr().out.splitlines()
+    size = image.stat().st_size
+    assert written == f"MicroPython is written: {image}, {size:,} bytes at 0x1000 of flash"
+    assert "`sluice thing create NAME`" in following
+    assert "`sluice flash --port 'a port' --thing NAME`" in following
