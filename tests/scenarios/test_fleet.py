@@ -125,5 +125,5 @@ def test_watching_tells_when_a_board_comes(cloud, stage):
         said = (text for text in process.stdout if text.startswith(f"{scene.name} "))
         assert "never" in next(said)
         scene.power_on()
-        assert "connected" in next(said)
+        assert any("connected" in text for text in said)  # the index may be behind the shadow
         process.terminate()
