@@ -172,7 +172,8 @@ class Reader:
             time.sleep(0.1)
 
     def ends(self) -> None:
-        """End what was left running, the last first."""
+        """End what was left running."""
         for process in reversed(self._running):
             process.terminate()
+        for process in self._running:
             process.wait(timeout=LONG_S)

@@ -86,9 +86,10 @@ class State:
 
     @property
     def there(self) -> bool:
-        """Whether the folder is one of a state: a cloud has been here, or things were made."""
+        """Whether it is a state folder: a cloud was here, or a thing or a board was made."""
         files = (self.database, self.ready, self.root / "cloud.lock")
-        return any(file.exists() for file in files) or (self.root / "things").is_dir()
+        folders = (self.root / "things", self.root / "devices")
+        return any(file.exists() for file in files) or any(one.is_dir() for one in folders)
 
     @property
     def alive(self) -> bool:

@@ -21,7 +21,6 @@ import shlex
 import time
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
 
 from sluice.cloud.names import HTTP_PORT, MQTT_PORT
 from sluice.cloud.state import State
@@ -91,8 +90,9 @@ def environment(args: argparse.Namespace) -> None:
         print(f"unset {' '.join(EXPORTS)}")
         return
     try:
-        # a folder that is named is waited for: the cloud that makes it may just have been started
-        about = awaited(State(args.state) if args.state else where.state(args))
+        if folder := where.named(args):
+            settle(State(folder))
+        about = where.state(args).running()
     except SluiceError:
         print("false")
         raise
@@ -100,11 +100,8 @@ def environment(args: argparse.Namespace) -> None:
         print(f"export {name}={shlex.quote(str(about[member]))}")
 
 
-def awaited(state: State) -> dict[str, Any]:
-    """What cloud.json says once it is there; SluiceError when it is not within READY_S."""
+def settle(state: State) -> None:
+    """Wait, READY_S at most: the cloud that makes the folder may just have been started."""
     deadline = time.monotonic() + READY_S
-    while not state.ready.exists() or not state.alive:
-        if time.monotonic() > deadline:
-            break
+    while not (state.ready.exists() and state.alive) and time.monotonic() < deadline:
         time.sleep(0.1)
-    return where.there(state).running()

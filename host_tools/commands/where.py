@@ -63,15 +63,21 @@ def _state(args: argparse.Namespace, new: bool, tell: bool, other: str) -> State
         args.state, source = _usual(new, other)
         if tell:
             print(f"state folder: {args.state} ({source})", file=sys.stderr)
-    return State(args.state) if new else there(State(args.state))
+    return State(args.state) if new else _there(State(args.state))
 
 
-def there(state: State) -> State:
+def named(args: argparse.Namespace) -> Path | None:
+    """The state folder that --state or $SLUICE_STATE names, whatever it is."""
+    found = os.environ.get(VARIABLE)
+    return args.state or (Path(found) if found else None)
+
+
+def _there(state: State) -> State:
     """The same, if it is a state folder; SluiceError for any other folder, or for none."""
     if state.there:
         return state
     if state.root.is_dir():
-        raise SluiceError(f"{state.root} is not a state folder: no cloud and no thing is in it")
+        raise SluiceError(f"{state.root} is not a state folder: it holds no cloud, thing or board")
     raise SluiceError(f"there is no folder {state.root}")
 
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sluice import __version__
+from sluice.board_clock import is_set
 from sluice.device import otadata
 from sluice.doctor.examination import TOO_LITTLE, Finding
 
@@ -12,7 +13,6 @@ RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep-sleep", 5: "so
 _APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table
 _NO_SECOND = "no second slot: this board takes no images"
 SPARE = 65_536  # bytes that stay free while the file system is measured: see measuring.py
-_SET_S = 1_735_689_600  # 2025-01-01: a clock that shows less was not set
 OURS = ("board", "sluice", "trees", "umqtt")  # modules that the firmware brings
 _MODULE = re.compile(r"no module named '([^']+)'")
 STATES = {
@@ -122,7 +122,7 @@ def _dated(found: Finding) -> Any:
         if clock.isdecimal() and len(clock) < 11:
             seconds = start + int(clock)
             when = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S UTC}"
-            line = f"{when if seconds >= _SET_S else 'clock not set'}: {words}"
+            line = f"{when if is_set(seconds) else 'clock not set'}: {words}"
         texts.append(line)
     return texts
 

@@ -10,11 +10,12 @@ from collections.abc import Iterable
 from time import strptime
 from typing import NamedTuple
 
+from sluice.board_clock import is_set
+
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC: (.*)")
 JOB = re.compile(r"(\S+) (\d+) (failed|rejected|succeeded)(?: (.*))?")  # id, try, verdict, reason
 VERDICTS = {"failed": "failed", "rejected": "was refused", "succeeded": "was done"}
 OTHERS = {"stopped ": "the agent stopped: ", "cannot start: ": "the agent cannot start: "}
-SET = timegm((2020, 1, 1, 0, 0, 0))  # a board's clock that is before has not been set
 
 
 class Failure(NamedTuple):
@@ -39,7 +40,7 @@ def _seconds(date: str) -> float | None:
         seconds = timegm(strptime(date, "%Y-%m-%d %H:%M:%S"))
     except ValueError:  # no such day
         return None
-    return float(seconds) if seconds >= SET else None
+    return float(seconds) if is_set(seconds) else None
 
 
 def _words(text: str) -> str:

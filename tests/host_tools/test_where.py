@@ -66,6 +66,7 @@ def test_without_a_state_folder_the_line_says_what_to_give(empty, words):
 
 @pytest.mark.parametrize("words", READING)
 def test_command_that_reads_makes_no_folder_that_the_environment_names(empty, words, monkeypatch):
+    monkeypatch.setattr(cloud_command, "READY_S", 0)
     monkeypatch.setenv("SLUICE_STATE", "mistyped")
     assert "mistyped, which $SLUICE_STATE names, is not a state folder" in refusal(*words)
     assert list(empty.iterdir()) == []
@@ -77,7 +78,7 @@ def test_folder_that_is_not_there_or_of_no_state_is_said_to_be_so(empty, words, 
     assert refusal(*words, "--state", "nosuch") == "sluice: there is no folder nosuch\n"
     (empty / "mine").mkdir()
     said = refusal(*words, "--state", "mine")
-    assert said == "sluice: mine is not a state folder: no cloud and no thing is in it\n"
+    assert said == "sluice: mine is not a state folder: it holds no cloud, thing or board\n"
     assert list(empty.iterdir()) == [empty / "mine"]
 
 
@@ -112,6 +113,12 @@ def test_state_of_things_alone_is_one_because_a_board_is_flashed_from_it(empty):
     (empty / "lab/things/pump").mkdir(parents=True)
     assert where.place(given()) == State(Path("lab"))
     assert "no cloud has been in lab" in complaint("thing", "list")
+
+
+def test_state_of_a_board_alone_is_one_because_the_board_is_powered_on_again(empty):
+    (empty / "lab/devices/pump").mkdir(parents=True)
+    assert State(Path("lab")).there
+    assert "no thing pump" in refusal("device", "run", "pump", "--state", "lab")
 
 
 def test_default_becomes_what_the_other_options_go_by(empty):

@@ -242,7 +242,8 @@ def test_doctor_says_what_failed_and_goes_on(cloud, stage):
 def test_doctor_calls_a_full_heap_by_its_name_and_says_what_to_do(patient):
     scene = patient()
     scene.board.stop()
-    scene.board = Board(scene.root, scene.name, heap="70k", link=scene.board.link).start()
+    tight = "70k"  # the doctor fits, and no handshake beside it
+    scene.board = Board(scene.root, scene.name, heap=tight, link=scene.board.link).start()
     scene.board.wait_for("agent boot|MemoryError")
     text = good("doctor", "--port", scene.board.link)
     assert re.search("handshake +skipped: too little heap to try it here\n", text), text

@@ -12,7 +12,7 @@ HOST = ROOT / "host_tools"
 # From the bottom up: a room, which is a folder or a file, imports rooms of the rows below its own.
 ROOMS = (
     (
-        *("complaints", "errors", "examples", "help_text", "holding"),
+        *("board_clock", "complaints", "errors", "examples", "help_text", "holding"),
         *("places", "releases", "short_texts"),
     ),
     ("audit", "debian", "documents", "shorten", "signing", "transport"),

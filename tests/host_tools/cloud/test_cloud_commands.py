@@ -145,6 +145,25 @@ def test_cloud_env_without_a_cloud_fails_what_evaluates_it(tmp_path, capsys, mon
     assert (done.returncode, done.stdout) == (1, "")
 
 
+@pytest.mark.parametrize("named", ["by an option", "by the environment"])
+def test_cloud_env_waits_for_a_folder_that_a_cloud_is_just_making(
+    tmp_path, monkeypatch, capsys, named
+):
+    state, locks = State(tmp_path / "lab"), []
+    about = dict.fromkeys(cloud_command.EXPORTS.values(), "known")
+
+    def nap(seconds: float) -> None:
+        locks.append(state.lock())
+        state.ready.write_text(json.dumps(about))
+
+    monkeypatch.setattr(cloud_command.time, "sleep", nap)
+    monkeypatch.setenv("SLUICE_STATE", str(state.root))
+    option = ["--state", str(state.root)] if named == "by an option" else []
+    assert main(["cloud", "env", *option]) == 0
+    assert len(locks) == 1 and "=known" in capsys.readouterr().out
+    locks[0].close()
+
+
 def test_sign_new_key_makes_a_key_a_certificate_and_a_good_signature(tmp_path, image, command):
     key = tmp_path / "k.pem"
     signature = base64.b64decode(good(command("sign", image, "--key", key, "--new-key")))
