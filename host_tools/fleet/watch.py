@@ -40,6 +40,7 @@ class Watch:
         self.devices: dict[str, Execution] = {}  # each thing's last try
         self.cloud = cloud
         self._things = things
+        self._heard: set[str] = set()  # whoever had an execution
         self._told: set[tuple[str, int]] = set()  # those whose details are those of the end
 
     def look(self) -> bool:
@@ -48,8 +49,10 @@ class Watch:
         found = executions.latest(executions.of_job(self.cloud.iot, self.job))
         for thing, one in found.items():
             known = self.devices.get(thing)
-            same = known is not None and known.number == one.number
-            self.devices[thing] = replace(one, details=known.details) if same else one
+            if known is not None and known.number == one.number:
+                found[thing] = replace(one, details=known.details)
+        self.devices = found
+        self._heard |= found.keys()
         self._ask()
         over = self._over("jobExecutionsRetryConfig" in about)
         if over and self.status not in JOB_ENDS:
@@ -73,7 +76,7 @@ class Watch:
             and (few or one.status != "SUCCEEDED")
         ]
         for one in working[:SHOWN] + ended:
-            found = executions.detailed(self.cloud.iot, one)
+            found = executions.asked(self.cloud.iot, one)
             self.devices[one.thing] = found
             if found.ended:
                 self._told.add((found.thing, found.number))
@@ -85,12 +88,17 @@ class Watch:
             return True
         # the job itself may lag behind its devices; without retries those decide
         named = self._things is not None and not retried
-        return named and set(self._things) <= self.devices.keys()
+        return named and set(self._things) <= self._heard
 
     @property
     def missed(self) -> int:
-        """How many of the targets that are known by name never heard of the job."""
-        return len(set(self._things or ()) - self.devices.keys())
+        """How many things have no execution: targets by name that never heard, and `vanished`."""
+        return len((set(self._things or ()) | self._heard) - self.devices.keys())
+
+    @property
+    def vanished(self) -> int:
+        """How many things had an execution that somebody has deleted."""
+        return len(self._heard - self.devices.keys())
 
     @property
     def known(self) -> bool:
@@ -106,7 +114,9 @@ class Watch:
     def headline(self) -> str:
         """The job, and how many devices stand where."""
         counts = Counter(one.status for one in self.devices.values())
-        return f"{self.job}: {counted(counts) or NOBODY.get(self.status, self.status)}"
+        parts = (counted(counts), f"{self.vanished} deleted" if self.vanished else "")
+        said = ", ".join(part for part in parts if part)
+        return f"{self.job}: {said or NOBODY.get(self.status, self.status)}"
 
     @property
     def queued(self) -> list[str]:
@@ -259,8 +269,10 @@ def report(watch: Watch) -> list[str]:
         for reason, names in groups if status in ENDS[1:] else ():
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             lines.append(f"  {reason or 'no reason given'}: {', '.join(sorted(names)[:5])}{more}")
-    if watch.missed:
-        lines.append(f"{watch.missed} not notified")
+    if watch.vanished:
+        lines.append(f"{watch.vanished} deleted")
+    if unheard := watch.missed - watch.vanished:
+        lines.append(f"{unheard} not notified")
     if watch.status == "CANCELED" and not watch.known:
         lines.append("the job is CANCELED; whom it never notified in its groups is not counted")
     return lines
