@@ -8,7 +8,9 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sluice.fleet.status import Execution, plain
+from sluice import terminal
+from sluice.fleet.status import Execution
+from sluice.terminal import plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -40,9 +42,7 @@ def colour(status: str) -> str:
 
 def console() -> "Console":
     """Standard output, as wide as the terminal; without one so wide that nothing is cut."""
-    from rich.console import Console
-
-    made = Console(highlight=False)
+    made = terminal.console()
     if not made.is_terminal:
         made.width = UNCUT
     return made
@@ -72,10 +72,10 @@ def show(*parts: "RenderableType") -> None:
             protect(part, made.width)
         if made.is_terminal:
             whole = part.within(made.width) if isinstance(part, Labelled) else part
-            made.print(whole, markup=False)
+            made.print(whole)
             continue
         with made.capture() as captured:
-            made.print(part, markup=False, soft_wrap=isinstance(part, str))
+            made.print(part, soft_wrap=isinstance(part, str))
         for line in captured.get().splitlines():
             print(line.rstrip())
 

@@ -10,17 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sluice.terminal import plain
+
 ENDS = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 STATUSES = (*ENDS, "IN_PROGRESS", "QUEUED")  # of an execution, in the order they are counted in
 NO_VERSION = re.compile(r" v(unknown)?(?=$|,| \()")  # of a success, as agents up to 0.2.0 say it
 BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, or it never ended
 TOLD = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")  # a board says so, and nobody else
 JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
-
-
-def plain(told: str) -> str:
-    """A text without what a terminal would act on: a board may tell anything."""
-    return "".join(sign if sign.isprintable() else "?" for sign in told)
 
 
 def counted(outcomes: Mapping[str, int]) -> str:

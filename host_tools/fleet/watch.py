@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
 
+from sluice import terminal
 from sluice.errors import SluiceError
 from sluice.fleet import executions
 from sluice.fleet.clients import Clients, plainly
@@ -24,6 +25,7 @@ from sluice.fleet.hints import hints
 from sluice.fleet.news import SHOWN, News
 from sluice.fleet.status import ENDS, JOB_ENDS, NOBODY, STATUSES, Execution, counted
 from sluice.fleet.update import POLL_S
+from sluice.terminal import plain
 
 PATIENCE_S = 3600  # of --wait, where --timeout is not said
 QUIET_S = 15  # without a word of a thing: then it is said what may be wrong
@@ -180,13 +182,11 @@ def follow(
     """Say what changes, in lines; False at the deadline.
 
     Once QUIET_S have passed, say what may be wrong with those that have not begun."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     news, quiet = News(console.is_terminal), time.monotonic() + QUIET_S
 
     def say(line: str, style: str = "") -> None:
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        console.print(plain(line), style=style, soft_wrap=True)
 
     while True:
         over, trouble = asked(watch)
