@@ -93,7 +93,9 @@ def rows(found: FleetStatus, kept: tuple[ThingStatus, ...]) -> list:
     """The things, if there are any."""
     from sluice.fleet import things_shown
 
-    return things_shown.fleet(kept, found.read_at, shown.console().width) if kept else []
+    made = shown.console()
+    width = made.width if made.is_terminal else None
+    return things_shown.fleet(kept, found.read_at, width) if kept else []
 
 
 def footer(found: FleetStatus, kept: tuple[ThingStatus, ...], calls: bool) -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-UNCUT = 1000  # columns where there is no terminal
+UNCUT = 1_000_000  # columns where there is no terminal: more than any row needs
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
 LABEL = 12  # columns of a name before what it has
 COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
@@ -48,7 +48,17 @@ def console() -> "Console":
     return made
 
 
-class Labelled(str):
+class Whole(str):
+    """A line with an id that is to be copied: the terminal goes on with it in its next line."""
+
+    __slots__ = ()
+
+    def within(self, width: int) -> str:
+        """As it is."""
+        return self
+
+
+class Labelled(Whole):
     """A name and what it has. In a narrow terminal what it has goes on below where it began."""
 
     __slots__ = ()
@@ -57,7 +67,11 @@ class Labelled(str):
         """In lines of that many columns."""
         indent = " " * (LABEL + 1)
         lines = textwrap.wrap(
-            self, max(width, 2 * LABEL), subsequent_indent=indent, break_on_hyphens=False
+            self,
+            max(width, 2 * LABEL),
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+            break_long_words=False,
         )
         return "\n".join(lines)
 
@@ -71,8 +85,8 @@ def show(*parts: "RenderableType") -> None:
         if isinstance(part, Table):
             protect(part, made.width)
         if made.is_terminal:
-            whole = part.within(made.width) if isinstance(part, Labelled) else part
-            made.print(whole)
+            whole = isinstance(part, Whole)
+            made.print(part.within(made.width) if whole else part, soft_wrap=whole)
             continue
         with made.capture() as captured:
             made.print(part, soft_wrap=isinstance(part, str))
@@ -105,7 +119,9 @@ def labelled(rows: dict[str, str]) -> list[str]:
 
 def listed(name: str, values: Iterable[str]) -> list[str]:
     """Lines of all that a name has: it stands before the first."""
-    return [Labelled(f"{'' if n else name:{LABEL}} {value}") for n, value in enumerate(values)]
+    return [
+        Labelled(f"{'' if n else name:{LABEL}} {plain(value)}") for n, value in enumerate(values)
+    ]
 
 
 def going(one: Execution) -> str:
