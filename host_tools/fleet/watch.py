@@ -6,7 +6,6 @@ many.
 """
 
 import argparse
-import shlex
 import sys
 import time
 from collections import Counter
@@ -137,15 +136,6 @@ def patience(args: argparse.Namespace) -> int:
     return args.timeout
 
 
-def place(args: argparse.Namespace) -> str:
-    """The options that say which cloud is meant, for a command that is told to the user."""
-    words = ["--aws"] if args.aws else ["--state", str(args.state)]
-    for name in ("endpoint_url", "profile", "region"):
-        if value := getattr(args, name, None):
-            words += [f"--{name.replace('_', '-')}", value]
-    return shlex.join(words)
-
-
 def wait(
     cloud: Clients,
     job: str,
@@ -159,7 +149,7 @@ def wait(
     Raises SluiceError that says what went wrong: with one thing its verdict and reason. When time
     is up, or the user ends it, the summary is that of the moment, and how to see more is told.
 
-    where   the options that say which cloud is meant: `place`
+    where   the options that say which cloud is meant
     state   its folder; None where it has none
     """
     watch = Watch(cloud, job, things)
