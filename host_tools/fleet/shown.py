@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from sluice import terminal
-from sluice.fleet.status import Execution
+from sluice.fleet.status import Execution, progress
 from sluice.terminal import plain
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 UNCUT = 1_000_000  # columns where there is no terminal: more than any row needs
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+STEP = 64  # signs of a step that are shown
 LABEL = 12  # columns of a name before what it has
 COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
 
@@ -129,9 +130,10 @@ def going(one: Execution) -> str:
     if one.status != "IN_PROGRESS":
         return ""
     step = one.details.get("self_test") or one.details.get("step") or ""
-    blocks = one.details.get("receive", "")
-    came, _, size = one.details.get("form", "").partition("/")
-    smaller = came.isdecimal() and size.isdecimal()
-    counted = f"{int(came):,} of {int(size):,} bytes" if smaller else ""
-    told = (step, f"{blocks} blocks" if blocks else "", counted)
-    return "".join(f", {plain(text)}" for text in told if text)
+    blocks, smaller = progress(one.details), progress(one.details, "form")
+    told = (
+        plain(step[:STEP]),
+        f"{blocks.done}/{blocks.total} blocks" if blocks else "",
+        f"{smaller.done:,} of {smaller.total:,} bytes" if smaller else "",
+    )
+    return "".join(f", {text}" for text in told if text)
