@@ -18,6 +18,7 @@ from pathlib import Path
 
 from sluice.errors import SluiceError
 from sluice.help_text import HelpText
+from sluice.terminal import plain
 
 # fmt: off
 COMMANDS = {  # name on the command line → module of sluice.commands
@@ -85,7 +86,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _complain(text: str) -> int:
-    print("sluice: " + " ".join(text.split()), file=sys.stderr)
+    print("sluice: " + plain(" ".join(text.split())), file=sys.stderr)
     return 1
 
 
@@ -134,7 +135,7 @@ class Line(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, text)
 
     def error(self, message: str) -> None:  # noqa: D102
-        said = " ".join(message.split())
+        said = plain(" ".join(message.split()))
         self.exit(2, f"{self.prog}: {said} ({self.prog} --help tells more)\n")
 
 

@@ -30,6 +30,7 @@ from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
 from sluice.image.modules import EXAMPLE, SELF_TESTS
+from sluice.terminal import console
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
@@ -77,10 +78,8 @@ def _cause(text: str) -> str:
 
 
 def _demo(state: Path) -> int:
-    from rich.console import Console
-
     make_folder(state)
-    story = Story(Console(highlight=False))
+    story = Story(console(markup=True))
     with _cloud(state) as cloud:
         broker = f"{cloud['endpoint']}:{cloud['mqtt_port']}"
         story.tell("cloud", f"MQTT on {broker}, AWS's REST calls on {cloud['http_endpoint']}")

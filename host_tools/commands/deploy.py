@@ -25,7 +25,7 @@ from sluice.cloud.state import State
 from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.fleet import agents, settings, targets, watch
-from sluice.fleet.account import Account
+from sluice.fleet.account import Account, options
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.containers import containers
 from sluice.fleet.document import FILE_TYPES, FILES, File, check_room
@@ -141,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
+    return watch.wait(cloud, name, things, patience_s, options(here), args.state)
 
 
 def known(args: argparse.Namespace, wanted: targets.Targets) -> list[str | None]:

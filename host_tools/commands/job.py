@@ -21,6 +21,7 @@ from sluice.commands import where
 from sluice.documents import check
 from sluice.errors import SluiceError
 from sluice.fleet import settings, shapes, shown, targets, watch
+from sluice.fleet.account import options
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, shadows
 from sluice.fleet.provision import listed
 from sluice.fleet.reader import JOBS, Reader
@@ -78,7 +79,8 @@ def create(args: argparse.Namespace) -> int:
     wanted, asked = targets.targets(args), settings.settings(args)
     name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
     document = read_document(args.document)
-    cloud = clients(where.place(args, tell=True))
+    here = where.place(args, tell=True)
+    cloud = clients(here)
     with plainly():
         arns = targets.arns(cloud.iot, wanted)
         if not args.any:
@@ -88,7 +90,7 @@ def create(args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
+    return watch.wait(cloud, name, things, patience_s, options(here), args.state)
 
 
 def read_document(file: Path) -> str:
