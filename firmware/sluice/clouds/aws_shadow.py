@@ -120,16 +120,16 @@ async def _answer(link, request, message, limit):
     """
     answers = []
     hear = lambda topic, payload: answers.append((topic.endswith(b"/accepted"), payload))  # noqa: E731
-    names = request + "/accepted", request + "/rejected"
+    accepted, rejected = request + "/accepted", request + "/rejected"
     try:
-        await link.subscribe(names[0], hear, 0, limit)
-        await link.subscribe(names[1], hear, 0, _LIMIT)
+        await link.subscribe(accepted, hear, 0, limit)
+        await link.subscribe(rejected, hear, 0, _LIMIT)
         link.publish(request, message, qos=1)
         if not await link.wait(lambda: answers, _ANSWER_MS):
             log.w("no answer")
     finally:
-        for name in names:
-            link.unsubscribe(name)
+        link.unsubscribe(accepted)
+        link.unsubscribe(rejected)
     return answers[0] if answers else (True, b"{}")
 
 
