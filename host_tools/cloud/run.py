@@ -1,13 +1,13 @@
 """`sluice cloud run`: the parts of the cloud put together, started, watched and ended."""
 
 import logging
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sluice.at_terminal import on_end
 from sluice.cloud.announce import announce, exposed, point_at, ready
 from sluice.cloud.faults import Faults
 from sluice.cloud.http.page import Page
@@ -272,8 +272,7 @@ def run(
     if lock is None:
         raise SluiceError(f"a cloud runs in {root} already")
     ended: list[int] = []  # no Event: setting one within its own wait waits for ever
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: ended.append(number))
+    on_end(lambda: ended.append(1))
     state.ready.unlink(missing_ok=True)
     with lock, opened(state) as things:
         cloud = Cloud(state, things, Faults(faults), listen, page)

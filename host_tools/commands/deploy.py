@@ -14,13 +14,13 @@ it. A --schedule and --retries are beyond an OTA update: then a stream and a job
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from sluice.at_terminal import remark
 from sluice.cloud.state import State
 from sluice.commands import where
 from sluice.errors import SluiceError
@@ -134,7 +134,7 @@ def run(args: argparse.Namespace) -> int:
             name = offer(cloud, files, arns, args.protocol, role, job)
     for one in parts:
         if one.made:
-            print(one.made, file=sys.stderr)
+            remark(one.made)
     if cloud.rehearsal:
         return 0
     print(name, flush=True)

@@ -5,11 +5,11 @@ mpremote connect LINK …              with --pty LINK, as on any serial port
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
 from sluice import boards
+from sluice.at_terminal import on_end
 from sluice.commands import log_file, where
 from sluice.device.hardware import FACTORY_VERSION
 from sluice.device.heap import CHIP_HEAP
@@ -100,13 +100,12 @@ def _factory(args: argparse.Namespace, chip: str) -> bytes | None:
 
 
 def _end_by_signals(board: Board) -> None:
-    def end(*_: object) -> None:
+    def end() -> None:
         if not board.on:  # it is still being made
             raise KeyboardInterrupt
         board.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    on_end(end)
 
 
 def _show(line: str, log: log_file.LogFile) -> None:

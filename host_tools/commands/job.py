@@ -9,13 +9,13 @@ boards understand; with --any it is not, and what a board makes of it is the boa
 
 import argparse
 import json
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from sluice.at_terminal import remark
 from sluice.cloud.names import check_job
 from sluice.commands import where
 from sluice.documents import check
@@ -151,7 +151,7 @@ def cancel(args: argparse.Namespace) -> None:
         if not (args.force and stop_rest(cloud, name)):
             cloud.iot.cancel_job(jobId=name, force=args.force)
     if args.force:
-        print(KEPT, file=sys.stderr)
+        remark(KEPT)
 
 
 def stop_rest(cloud: Clients, name: str) -> bool:

@@ -7,12 +7,12 @@ import argparse
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
+from sluice.at_terminal import remark
 from sluice.errors import SluiceError
 
 OWNERS = 0o600
@@ -59,8 +59,7 @@ class LogFile(logging.Handler):
             except OSError as error:
                 self._file.close()
                 self._file = None
-                said = f"sluice: {self._path}: {error.strerror}; nothing more is logged there"
-                print(said, file=sys.stderr)
+                remark(f"sluice: {self._path}: {error.strerror}; nothing more is logged there")
 
     def close(self) -> None:
         """Close the file."""

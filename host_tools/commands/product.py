@@ -12,7 +12,6 @@ settings have `allow_unsigned`.
 import argparse
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from sluice.at_terminal import remark
 from sluice.cloud.names import check_thing
 from sluice.cloud.product import orders
 from sluice.cloud.state import State
@@ -181,7 +181,7 @@ def wait(store: Store, bid: str, timeout_s: int) -> int:
             raise SluiceError(f"{bid}: the order is gone, as its gateway was deleted")
         line = line_of(row)
         if line != told:
-            print(line, file=sys.stderr, flush=True)
+            remark(line)
             told = line
         if row["status"] in orders.FINAL:
             break

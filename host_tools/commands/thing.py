@@ -13,11 +13,11 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sluice.at_terminal import remark
 from sluice.cloud.names import MQTT_PORT, check_thing
 from sluice.cloud.state import LOCAL_HOSTS, State
 from sluice.commands import where
@@ -209,7 +209,7 @@ def listed(args: argparse.Namespace) -> None:
         with plainly():
             read = Reader(clients(place), shadows(place)).things()
         for note in read.notes:
-            print(note, file=sys.stderr)
+            remark(note)
         found = read.things
         table = things_shown.things(found)
     if args.json:

@@ -7,13 +7,13 @@ DIR/devices/NAME/    flash.bin, meter.bin, provisioned.json and, for the run, ro
 import hashlib
 import json
 import mmap
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sluice.at_terminal import remark
 from sluice.device import norflash
 from sluice.device.families import Family
 from sluice.device.meter import Meter, raise_power_cut
@@ -126,10 +126,9 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
     config = _object(folder / "config.json")
     window = config.get("window")
     if type(window) is int and window < WINDOW:
-        print(
+        remark(
             f"note: {folder}/config.json: window {window} is a number of blocks, as it was once; "
-            "it is in bytes now: the board takes 262144",
-            file=sys.stderr,
+            "it is in bytes now: the board takes 262144"
         )
     cloud = state / "cloud.json"
     if cloud.is_file():

@@ -15,7 +15,7 @@ ROOMS = (
         *("board_clock", "complaints", "errors", "examples", "help_text", "holding"),
         *("places", "releases", "short_texts"),
     ),
-    ("audit", "debian", "documents", "shorten", "signing", "transport"),
+    ("at_terminal", "audit", "debian", "documents", "shorten", "signing", "transport"),
     ("agreed_names", "board_port", "toolchain"),
     ("cloud", "compile"),
     ("boards", "chromium", "diagram", "package", "picture", "traceback_names"),
