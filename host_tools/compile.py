@@ -44,6 +44,7 @@ ON_BOARD = [  # what host_tools runs on a board
     )
 ]
 SHIMS = HOST / "device/shims"
+_FAULT = re.compile(r", line (\d+).*\n\w+: (.+)\Z")  # the end of mpy-cross's traceback
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
@@ -61,6 +62,7 @@ def compile_module(
     if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
+    written = source
     # -O3: no line numbers, 7 % less code in the heap; tracebacks still name public functions
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
     with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
@@ -83,7 +85,10 @@ def compile_module(
         except subprocess.TimeoutExpired:
             raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
     if done.returncode:
-        raise SluiceError(f"mpy-cross: {name}: {(done.stderr + done.stdout).strip()}")
+        said = (done.stderr + done.stdout).strip()
+        fault = _FAULT.search(said)
+        told = f"{written}, line {fault[1]}: {fault[2]}" if fault else f"mpy-cross: {name}: {said}"
+        raise SluiceError(told)
 
 
 @functools.cache
