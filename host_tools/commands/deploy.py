@@ -23,6 +23,7 @@ from typing import Any
 from sluice.at_terminal import remark
 from sluice.cloud.state import State
 from sluice.commands import where
+from sluice.commands.version import unprefixed
 from sluice.errors import SluiceError
 from sluice.fleet import agents, settings, targets, watch
 from sluice.fleet.account import Account
@@ -70,7 +71,10 @@ def _content(parser: argparse.ArgumentParser) -> None:
         help="at most one image, one application and one agent",
     )
     parser.add_argument(
-        "--version", metavar="V", help="of what a folder or a .py becomes; else of --agent"
+        "--version",
+        type=unprefixed,
+        metavar="V",
+        help="of what a folder or a .py becomes; else of --agent",
     )
     parser.add_argument(
         "--agent", action="store_true", help="this installation's own firmware, for --board"
