@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sluice.at_terminal import on_end
-from sluice.cloud.announce import announce, exposed, point_at, ready
+from sluice.cloud.announce import announce, exposed, point_at, ready, unheard
 from sluice.cloud.faults import Faults
 from sluice.cloud.http.page import Page
 from sluice.cloud.http.rest import REST
@@ -105,7 +105,8 @@ class Cloud:
         self.shadows = Shadows(self.store, now)
         self.products = Products(self.store, now, expander.text)
         self.web: WebServer | None = None
-        self.missed: list[int] = []  # ports that were not to be had
+        self.missed: list[int] = []  # ports that were in use
+        self.before = ""  # where the last run listened, and this one does not
         self.boards: WebServer | None = None  # the same bucket, for who is on the network
         self._deaths: deque[float] = deque(maxlen=DEATHS)  # times
         self._version = None
@@ -179,6 +180,8 @@ class Cloud:
     def _announce(self) -> None:
         self.store.remember("mqtt_port", str(self.broker.port))
         self.store.remember("http_port", str(self.web.server_port))
+        self.before = "" if self.listen else self.store.setting("listen") or ""
+        self.store.remember("listen", self.listen or "")
         point_at(self.state, self.broker.port)
         announce(self.state, self.key, self.broker.port, self.endpoint)
 
@@ -287,6 +290,8 @@ def run(
                 print(f"page {page.address(cloud.endpoint)}", flush=True)
             if boards:
                 LOG.warning("%s", exposed(boards, cloud.missed))
+            elif cloud.before:
+                LOG.warning("%s", unheard(cloud.before))
             while not ended:
                 cloud.tick()
                 time.sleep(TICK_S)
