@@ -16,6 +16,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+from sluice.terminal import fitted, interrupts, remark
 from sluice.errors import SluiceError
 from sluice.help_text import HelpText
 from sluice.terminal import plain
@@ -51,7 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         try:
             words = sys.argv[1:] if argv is None else argv
             meant = next((word for word in words if not word.startswith("-")), "")
-            return _run(parser([meant]).parse_args(words))
+            with interrupts():
+                return _run(parser([meant]).parse_args(words))
         finally:
             if sys.stdout:
                 sys.stdout.flush()
@@ -86,14 +88,14 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _complain(text: str) -> int:
-    print("sluice: " + plain(" ".join(text.split())), file=sys.stderr)
+    remark("sluice: " + plain(" ".join(text.split())))
     return 1
 
 
 class Line(argparse.ArgumentParser):
     """A command's parser, which takes files before, between and behind options.
 
-    A mistake is told in one line, with the word that was probably meant, and exit code 2. A
+    A mistake is told as one line, with the word that was probably meant, and exit code 2. A
     command that has commands of its own, and got no word, shows its help on stderr: exit code 2.
     """
 
@@ -136,7 +138,9 @@ class Line(argparse.ArgumentParser):
 
     def error(self, message: str) -> None:  # noqa: D102
         said = plain(" ".join(message.split()))
-        self.exit(2, f"{self.prog}: {said} ({self.prog} --help tells more)\n")
+        line = f"{self.prog}: {said} ({self.prog} --help tells more)"
+        self.exit(2, f"{fitted(line, sys.stderr)}
+")
 
 
 def _meant(word: object, known: Collection[object]) -> str:

