@@ -16,10 +16,9 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from sluice.terminal import fitted, interrupts, remark
 from sluice.errors import SluiceError
 from sluice.help_text import HelpText
-from sluice.terminal import plain
+from sluice.terminal import fitted, interrupts, plain, remark
 
 # fmt: off
 COMMANDS = {  # name on the command line → module of sluice.commands
@@ -139,8 +138,7 @@ class Line(argparse.ArgumentParser):
     def error(self, message: str) -> None:  # noqa: D102
         said = plain(" ".join(message.split()))
         line = f"{self.prog}: {said} ({self.prog} --help tells more)"
-        self.exit(2, f"{fitted(line, sys.stderr)}
-")
+        self.exit(2, fitted(line, sys.stderr) + "\n")
 
 
 def _meant(word: object, known: Collection[object]) -> str:
