@@ -345,7 +345,11 @@ def test_thing_and_device_refusals(tmp_path):
     assert "no thing name" in complaint("thing", "create", "a b", *state)
     (tmp_path / "things").mkdir()
     assert "no cloud has been" in complaint("thing", "list", *state)
-    assert "no thing lamp" in complaint("device", "run", "lamp", *state)
+    made = f"`sluice thing create lamp --state {tmp_path}` makes it"
+    assert complaint("device", "run", "lamp", *state).endswith(f"is missing; {made}\n")
+    (tmp_path / "things/lump").mkdir()
+    (tmp_path / "things/lump/config.json").write_text("{}")
+    assert complaint("device", "run", "lamp", *state).endswith("; did you mean lump?\n")
     assert "not a thing's name" in complaint("device", "run", "../lamp", *state)
     assert "no board 'TOASTER'" in complaint("device", "run", "lamp", "--board", "TOASTER", *state)
     assert "not a heap size" in complaint("device", "run", "lamp", "--heap", "much", *state)
