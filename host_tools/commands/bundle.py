@@ -15,8 +15,8 @@ from typing import Any
 
 from sluice import boards
 from sluice.bundle import container, make, rules, tree
-from sluice.commands.version import unprefixed
 from sluice.errors import SluiceError
+from sluice.version_word import unprefixed
 
 SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
 

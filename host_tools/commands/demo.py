@@ -58,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when both updates ended as they should."""
+    """0 when all updates ended as they should."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # unwinds: nothing is left running
     try:
@@ -100,7 +100,9 @@ def _demo(state: Path) -> int:
             app = updates.application("SUCCEEDED", "1.0.0", APPLICATION)
             worse = updates.application("FAILED", "1.1.0", SELF_TESTS["crash"])
             agent = updates.agent("SUCCEEDED", AGENT)
-    return 0 if good and bad and app and worse and agent else 1
+    ended = (good, bad, app, worse, agent)
+    story.title(f"{sum(ended)} of {len(ended)} updates ended as they should")
+    return 0 if all(ended) else 1
 
 
 class Updates:

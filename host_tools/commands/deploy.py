@@ -22,7 +22,6 @@ from typing import Any
 
 from sluice.cloud.state import State
 from sluice.commands import where
-from sluice.commands.version import unprefixed
 from sluice.errors import SluiceError
 from sluice.fleet import agents, settings, targets, watch
 from sluice.fleet.account import Account, options
@@ -34,6 +33,7 @@ from sluice.fleet.provision import imagined
 from sluice.fleet.update import BUCKET, by_signer, offer, own_signature, upload
 from sluice.signing import digest, load_key
 from sluice.terminal import remark
+from sluice.version_word import unprefixed
 
 ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role for anything
 

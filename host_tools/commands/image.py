@@ -18,7 +18,6 @@ from statistics import median
 from typing import Any
 
 from sluice import boards
-from sluice.commands.version import unprefixed
 from sluice.errors import SluiceError
 from sluice.image import Image, make_image, pack_image, read_image, smaller
 from sluice.image.build import SIMULATED
@@ -27,6 +26,7 @@ from sluice.image.merged import merged
 from sluice.image.modules import SELF_TESTS
 from sluice.image.plain import plain_image, whole_image
 from sluice.image.seal import unsealed
+from sluice.version_word import unprefixed
 
 SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
 

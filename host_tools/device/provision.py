@@ -17,7 +17,7 @@ from sluice.device import norflash
 from sluice.device.families import Family
 from sluice.device.meter import Meter, raise_power_cut
 from sluice.device.norflash import SECTOR, NORFlash
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, meant
 from sluice.image.partitions import Partition, Table
 from sluice.terminal import remark
 
@@ -119,9 +119,10 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
     """
     folder = state / "things" / name
     if not (folder / "config.json").is_file():
-        raise SluiceError(
-            f"no thing {name}: {folder}/config.json is missing; `sluice thing create`"
-        )
+        known = (file.parent.name for file in folder.parent.glob("*/config.json"))
+        likely = meant(name, known).removeprefix(": ")
+        made = f"`sluice thing create {name} --state {state}` makes it"
+        raise SluiceError(f"no thing {name}: {folder}/config.json is missing; {likely or made}")
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     config = _object(folder / "config.json")
     window = config.get("window")

@@ -20,13 +20,13 @@ from typed import complaint, good, sluice
 from sluice import __version__, cli, help_text, places
 from sluice.cli import COMMANDS
 from sluice.cloud.state import State
-from sluice.commands.version import unprefixed
 from sluice.device import install
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
 from sluice.releases import DEFAULT, RELEASES
 from sluice.signing import new_key
+from sluice.version_word import unprefixed
 
 FOLDER = Path(cli.__file__).parent / "commands"
 SHARED = {"log_file", "story", "version", "where"}  # parts of commands
@@ -345,7 +345,11 @@ def test_thing_and_device_refusals(tmp_path):
     assert "no thing name" in complaint("thing", "create", "a b", *state)
     (tmp_path / "things").mkdir()
     assert "no cloud has been" in complaint("thing", "list", *state)
-    assert "no thing lamp" in complaint("device", "run", "lamp", *state)
+    made = f"`sluice thing create lamp --state {tmp_path}` makes it"
+    assert complaint("device", "run", "lamp", *state).endswith(f"is missing; {made}\n")
+    (tmp_path / "things/lump").mkdir()
+    (tmp_path / "things/lump/config.json").write_text("{}")
+    assert complaint("device", "run", "lamp", *state).endswith("; did you mean lump?\n")
     assert "not a thing's name" in complaint("device", "run", "../lamp", *state)
     assert "no board 'TOASTER'" in complaint("device", "run", "lamp", "--board", "TOASTER", *state)
     assert "not a heap size" in complaint("device", "run", "lamp", "--heap", "much", *state)

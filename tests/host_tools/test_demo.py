@@ -48,6 +48,7 @@ TOLD = (  # in this order
     f"Agent {NEWER}",
     rf"board +runs agent {NEWER}, application 1\.0\.0, from agent\.a\+app\.a",
     rf"cloud +\S+: SUCCEEDED after [\d.]+ s, accepted agent v{NEWER}",
+    r"5 of 5 updates ended as they should",
 )
 READING = re.compile(r"application +reading 1: \d+ bytes free")  # beside the agent, so anywhere
 

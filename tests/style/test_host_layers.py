@@ -13,7 +13,7 @@ HOST = ROOT / "host_tools"
 ROOMS = (
     (
         *("board_clock", "complaints", "errors", "examples", "help_text", "holding"),
-        *("places", "releases", "short_texts"),
+        *("places", "releases", "short_texts", "version_word"),
     ),
     ("audit", "debian", "documents", "shorten", "signing", "terminal", "transport"),
     ("agreed_names", "board_port", "toolchain"),

@@ -185,8 +185,11 @@ def test_tool_that_fails_is_told(folder, monkeypatch):
 
 
 def test_application_keeps_its_asserts_and_the_numbers_of_its_lines(tmp_path, micropython):
-    (tmp_path / "app.py").write_text("def judge():\n    pass\n    assert 1 == 2, 'sensor'\n")
-    _, members = unpack(make.application(tmp_path / "app.py", "1.0.0"))
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/app.py").write_text(
+        "def judge():\n    pass\n    assert 1 == 2, 'sensor'\n"
+    )
+    _, members = unpack(make.application(tmp_path / "source/app.py", "1.0.0"))
     (tmp_path / "made").mkdir()
     (tmp_path / "made/app.mpy").write_bytes(members["app.mpy"])
     script = "import app\ntry:\n    app.judge()\nexcept AssertionError as error:\n"
