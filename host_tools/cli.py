@@ -16,12 +16,7 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-<<<<<<< HEAD
-from sluice.errors import SluiceError
-=======
-from sluice.at_terminal import fitted, interrupts, remark
 from sluice.errors import SluiceError, meant
->>>>>>> second
 from sluice.help_text import HelpText
 from sluice.terminal import fitted, interrupts, plain, remark
 
