@@ -60,13 +60,13 @@ class Headline:
 
 HEADLINES = (
     Headline(
-        "bytes to the board: an application of 1 KB",
+        "bytes on the wire, TLS and all: an application of 1 KB",
         "bundles / application of 1 KB / on the wire",
         "smaller / two real builds, 12 weeks apart / image",
-        "MicroPython's image with it frozen in",
+        "the file of an image that has it",
     ),
     Headline(
-        "bytes to the board: MicroPython, 12 weeks newer",
+        "bytes of the file: MicroPython, 12 weeks newer",
         "smaller / two real builds, 12 weeks apart / delta",
         "smaller / two real builds, 12 weeks apart / image",
         "the image whole",

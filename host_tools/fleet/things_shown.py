@@ -178,7 +178,9 @@ def things(found: Sequence[ThingStatus]) -> list[Table | str]:
 
 
 def summary(found: FleetStatus, kept: Sequence[ThingStatus]) -> str:
-    """`12 things: 9 connected, 1 whose last job went wrong`."""
+    """`12 things: 9 connected, 1 whose last job went wrong`, or `none of 12 things`."""
+    if not kept and found.things:
+        return f"none of {len(found.things):,} thing{'s' * (len(found.things) > 1)}"
     connected = sum(thing.connected is True for thing in kept)
     failed = sum(thing.failed for thing in kept)
     of = "" if len(kept) == len(found.things) else f" of {len(found.things):,}"

@@ -105,7 +105,7 @@ def test_filters_leave_those_that_are_meant(printed, words, things):
 
 
 def test_filter_that_finds_nobody_says_so(printed):
-    assert printed("fleet", "--outdated", "1.0", "--failed") == "0 of 3 things: 0 connected\n"
+    assert printed("fleet", "--outdated", "1.0", "--failed") == "none of 3 things\n"
 
 
 def test_connected_thing_is_no_offline_one(scene, device, printed):
