@@ -20,6 +20,7 @@ $(READY): requirements.txt pyproject.toml setup.py
 
 setup: $(READY)  ## the Python environment, MicroPython, umqtt.simple and Mosquitto
 	@$(BIN)/python -m sluice.toolchain
+	$(if $(filter setup,$(MAKECMDGOALS)),@echo 'next: export PATH="$$PWD/$(BIN):$$PATH"')
 
 demo: setup  ## a cloud, a board and two updates: a good one and one that rolls back
 	@$(BIN)/sluice demo

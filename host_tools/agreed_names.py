@@ -54,7 +54,8 @@ NotImplemented Ellipsis StreamReader StreamWriter TaskQueue IOQueue ThreadSafeFl
 run_forever run_until_complete start_server open_connection wait_closed readexactly current_task
 get_extra_info acquire locked errorcode VfsLfs2 TextIOWrapper TimeoutError StopIteration NoneType
 SSLSocket SO_KEEPALIVE SO_LINGER SOCK_RAW byteorder maxsize version_info time_ns ticks_cpu
-localtime seed
+localtime seed gmtime mktime getcwd chdir choice ps1 ps2 md5 sha1 statvfs modify
+CERT_NONE CERT_OPTIONAL CERT_REQUIRED
 """
 SPARE = sorted(
     set(_SPARE.split()), key=lambda name: (len(name), name)

@@ -16,8 +16,9 @@ from functools import partial
 from importlib import import_module
 from pathlib import Path
 
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, meant
 from sluice.help_text import HelpText
+from sluice.terminal import fitted, interrupts, plain, remark
 
 # fmt: off
 COMMANDS = {  # name on the command line → module of sluice.commands
@@ -50,7 +51,8 @@ def main(argv: list[str] | None = None) -> int:
         try:
             words = sys.argv[1:] if argv is None else argv
             meant = next((word for word in words if not word.startswith("-")), "")
-            return _run(parser([meant]).parse_args(words))
+            with interrupts():
+                return _run(parser([meant]).parse_args(words))
         finally:
             if sys.stdout:
                 sys.stdout.flush()
@@ -85,14 +87,14 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _complain(text: str) -> int:
-    print("sluice: " + " ".join(text.split()), file=sys.stderr)
+    remark("sluice: " + plain(" ".join(text.split())))
     return 1
 
 
 class Line(argparse.ArgumentParser):
     """A command's parser, which takes files before, between and behind options.
 
-    A mistake is told in one line, with the word that was probably meant, and exit code 2. A
+    A mistake is told as one line, with the word that was probably meant, and exit code 2. A
     command that has commands of its own, and got no word, shows its help on stderr: exit code 2.
     """
 
@@ -121,29 +123,22 @@ class Line(argparse.ArgumentParser):
                 return  # a file, or for the command to judge
             name, known = word.partition("=")[0], self._option_string_actions
             if word.startswith("--") and not any(option.startswith(name) for option in known):
-                self.error(f"unknown option {name}{_meant(name, known)}")
+                self.error(f"unknown option {name}{meant(name, known)}")
 
     def _check_value(self, action: argparse.Action, value: object) -> None:
         """Refuse what is none of an argument's choices, the commands among them."""
         if action.choices is not None and value not in action.choices:
             if action.nargs == argparse.PARSER:
                 kind = str(action.metavar).lower()
-                self.error(f"unknown {kind} {value}{_meant(value, action.choices)}")
+                self.error(f"unknown {kind} {value}{meant(value, action.choices)}")
             there = ", ".join(map(str, action.choices))
-            text = f"{value} is none of {there}{_meant(value, action.choices)}"
+            text = f"{value} is none of {there}{meant(value, action.choices)}"
             raise argparse.ArgumentError(action, text)
 
     def error(self, message: str) -> None:  # noqa: D102
-        said = " ".join(message.split())
-        self.exit(2, f"{self.prog}: {said} ({self.prog} --help tells more)\n")
-
-
-def _meant(word: object, known: Collection[object]) -> str:
-    """The likely word, as the end of a complaint."""
-    from difflib import get_close_matches
-
-    close = get_close_matches(str(word), list(map(str, known)), 1)
-    return f": did you mean {close[0]}?" if close else ""
+        said = plain(" ".join(message.split()))
+        line = f"{self.prog}: {said} ({self.prog} --help tells more)"
+        self.exit(2, fitted(line, sys.stderr) + "\n")
 
 
 class Version(argparse.Action):

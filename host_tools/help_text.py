@@ -1,7 +1,7 @@
 """The text of a command's docstring: prose, lists, and tables of commands.
 
 At a terminal prose is wrapped to its width. The commands of a table are not, because they are
-there to be copied. Nor is what stands between backticks.
+there to be copied. Nor is what stands between backticks, where a line has room for it.
 """
 
 import argparse
@@ -70,10 +70,14 @@ def items(part: str) -> Iterator[str]:
     yield text
 
 
+def _joined(code: str, width: int) -> str:
+    return code.replace(" ", "\0") if len(code) <= width else code
+
+
 def wrapped(text: str, width: int) -> str:
     """Prose in lines; those of an item hang below its text."""
     item = _ITEM.match(text)
-    whole = re.sub(r"`[^`]+`", lambda code: code[0].replace(" ", "\0"), text)
+    whole = re.sub(r"`[^`]+`", lambda code: _joined(code[0], width), text)
     filled = textwrap.fill(
         whole,
         width,

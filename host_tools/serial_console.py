@@ -9,6 +9,7 @@ import time
 import serial
 
 from sluice.errors import SluiceError
+from sluice.terminal import console
 from sluice.traceback_names import readable
 
 try:
@@ -146,9 +147,7 @@ class SerialConsole:
             raise SluiceError("sluice console needs a POSIX terminal; use mpremote connect")
         if not (sys.stdin.isatty() and sys.stdout.isatty()):
             raise SluiceError("sluice console needs a terminal; for scripts: mpremote exec")
-        from rich.console import Console
-
-        screen = Console()
+        screen = console()
         self._port, self._name = port, name
         self._keys, self._screen = sys.stdin.fileno(), sys.stdout.fileno()
         self._tint = Tint(not plain and screen.color_system is not None and not screen.no_color)
@@ -224,8 +223,8 @@ class SerialConsole:
         """A line of the person's that begins with y."""
         try:
             said = os.read(self._keys, 256)
-        except KeyboardInterrupt:
-            said = b""
+        except KeyboardInterrupt:  # which has begun a new line
+            return False
         if not said.endswith(b"\n"):
             self._show(b"\n")
         return said.strip().lower() in (b"y", b"yes")

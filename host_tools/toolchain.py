@@ -32,6 +32,7 @@ from sluice import debian
 from sluice.debian import FETCH_S, FUSE_S, Package, ToolchainError
 from sluice.errors import SluiceError
 from sluice.releases import ASKED, DEFAULT, OLDEST, RELEASES, Release
+from sluice.terminal import remark
 
 SUITE = "trixie"  # of Debian, for all but a newer MicroPython
 UMQTT = "micropython-umqtt.simple==1.3.4"
@@ -88,10 +89,9 @@ def _release(name: str) -> Release:
 
 def _tell_newer(release: Release, version: str) -> None:
     if version != release.version:
-        print(
+        remark(
             f"sluice: Debian {release.suite} has MicroPython {version} now, not {release.version}:"
-            " that is used",
-            file=sys.stderr,
+            " that is used"
         )
 
 
@@ -233,7 +233,7 @@ def _fetched(package: Package, home: Path, judge: Callable[[Path], str | None]) 
 def publish(fill: Callable[[Path], None], home: Path, variable: str) -> None:
     """Fill a folder beside `home` and rename it there, so that no half-made one is ever seen."""
     if sys.stderr.isatty():
-        print(f"sluice: fetching {home.name} into {home.parent}, once", file=sys.stderr)
+        remark(f"sluice: fetching {home.name} into {home.parent}, once")
     try:
         home.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=home.parent, prefix=".fetch-") as scratch:
@@ -280,7 +280,7 @@ def main(words: list[str] | None = None) -> int:
         for line in ready(every):
             print(line)
     except SluiceError as error:
-        print(f"sluice: {error}", file=sys.stderr)
+        remark(f"sluice: {error}")
         return 1
     return 0
 

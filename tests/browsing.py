@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from page_scene import ROLLOUT
 from patience import FUSE_S
 from playwright.sync_api import Browser, expect, sync_playwright
 from playwright.sync_api import Page as Tab
@@ -21,6 +22,13 @@ OPTIONS = (
 )  # fmt: skip
 WIDE, NARROW = 1_400, 400
 HEIGHT = 900
+ROUTES = {
+    "things": ("#/", "#things"),
+    "jobs": ("#/jobs", "#jobs"),
+    "thing": ("#/thing/pump-south", "#update"),
+    "failed": ("#/thing/boiler-2", "#update"),
+    "job": (f"#/job/{ROLLOUT}", "#executions"),
+}
 EVERY_S = 1.0  # between two looks at the fleet
 
 
@@ -48,9 +56,9 @@ class Served:
 
 
 @contextmanager
-def served(reader: Any, name: str = "state lab") -> Iterator[Served]:
+def served(reader: Any, name: str = "state lab", where: str = "--state lab") -> Iterator[Served]:
     """The page of what `reader` reads."""
-    page = Page(lambda: Live(lambda: Looking(reader, name, EVERY_S, "--state lab")))
+    page = Page(lambda: Live(lambda: Looking(reader, name, EVERY_S, where)))
     web = serving(0, {}, page=page)
     try:
         yield Served(page, web.endpoint)

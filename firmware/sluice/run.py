@@ -72,14 +72,18 @@ async def _tend(agent, link):
         await asyncio.sleep_ms(1_000)
 
 
-async def _run_application(app, link):
-    """The application may end or fail; the agent goes on."""
+async def _run_application(app, agent, link):
+    """The application may end or fail; the agent goes on. A failure is kept, and told soon."""
     try:
         await app.main(link)
         log.i("application ended")
     except Exception as error:
         log.e("application failed", repr(error))
         logging.show(error)
+        with Scope():  # the agent may be at work, and wants the room
+            plug_in("sluice.failures", "note")("application failed", repr(error))
+        if agent.dialect.shadow:
+            agent.dialect.shadow["due"]["application"] = None
 
 
 def _stray(loop, context):
@@ -97,7 +101,7 @@ async def start(agent, link, app):
     asyncio.get_event_loop().set_exception_handler(_stray)
     asyncio.create_task(_tend(agent, link))
     if hasattr(app, "main"):
-        asyncio.create_task(_run_application(app, link))
+        asyncio.create_task(_run_application(app, agent, link))
         await asyncio.sleep_ms(0)  # before the first CONNECT: it may want a last will
     await agent.run()
 

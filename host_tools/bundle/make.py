@@ -47,7 +47,7 @@ def application(
         raise SluiceError(f"{source} has no app.py: an application begins there")
     if board is not None:
         boards.folder(board)  # which names those there are
-    members = _built(files, sources)
+    members = _built(files, sources, lines=True)
     return container.pack(_description("app", version, members, board, needs), members)
 
 
@@ -138,14 +138,17 @@ def _files(folder: Path, out: Path | None = None) -> dict[str, Path]:
     return found
 
 
-def _built(files: Mapping[str, Path], sources: bool) -> dict[str, bytes]:
-    """{path: content}: Python compiled, unless sources are wanted; all else as it is."""
+def _built(files: Mapping[str, Path], sources: bool, lines: bool = False) -> dict[str, bytes]:
+    """{path: content}: Python compiled, unless sources are wanted; all else as it is.
+
+    lines   see `sluice.compile.compile_module`
+    """
     members: dict[str, bytes] = {}
     with tempfile.TemporaryDirectory(prefix="sluice-bundle-") as scratch:
         for number, (path, file) in enumerate(files.items()):
             if file.suffix == ".py" and not sources:
                 compiled = Path(scratch, f"{number}.mpy")
-                compile_module(file, compiled, path)
+                compile_module(file, compiled, path, lines=lines)
                 path, file = f"{path[:-3]}.mpy", compiled
                 if path in files:
                     raise SluiceError(f"{path} and its .py are the same module: one of them")

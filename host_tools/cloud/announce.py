@@ -27,7 +27,7 @@ def announce(state: State, key: Key, port: int, endpoint: str) -> None:
 
 
 def ready(root: Path, port: int, endpoint: str, boards: str, missed: Sequence[int]) -> str:
-    """That it is ready, in one line: where, for whom, and which ports were not to be had.
+    """That it is ready, in one line: where, for whom, and which ports were in use.
 
     boards  where boards on the network reach the bucket; "" when they are not served
     """
@@ -35,7 +35,7 @@ def ready(root: Path, port: int, endpoint: str, boards: str, missed: Sequence[in
     if boards:
         host = urlsplit(boards).netloc.rpartition(":")[0]
         text += f"; boards reach mqtts://{host}:{port} and {boards}"
-    return "; ".join((text, *(f"port {number} was not to be had" for number in missed)))
+    return "; ".join((text, *(f"port {number} is in use" for number in missed)))
 
 
 def exposed(boards: str, missed: Sequence[int]) -> str:
@@ -47,6 +47,14 @@ def exposed(boards: str, missed: Sequence[int]) -> str:
         ports = " and ".join(map(str, missed))
         text += f"; boards that were flashed for port {ports} do not find this cloud"
     return text
+
+
+def unheard(address: str) -> str:
+    """What the owner may have forgotten, where the last run listened for boards."""
+    return (
+        f"the last run listened at {address}: "
+        f"give `--listen {address}` where boards have that address"
+    )
 
 
 def point_at(state: State, port: int) -> None:

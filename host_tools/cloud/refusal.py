@@ -1,8 +1,10 @@
 """What an API call may be refused with."""
 
+from collections.abc import Iterable
+from sqlite3 import Row
 from typing import Any
 
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, meant
 
 
 class Refusal(SluiceError):
@@ -19,9 +21,10 @@ def invalid(message: str) -> Refusal:
     return Refusal("InvalidRequestException", message)
 
 
-def not_found(what: str, name: str) -> Refusal:
-    """The thing, job, stream … is not stored."""
-    return Refusal("ResourceNotFoundException", f"unknown {what} {name}")
+def not_found(what: str, name: str, stored: Iterable[Row] = ()) -> Refusal:
+    """The thing, job, stream … is not stored; of those that are, the likely name is told."""
+    likely = meant(name, (row[0] for row in stored))
+    return Refusal("ResourceNotFoundException", f"unknown {what} {name}{likely}")
 
 
 def exists(what: str, name: str, arn: str) -> Refusal:

@@ -1,14 +1,13 @@
 """`sluice cloud run`: the parts of the cloud put together, started, watched and ended."""
 
 import logging
-import signal
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sluice.cloud.announce import announce, exposed, point_at, ready
+from sluice.cloud.announce import announce, exposed, point_at, ready, unheard
 from sluice.cloud.faults import Faults
 from sluice.cloud.http.page import Page
 from sluice.cloud.http.rest import REST
@@ -54,6 +53,7 @@ from sluice.cloud.things.rights import Access
 from sluice.cloud.things.things import SERVICE, Things
 from sluice.errors import SluiceError
 from sluice.signing import load_key, new_key, sign_base64
+from sluice.terminal import on_end
 
 TICK_S = 0.1  # how often timers, the broker and other processes' changes are looked at
 DEATHS, DEATHS_S = 5, 60  # of the broker, in such a time: it cannot be kept up
@@ -105,7 +105,8 @@ class Cloud:
         self.shadows = Shadows(self.store, now)
         self.products = Products(self.store, now, expander.text)
         self.web: WebServer | None = None
-        self.missed: list[int] = []  # ports that were not to be had
+        self.missed: list[int] = []  # ports that were in use
+        self.before = ""  # where the last run listened, and this one does not
         self.boards: WebServer | None = None  # the same bucket, for who is on the network
         self._deaths: deque[float] = deque(maxlen=DEATHS)  # times
         self._version = None
@@ -179,6 +180,8 @@ class Cloud:
     def _announce(self) -> None:
         self.store.remember("mqtt_port", str(self.broker.port))
         self.store.remember("http_port", str(self.web.server_port))
+        self.before = "" if self.listen else self.store.setting("listen") or ""
+        self.store.remember("listen", self.listen or "")
         point_at(self.state, self.broker.port)
         announce(self.state, self.key, self.broker.port, self.endpoint)
 
@@ -272,8 +275,7 @@ def run(
     if lock is None:
         raise SluiceError(f"a cloud runs in {root} already")
     ended: list[int] = []  # no Event: setting one within its own wait waits for ever
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: ended.append(number))
+    on_end(lambda: ended.append(1))
     state.ready.unlink(missing_ok=True)
     with lock, opened(state) as things:
         cloud = Cloud(state, things, Faults(faults), listen, page)
@@ -288,6 +290,8 @@ def run(
                 print(f"page {page.address(cloud.endpoint)}", flush=True)
             if boards:
                 LOG.warning("%s", exposed(boards, cloud.missed))
+            elif cloud.before:
+                LOG.warning("%s", unheard(cloud.before))
             while not ended:
                 cloud.tick()
                 time.sleep(TICK_S)

@@ -16,6 +16,7 @@ from typing import Any
 from sluice import boards
 from sluice.bundle import container, make, rules, tree
 from sluice.errors import SluiceError
+from sluice.version_word import unprefixed
 
 SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
 
@@ -32,11 +33,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="a folder, or one .py; with --kind agent it may be left out",
     )
     row.add_argument("out", type=Path, metavar="OUT", help="the bundle's file")
-    row.add_argument("--version", metavar="V", help="1 to 31 characters; needed but for an agent")
+    row.add_argument(
+        "--version",
+        type=unprefixed,
+        metavar="V",
+        help="1 to 31 characters; needed but for an agent",
+    )
     row.add_argument("--kind", choices=rules.KINDS, default="app", help="default: app")
     row.add_argument("--board", metavar="NAME", help="or its folder, ./NAME; for an agent")
-    row.add_argument("--needs-agent", metavar="V", help="the oldest agent that it runs with")
-    row.add_argument("--needs-micropython", metavar="V", help="the oldest MicroPython")
+    row.add_argument(
+        "--needs-agent", type=unprefixed, metavar="V", help="the oldest agent that it runs with"
+    )
+    row.add_argument(
+        "--needs-micropython", type=unprefixed, metavar="V", help="the oldest MicroPython"
+    )
     row.add_argument("--sources", action="store_true", help="leave .py as it is: do not compile")
     row.set_defaults(action=_make)
     row = actions.add_parser("show", help="describe a bundle")

@@ -8,8 +8,11 @@ Or for one session of bash: `eval "$(sluice completion bash)"`
 """
 
 import argparse
+import re
 from pathlib import Path
 
+# what shtab says of where to put it, which this command's help says
+HEADER = re.compile(r"^# AUTOMATICALLY GENERATED.*\n(?:#.*\n)*\n*", re.MULTILINE)
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -24,7 +27,7 @@ def run(args: argparse.Namespace) -> None:
 
     whole = args.whole()
     describe(whole)
-    print(shtab.complete(whole, args.shell))
+    print(HEADER.sub("", shtab.complete(whole, args.shell)))
 
 
 def describe(parser: argparse.ArgumentParser) -> None:

@@ -30,6 +30,7 @@ from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
 from sluice.image.modules import EXAMPLE, SELF_TESTS
+from sluice.terminal import console
 
 THING = "demo-board"
 SIZE = 1_468_006  # bytes, 1.4 MiB
@@ -57,7 +58,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 when both updates ended as they should."""
+    """0 when all updates ended as they should."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))  # unwinds: nothing is left running
     try:
@@ -77,10 +78,8 @@ def _cause(text: str) -> str:
 
 
 def _demo(state: Path) -> int:
-    from rich.console import Console
-
     make_folder(state)
-    story = Story(Console(highlight=False))
+    story = Story(console(markup=True))
     with _cloud(state) as cloud:
         broker = f"{cloud['endpoint']}:{cloud['mqtt_port']}"
         story.tell("cloud", f"MQTT on {broker}, AWS's REST calls on {cloud['http_endpoint']}")
@@ -101,7 +100,9 @@ def _demo(state: Path) -> int:
             app = updates.application("SUCCEEDED", "1.0.0", APPLICATION)
             worse = updates.application("FAILED", "1.1.0", SELF_TESTS["crash"])
             agent = updates.agent("SUCCEEDED", AGENT)
-    return 0 if good and bad and app and worse and agent else 1
+    ended = (good, bad, app, worse, agent)
+    story.title(f"{sum(ended)} of {len(ended)} updates ended as they should")
+    return 0 if all(ended) else 1
 
 
 class Updates:

@@ -14,7 +14,6 @@ it. A --schedule and --retries are beyond an OTA update: then a stream and a job
 """
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -25,7 +24,7 @@ from sluice.cloud.state import State
 from sluice.commands import where
 from sluice.errors import SluiceError
 from sluice.fleet import agents, settings, targets, watch
-from sluice.fleet.account import Account
+from sluice.fleet.account import Account, options
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, rehearsed, shadows
 from sluice.fleet.containers import containers
 from sluice.fleet.document import FILE_TYPES, FILES, File, check_room
@@ -33,6 +32,8 @@ from sluice.fleet.parts import Part, Wanted, boards_of, checked, gathered
 from sluice.fleet.provision import imagined
 from sluice.fleet.update import BUCKET, by_signer, offer, own_signature, upload
 from sluice.signing import digest, load_key
+from sluice.terminal import remark
+from sluice.version_word import unprefixed
 
 ROLE = "arn:aws:iam::123456789012:role/sluice"  # the local cloud asks no role for anything
 
@@ -70,7 +71,10 @@ def _content(parser: argparse.ArgumentParser) -> None:
         help="at most one image, one application and one agent",
     )
     parser.add_argument(
-        "--version", metavar="V", help="of what a folder or a .py becomes; else of --agent"
+        "--version",
+        type=unprefixed,
+        metavar="V",
+        help="of what a folder or a .py becomes; else of --agent",
     )
     parser.add_argument(
         "--agent", action="store_true", help="this installation's own firmware, for --board"
@@ -134,14 +138,14 @@ def run(args: argparse.Namespace) -> int:
             name = offer(cloud, files, arns, args.protocol, role, job)
     for one in parts:
         if one.made:
-            print(one.made, file=sys.stderr)
+            remark(one.made)
     if cloud.rehearsal:
         return 0
     print(name, flush=True)
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
+    return watch.wait(cloud, name, things, patience_s, options(here), args.state)
 
 
 def known(args: argparse.Namespace, wanted: targets.Targets) -> list[str | None]:

@@ -5,7 +5,6 @@ mpremote connect LINK …              with --pty LINK, as on any serial port
 """
 
 import argparse
-import signal
 import sys
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from sluice.device.raw_repl import Screen
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image, w800
+from sluice.terminal import on_end
 from sluice.traceback_names import readable
 
 
@@ -100,13 +100,12 @@ def _factory(args: argparse.Namespace, chip: str) -> bytes | None:
 
 
 def _end_by_signals(board: Board) -> None:
-    def end(*_: object) -> None:
+    def end() -> None:
         if not board.on:  # it is still being made
             raise KeyboardInterrupt
         board.stop()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, end)
+    on_end(end)
 
 
 def _show(line: str, log: log_file.LogFile) -> None:

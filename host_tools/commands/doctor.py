@@ -14,6 +14,7 @@ import sys
 from sluice.board_port import board_at
 from sluice.doctor.examination import examine
 from sluice.doctor.report import lines, simulated
+from sluice.terminal import remark
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -40,13 +41,13 @@ def run(args: argparse.Namespace) -> None:
     if args.json:
         print(json.dumps(found | {"simulated": simulated(found)}))
     else:
-        print("\n".join(lines(found)))
+        print("\n".join(lines(found, screen=sys.stdout)))
 
 
 def _advise(text: str) -> None:
     """What a person at the board may do, who waits for the report."""
     also = ", or run `sluice doctor --reset`. Either ends an image's trial"
-    print(text + ("" if "RTS" in text else also), file=sys.stderr)
+    remark(text + ("" if "RTS" in text else also))
 
 
 def _tell(probe: str) -> None:

@@ -26,6 +26,7 @@ from sluice.flash.planning import STARTER, Plan, plan
 from sluice.flash.trees import Trees
 from sluice.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
 from sluice.flash.writing import carry_out
+from sluice.terminal import console, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -59,8 +60,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """MicroPython if it is given, then the firmware if a thing is."""
-    from rich.console import Console
-
     if not args.firmware and not args.thing:
         raise SluiceError("say which thing the board is to be: --thing NAME")
     if args.thing:
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
         _write_micropython(args)
     if args.thing and not (args.firmware and args.dry_run):
         time.sleep(RESTART_S if args.firmware else 0)
-        Flashing(args, Console(highlight=False, soft_wrap=True)).run()
+        Flashing(args, console(soft_wrap=True)).run()
 
 
 def _write_micropython(args: argparse.Namespace) -> None:
@@ -117,9 +116,7 @@ class Flashing:
             self._await_agent(board)
 
     def _tell(self, text: str) -> None:
-        from rich.markup import escape
-
-        self._console.print(escape(text))
+        self._console.print(plain(text))
 
     def _look(self, board: BoardPort) -> inspection.Found:
         """Send our code there, and see what board that is. SluiceError if it will not do."""
@@ -215,7 +212,6 @@ class Flashing:
             self._tell(f"the application {version} in app.{letter} runs{passed}")
 
     def _copy(self, board: BoardPort, planned: Plan) -> None:
-        from rich.markup import escape
         from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
         todo = planned.to_copy
@@ -226,13 +222,13 @@ class Flashing:
         columns = (
             BarColumn(30),
             DownloadColumn(binary_units=True),
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
         )
         with Progress(*columns, console=self._console) as bar:
             task = bar.add_task("", total=sum(map(len, todo.values())))
 
             def step(path: str, size: int) -> None:
-                bar.update(task, advance=size, description=escape(path))
+                bar.update(task, advance=size, description=plain(path))
 
             carry_out(board, planned, step)
             bar.update(task, description="")

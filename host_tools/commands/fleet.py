@@ -29,6 +29,7 @@ from sluice.fleet.filters import Filters
 from sluice.fleet.reader import Reader
 from sluice.fleet.status import FleetStatus, ThingStatus
 from sluice.fleet.watch import passing
+from sluice.terminal import plain
 
 PORTS = range(65_536)
 EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this machine
@@ -92,7 +93,9 @@ def rows(found: FleetStatus, kept: tuple[ThingStatus, ...]) -> list:
     """The things, if there are any."""
     from sluice.fleet import things_shown
 
-    return things_shown.fleet(kept, found.read_at, shown.console().width) if kept else []
+    made = shown.console()
+    width = made.width if made.is_terminal else None
+    return things_shown.fleet(kept, found.read_at, width) if kept else []
 
 
 def footer(found: FleetStatus, kept: tuple[ThingStatus, ...], calls: bool) -> str:
@@ -150,7 +153,7 @@ def looks(reader: Reader, every_s: float, say: Callable[[str], None]) -> Iterato
 
 def tell(note: str) -> None:
     """Say something that is not what was asked for."""
-    print(note, file=sys.stderr, flush=True)
+    print(plain(note), file=sys.stderr, flush=True)
 
 
 def differs(before: ThingStatus | None, now: ThingStatus) -> bool:
@@ -180,6 +183,6 @@ def redraw(reader: Reader, filters: Filters, every_s: float) -> None:
 
     console = shown.console()
     with Live(console=console, auto_refresh=False) as live:
-        for found in looks(reader, every_s, lambda note: console.print(note, markup=False)):
+        for found in looks(reader, every_s, lambda note: console.print(plain(note))):
             kept = filters.chosen(found.things)
             live.update(Group(*rows(found, kept), footer(found, kept, False)), refresh=True)

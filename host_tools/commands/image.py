@@ -26,6 +26,7 @@ from sluice.image.merged import merged
 from sluice.image.modules import SELF_TESTS
 from sluice.image.plain import plain_image, whole_image
 from sluice.image.seal import unsealed
+from sluice.version_word import unprefixed
 
 SIZE_MAX = 24 * 1024 * 1024  # bytes: AWS streams no larger file
 
@@ -35,7 +36,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     make = actions.add_parser("make", help="write an image to OUT")
     make.add_argument("out", metavar="OUT", type=Path, help="the image's file")
-    make.add_argument("--version", metavar="V", help="1 to 31 bytes; needed but with --bare")
+    make.add_argument(
+        "--version", type=unprefixed, metavar="V", help="1 to 31 bytes; needed but with --bare"
+    )
     make.add_argument("--size", type=_bytes, metavar="N", help="bytes of the file, exactly")
     kind = make.add_mutually_exclusive_group()
     kind.add_argument("--chip", choices=SIMULATED, help="default: esp32")

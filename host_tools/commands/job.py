@@ -9,7 +9,6 @@ boards understand; with --any it is not, and what a board makes of it is the boa
 
 import argparse
 import json
-import sys
 import uuid
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,11 @@ from sluice.commands import where
 from sluice.documents import check
 from sluice.errors import SluiceError
 from sluice.fleet import settings, shapes, shown, targets, watch
+from sluice.fleet.account import options
 from sluice.fleet.clients import UNTRIED, Clients, clients, plainly, shadows
 from sluice.fleet.provision import listed
 from sluice.fleet.reader import JOBS, Reader
+from sluice.terminal import remark
 
 KEPT = (  # a board on trial hears of it, and judges the image all the same
     "a board that has booted the new image already keeps it if it is healthy: "
@@ -78,7 +79,8 @@ def create(args: argparse.Namespace) -> int:
     wanted, asked = targets.targets(args), settings.settings(args)
     name = check_job(args.id or f"job-{uuid.uuid4().hex[:12]}")
     document = read_document(args.document)
-    cloud = clients(where.place(args, tell=True))
+    here = where.place(args, tell=True)
+    cloud = clients(here)
     with plainly():
         arns = targets.arns(cloud.iot, wanted)
         if not args.any:
@@ -88,7 +90,7 @@ def create(args: argparse.Namespace) -> int:
     if not args.wait:
         return 0
     things = wanted.things if not wanted.groups else None
-    return watch.wait(cloud, name, things, patience_s, watch.place(args), args.state)
+    return watch.wait(cloud, name, things, patience_s, options(here), args.state)
 
 
 def read_document(file: Path) -> str:
@@ -151,7 +153,7 @@ def cancel(args: argparse.Namespace) -> None:
         if not (args.force and stop_rest(cloud, name)):
             cloud.iot.cancel_job(jobId=name, force=args.force)
     if args.force:
-        print(KEPT, file=sys.stderr)
+        remark(KEPT)
 
 
 def stop_rest(cloud: Clients, name: str) -> bool:

@@ -7,13 +7,13 @@ import argparse
 import logging
 import os
 import re
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 from sluice.errors import SluiceError
+from sluice.terminal import remark
 
 OWNERS = 0o600
 QUERY = re.compile(r"\?[^\s'\"]*X-Amz-[^\s'\"]*", re.IGNORECASE)  # of a presigned URL
@@ -59,8 +59,7 @@ class LogFile(logging.Handler):
             except OSError as error:
                 self._file.close()
                 self._file = None
-                said = f"sluice: {self._path}: {error.strerror}; nothing more is logged there"
-                print(said, file=sys.stderr)
+                remark(f"sluice: {self._path}: {error.strerror}; nothing more is logged there")
 
     def close(self) -> None:
         """Close the file."""

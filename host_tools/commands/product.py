@@ -12,7 +12,6 @@ settings have `allow_unsigned`.
 import argparse
 import hashlib
 import json
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +31,7 @@ from sluice.fleet.update import BUCKET, upload
 from sluice.image.inspect import read_image
 from sluice.image.seal import sealed, unsealed
 from sluice.signing import load_key
+from sluice.terminal import remark
 
 POLL_S = 0.2
 NORMAL = 3  # firmware_upgrade_type
@@ -181,7 +181,7 @@ def wait(store: Store, bid: str, timeout_s: int) -> int:
             raise SluiceError(f"{bid}: the order is gone, as its gateway was deleted")
         line = line_of(row)
         if line != told:
-            print(line, file=sys.stderr, flush=True)
+            remark(line)
             told = line
         if row["status"] in orders.FINAL:
             break

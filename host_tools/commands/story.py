@@ -92,13 +92,15 @@ class Story:
         self._slot = slot
         if not self._console.is_terminal:
             return
+        whole = Column(no_wrap=True)
         self._bar = Progress(
-            TextColumn(f"[cyan]{'board':{WHO}}[/] {slot}", table_column=Column(no_wrap=True)),
+            TextColumn(f"{'board':{WHO}}", "cyan", markup=False, table_column=whole),
+            TextColumn("{task.fields[slot]}", markup=False, table_column=Column(no_wrap=True)),
             BarColumn(20 if self._roomy else 8),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             console=self._console,
         )
-        self._task = self._bar.add_task("", total=size, completed=had, note="")
+        self._task = self._bar.add_task("", total=size, completed=had, note="", slot=slot)
         self._bar.start()
 
     def _advance(self, received: int) -> None:

@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +28,7 @@ from sluice.fleet.folder import Board, signer_certificate, write_board
 from sluice.fleet.reader import Reader
 from sluice.fleet.root_ca import from_file, root_ca
 from sluice.fleet.status import ThingStatus
+from sluice.terminal import remark
 
 if TYPE_CHECKING:
     from sluice.cloud.things.groups import Groups
@@ -209,7 +209,7 @@ def listed(args: argparse.Namespace) -> None:
         with plainly():
             read = Reader(clients(place), shadows(place)).things()
         for note in read.notes:
-            print(note, file=sys.stderr)
+            remark(note)
         found = read.things
         table = things_shown.things(found)
     if args.json:

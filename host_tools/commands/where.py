@@ -6,13 +6,13 @@ state folder is what $SLUICE_STATE names, else ./lab where that is one.
 
 import argparse
 import os
-import sys
 from dataclasses import fields
 from pathlib import Path
 
 from sluice.cloud.state import State
 from sluice.errors import SluiceError
 from sluice.fleet.account import Account
+from sluice.terminal import remark
 
 VARIABLE = "SLUICE_STATE"
 USUAL = Path("lab")
@@ -62,7 +62,7 @@ def _state(args: argparse.Namespace, new: bool, tell: bool, other: str) -> State
     if args.state is None:
         args.state, source = _usual(new, other)
         if tell:
-            print(f"state folder: {args.state} ({source})", file=sys.stderr)
+            remark(f"state folder: {args.state} ({source})")
     return State(args.state) if new else _there(State(args.state))
 
 

@@ -7,7 +7,6 @@ DIR/devices/NAME/    flash.bin, meter.bin, provisioned.json and, for the run, ro
 import hashlib
 import json
 import mmap
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -18,8 +17,9 @@ from sluice.device import norflash
 from sluice.device.families import Family
 from sluice.device.meter import Meter, raise_power_cut
 from sluice.device.norflash import SECTOR, NORFlash
-from sluice.errors import SluiceError
+from sluice.errors import SluiceError, meant
 from sluice.image.partitions import Partition, Table
+from sluice.terminal import remark
 
 if TYPE_CHECKING:
     from littlefs import LittleFS
@@ -119,17 +119,17 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
     """
     folder = state / "things" / name
     if not (folder / "config.json").is_file():
-        raise SluiceError(
-            f"no thing {name}: {folder}/config.json is missing; `sluice thing create`"
-        )
+        known = (file.parent.name for file in folder.parent.glob("*/config.json"))
+        likely = meant(name, known).removeprefix(": ")
+        made = f"`sluice thing create {name} --state {state}` makes it"
+        raise SluiceError(f"no thing {name}: {folder}/config.json is missing; {likely or made}")
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     config = _object(folder / "config.json")
     window = config.get("window")
     if type(window) is int and window < WINDOW:
-        print(
+        remark(
             f"note: {folder}/config.json: window {window} is a number of blocks, as it was once; "
-            "it is in bytes now: the board takes 262144",
-            file=sys.stderr,
+            "it is in bytes now: the board takes 262144"
         )
     cloud = state / "cloud.json"
     if cloud.is_file():

@@ -2,16 +2,18 @@
 
 import re
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 from sluice import __version__
 from sluice.board_clock import is_set
 from sluice.device import otadata
 from sluice.doctor.examination import TOO_LITTLE, Finding
+from sluice.terminal import fitted
 
 RESET_CAUSES = {1: "power-on", 2: "hard", 3: "watchdog", 4: "deep-sleep", 5: "soft"}
 _APP, _OTA_SLOTS = 0, range(0x10, 0x20)  # type and subtypes of ESP-IDF's partition table
 _NO_SECOND = "no second slot: this board takes no images"
+HANGING = 17  # columns before the lines of a value that follow its first one
 SPARE = 65_536  # bytes that stay free while the file system is measured: see measuring.py
 OURS = ("board", "sluice", "trees", "umqtt")  # modules that the firmware brings
 _MODULE = re.compile(r"no module named '([^']+)'")
@@ -25,15 +27,18 @@ STATES = {
 }
 
 
-def lines(found: Finding, now: datetime | None = None) -> list[str]:
-    """The report. What a probe failed with stands in its place."""
+def lines(found: Finding, now: datetime | None = None, screen: TextIO | None = None) -> list[str]:
+    """The report. What a probe failed with stands in its place.
+
+    screen  where it is printed: a terminal has each value broken at blanks
+    """
     stamp = (now or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S UTC")
     rows = [("sluice doctor", f"{__version__}, {stamp}, {found['port']}")]
     found = found | {"partitions": _stated(found), "failures": _dated(found)}
     for name, shape in SHAPES.items():
         rows += _rows(name, shape, found.get(name))
     rows += [("to look at", text) for text in remarks(found)] or [("to look at", "nothing")]
-    return [f"{label:14} {text}" for label, text in rows]
+    return [f"{label:14} {fitted(text, screen, HANGING)}" for label, text in rows]
 
 
 def _rows(name: str, shape: Any, finding: Any) -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ failures    what it kept of its failures, in words
 shapes      the status as JSON             shown      as words and tables for people
 jobs_shown  of jobs                        things_shown  of things
 clients     boto3, for a cloud of this machine or AWS
-account     which of the user's AWS settings
+account     which of the user's AWS settings, and which options say that
 rehearsal   clients that only say what they would call
 folder      things/NAME: what a board gets
 news        what --wait says meanwhile

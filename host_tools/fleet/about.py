@@ -4,8 +4,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from sluice.fleet.status import STATUSES, Execution, ThingStatus, plain
+from sluice.fleet.status import STATUSES, Execution, ThingStatus
 from sluice.fleet.things import shadows
+from sluice.terminal import plain
 
 VERSION = ("version", "nrf_cloud_app_fw_version")  # keys of it, by the board's configuration
 TEXT = 256  # signs of a text that are kept

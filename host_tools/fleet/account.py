@@ -1,6 +1,9 @@
 """Which of the user's own AWS settings a command is to use."""
 
-from dataclasses import dataclass
+import shlex
+from dataclasses import dataclass, fields
+
+from sluice.cloud.state import State
 
 
 @dataclass(frozen=True)
@@ -13,3 +16,14 @@ class Account:
     endpoint_url: str | None = None
     profile: str | None = None
     region: str | None = None
+
+
+def options(place: State | Account) -> str:
+    """The options that say which cloud is meant, for a command that is told to the user."""
+    if isinstance(place, State):
+        return shlex.join(["--state", str(place.root)])
+    words = ["--aws"]
+    for field in fields(place):
+        if value := getattr(place, field.name):
+            words += [f"--{field.name.replace('_', '-')}", value]
+    return shlex.join(words)

@@ -66,6 +66,16 @@ def detailed(iot: Any, one: Execution) -> Execution:
     )
 
 
+def asked(iot: Any, one: Execution) -> Execution:
+    """The same with its details; as it is, if it has been deleted meanwhile."""
+    try:
+        return detailed(iot, one)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != GONE:
+            raise
+        return one
+
+
 def latest(executions: Iterable[Execution]) -> dict[str, Execution]:
     """{thing: its last try} of one job's executions."""
     found: dict[str, Execution] = {}
@@ -142,21 +152,13 @@ class LastJobs:
             elif one.status in BAD:
                 key = one.job, thing, one.number, one.changed_at
                 if key in self._ends or len(ends.keys() - self._ends.keys()) < REASONS:
-                    ends[key] = self._ends.get(key) or self._asked(one)
+                    ends[key] = self._ends.get(key) or asked(self._iot, one)
                     result[thing] = ends[key]
             elif one.status == "IN_PROGRESS" and working < WORKING:
                 working += 1
-                result[thing] = self._asked(one)
+                result[thing] = asked(self._iot, one)
         self._ends = ends
         return result
-
-    def _asked(self, one: Execution) -> Execution:
-        try:
-            return detailed(self._iot, one)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != GONE:
-                raise
-            return one
 
 
 def agree(one: Execution, told: Execution | None) -> bool:

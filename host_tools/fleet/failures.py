@@ -15,7 +15,11 @@ from sluice.board_clock import is_set
 LINE = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d) UTC: (.*)")
 JOB = re.compile(r"(\S+) (\d+) (failed|rejected|succeeded)(?: (.*))?")  # id, try, verdict, reason
 VERDICTS = {"failed": "failed", "rejected": "was refused", "succeeded": "was done"}
-OTHERS = {"stopped ": "the agent stopped: ", "cannot start: ": "the agent cannot start: "}
+OTHERS = {
+    "stopped ": "the board stopped: ",  # an application that cannot be imported does that, too
+    "cannot start: ": "the agent cannot start: ",
+    "application failed ": "the application failed: ",
+}
 
 
 class Failure(NamedTuple):

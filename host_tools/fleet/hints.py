@@ -7,6 +7,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice.cloud.state import State
+from sluice.errors import SluiceError
 from sluice.fleet.about import of_document
 from sluice.fleet.parts import boards_of
 from sluice.fleet.shown import ago
@@ -32,7 +33,7 @@ NOT_KNOWN = (
     "`sluice console --port PORT` shows its log."
 )
 OFF = (
-    "it {how}. Does its simulated board run, and not stand at its prompt? `{start}` starts it; "
+    "{how}. Does its simulated board run, and not stand at its prompt? `{start}` starts it; "
     "aws_job.start() leaves the prompt."
 )
 ON = (
@@ -65,7 +66,10 @@ def simulated(state: Path | None, thing: str) -> bool | None:
     """Whether a thing's board is a simulated one; None where nobody knows."""
     if state is None:
         return None
-    told = [board for board in boards_of(State(state), [thing]) if board is not None]
+    try:
+        told = [board for board in boards_of(State(state), [thing]) if board is not None]
+    except SluiceError:  # it cannot be read now
+        return None
     if told:
         return all(board.startswith(SIMULATED) for board in told)
     return True if (state / "devices" / thing).is_dir() else None
@@ -83,13 +87,19 @@ def connection(iot: Any, thing: str) -> ThingStatus:
 def reason(thing: ThingStatus, simulated: bool | None, start: str) -> str:
     """What may be wrong with it; `start` is the command that starts a simulated board."""
     since = f", for {ago(thing.connected_at).removesuffix(' ago')}" if thing.connected_at else ""
+    if thing.connected:
+        return (ON if simulated else THERE).format(since=since)
     if simulated:
-        how = f"is not connected{since}" if thing.connected_at else "has never connected"
-        return ON.format(since=since) if thing.connected else OFF.format(how=how, start=start)
+        return OFF.format(how=away(thing, since), start=start)
     if thing.connected is None:
         why = NOT_KNOWN
-    elif thing.connected:
-        return THERE.format(since=since)
     else:
         why = GONE.format(since=since) if thing.connected_at else NEVER
     return why if simulated is False else f"{why} {EITHER.format(start=start)}"
+
+
+def away(thing: ThingStatus, since: str) -> str:
+    """How a thing is not connected, as far as anybody knows."""
+    if thing.connected is None:
+        return "nobody knows whether it is connected"
+    return f"it is not connected{since}" if thing.connected_at else "it has never connected"

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from sluice.fleet.shown import age, ago, colour, going, labelled, plain_table
 from sluice.fleet.status import BAD, Execution, JobsStatus, JobStatus
+from sluice.terminal import plain
 
 EXECUTIONS = 50  # rows of `job show`
 
@@ -17,7 +18,7 @@ def outcome(job: JobStatus) -> Text:
     ended = "CANCELED: " if job.status == "CANCELED" and job.outcomes else ""
     well = "green" if set(job.outcomes) == {"SUCCEEDED"} else ""
     style = "red" if job.went_wrong else well
-    return Text(ended + job.counted, style)
+    return Text(ended + plain(job.counted), style)
 
 
 def targets(job: JobStatus, most: int = 2) -> str:

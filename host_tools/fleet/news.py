@@ -7,7 +7,7 @@ is to be lost.
 from collections.abc import Iterator, Mapping
 
 from sluice.fleet.shown import colour, going
-from sluice.fleet.status import Execution
+from sluice.fleet.status import Execution, progress
 
 SHOWN = 20  # things that get lines of their own
 TENTHS = 10  # of a download: so many lines of it at most
@@ -58,12 +58,10 @@ def standing(one: Execution) -> tuple[object, ...]:
     if one.status != "IN_PROGRESS":
         return one.number, one.status
     step = one.details.get("self_test") or one.details.get("step")
-    return one.number, one.status, step, tenth(one.details.get("receive", ""))
+    return one.number, one.status, step, tenth(one.details)
 
 
-def tenth(receive: str) -> int:
-    """How many tenths of "received/total" have come."""
-    done, _, total = receive.partition("/")
-    if not (done.isdecimal() and total.isdecimal() and int(total)):
-        return 0
-    return TENTHS * int(done) // int(total)
+def tenth(details: Mapping[str, str]) -> int:
+    """How many tenths of a download have come."""
+    came = progress(details)
+    return TENTHS * came.done // came.total if came else 0

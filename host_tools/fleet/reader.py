@@ -90,7 +90,7 @@ class Reader:
         if not found:
             return of_document(document)
         last = max(found, key=executions.urgency)
-        return of_document(document, executions.detailed(self._iot, last))
+        return of_document(document, executions.asked(self._iot, last))
 
     def connection(self, name: str) -> ThingStatus:
         """One thing, of which only the connection is read: one call."""
@@ -129,7 +129,7 @@ class Reader:
         return outlined(job, counted(found), document=document, executions=tuple(found))
 
     def _explained(self, one: Execution, wanted: bool) -> Execution:
-        return executions.detailed(self._iot, one) if wanted else one
+        return executions.asked(self._iot, one) if wanted else one
 
 
 def worth(found: list[Execution]) -> Iterable[tuple[Execution, bool]]:

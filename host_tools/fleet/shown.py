@@ -8,14 +8,17 @@ import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from sluice.fleet.status import Execution, plain
+from sluice import terminal
+from sluice.fleet.status import Execution, progress
+from sluice.terminal import plain
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
-UNCUT = 1000  # columns where there is no terminal
+UNCUT = 1_000_000  # columns where there is no terminal: more than any row needs
 UNITS = ((86_400, "d"), (3600, "h"), (60, "min"))
+STEP = 64  # signs of a step that are shown
 LABEL = 12  # columns of a name before what it has
 COLOURS = {"SUCCEEDED": "green", "IN_PROGRESS": "cyan", "QUEUED": "dim"}
 
@@ -40,15 +43,23 @@ def colour(status: str) -> str:
 
 def console() -> "Console":
     """Standard output, as wide as the terminal; without one so wide that nothing is cut."""
-    from rich.console import Console
-
-    made = Console(highlight=False)
+    made = terminal.console()
     if not made.is_terminal:
         made.width = UNCUT
     return made
 
 
-class Labelled(str):
+class Whole(str):
+    """A line with an id that is to be copied: the terminal goes on with it in its next line."""
+
+    __slots__ = ()
+
+    def within(self, width: int) -> str:
+        """As it is."""
+        return self
+
+
+class Labelled(Whole):
     """A name and what it has. In a narrow terminal what it has goes on below where it began."""
 
     __slots__ = ()
@@ -57,7 +68,11 @@ class Labelled(str):
         """In lines of that many columns."""
         indent = " " * (LABEL + 1)
         lines = textwrap.wrap(
-            self, max(width, 2 * LABEL), subsequent_indent=indent, break_on_hyphens=False
+            self,
+            max(width, 2 * LABEL),
+            subsequent_indent=indent,
+            break_on_hyphens=False,
+            break_long_words=False,
         )
         return "\n".join(lines)
 
@@ -71,11 +86,11 @@ def show(*parts: "RenderableType") -> None:
         if isinstance(part, Table):
             protect(part, made.width)
         if made.is_terminal:
-            whole = part.within(made.width) if isinstance(part, Labelled) else part
-            made.print(whole, markup=False)
+            whole = isinstance(part, Whole)
+            made.print(part.within(made.width) if whole else part, soft_wrap=whole)
             continue
         with made.capture() as captured:
-            made.print(part, markup=False, soft_wrap=isinstance(part, str))
+            made.print(part, soft_wrap=isinstance(part, str))
         for line in captured.get().splitlines():
             print(line.rstrip())
 
@@ -105,7 +120,9 @@ def labelled(rows: dict[str, str]) -> list[str]:
 
 def listed(name: str, values: Iterable[str]) -> list[str]:
     """Lines of all that a name has: it stands before the first."""
-    return [Labelled(f"{'' if n else name:{LABEL}} {value}") for n, value in enumerate(values)]
+    return [
+        Labelled(f"{'' if n else name:{LABEL}} {plain(value)}") for n, value in enumerate(values)
+    ]
 
 
 def going(one: Execution) -> str:
@@ -113,9 +130,10 @@ def going(one: Execution) -> str:
     if one.status != "IN_PROGRESS":
         return ""
     step = one.details.get("self_test") or one.details.get("step") or ""
-    blocks = one.details.get("receive", "")
-    came, _, size = one.details.get("form", "").partition("/")
-    smaller = came.isdecimal() and size.isdecimal()
-    counted = f"{int(came):,} of {int(size):,} bytes" if smaller else ""
-    told = (step, f"{blocks} blocks" if blocks else "", counted)
-    return "".join(f", {plain(text)}" for text in told if text)
+    blocks, smaller = progress(one.details), progress(one.details, "form")
+    told = (
+        plain(step[:STEP]),
+        f"{blocks.done}/{blocks.total} blocks" if blocks else "",
+        f"{smaller.done:,} of {smaller.total:,} bytes" if smaller else "",
+    )
+    return "".join(f", {text}" for text in told if text)

@@ -10,17 +10,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from sluice.terminal import plain
+
 ENDS = ("SUCCEEDED", "FAILED", "REJECTED", "TIMED_OUT", "CANCELED", "REMOVED")
 STATUSES = (*ENDS, "IN_PROGRESS", "QUEUED")  # of an execution, in the order they are counted in
 NO_VERSION = re.compile(r" v(unknown)?(?=$|,| \()")  # of a success, as agents up to 0.2.0 say it
 BAD = ("FAILED", "REJECTED", "TIMED_OUT")  # something went wrong on the board, or it never ended
 TOLD = ("IN_PROGRESS", "SUCCEEDED", "FAILED", "REJECTED")  # a board says so, and nobody else
+DIGITS = 10  # of a number that a board tells
 JOB_ENDS = ("COMPLETED", "CANCELED")  # of the job itself
 
 
-def plain(told: str) -> str:
-    """A text without what a terminal would act on: a board may tell anything."""
-    return "".join(sign if sign.isprintable() else "?" for sign in told)
+@dataclass(frozen=True)
+class Progress:
+    """What came, of how much."""
+
+    done: int
+    total: int
+
+
+def progress(details: Mapping[str, str], key: str = "receive") -> Progress | None:
+    """What a board tells of its download, in blocks or with another key in bytes; None when that
+    makes no sense."""
+    words = details.get(key, "").partition("/")
+    done, total = number(words[0]), number(words[2])
+    if done is None or not total or done > total:
+        return None
+    return Progress(done, total)
+
+
+def number(text: str) -> int | None:
+    """A number that a board tells as text; None for what is none, or is too long."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= DIGITS else None
 
 
 def counted(outcomes: Mapping[str, int]) -> str:

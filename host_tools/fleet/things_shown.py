@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from sluice.fleet.failures import newest_first
-from sluice.fleet.shown import ago, colour, going, labelled, listed, plain_table
+from sluice.fleet.shown import Whole, ago, colour, going, labelled, listed, plain_table
 from sluice.fleet.status import Execution, FleetStatus, ThingStatus
 
 WIDE = 120  # columns of a terminal from which on a thing may have one line
@@ -66,13 +66,16 @@ def last_job(one: Execution | None) -> Text:
     return Text.assemble((one.verdict + going(one), colour(one.status)), (f" ({one.job})", "dim"))
 
 
-def fleet(found: Iterable[ThingStatus], now: float, width: int) -> list[RenderableType]:
+def fleet(found: Iterable[ThingStatus], now: float, width: int | None) -> list[RenderableType]:
     """A row for each thing; what none has told has no column. A job's id is never cut, because
-    other commands take it."""
+    other commands take it.
+
+    width  columns of the terminal; None without one: a row is one line then
+    """
     rows = [row(thing, now) for thing in found]
     columns = wide(rows)
     ids = (len(one.job.job) + len("()") for one in rows if one.job)
-    if width < WIDE or room(columns, width) < max(ids, default=0):
+    if width is not None and (width < WIDE or room(columns, width) < max(ids, default=0)):
         return stacked(rows)
     table = plain_table(*columns)
     for cells in zip(*columns.values(), strict=True):
@@ -144,8 +147,8 @@ def below(job: Execution | None) -> list[RenderableType]:
     """A thing's last job: how it went, and its id in a line of its own."""
     if job is None:
         return []
-    text = lines(Text(job.verdict + going(job), colour(job.status)), Text(f"job {job.job}"))
-    return [Padding(text, (0, 0, 0, INDENT))]
+    said = Text(job.verdict + going(job), colour(job.status))
+    return [Padding(said, (0, 0, 0, INDENT)), Whole(f"{'':{INDENT}}job {job.job}")]
 
 
 def line(thing: ThingStatus, now: float) -> str:

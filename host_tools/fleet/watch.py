@@ -6,7 +6,6 @@ many.
 """
 
 import argparse
-import shlex
 import sys
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as Unreachable
 
+from sluice import terminal
 from sluice.errors import SluiceError
 from sluice.fleet import executions
 from sluice.fleet.clients import Clients, plainly
@@ -24,6 +24,7 @@ from sluice.fleet.hints import hints
 from sluice.fleet.news import SHOWN, News
 from sluice.fleet.status import ENDS, JOB_ENDS, NOBODY, STATUSES, Execution, counted
 from sluice.fleet.update import POLL_S
+from sluice.terminal import plain
 
 PATIENCE_S = 3600  # of --wait, where --timeout is not said
 QUIET_S = 15  # without a word of a thing: then it is said what may be wrong
@@ -40,6 +41,7 @@ class Watch:
         self.devices: dict[str, Execution] = {}  # each thing's last try
         self.cloud = cloud
         self._things = things
+        self._heard: set[str] = set()  # whoever had an execution
         self._told: set[tuple[str, int]] = set()  # those whose details are those of the end
 
     def look(self) -> bool:
@@ -48,8 +50,10 @@ class Watch:
         found = executions.latest(executions.of_job(self.cloud.iot, self.job))
         for thing, one in found.items():
             known = self.devices.get(thing)
-            same = known is not None and known.number == one.number
-            self.devices[thing] = replace(one, details=known.details) if same else one
+            if known is not None and known.number == one.number:
+                found[thing] = replace(one, details=known.details)
+        self.devices = found
+        self._heard |= found.keys()
         self._ask()
         over = self._over("jobExecutionsRetryConfig" in about)
         if over and self.status not in JOB_ENDS:
@@ -73,7 +77,7 @@ class Watch:
             and (few or one.status != "SUCCEEDED")
         ]
         for one in working[:SHOWN] + ended:
-            found = executions.detailed(self.cloud.iot, one)
+            found = executions.asked(self.cloud.iot, one)
             self.devices[one.thing] = found
             if found.ended:
                 self._told.add((found.thing, found.number))
@@ -85,12 +89,17 @@ class Watch:
             return True
         # the job itself may lag behind its devices; without retries those decide
         named = self._things is not None and not retried
-        return named and set(self._things) <= self.devices.keys()
+        return named and set(self._things) <= self._heard
 
     @property
     def missed(self) -> int:
-        """How many of the targets that are known by name never heard of the job."""
-        return len(set(self._things or ()) - self.devices.keys())
+        """How many things have no execution: targets by name that never heard, and `vanished`."""
+        return len((set(self._things or ()) | self._heard) - self.devices.keys())
+
+    @property
+    def vanished(self) -> int:
+        """How many things had an execution that somebody has deleted."""
+        return len(self._heard - self.devices.keys())
 
     @property
     def known(self) -> bool:
@@ -106,7 +115,9 @@ class Watch:
     def headline(self) -> str:
         """The job, and how many devices stand where."""
         counts = Counter(one.status for one in self.devices.values())
-        return f"{self.job}: {counted(counts) or NOBODY.get(self.status, self.status)}"
+        parts = (counted(counts), f"{self.vanished} deleted" if self.vanished else "")
+        said = ", ".join(part for part in parts if part)
+        return f"{self.job}: {said or NOBODY.get(self.status, self.status)}"
 
     @property
     def queued(self) -> list[str]:
@@ -125,15 +136,6 @@ def patience(args: argparse.Namespace) -> int:
     return args.timeout
 
 
-def place(args: argparse.Namespace) -> str:
-    """The options that say which cloud is meant, for a command that is told to the user."""
-    words = ["--aws"] if args.aws else ["--state", str(args.state)]
-    for name in ("endpoint_url", "profile", "region"):
-        if value := getattr(args, name, None):
-            words += [f"--{name.replace('_', '-')}", value]
-    return shlex.join(words)
-
-
 def wait(
     cloud: Clients,
     job: str,
@@ -147,7 +149,7 @@ def wait(
     Raises SluiceError that says what went wrong: with one thing its verdict and reason. When time
     is up, or the user ends it, the summary is that of the moment, and how to see more is told.
 
-    where   the options that say which cloud is meant: `place`
+    where   the options that say which cloud is meant
     state   its folder; None where it has none
     """
     watch = Watch(cloud, job, things)
@@ -170,13 +172,11 @@ def follow(
     """Say what changes, in lines; False at the deadline.
 
     Once QUIET_S have passed, say what may be wrong with those that have not begun."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
+    console = terminal.console(stderr=True)
     news, quiet = News(console.is_terminal), time.monotonic() + QUIET_S
 
     def say(line: str, style: str = "") -> None:
-        console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
+        console.print(plain(line), style=style, soft_wrap=True)
 
     while True:
         over, trouble = asked(watch)
@@ -259,8 +259,10 @@ def report(watch: Watch) -> list[str]:
         for reason, names in groups if status in ENDS[1:] else ():
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
             lines.append(f"  {reason or 'no reason given'}: {', '.join(sorted(names)[:5])}{more}")
-    if watch.missed:
-        lines.append(f"{watch.missed} not notified")
+    if watch.vanished:
+        lines.append(f"{watch.vanished} deleted")
+    if unheard := watch.missed - watch.vanished:
+        lines.append(f"{unheard} not notified")
     if watch.status == "CANCELED" and not watch.known:
         lines.append("the job is CANCELED; whom it never notified in its groups is not counted")
     return lines

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sluice.image import smaller
+from sluice.terminal import console, plain
 
 
 @contextmanager
@@ -12,13 +13,11 @@ def shown(what: str) -> Iterator[smaller.Progress]:
 
     Until the first call nobody knows how far it is: an older image is compared in one go.
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn()
-    off = not console.is_terminal
-    with Progress(*columns, console=console, transient=True, disable=off) as bar:
-        task = bar.add_task(escape(what), total=None)
+    screen = console(stderr=True)
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
+    off = not screen.is_terminal
+    with Progress(*columns, console=screen, transient=True, disable=off) as bar:
+        task = bar.add_task(plain(what), total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -4,7 +4,6 @@ Usually that is the file. WinnerMicro's tools also make compressed images, `…_
 does not take these, because it cannot look into them. Then it is the plain image inside.
 """
 
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 from sluice.errors import SluiceError
 from sluice.image import w800
 from sluice.image.inspect import Image, read_image
+from sluice.terminal import remark
 
 
 def plain_image(data: bytes) -> bytes:
@@ -48,9 +48,7 @@ def plain_file(path: Path) -> Iterator[Path]:
     if plain is data:
         yield path
         return
-    print(
-        f"{path} is compressed: taken is the image inside, {len(plain):,} bytes", file=sys.stderr
-    )
+    remark(f"{path} is compressed: taken is the image inside, {len(plain):,} bytes")
     with tempfile.TemporaryDirectory(prefix="sluice-plain-") as folder:
         inside = Path(folder, path.name)
         inside.write_bytes(plain)

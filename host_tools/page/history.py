@@ -3,8 +3,7 @@
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 
-from sluice.fleet.status import Execution, ThingStatus
-from sluice.page.sectors import Progress, progress
+from sluice.fleet.status import Execution, Progress, ThingStatus, number, progress
 
 POINTS = 120  # of each curve
 THINGS = 200  # those told of last
@@ -70,8 +69,7 @@ class History:
             share = (came.done - last.done) / came.total / (at - course.told_at)
             course.speed.append((round(at, 1), share))
         course.progress, course.told_at = came, at
-        heap = one.details.get("heap", "")
-        _heap(course, at, int(heap) if heap.isascii() and heap.isdigit() else None)
+        _heap(course, at, number(one.details.get("heap", "")))
 
 
 def _runs(course: Course, status: ThingStatus) -> None:

@@ -116,7 +116,7 @@ const parted = (name) => name.length <= SHORT ? [name && el("span", { class: "wh
 const chip = (look, text) => el("span", { class: `state ${look}` }, text);
 const status = (name) => chip(LOOKS[name] ?? "idle", words(name));
 const link = (kind, name) => el("a", { href: `#/${kind}/${encodeURIComponent(name)}` }, name);
-const isNew = (one) => !one.connected && one.connectedAt == null && one.toldAt == null;
+const isNew = (one) => one.connected === false && one.connectedAt == null && one.toldAt == null;
 const grouped = (one) => `${one.groups.length > 1 ? "groups" : "group"} ${one.groups.join(", ")}`;
 
 /** Whether a thing is connected now, and where it is not, since when. */
@@ -136,11 +136,11 @@ function runs(one) {
 
 /** What to type so that the board of a thing comes to life. */
 function commands(one) {
-  const { where } = state.index;
-  const line = (name, ...words) => el("div", {}, `${name}: `, el("code", {}, words.filter(Boolean)
+  const where = state.index.where || "--state DIR";
+  const line = (name, ...words) => el("div", {}, `${name}: `, el("code", {}, words
     .map((word) => [el("span", { class: "word" }, word), " "])));
   return [
-    where ? line("A simulated board", "sluice device run", one.name, where) : null,
+    line("A simulated board", "sluice device run", one.name, where),
     line("A real board", "sluice flash", "--port PORT", `--thing ${one.name}`, where),
   ];
 }

@@ -4,21 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.fleet.status import ENDS, Execution
+from sluice.fleet.status import ENDS, Execution, Progress, progress
 
 SECTOR = 4_096  # bytes
 LARGEST = 1 << 32  # bytes; nothing that a job claims is larger
-DIGITS = 10  # of a number that a board tells
 KINDS = {0: "image", 200: "application", 201: "agent", 202: "image", 203: "image"}  # fileType
 TREES = {"app": "application", "agent": "agent"}
-
-
-@dataclass(frozen=True)
-class Progress:
-    """Blocks that came, of how many."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True)
@@ -27,19 +18,6 @@ class Filling:
 
     kind: str
     size: int | None
-
-
-def progress(details: Mapping[str, str]) -> Progress | None:
-    """What a board tells of its download; None when that makes no sense."""
-    done, _, total = details.get("receive", "").partition("/")
-    if not _is_number(done) or not _is_number(total):
-        return None
-    found = Progress(int(done), int(total))
-    return found if 0 <= found.done <= found.total and found.total else None
-
-
-def _is_number(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) <= DIGITS
 
 
 def filling(document: Mapping[str, Any] | None) -> Filling | None:

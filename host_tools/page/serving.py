@@ -1,13 +1,12 @@
 """The page of a cloud, for that cloud's own server, or on a server of its own."""
 
-import shlex
 import signal
 import time
 from contextlib import suppress
 
 from sluice.cloud.run import serving
 from sluice.cloud.state import State
-from sluice.fleet.account import Account
+from sluice.fleet.account import Account, options
 from sluice.fleet.clients import clients, shadows
 from sluice.fleet.reader import Reader
 from sluice.page.application import Page
@@ -27,7 +26,7 @@ def page(place: State | Account) -> Page:
         cloud = clients(place)
         name, where = f"AWS {cloud.region}", ""
         if isinstance(place, State):
-            name, where = f"state {place.root}", f"--state {shlex.quote(str(place.root))}"
+            name, where = f"state {place.root}", options(place)
         return Looking(Reader(cloud, shadows(place)), name, EVERY_S[cloud.near], where)
 
     return Page(lambda: Live(reach))

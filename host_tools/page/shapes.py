@@ -8,9 +8,16 @@ from dataclasses import asdict
 from typing import Any
 
 from sluice.fleet.failures import newest_first
-from sluice.fleet.status import STATUSES, Execution, FleetStatus, JobStatus, ThingStatus
+from sluice.fleet.status import (
+    STATUSES,
+    Execution,
+    FleetStatus,
+    JobStatus,
+    ThingStatus,
+    progress,
+)
 from sluice.page.history import Course
-from sluice.page.sectors import Filling, progress, step, written
+from sluice.page.sectors import Filling, step, written
 from sluice.page.slots import slots
 
 THINGS = 1_000  # on the page; those that something happens to come first

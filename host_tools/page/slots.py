@@ -18,6 +18,7 @@ LABEL = re.compile(r"ota_([01])")
 RUNS, TRIAL = ("good", "runs"), ("wait", "runs on trial")
 NEXT = "The next image goes here."
 NOT_TOLD = "The board does not tell what it holds."
+NO_SIZE = "Neither the job nor the board tells how large the image is."
 BACK = {  # what ran before, by whether that is over
     True: f"It ran before. {NEXT}",
     False: "It ran before. It runs again if the trial fails.",
@@ -116,7 +117,9 @@ def _filled(job: Execution, name: str, filling: Mapping[str, Any]) -> Slot:
         return Slot(name, "idle", "takes the next image", text=NOT_TOLD)
     begun = step(job) not in ("QUEUED", "accepted")
     look, word = GOES[step(job)]
-    return Slot(name, look, word, text="" if begun else NOT_TOLD, map=begun)
+    shown = begun and filling["total"] > 0
+    text = "" if shown else NO_SIZE if begun else NOT_TOLD
+    return Slot(name, look, word, text=text, map=shown)
 
 
 def _tree(job: Execution, filling: Mapping[str, Any]) -> Slot:

@@ -48,6 +48,45 @@ def test_application_is_taken_at_its_word():
         assert asyncio.run(said(App(verdict))()) is judged
 
 
+def test_application_may_judge_in_a_plain_function():
+    class Plain:
+        def __init__(self, verdict):
+            self.healthy = lambda: verdict
+
+    for verdict, judged in ((True, True), (1, True), (False, False), (None, False)):
+        assert asyncio.run(said(Plain(verdict))()) is judged
+
+
+def test_reset_waits_for_a_plain_function_of_the_application_and_outlives_its_failure():
+    asked = []
+
+    class Waits:
+        """A link and a clock that let the application's task run."""
+
+        def ticks_ms(self):
+            return 0
+
+        def ticks_add(self, ticks, delta):
+            return ticks + delta
+
+        def ticks_diff(self, end, begin):
+            return end - begin
+
+        async def sleep_ms(self, duration_ms):
+            await asyncio.sleep_ms(0)
+
+        async def wait(self, ready, timeout_ms):
+            await asyncio.sleep_ms(0)
+
+    def fails():
+        asked.append(True)
+        raise ValueError("pump")
+
+    for function in (lambda: asked.append(True), fails):
+        asyncio.run(holding.hold(function, Waits(), Waits(), 1_000))
+    assert len(asked) == 2
+
+
 def test_application_whose_own_task_was_cancelled_ends_the_trial_and_not_the_agent():
     """CancelledError is no Exception: it would go past the agent, and the board would stand."""
 

@@ -149,7 +149,7 @@ class App:
             await self.fails()
 
 
-def shown(app):
+def shown(app, shadow=None):
     """(lines of the log, lines of the traceback) of an agent beside that application."""
     run, _ = loaded()
     said, printed = [], []
@@ -167,7 +167,8 @@ def shown(app):
     link, noted = Module(), Noted(0, 0)
     link.linked = False
     try:
-        agent = Agent()
+        agent, agent.dialect = Agent(), Module()
+        agent.dialect.shadow = shadow
         agent.starts = run.Starts(noted.counts, noted.note)
         asyncio.run(run.start(agent, link, app))
     finally:
@@ -186,6 +187,15 @@ def test_exception_of_the_application_forges_no_line_and_moves_no_terminal():
         )
         for line in said + printed:
             assert all(32 <= c < 127 for c in line.encode()), line
+
+
+def test_failure_of_the_application_is_kept_and_is_a_reason_to_tell_the_shadow():
+    with Board():
+        for shadow in ({"due": {}}, None):
+            shown(App(False), shadow)
+            assert not shadow or shadow["due"]
+        (line,) = failures.kept()
+        assert "UTC: application failed ValueError('bad" in line, line
 
 
 def failed(error, noted, waited=False):

@@ -252,6 +252,13 @@ def test_report_that_is_refused_is_said_and_made_again_with_the_next_look():
     assert len(board.look()) == 3 and len(board.look()) == 3
 
 
+def test_report_that_is_accepted_costs_no_memory_for_its_answer_and_no_warning():
+    """The answer is the report once more, with its metadata: several KiB."""
+    board = Board(Cloud())
+    board.look()
+    assert board.cloud.reports and not [line for line in board.lines if "not taken" in line]
+
+
 def test_nothing_but_the_notice_stays_subscribed():
     board = Board(Cloud())
     board.look()

@@ -3,9 +3,11 @@
 import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
+from patience import FUSE_S
 
 from sluice.audit import main
 from sluice.compile import ROOT
@@ -89,3 +91,14 @@ def test_installation_takes_nothing_that_is_not_pinned():
     for line in lines:
         assert "--require-hashes" in line or "--no-build-isolation --no-deps" in line
     assert Path(ROOT / "requirements-audit.txt").is_file()
+
+
+def test_make_setup_ends_with_what_to_do_next_and_no_other_target_does():
+    def last(target: str) -> str:
+        command = ["make", "-n", target]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=FUSE_S)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert last("setup").endswith("echo 'next: export PATH=\"$PWD/.venv/bin:$PATH\"'\n")
+    assert "next:" not in last("lint")

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from patience import FUSE_S
-from typed import complaint, sluice
+from typed import complaint, good, sluice
 
 from sluice import __version__, cli, help_text, places
 from sluice.cli import COMMANDS
@@ -25,9 +25,11 @@ from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 from sluice.image import make_image
 from sluice.releases import DEFAULT, RELEASES
+from sluice.signing import new_key
+from sluice.version_word import unprefixed
 
 FOLDER = Path(cli.__file__).parent / "commands"
-SHARED = {"log_file", "story", "where"}  # parts of commands
+SHARED = {"log_file", "story", "version", "where"}  # parts of commands
 GROUPS = ("bundle", "cloud", "device", "image", "job", "product", "thing")  # with actions
 
 
@@ -343,7 +345,11 @@ def test_thing_and_device_refusals(tmp_path):
     assert "no thing name" in complaint("thing", "create", "a b", *state)
     (tmp_path / "things").mkdir()
     assert "no cloud has been" in complaint("thing", "list", *state)
-    assert "no thing lamp" in complaint("device", "run", "lamp", *state)
+    made = f"`sluice thing create lamp --state {tmp_path}` makes it"
+    assert complaint("device", "run", "lamp", *state).endswith(f"is missing; {made}\n")
+    (tmp_path / "things/lump").mkdir()
+    (tmp_path / "things/lump/config.json").write_text("{}")
+    assert complaint("device", "run", "lamp", *state).endswith("; did you mean lump?\n")
     assert "not a thing's name" in complaint("device", "run", "../lamp", *state)
     assert "no board 'TOASTER'" in complaint("device", "run", "lamp", "--board", "TOASTER", *state)
     assert "not a heap size" in complaint("device", "run", "lamp", "--heap", "much", *state)
@@ -382,7 +388,27 @@ def test_image_whose_application_does_not_compile_is_refused(tmp_path):
     app = tmp_path / "app.py"
     app.write_text("def broken(:\n")
     line = ("image", "make", tmp_path / "a.bin", "--version", "1.0.0", "--app", app)
-    assert "SyntaxError" in complaint(*line) or "invalid syntax" in complaint(*line)
+    assert complaint(*line) == f"sluice: {app}, line 1: invalid syntax\n"
+
+
+@pytest.mark.parametrize("given", ["v1.4", "1.4"])
+def test_version_is_taken_without_the_v_in_front(given, tmp_path):
+    app, out = tmp_path / "app.py", tmp_path / "out"
+    app.write_text("")
+    assert "version 1.4," in good("image", "make", out, "--bare", "--version", given)
+    assert "version 1.4," in good("bundle", "make", app, out, "--version", given)
+    assert '"version": "1.4"' in good("bundle", "show", out, "--json")
+    words = ("--version", given, "--needs-agent", given, "--needs-micropython", given)
+    assert "version 1.4," in good("bundle", "make", app, out, *words)
+    lab = tmp_path / "lab"
+    (lab / "things").mkdir(parents=True)
+    new_key(lab / "signer.key")
+    line = ("--version", given, "--thing", "pump", "--state", lab, "--dry-run")
+    assert "version 1.4," in sluice("deploy", app, *line).stderr
+
+
+def test_version_that_begins_with_another_v_is_left_alone():
+    assert [unprefixed(text) for text in ("vega", "v", "")] == ["vega", "v", ""]
 
 
 def test_image_that_is_cut_off_is_refused_by_show(tmp_path):

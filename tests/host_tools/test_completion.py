@@ -14,6 +14,8 @@ import pytest
 from patience import FUSE_S
 from typed import good
 
+from sluice.commands.completion import SHELLS
+
 LINES = [  # typed so far → what the last word may become
     ("sluice dep", {"deploy"}),
     ("sluice job cr", {"create"}),
@@ -111,3 +113,10 @@ def test_script_is_one_that_the_shell_reads(shell, name):
     program, file = shell(name)
     done = subprocess.run([program, "-n", file], capture_output=True, text=True, timeout=FUSE_S)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", SHELLS)
+def test_completions_name_no_other_place_than_the_help(name):
+    begin = good("completion", name)[:400]
+    assert "Copy this" not in begin and "AUTOMATICALLY" not in begin
+    assert begin.startswith("#compdef sluice\n") == (name == "zsh")

@@ -18,7 +18,7 @@ AT = 1_795_846_202.0  # 2026-11-28 06:10:02 UTC
             "b 1 succeeded accepted v2; but the cloud had ended the job: TIMED_OUT",
             "job b was done: accepted v2; but the cloud had ended the job: TIMED_OUT",
         ),
-        ("stopped ValueError('x')", "the agent stopped: ValueError('x')"),
+        ("stopped ValueError('x')", "the board stopped: ValueError('x')"),
         ("cannot start: config endpoint", "the agent cannot start: config endpoint"),
         ("application left out: did not start, times 3",) * 2,
         ("", ""),

@@ -5,6 +5,7 @@ from collections import Counter
 import pytest
 
 from sluice.fleet.news import SHOWN, News, tenth
+from sluice.fleet.shown import STEP, going
 from sluice.fleet.status import Execution, counted
 
 
@@ -83,6 +84,16 @@ def test_program_gets_the_counts_alone():
     assert job.said(last=True) == ["1 SUCCEEDED, 1 QUEUED"]
 
 
-@pytest.mark.parametrize("receive", ["", "3", "a/b", "1/0", "-1/3", "²/3"])
-def test_progress_that_is_none_counts_for_nothing(receive):
-    assert tenth(receive) == 0
+MAD = "/".join(2 * ["1" * 5_000])
+
+
+@pytest.mark.parametrize("receive", ["", "3", "a/b", "1/0", "-1/3", "²/3", "9/3", MAD])
+def test_progress_that_is_none_counts_for_nothing_and_is_not_shown(receive):
+    assert tenth({"receive": receive}) == 0
+    one = Execution("job", "pump", 1, "IN_PROGRESS", {"receive": receive, "form": receive})
+    assert going(one) == ""
+
+
+def test_step_of_any_length_is_shown_in_part_and_without_control_characters():
+    one = Execution("job", "pump", 1, "IN_PROGRESS", {"step": "\x1b" + "x" * 9_999})
+    assert going(one) == ", ?" + "x" * (STEP - 1)

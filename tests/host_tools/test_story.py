@@ -4,9 +4,9 @@ import io
 import re
 
 import pytest
-from rich.console import Console
 
 from sluice.commands.story import Story
+from sluice.terminal import console
 
 LINES = (
     "boot: ota_0 1.0.0 new-board",
@@ -24,7 +24,7 @@ COLOURS = re.compile(r"\x1b\[[0-9;]*3\d[0-9;]*m")
 def told(width: int, **more: bool) -> str:
     """All of it, as the terminal's bytes."""
     screen = io.StringIO()
-    story = Story(Console(file=screen, width=width, highlight=False, **more))
+    story = Story(console(markup=True, file=screen, width=width, **more))
     story.title("Version 1.1.0: a good image, and what more there is to say of it in a title")
     for line in LINES:
         story.hear(line)
@@ -61,3 +61,12 @@ def test_in_a_pipe_each_event_is_one_line_without_codes():
         "left unconfirmed\n"
     ) in shown
     assert "heap 65.2 KiB free" in shown
+
+
+def test_what_looks_like_an_emoji_or_a_field_is_shown_as_it_is():
+    screen = io.StringIO()
+    story = Story(console(markup=True, file=screen, width=120, force_terminal=True))
+    story.hear("I 100 update open 1468006 has 0 into :car:{0}")
+    story.hear("E 301 main stopped at 24:0a:c4:ab:12:34")
+    story.close()
+    assert ":car:{0}" in screen.getvalue() and "24:0a:c4:ab:12:34" in screen.getvalue()

@@ -9,11 +9,11 @@ import pytest
 from page_scene import NOW, Scene, execution
 
 from sluice.errors import SluiceError
-from sluice.fleet.status import FleetStatus, JobStatus, ThingStatus
+from sluice.fleet.status import FleetStatus, JobStatus, Progress, ThingStatus, progress
 from sluice.page import history, shapes
 from sluice.page.live import Live, Looking
 from sluice.page.picture import Picture, Piece, Viewer
-from sluice.page.sectors import Filling, Progress, filling, progress, step, written
+from sluice.page.sectors import Filling, filling, step, written
 
 IMAGE = Filling("image", 1_468_006)
 
@@ -34,6 +34,8 @@ def going(**details: str):
         ("-1/8", None),
         ("²/8", None),
         ("1/99999999999", None),
+        ("999999/1", None),
+        ("1" * 1_000 + "/" + "1" * 1_000, None),
     ],
 )
 def test_progress_is_what_a_board_says_if_it_makes_sense(told, found):

@@ -1,25 +1,14 @@
-"""The page in a real browser: what it shows, what changes, and who can use it."""
+"""The page in a real browser: what it shows, and what changes."""
 
 import re
-import time
 from dataclasses import replace
 
-import pytest
-from axe_playwright_python.sync_playwright import Axe
-from browsing import NARROW, WIDE, go, opened, served
-from page_scene import LOG, NOW, ROLLED_BACK, ROLLOUT, Scene
-from patience import FUSE_S
+from browsing import ROUTES, go, opened, served
+from page_scene import NOW, ROLLED_BACK, ROLLOUT, Scene
 from playwright.sync_api import expect
 
 from sluice.errors import SluiceError
 
-ROUTES = {
-    "things": ("#/", "#things"),
-    "jobs": ("#/jobs", "#jobs"),
-    "thing": ("#/thing/pump-south", "#update"),
-    "failed": ("#/thing/boiler-2", "#update"),
-    "job": (f"#/job/{ROLLOUT}", "#executions"),
-}
 SCRIPT = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
 
 
@@ -82,19 +71,6 @@ def test_row_says_what_each_fact_is(browser, fleet):
         expect(away).to_have_text("offline for 1 dtold 1 d ago")
 
 
-def test_thing_that_never_connected_says_what_to_do(browser, fleet):
-    run = "sluice device run weather --state lab"
-    flash = "sluice flash --port PORT --thing weather --state lab"
-    with opened(browser, fleet.address) as tab:
-        row = tab.get_by_role("row", name=re.compile("^weather"))
-        for text in ("never connected", "nothing told yet", run, flash):
-            expect(row).to_contain_text(text)
-        go(tab, "#/thing/weather")
-        for text in ("It has never connected", run, flash):
-            expect(tab.locator("main .sheet")).to_contain_text(text)
-        assert tab.locator("main figure").count() == 0  # nobody knows its slots
-
-
 def test_heap_is_said_once_and_when_it_was_told(browser, fleet):
     with opened(browser, fleet.address, now=NOW) as tab:
         go(tab, "#/thing/boiler-1", "#update")
@@ -111,25 +87,6 @@ def test_failures_are_in_words_with_their_age_the_newest_first(browser, fleet):
                 "2 d agojob AFR_OTA-readings-2-0-0 failed: bad signature",
             ]
         )
-
-
-MOVING = """() => {
-  const [moving, still] = [new Set(), new Set()];
-  for (const rule of document.styleSheets[0].cssRules) {
-    if (rule.media?.mediaText.includes("reduced-motion")) {
-      for (const one of rule.cssRules) still.add(one.selectorText);
-    } else if (rule.style?.transition) {
-      moving.add("*" + (/::.*/.exec(rule.selectorText) ?? [""])[0]);
-    }
-  }
-  return [...moving].filter((one) => !still.has(one) && !still.has(one.slice(1)));
-}"""
-
-
-def test_nothing_moves_for_who_wants_less_motion(browser, fleet):
-    """A part that only the browser makes, like that of a bar, is not meant by `*`."""
-    with opened(browser, fleet.address) as tab:
-        assert tab.evaluate(MOVING) == []
 
 
 def test_map_of_a_large_image_has_few_squares(browser, fleet, monkeypatch):
@@ -186,77 +143,6 @@ def test_script_of_a_board_or_a_user_is_text(browser):
         expect(tab.locator("#where")).to_have_text(SCRIPT)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [WIDE, NARROW])
-def test_axe_finds_nothing_to_complain_of(browser, fleet, scheme, width):
-    with opened(browser, fleet.address, width, scheme) as tab:
-        found = {}
-        for name, where in ROUTES.items():
-            go(tab, *where)
-            found[name] = Axe().run(tab).response["violations"]
-    assert not any(found.values()), found
-
-
-@pytest.mark.parametrize("name", ROUTES)
-def test_narrow_page_does_not_scroll_sideways(browser, fleet, name):
-    with opened(browser, fleet.address, NARROW) as tab:
-        go(tab, *ROUTES[name])
-        assert tab.evaluate("document.documentElement.scrollWidth") <= NARROW
-
-
-def test_keyboard_alone_goes_everywhere(browser, fleet):
-    with opened(browser, fleet.address) as tab:
-        focused = tab.locator(":focus")
-
-        def tab_to(name: str) -> None:
-            """Press the tabulator until that has the focus, and it can be seen that it has."""
-            for _ in range(60):
-                tab.keyboard.press("Tab")
-                words = focused.evaluate("one => one.value || one.textContent || one.ariaLabel")
-                if words.strip() == name:
-                    style = "one => getComputedStyle(one.closest('label') ?? one).outlineStyle"
-                    assert focused.evaluate(style) == "solid"
-                    return
-            raise AssertionError(f"never at {name}")
-
-        tab.keyboard.press("Tab")
-        expect(focused).to_have_text("Skip to the content")
-        tab.keyboard.press("Enter")
-        expect(tab.locator("main")).to_be_focused()
-        tab_to("Offline 2")
-        tab.keyboard.press("Space")
-        rows = tab.locator("main tbody tr th a")
-        expect(rows).to_have_text(["weather", "workshop"])
-        tab_to("Failed 1")
-        tab.keyboard.press("Space")
-        expect(tab.locator("main tbody tr")).to_have_count(1)
-        expect(focused).to_have_text("Failed 1")  # what is drawn anew keeps it
-        tab_to("boiler-2")
-        tab.keyboard.press("Enter")
-        expect(tab.locator("h1")).to_have_text("boiler-2")
-        expect(tab.locator("main")).to_be_focused()
-        expect(tab.locator("#update")).to_be_visible()
-        tab_to(ROLLOUT)
-        tab.keyboard.press("Enter")
-        expect(tab.locator("#executions")).to_be_visible()
-        tab.reload()
-        tab.wait_for_selector("main table")
-        tab_to("auto")
-        tab.keyboard.press("ArrowLeft")
-        expect(tab.locator("html")).to_have_attribute("data-theme", "dark")
-
-
-def test_log_can_be_scrolled_by_keyboard(browser, fleet, monkeypatch):
-    monkeypatch.setattr("page_scene.LOG", LOG * 4)
-    with opened(browser, fleet.address) as tab:
-        go(tab, *ROUTES["thing"])
-        tab.locator(".log").focus()
-        tab.keyboard.press("End")
-        limit = time.monotonic() + FUSE_S
-        while not tab.locator(".log").evaluate("log => log.scrollTop"):
-            assert time.monotonic() < limit
-
-
 def test_search_and_what_is_typed_stay_while_the_fleet_changes(browser, fleet, scene):
     with opened(browser, fleet.address) as tab:
         tab.get_by_label("Name or group").fill("pump")
@@ -265,21 +151,6 @@ def test_search_and_what_is_typed_stay_while_the_fleet_changes(browser, fleet, s
         expect(tab.locator("main")).to_contain_text("301 of 359 blocks")
         expect(tab.get_by_label("Name or group")).to_have_value("pump")
         expect(tab.locator("main tbody tr")).to_have_count(2)
-
-
-def test_switch_outlasts_a_reload_and_auto_follows_the_system(browser, fleet):
-    ground = "getComputedStyle(document.body).backgroundColor"
-    with opened(browser, fleet.address, scheme="light") as tab:
-        light = tab.evaluate(ground)
-        tab.get_by_label("Dark").check(force=True)
-        dark = tab.evaluate(ground)
-        tab.reload()
-        tab.wait_for_selector("main table")
-        assert tab.evaluate(ground) == dark != light
-        tab.get_by_label("Auto").check(force=True)
-        assert tab.evaluate(ground) == light
-        tab.emulate_media(color_scheme="dark")
-        assert tab.evaluate(ground) == dark
 
 
 def test_address_that_was_used_says_what_to_do(browser, fleet):

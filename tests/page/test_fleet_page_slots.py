@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 from page_scene import NOW, ROLLED_BACK, execution
 
-from sluice.fleet.status import Execution, ThingStatus
+from sluice.fleet.status import Execution, Progress, ThingStatus
 from sluice.page import shapes
 from sluice.page.history import Before, Course, History
-from sluice.page.sectors import Filling, Progress
+from sluice.page.sectors import Filling
 
 IMAGE = Filling("image", 40_960)  # 10 sectors
 OLD = ThingStatus("pump", slot="ota_0", image="1.0.0", told_at=NOW)
@@ -83,6 +83,22 @@ def test_slot_that_ran_before_is_the_way_back(before, version):
     ]
 
 
+@pytest.mark.parametrize(
+    ("details", "word"),
+    [
+        ({"step": "downloading"}, "is being filled"),
+        ({"step": "downloading", "receive": "999999/1"}, "is being filled"),
+        ({"self_test": "ready"}, "full, starts next"),
+    ],
+)
+def test_image_whose_size_nobody_told_has_no_map_of_nothing(details, word):
+    one = replace(OLD, job=job("IN_PROGRESS", **details))
+    [_, beside] = said(one, Filling("image", None))
+    text = "Neither the job nor the board tells how large the image is."
+    assert beside == ("ota_1", "", word, text, False)
+    assert said(one, Filling("image", None), progress=Progress(3, 10))[1][-1] is True
+
+
 def test_trial_that_the_board_did_not_report_yet_runs_in_the_slot_that_was_filled():
     trying = replace(OLD, job=job("IN_PROGRESS", self_test="active"))
     assert said(trying) == [
@@ -147,6 +163,8 @@ def test_heap_is_as_old_as_the_last_report_of_it_even_if_it_is_the_same():
     late = replace(job("IN_PROGRESS", receive="1/9", heap="90"), changed_at=NOW + 7)
     course = kept.note(replace(OLD, told_at=NOW + 5, free=100, job=late), NOW)
     assert (course.heap_at, course.heap[-1]) == (NOW + 7, (NOW + 7, 90))
+    mad = replace(job("IN_PROGRESS", receive="2/9", heap="9" * 5_000), changed_at=NOW + 8)
+    assert kept.note(replace(OLD, job=mad), NOW).heap[-1] == (NOW + 7, 90)
 
 
 def test_thing_told_something_last_when_its_board_did_and_not_the_cloud():

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from pages import blocks
 from patience import FUSE_S
+from shadows import reported
 from stage import Cloud, Stage, image, soon
-from typed import complaint
+from typed import complaint, good
 
 from sluice.compile import ROOT
 from sluice.image.modules import EXAMPLE
@@ -195,6 +196,22 @@ def test_reboot_waits_for_the_application_and_happens_once(cloud, stage):
     assert (verdict.status, verdict.reason) == ("SUCCEEDED", "rebooted")
     assert index(scene, "app lets go") < index(scene, "reset: machine.reset")
     assert scene.board.lines.count("reset: machine.reset") == 1
+
+
+LATER = """
+import asyncio
+async def main(link):
+    await asyncio.sleep(2)
+    raise ValueError("pump")
+"""
+
+
+def test_failure_of_the_application_is_told_soon(cloud, stage):
+    scene = powered(stage, cloud, LATER)
+    scene.board.wait_for("application failed")
+    soon(lambda: "application failed" in str(reported(scene).get("failures")), FUSE_S)
+    shown = good("thing", "show", scene.name, "--state", scene.root)
+    assert "the application failed: ValueError('pump',)" in shown
 
 
 # -- the examples ---------------------------------------------------------------------------------

@@ -1,7 +1,12 @@
 """`sluice doctor`: what it finds, what it must not show, and that the board goes on as it was."""
 
+import fcntl
 import json
+import os
+import pty
 import re
+import struct
+import termios
 from pathlib import Path
 
 import pytest
@@ -290,6 +295,29 @@ def test_doctor_says_that_firmware_is_missing_or_old_and_what_to_do(earlier, sai
     text = "\n".join(lines(found))
     assert said in text
     assert ("firmware of an earlier layout; last reset" in text) == earlier
+
+
+@pytest.mark.parametrize("columns", [60, 0])
+def test_doctor_breaks_its_report_at_blanks_at_a_terminal_alone(columns, tmp_path):
+    long = "firmware in the image; last reset: power-on, which was some days ago, at midnight"
+    found = {"port": "p", "system": {"failed": long}}
+    found |= {name: {"skipped": "x"} for name in SHAPES if name != "system"}
+    if columns:
+        ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    else:
+        ours = os.open(os.devnull, os.O_RDONLY)
+        theirs = os.open(tmp_path / "report", os.O_WRONLY | os.O_CREAT)
+    with os.fdopen(theirs, "w") as screen:
+        text = "\n".join(lines(found, screen=screen))
+    os.close(ours)
+    assert " ".join(f"system failed: {long}".split()) in " ".join(text.split())
+    rows = text.splitlines()
+    at = next(number for number, row in enumerate(rows) if row.startswith("system "))
+    assert (rows[at].endswith("midnight")) == (columns == 0)
+    if columns:
+        assert max(map(len, rows)) <= columns
+        assert rows[at + 1].startswith(" " * 17) and rows[at + 1][17] != " "
 
 
 def looked_at(**found) -> list[str]:

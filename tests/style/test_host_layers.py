@@ -13,9 +13,9 @@ HOST = ROOT / "host_tools"
 ROOMS = (
     (
         *("board_clock", "complaints", "errors", "examples", "help_text", "holding"),
-        *("places", "releases", "short_texts"),
+        *("places", "releases", "short_texts", "version_word"),
     ),
-    ("audit", "debian", "documents", "shorten", "signing", "transport"),
+    ("audit", "debian", "documents", "shorten", "signing", "terminal", "transport"),
     ("agreed_names", "board_port", "toolchain"),
     ("cloud", "compile"),
     ("boards", "chromium", "diagram", "package", "picture", "traceback_names"),

@@ -9,14 +9,12 @@ from sluice.errors import Fail, Gone, Refuse, Retry
 from sluice.journal import ACTIVATED, REBOOTING
 
 # fmt: off
-ANY, TRIAL, NEW, OLD = "any", "trial", "new", "old"
-
 BOOT = (  # first match wins: phase of the journal, slot that runs → event
-    (ANY,        TRIAL,  "trial"),        # first boot of a new image
-    (ACTIVATED,  NEW,    "confirmed"),    # power failed between confirming and noting it
-    (ACTIVATED,  OLD,    "rolled_back"),  # the boot loader went back, or never took it
-    (REBOOTING,  ANY,    "rebooted"),     # as a job asked for
-    (ANY,        ANY,    "settled"),
+    ("any",      "trial",  "trial"),        # first boot of a new image
+    (ACTIVATED,  "new",    "confirmed"),    # power failed between confirming and noting it
+    (ACTIVATED,  "old",    "rolled_back"),  # the boot loader went back, or never took it
+    (REBOOTING,  "any",    "rebooted"),     # as a job asked for
+    ("any",      "any",    "settled"),
 )
 
 BOOTING, CONNECTING, IDLE, ACCEPTING = "BOOTING", "CONNECTING", "IDLE", "ACCEPTING"

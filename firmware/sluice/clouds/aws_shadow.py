@@ -48,7 +48,7 @@ async def report(agent, shadow):
         await link.subscribe(path + "update/delta", shadow["due"].setdefault, 1, 0)
     shadow["seq"] = agent.journal["seq"]  # before asking: a notice that comes meanwhile counts
     shadow["due"].clear()
-    _, answer = await _answer(link, path + "get", b"")
+    _, answer = await _answer(link, path + "get", b"", _LIMIT)
     refused, settings = _adopt(agent, shadow["config"], answer)
     state = plug_in(shadow["vitals"], "steady")()
     state["version"] = agent.slots.version or "unknown"
@@ -105,26 +105,31 @@ def _fitted(state):
 
 async def _tell(link, topic, state):
     """False when it was refused: then it is told with the next reason to look, not before."""
-    taken, answer = await _answer(link, topic, _fitted(state))
+    taken, answer = await _answer(link, topic, _fitted(state), 0)
     if not taken:
         log.w("not told:", bytes(answer or b"too large")[:_REFUSAL])
     return taken
 
 
-async def _answer(link, request, message):
-    """(accepted, payload) of the answer to a request, None for one over 4 KiB; where none comes it
-    is taken for accepted, with nothing to say."""
+async def _answer(link, request, message, limit):
+    """(accepted, payload) of the answer to a request; where none comes it is taken for accepted,
+    with nothing to say.
+
+    limit   bytes of what is accepted, None for more; 0: it is not wanted, as it is the report
+            once more, with its metadata
+    """
     answers = []
     hear = lambda topic, payload: answers.append((topic.endswith(b"/accepted"), payload))  # noqa: E731
-    names = {request + "/accepted": hear, request + "/rejected": hear}
+    accepted, rejected = request + "/accepted", request + "/rejected"
     try:
-        await link.subscribe(names, None, 0, _LIMIT)
+        await link.subscribe(accepted, hear, 0, limit)
+        await link.subscribe(rejected, hear, 0, _LIMIT)
         link.publish(request, message, qos=1)
         if not await link.wait(lambda: answers, _ANSWER_MS):
             log.w("no answer")
     finally:
-        for name in names:
-            link.unsubscribe(name)
+        link.unsubscribe(accepted)
+        link.unsubscribe(rejected)
     return answers[0] if answers else (True, b"{}")
 
 

@@ -13,7 +13,8 @@ is a dict, which has no code:
     seq       number of the journal's record when it was told last; None: all is to be told
     begun     ticks, ms, of that
     lost      times in a row that the session ended over it, as a policy may forbid it
-    due       a dict that each notice puts its topic into; of its payload nothing is kept
+    due       a dict that each notice puts its topic into, of its payload nothing is kept; and run
+              `application`, when that failed
 """
 
 from micropython import const

@@ -14,9 +14,15 @@ async def healthy(app):
     """The application's verdict on a new image."""
     verdict = getattr(app, "healthy", None)
     try:
-        return bool(await asyncio.wait_for(verdict(), _HEALTHY_S)) if verdict else True
+        return bool(await asyncio.wait_for(_asked(verdict), _HEALTHY_S)) if verdict else True
     except asyncio.CancelledError:  # of a task of its own; no Exception, and not the agent's
         raise Fail("self-test cancelled")
+
+
+async def _asked(function):
+    """What a function of the application answers, whether it is `async def` or `def`."""
+    answer = function()
+    return await answer if hasattr(answer, "send") else answer
 
 
 async def hold(before_reset, link, clock, deadline_ms):
@@ -25,7 +31,7 @@ async def hold(before_reset, link, clock, deadline_ms):
     The link is turned meanwhile, so the session lives; one that is lost is not opened again.
     """
     end = clock.ticks_add(clock.ticks_ms(), deadline_ms)
-    task = asyncio.create_task(before_reset())
+    task = asyncio.create_task(_asked(before_reset))
     await clock.sleep_ms(0)  # most have nothing to hold for
     if not task.done():
         log.i("the application holds the reset, ms at most:", deadline_ms)

@@ -123,7 +123,7 @@ class JobCalls:
             if thing is None and group is None:
                 raise invalid(f"{text} is not the ARN of a thing or a thing group")
             if thing and not self._store.row("SELECT 1 FROM things WHERE name = ?", thing):
-                raise not_found("thing", thing)
+                raise not_found("thing", thing, self._store.rows("SELECT name FROM things"))
             query = "SELECT 1 FROM thing_groups WHERE name = ?"
             if group and not self._store.row(query, group):
                 raise not_found("thing group", group)

@@ -146,7 +146,8 @@ def job_row(executions: Executions, given: Parameters) -> Row:
     """The row of the job that a request means, or a refusal: one of another namespace is not."""
     row = executions.job(given["jobId"])
     if row is None:
-        raise not_found("job", given["jobId"])
+        stored = executions.store.rows("SELECT id FROM jobs")
+        raise not_found("job", given["jobId"], stored)
     if "namespaceId" in given:
         query = "SELECT 1 FROM job_namespaces WHERE job = ? AND namespace = ?"
         if not executions.store.row(query, row["id"], given["namespaceId"]):

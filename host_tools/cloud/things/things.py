@@ -73,7 +73,7 @@ class Things:
         """The thing's row, or a refusal."""
         found = self.find(name)
         if not found:
-            raise not_found("thing", name)
+            raise not_found("thing", name, self.store.rows("SELECT name FROM things"))
         return found
 
     def delete(self, name: str) -> None:

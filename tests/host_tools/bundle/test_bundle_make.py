@@ -79,7 +79,7 @@ def test_what_nobody_means_to_deploy_is_left_out(folder):
         (APP | {"config.json": "{}"}, "config.json is the agent's own"),
         (APP | {"lib/x.py": ""}, "nothing in lib/ is"),
         (APP | {"driver.mpy": "M"}, "driver.mpy and its .py are the same module"),
-        (APP | {"broken.py": "def broken(:\n"}, "mpy-cross: broken.py: "),
+        (APP | {"broken.py": "def broken(:\n"}, r"/broken\.py, line 1: invalid syntax$"),
         (APP | {"x.mpy": "no bytecode"}, "x.mpy is no .mpy"),
         (APP | {"données": ""}, "printable ASCII"),
     ],
@@ -182,3 +182,17 @@ def test_tool_that_fails_is_told(folder, monkeypatch):
     monkeypatch.setattr("sluice.compile.subprocess.run", run)
     with pytest.raises(SluiceError, match="app.py: did not end"):
         make.application(folder(APP), "1")
+
+
+def test_application_keeps_its_asserts_and_the_numbers_of_its_lines(tmp_path, micropython):
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source/app.py").write_text(
+        "def judge():\n    pass\n    assert 1 == 2, 'sensor'\n"
+    )
+    _, members = unpack(make.application(tmp_path / "source/app.py", "1.0.0"))
+    (tmp_path / "made").mkdir()
+    (tmp_path / "made/app.mpy").write_bytes(members["app.mpy"])
+    script = "import app\ntry:\n    app.judge()\nexcept AssertionError as error:\n"
+    script += "    import sys\n    sys.print_exception(error)\n"
+    said = micropython(script, path=(tmp_path / "made",)).stdout
+    assert 'File "app", line 3, in judge' in said and "AssertionError: sensor" in said

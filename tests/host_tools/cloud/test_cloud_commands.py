@@ -324,6 +324,8 @@ def test_deploy_refusals_are_one_line(cloud, tmp_path, image, command):
     state = ("--state", cloud.state.root)
     assert "unknown thing ghost" in refused(command("deploy", image, "--thing", "ghost", *state))
     cloud.thing("real")
+    refusal = refused(command("deploy", image, "--thing", "reel", *state))
+    assert refusal == "sluice: unknown thing reel: did you mean real?\n"
     none = tmp_path / "none.bin"
     assert "cannot read" in refused(command("deploy", none, "--thing", "real", *state))
     line = ("deploy", image, "--thing", "real", "--state", tmp_path / "no")

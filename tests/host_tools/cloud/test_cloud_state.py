@@ -133,7 +133,7 @@ def test_ready_line_says_what_boards_reach_and_which_port_was_not_to_be_had(tmp_
     for boards, name in (("http://10.0.0.5:2", "10.0.0.5"), ("http://[fd00::5]:2", "[fd00::5]")):
         there = f"{here}; boards reach mqtts://{name}:1 and {boards}"
         assert ready(*where, boards, []) == there
-        assert ready(*where, boards, [8883]) == f"{there}; port 8883 was not to be had"
+        assert ready(*where, boards, [8883]) == f"{there}; port 8883 is in use"
         assert exposed(boards, []) == warned(boards)
         told = "boards that were flashed for port 8883 do not find this cloud"
         assert exposed(boards, [8883]) == f"{warned(boards)}; {told}"
@@ -160,13 +160,26 @@ def test_cloud_that_listens_says_so_and_warns_in_one_line(listening_cloud):
     assert warning == warned(there)
 
 
+def test_address_where_the_last_run_listened_is_said_and_not_listened_at(own_cloud):
+    own_cloud.start("--port=0", "--http-port=0", "--listen=127.0.0.2")
+    own_cloud.stop()
+    own_cloud.start("--port=0", "--http-port=0")
+    own_cloud.stop()
+    told = "the last run listened at 127.0.0.2: give `--listen 127.0.0.2` where boards have that "
+    log = own_cloud.state.root.parent / "cloud.log"
+    assert log.read_text().count(told) == 1
+    own_cloud.start("--port=0", "--http-port=0")
+    own_cloud.stop()
+    assert log.read_text().count(told) == 1
+
+
 def test_port_of_the_last_run_that_is_taken_is_said(own_cloud):
     own_cloud.start()
     port = own_cloud.state.running()["http_endpoint"].rpartition(":")[2]
     own_cloud.stop()
     with socket.create_server(("127.0.0.1", int(port))):
         own_cloud.start("--port=0")
-        assert said(own_cloud)[-1].endswith(f"; port {port} was not to be had")
+        assert said(own_cloud)[-1].endswith(f"; port {port} is in use")
 
 
 @pytest.mark.parametrize("page", [0, 1])

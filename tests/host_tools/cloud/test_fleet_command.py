@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import select
 import signal
 import subprocess
@@ -16,8 +17,8 @@ from typed import sluice
 
 from sluice.cli import main
 from sluice.commands import fleet as fleet_command
-from sluice.fleet import shown
 
+CODES = re.compile(r"\x1b\[[0-9;]*m")
 TOLD = {"version": "1.1.0", "agent": "0.2.0", "app": "1.3.0", "board": "ESP32_GENERIC_OTA"}
 TOLD |= {"free": 24336, "rssi": -61, "reset": "watchdog", "slot": "ota_1"}
 JOB = "AFR_OTA-sluice-0123456789ab"
@@ -49,9 +50,11 @@ def printed(scene, capsys, monkeypatch):
 
     def run(*words: str, columns: int | None = None) -> str:
         if columns:
-            monkeypatch.setattr(shown, "UNCUT", columns)  # as wide as that terminal
+            monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes that for a terminal
+            monkeypatch.setenv("TERM", "xterm")
+            monkeypatch.setenv("COLUMNS", str(columns))
         assert main([*words, "--state", str(scene.cloud.state.root)]) == 0
-        return capsys.readouterr().out
+        return CODES.sub("", capsys.readouterr().out)
 
     return run
 

@@ -1,11 +1,11 @@
 """What `--wait` says of things that do not begin, and when the user ends it."""
 
-import argparse
 import shlex
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 from fleet_scene import Scene, soon
@@ -14,8 +14,11 @@ from test_provision import good, refused
 from typed import sluice
 
 from sluice.cli import main
+from sluice.cloud.state import State
 from sluice.errors import SluiceError
+from sluice.fleet import hints as fleet_hints
 from sluice.fleet import watch
+from sluice.fleet.account import Account, options
 from sluice.fleet.clients import clients
 from sluice.fleet.hints import hints, reason
 from sluice.fleet.status import ThingStatus
@@ -90,6 +93,23 @@ def test_hint_of_a_simulated_board_that_runs_is_where_its_log_is():
     assert reason(gone, True, "run").startswith("it is not connected, for ")
 
 
+@pytest.mark.parametrize("simulated", [True, False, None])
+def test_hint_of_a_thing_that_nobody_knows_about_does_not_say_that_it_never_connected(simulated):
+    said = reason(ThingStatus("one"), simulated, "run")
+    assert said.startswith("nobody knows whether it is connected. ")
+    assert "never connected" in reason(ThingStatus("one", connected=False), simulated, "run")
+
+
+def test_state_that_cannot_be_read_takes_no_hint_away(scene, monkeypatch):
+    def refuse(*_):
+        raise SluiceError("database is locked")
+
+    monkeypatch.setattr(fleet_hints, "boards_of", refuse)
+    [line] = hints(scene.iot, [scene.thing("locked")], "--state lab", Path("lab"))
+    assert line.startswith("locked: QUEUED, it has never connected")
+    assert line.endswith("starts a simulated board.")
+
+
 def test_hints_are_of_the_first_things_and_say_how_to_see_the_others(scene):
     names = [scene.thing(f"row-{number}") for number in range(5)]
     *each, last = hints(scene.iot, names, "--state 'my lab'")
@@ -109,20 +129,15 @@ def test_connection_that_nobody_knows_is_said_not_to_be_known(scene):
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"aws": False, "state": "lab"}, "--state lab"),
-        ({"aws": False, "state": "my lab"}, "--state 'my lab'"),
-        (
-            {"aws": True, "state": None, "endpoint_url": "http://x"},
-            "--aws --endpoint-url http://x",
-        ),
-        (
-            {"aws": True, "state": None, "profile": "two", "region": "eu-west-1"},
-            "--aws --profile two --region eu-west-1",
-        ),
+        (State(Path("lab")), "--state lab"),
+        (State(Path("my lab")), "--state 'my lab'"),
+        (Account(), "--aws"),
+        (Account(endpoint_url="http://x"), "--aws --endpoint-url http://x"),
+        (Account(profile="two", region="eu-west-1"), "--aws --profile two --region eu-west-1"),
     ],
 )
-def test_place_is_the_options_that_say_which_cloud_is_meant(given, words):
-    assert watch.place(argparse.Namespace(**given)) == words
+def test_place_is_told_by_the_options_that_say_which_cloud_is_meant(given, words):
+    assert options(given) == words
 
 
 def test_user_who_ends_waiting_is_told_that_the_job_goes_on_and_how_to_see_it(scene, tmp_path):

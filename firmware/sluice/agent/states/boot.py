@@ -12,18 +12,18 @@ log = Log("agent")
 async def booting(agent):
     """What does this start mean? The journal and the slot that runs tell: one row of BOOT."""
     # Only now: a board that is idle has no use for the table.
-    from sluice.agent.table import ANY, BOOT, NEW, OLD, TRIAL
+    from sluice.agent.table import BOOT
 
     journal, slots, trees = agent.journal, agent.slots, agent.trees
     trial = slots.trial or trees.trial
-    slot = TRIAL if trial else NEW if agent.runs(journal["next"]) else OLD
+    slot = "trial" if trial else "new" if agent.runs(journal["next"]) else "old"
     if first(journal, slots):
-        slot = TRIAL  # though nothing will take it back
+        slot = "trial"  # though nothing will take it back
     log.i("boot", slots.running, slots.version or "-", slot, journal.phase)
     for phase, where, event in BOOT:
-        if phase in (ANY, journal.phase) and where in (ANY, slot):
+        if phase in ("any", journal.phase) and where in ("any", slot):
             break
-    if slot == OLD and _left(journal):
+    if slot == "old" and _left(journal):
         slots.hide()
     if not trial and trees.recorded():
         _settle(trees)
