@@ -14,6 +14,7 @@ from bench.numbers import Effort, Number, Table
 from sluice import toolchain
 from sluice.bundle import make, tree
 from sluice.compile import FIRMWARE
+from sluice.errors import SluiceError
 
 BOARD = "SIM_ESP32"
 HEAP = 4_194_304
@@ -74,13 +75,14 @@ print("heap", gc.mem_alloc() - before)
 def prepared(folder: Path) -> dict[str, object]:
     """The modules as files and as a tree; what the script is made of."""
     members = make.agent_members(BOARD)
-    modules = [
+    rooms = [
         path
         for path in sorted(members)
         if path.startswith(("sluice/trust/", "sluice/transfer/")) and path.endswith(".mpy")
-    ][:COUNT]
+    ]
+    modules = rooms[:COUNT]
     errors = [f"sluice/{name}.mpy" for name in ("errors", "loading", "log", "job", "fields")]
-    held = [*modules, *errors]
+    held = [*rooms, *errors]  # some of the ten import others of their rooms
     for path in held:
         file = folder / "plain" / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -102,6 +104,8 @@ def counted(folder: Path, words: dict, mounted: bool, imported: bool) -> tuple[i
     done = callgrind.run(
         [toolchain.micropython("i386"), "-X", f"heapsize={HEAP}", script.name], folder
     )
+    if done.returncode:
+        raise SluiceError(f"the modules cannot be imported: {done.stderr[-300:]}")
     held = int(done.stdout.split()[-1])
     return callgrind.instructions("i386", script.name, folder, HEAP), held
 
