@@ -1,10 +1,13 @@
 """Someone at a terminal of their own, who runs `sluice console` there."""
 
 import contextlib
+import fcntl
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 import time
 from pathlib import Path
 
@@ -15,11 +18,16 @@ RED, GREEN, GREY, PLAIN = b"\x1b[1;31m", b"\x1b[32m", b"\x1b[90m", b"\x1b[0m"
 # fmt: on
 
 
+# No line is broken, however long the paths of a test's folder are.
+SIZE = struct.pack("HHHH", 24, 400, 0, 0)
+
+
 class Seat:
-    """`sluice console` on a terminal of its own."""
+    """`sluice console` on a wide terminal of its own."""
 
     def __init__(self, port: Path, *words: str) -> None:
         self._screen, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, SIZE)
         command = [sys.executable, "-m", "sluice.cli", "console", "--port", str(port), *words]
         environment = {k: v for k, v in os.environ.items() if k not in ("NO_COLOR", "CI")}
         self.process = subprocess.Popen(
