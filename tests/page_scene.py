@@ -57,6 +57,7 @@ class Scene:
         self.free = 31_040  # bytes of its heap
         self.age = 1.0  # seconds since it told that
         self.fails: set[str] = set()  # names of things that are rolled back
+        self.states: dict[str, str] = {}  # {name: state of its application}, if it does not run
         self.trouble: SluiceError | None = None  # instead of an answer
 
     def _rollout(self) -> dict[str, Execution]:
@@ -92,6 +93,7 @@ class Scene:
             trial=trial,
             agent="0.3.0",
             app="2.1.0" if green else "1.3.0",
+            app_state=self.states.get(name, "running"),
             trees="agent.a+app.b",
             free=self.free,
             rssi=-61,

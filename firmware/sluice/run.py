@@ -73,15 +73,21 @@ async def _tend(agent, link):
 
 
 async def _run_application(app, agent, link):
-    """The application may end or fail; the agent goes on. A failure is kept, and told soon."""
+    """It may end or fail, and the agent goes on. Both are told soon; a failure is kept."""
+    application = agent.application
+    application.state = "running"
     try:
         await app.main(link)
+        application.state = "ended"
         log.i("application ended")
-    except Exception as error:
-        log.e("application failed", repr(error))
+    except (Exception, asyncio.CancelledError) as error:
+        application.state = "failed"
+        why = str(error) if isinstance(error, OTAError) else repr(error)
+        log.e("application failed", why)
         logging.show(error)
         with Scope():  # the agent may be at work, and wants the room
-            plug_in("sluice.failures", "note")("application failed", repr(error))
+            plug_in("sluice.failures", "note")("application failed", why)
+    finally:
         if agent.dialect.shadow:
             agent.dialect.shadow["due"]["application"] = None
 
@@ -205,11 +211,14 @@ class Sources:
 
 
 class Application:
-    """The application's say.
+    """The application: its say, and how it does.
 
     app      its module, or None
     hold_ms  that it may let an ordered reset wait; 0: none
+    state    "running", "ended", "failed"; None of one without `main`
     """
+
+    state = None
 
     def __init__(self, app, link, clock, hold_ms):
         self._app = app

@@ -123,13 +123,16 @@ def blame(board, error):
 
 
 class _Unfit:
-    """Stands for an application that does not run: asked for its verdict, it says why."""
+    """Stands for an application that does not run: it fails, and says why."""
 
-    def __init__(self, fault):
-        self.fault = fault
+    def __init__(self, *why):
+        self.why = why
+
+    async def main(self, link):
+        raise Fail(*self.why)
 
     async def healthy(self):
-        raise self.fault
+        raise Fail("application failed:", *self.why)
 
 
 def application(trial, starts):
@@ -140,11 +143,7 @@ def application(trial, starts):
     starts   in a row that came to nothing
     """
     if starts > _STARTS:
-        log.e("application left out, because it did not start")
-        with Scope():  # what is loaded when the agent begins stays
-            words = "application left out: did not start, times", _STARTS
-            plug_in("sluice.failures", "note")(*words)
-        return _Unfit(Fail("did not start, times", _STARTS))
+        return _Unfit("did not start, times", _STARTS)
     try:
         import app
     except (Exception, SystemExit) as error:
@@ -152,7 +151,6 @@ def application(trial, starts):
             return None
         if trial:
             raise
-        log.e("application cannot be loaded", repr(error))
         show(error)
-        return _Unfit(Fail("application failed:", repr(error)))
+        return _Unfit(repr(error))
     return app

@@ -2,7 +2,7 @@
 
 fleet --state DIR                 one look
 fleet --aws --watch               again and again, until Ctrl-C
-fleet --state DIR --failed        those whose last job failed, was rejected, or timed out
+fleet --state DIR --failed        those whose last job or application failed
 fleet --state DIR --web           as a page in a browser, until Ctrl-C
 fleet --state DIR --outdated V    those whose application is older than V. A thing without an
                                   application counts with its image.
@@ -38,7 +38,9 @@ EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this ma
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The command's own arguments."""
     where.arguments(parser, "of a local cloud that runs")
-    parser.add_argument("--failed", action="store_true", help="those whose last job went wrong")
+    parser.add_argument(
+        "--failed", action="store_true", help="those whose last job or application failed"
+    )
     parser.add_argument("--offline", action="store_true", help="those that are not connected")
     parser.add_argument("--outdated", metavar="V", help="those that run less than version V")
     parser.add_argument("--json", action="store_true", help="as JSON, with AWS's names")

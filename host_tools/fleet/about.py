@@ -45,6 +45,7 @@ def of_document(document: Document, execution: Execution | None = None) -> Thing
         trial=told.get("trial") is True,
         agent=text(told, "agent"),
         app=text(told, "app"),
+        app_state=text(told, "app_state"),
         trees=text(told, "trees"),
         free=_number(told, "free"),
         rssi=_number(told, "rssi"),

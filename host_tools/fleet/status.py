@@ -159,6 +159,7 @@ class ThingStatus:
     trial: bool = False
     agent: str = ""
     app: str = ""
+    app_state: str = ""  # running, ended, failed; "" of none that runs beside the agent
     trees: str = ""
     free: int | None = None  # bytes of the heap
     rssi: int | None = None  # dBm
@@ -182,9 +183,19 @@ class ThingStatus:
         return max((time for time in (self.told_at, job) if time is not None), default=None)
 
     @property
-    def failed(self) -> bool:
+    def job_failed(self) -> bool:
         """Whether its last job went wrong."""
         return self.job is not None and self.job.status in BAD
+
+    @property
+    def app_failed(self) -> bool:
+        """Whether its application raised, or did not start."""
+        return self.app_state == "failed"
+
+    @property
+    def failed(self) -> bool:
+        """Whether somebody should look at it."""
+        return self.job_failed or self.app_failed
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from sluice.fleet.status import Execution, FleetStatus, ThingStatus
 WIDE = 120  # columns of a terminal from which on a thing may have one line
 GAP = 2  # columns between two columns of a table
 INDENT = 2  # of a job below its thing
+STOPPED = {"failed": "red", "ended": "yellow"}  # colours of an application's state
 
 
 def seen(thing: ThingStatus, now: float | None = None) -> Text:
@@ -34,7 +35,7 @@ class Row:
     board: str
     image: str
     agent: str
-    app: str
+    app: Text
     seen: Text
     heap: str
     signal: str
@@ -50,12 +51,20 @@ def row(thing: ThingStatus, now: float) -> Row:
         board=thing.board,
         image=thing.image + (trial if thing.image else ""),
         agent=thing.agent,
-        app=thing.app,
+        app=application(thing),
         seen=seen(thing, now),
         heap=f"{thing.free:,}" if thing.free is not None else "",
         signal=f"{thing.rssi} dBm" if thing.rssi is not None else "",
         reset=thing.reset,
         job=thing.job,
+    )
+
+
+def application(thing: ThingStatus) -> Text:
+    """Its application's version, and that it does not run any more."""
+    state = thing.app_state if thing.app_state != "running" else ""
+    return Text.assemble(
+        thing.app, " " if thing.app and state else "", (state, STOPPED.get(state, ""))
     )
 
 
@@ -91,7 +100,7 @@ def wide(rows: Sequence[Row]) -> dict[str, list[Text]]:
         "BOARD": [Text(row.board) for row in rows],
         "IMAGE": [Text(row.image) for row in rows],
         "AGENT": [Text(row.agent) for row in rows],
-        "APP": [Text(row.app) for row in rows],
+        "APP": [row.app for row in rows],
         "FREE*": [Text(row.heap, justify="right") for row in rows],
         "SIGNAL*": [Text(row.signal) for row in rows],
         "RESET": [Text(row.reset) for row in rows],
@@ -132,13 +141,13 @@ def stacked(rows: Sequence[Row]) -> list[RenderableType]:
 
 def above(row: Row) -> tuple[Text, Text, Text]:
     """What a thing is, what runs on it, and how it does."""
-    runs = {"image": row.image, "agent": row.agent, "app": row.app}
+    runs = {"image": Text(row.image), "agent": Text(row.agent), "app": row.app}
     heap = f"{row.heap} free" if row.heap else ""
     reset = f"reset: {row.reset}" if row.reset else ""
     health = [Text(text) for text in (heap, row.signal, reset) if text]
     return (
         lines(Text(row.thing), Text(row.board, "dim")),
-        lines(*(Text(f"{name} {text}") for name, text in runs.items() if text)),
+        lines(*(Text.assemble(f"{name} ", text) for name, text in runs.items() if text)),
         lines(row.seen, *health),
     )
 
@@ -154,7 +163,7 @@ def below(job: Execution | None) -> list[RenderableType]:
 def line(thing: ThingStatus, now: float) -> str:
     """A thing in one line, for who reads what changes."""
     one = row(thing, now)
-    runs = {"image": one.image, "agent": one.agent, "app": one.app}
+    runs = {"image": one.image, "agent": one.agent, "app": one.app.plain}
     told = [f"{name} {text}" for name, text in runs.items() if text]
     reset = f"reset: {one.reset}" if one.reset else ""
     job = last_job(one.job).plain
@@ -182,10 +191,13 @@ def summary(found: FleetStatus, kept: Sequence[ThingStatus]) -> str:
     if not kept and found.things:
         return f"none of {len(found.things):,} thing{'s' * (len(found.things) > 1)}"
     connected = sum(thing.connected is True for thing in kept)
-    failed = sum(thing.failed for thing in kept)
+    counts = {
+        "whose last job went wrong": sum(thing.job_failed for thing in kept),
+        "whose application failed": sum(thing.app_failed for thing in kept),
+    }
     of = "" if len(kept) == len(found.things) else f" of {len(found.things):,}"
     noun = "thing" if len(kept) == 1 and not of else "things"
-    wrong = f", {failed:,} whose last job went wrong" if failed else ""
+    wrong = "".join(f", {count:,} {words}" for words, count in counts.items() if count)
     return f"{len(kept):,}{of} {noun}: {connected:,} connected{wrong}"
 
 
@@ -193,9 +205,10 @@ def thing(one: ThingStatus) -> list[str]:
     """`thing show`."""
     trees = {tree.partition(".")[0]: tree for tree in one.trees.split("+")}
 
-    def code(version: str, kind: str) -> str:
+    def code(version: str, kind: str, state: str = "") -> str:
+        known = version or ("no version" if state else "none, or none that was told")
         tree = f", from tree {trees[kind]}" if trees.get(kind) else ""
-        return f"{version or 'none, or none that was told'}{tree}"
+        return f"{known}{tree}{', ' if state else ''}{state}"
 
     slot = f" in {one.slot}" if one.slot else ""
     rows = {
@@ -206,7 +219,7 @@ def thing(one: ThingStatus) -> list[str]:
         "image": f"{one.image or 'not told'}{slot}",
         "micropython": one.micropython,
         "agent": code(one.agent, "agent"),
-        "application": code(one.app, "app"),
+        "application": code(one.app, "app", one.app_state),
         "trial": "what runs is on trial" if one.trial else "",
         "free heap": f"{one.free:,} bytes" if one.free is not None else "",
         "signal": f"{one.rssi} dBm" if one.rssi is not None else "",

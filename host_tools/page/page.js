@@ -127,6 +127,10 @@ function connection(one) {
   return chip("idle", when(one.connectedAt, `offline ${since(one.connectedAt)}`));
 }
 
+/** That an application does not run any more. */
+const stopped = (one, look, before = "") => !["failed", "ended"].includes(one.appState) ? null
+  : el("div", { class: `sub ${look} ${one.appState === "failed" ? "bad" : "wait"}` }, `${before}${one.appState}`);
+
 function runs(one) {
   const parts = [["board", one.board], ["image", one.image], ["agent", one.agent], ["app", one.app]];
   const known = parts.filter(([, text]) => text);
@@ -172,13 +176,13 @@ function thingRow(one) {
   return el("tr", properties,
     el("th", { scope: "row" }, link("thing", one.name),
       one.groups.length ? el("div", { class: "sub wide" }, grouped(one)) : null,
-      el("div", { class: "sub narrow" }, runs(one)),
+      el("div", { class: "sub narrow" }, runs(one)), stopped(one, "narrow", "application "),
       one.connected === false ? el("div", { class: "sub narrow" }, connection(one)) : null),
     isNew(one) ? el("td", { class: "wide sub", colspan: "4" }, el("div", { class: "fit" }, commands(one)))
       : [el("td", { class: "wide" }, parted(one.board)), el("td", { class: "wide" }, parted(one.image),
         one.trial ? el("div", { class: "sub wait" }, "on trial") : null,
         one.slot ? el("div", { class: "sub" }, `in ${one.slot}`) : null),
-      el("td", { class: "wide" }, parted(one.agent)), el("td", { class: "wide" }, parted(one.app))],
+      el("td", { class: "wide" }, parted(one.agent)), el("td", { class: "wide" }, parted(one.app), stopped(one, ""))],
     el("td", {}, one.job ? outcome(one.job, one.name, link("job", one.job.job)) : el("span", { class: "soft" }, "none")),
     el("td", { class: "wide" }, connection(one), el("div", { class: "sub" }, when(one.toldAt, told(one.toldAt)) || told(null))));
 }
@@ -277,6 +281,7 @@ function thingView(one) {
     one.groups.length && grouped(one)];
   return [el("div", { class: "title" }, el("h1", {}, one.name), connection(one),
     one.trial ? chip("wait", "on trial") : null,
+    one.appState === "failed" ? chip("bad", "application failed") : null,
     el("p", {}, when(one.toldAt, told(one.toldAt)) || told(null)), el("p", {}, about.filter(Boolean).join(" · "))),
   isNew(one) ? el("div", { class: "stack" }, newSheet(one), one.job ? updateSheet(one) : null)
     : el("div", { class: "columns" },
@@ -364,7 +369,8 @@ function factsSheet(one) {
     ["Image", one.image && [parted(one.image), one.slot ? ` in ${one.slot}` : ""]],
     ["MicroPython", one.micropython],
     ["Agent", one.agent && [one.agent, tree(one, "agent")]],
-    ["Application", one.app && [one.app, tree(one, "app")]],
+    ["Application", (one.app || one.appState) && [one.app || "no version", one.app ? tree(one, "app") : "",
+      one.appState ? `, ${words(one.appState)}` : ""]],
     ["Signal", one.rssi != null ? `${one.rssi} dBm` : ""],
     ["Last reset", one.reset],
     [one.connected ? "Connected" : "Offline", one.connected == null ? "" : when(one.connectedAt, since(one.connectedAt) || "just now")],

@@ -101,6 +101,7 @@ def thing(one: ThingStatus) -> dict[str, Any]:
         "image": clip(one.image),
         "agent": clip(one.agent),
         "app": clip(one.app),
+        "appState": clip(one.app_state),
         "slot": clip(one.slot),
         "trial": one.trial is True,
         "failed": one.failed,

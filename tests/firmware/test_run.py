@@ -149,7 +149,7 @@ class App:
             await self.fails()
 
 
-def shown(app, shadow=None):
+def shown(app, shadow=None, application=None):
     """(lines of the log, lines of the traceback) of an agent beside that application."""
     run, _ = loaded()
     said, printed = [], []
@@ -167,7 +167,7 @@ def shown(app, shadow=None):
     link, noted = Module(), Noted(0, 0)
     link.linked = False
     try:
-        agent, agent.dialect = Agent(), Module()
+        agent, agent.dialect, agent.application = Agent(), Module(), application or Module()
         agent.dialect.shadow = shadow
         agent.starts = run.Starts(noted.counts, noted.note)
         asyncio.run(run.start(agent, link, app))
@@ -187,6 +187,27 @@ def test_exception_of_the_application_forges_no_line_and_moves_no_terminal():
         )
         for line in said + printed:
             assert all(32 <= c < 127 for c in line.encode()), line
+
+
+class Ends:
+    """An application whose `main` returns, or is canceled."""
+
+    def __init__(self, canceled):
+        self.canceled = canceled
+
+    async def main(self, link):
+        if self.canceled:
+            raise asyncio.CancelledError
+
+
+def test_state_of_the_application_is_kept_and_an_end_is_a_reason_to_tell_the_shadow():
+    run, _ = loaded()
+    for app, state in ((Ends(False), "ended"), (Ends(True), "failed"), (App(False), "failed")):
+        application, shadow = run.Application(app, None, None, 0), {"due": {}}
+        assert application.state is None
+        with Board():
+            shown(app, shadow, application)
+        assert (application.state, len(shadow["due"])) == (state, 1)
 
 
 def test_failure_of_the_application_is_kept_and_is_a_reason_to_tell_the_shadow():

@@ -63,6 +63,10 @@ class Vitals:
         return {"rssi": self.rssi, "log": self.log}
 
 
+class Application:
+    state = None
+
+
 class Agent:
     """As much of one as a shadow tells of."""
 
@@ -71,6 +75,7 @@ class Agent:
         self.journal = {"seq": 1, "job": None, "step": None, "reason": None}
         self.journal.update(journal)
         self.slots = Slots()
+        self.application = Application()
         self.trees = Trees({"app": ["b", "0" * 64, "1.2.0", 6]}, False, "SIM_ESP32")
         values = dict.fromkeys(config.REQUIRED, "x")
         self.settings = config.others(values, {}, None)
@@ -142,10 +147,19 @@ def test_report_says_what_the_board_is():
     assert reported == {
         "version": "2.0.0", "slot": "ota_1", "trial": False, "board": "SIM_ESP32",
         "settings": DEFAULTS, "refused": None,
-        "agent": VERSION, "app": "1.2.0", "trees": "app.b",
+        "agent": VERSION, "app": "1.2.0", "app_state": None, "trees": "app.b",
         "job": {"id": "j1", "status": "SUCCEEDED", "reason": "accepted v2.0.0"},
         "micropython": "1.25.0", "reset": "watchdog", "failures": None, "rssi": -61, "log": None,
     }  # fmt: skip
+
+
+def test_report_says_how_the_application_does():
+    for state in ("running", "ended", "failed"):
+        board = Board(Cloud({}))
+        board.agent.application.state = state
+        reported = board.look()[0]["reported"]
+        board.close()
+        assert reported["app_state"] == state
 
 
 def test_report_says_which_trees_run_and_whether_one_is_on_trial():

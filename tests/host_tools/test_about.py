@@ -3,8 +3,9 @@
 import pytest
 
 from sluice.fleet.about import job_told, of_document
-from sluice.fleet.status import BAD, Execution
-from sluice.fleet.things_shown import thing
+from sluice.fleet.filters import Filters
+from sluice.fleet.status import BAD, Execution, FleetStatus
+from sluice.fleet.things_shown import application, line, summary, thing
 
 
 def told(**reported: object) -> dict:
@@ -50,7 +51,17 @@ def test_all_that_a_board_reports_is_read():
 
 @pytest.mark.parametrize("value", [None, 7, True, [], {}, ["x", 1, None], "\x1b[2J", "9" * 5000])
 def test_what_is_no_text_or_number_or_a_text_for_terminals_is_not_taken(value):
-    keys = ("version", "slot", "board", "agent", "app", "trees", "reset", "micropython")
+    keys = (
+        "version",
+        "slot",
+        "board",
+        "agent",
+        "app",
+        "app_state",
+        "trees",
+        "reset",
+        "micropython",
+    )
     keys += ("free", "rssi", "failures", "log", "settings", "trial", "job")
     found = of_document(told(**dict.fromkeys(keys, value)))
     texts = (found.image, found.board, found.agent, found.app, found.reset, *found.log)
@@ -113,6 +124,21 @@ def test_each_kind_of_code_has_its_line():
         "free heap    24,336 bytes",
         "told         nothing yet",
     ]
+
+
+@pytest.mark.parametrize("version", ["", "2.0.0"])
+@pytest.mark.parametrize("state", ["", "running", "ended", "failed"])
+def test_state_of_an_application_is_seen_wherever_it_does_not_run(version, state):
+    one = of_document(told(app=version, app_state=state))
+    assert one.failed == (state == "failed")
+    shown = " ".join([version, state * (state != "running")]).strip()
+    assert application(one).plain == shown
+    assert (shown in line(one, 0)) and (state not in line(one, 0) or state != "running")
+    known = version or ("no version" if state else "none, or none that was told")
+    assert f"application  {', '.join(filter(None, (known, state)))}" in thing(one)
+    said = summary(FleetStatus((one,)), (one,))
+    assert said.endswith(", 1 whose application failed") == (state == "failed")
+    assert bool(Filters(failed=True).chosen((one,))) == (state == "failed")
 
 
 def test_failures_and_log_have_a_line_each_and_the_newest_failure_is_first():

@@ -20,7 +20,10 @@ AT = 1_795_846_202.0  # 2026-11-28 06:10:02 UTC
         ),
         ("stopped ValueError('x')", "the board stopped: ValueError('x')"),
         ("cannot start: config endpoint", "the agent cannot start: config endpoint"),
-        ("application left out: did not start, times 3",) * 2,
+        (
+            "application failed did not start, times 3",
+            "the application failed: did not start, times 3",
+        ),
         ("", ""),
     ],
 )

@@ -3,7 +3,8 @@
 import re
 from dataclasses import replace
 
-from browsing import ROUTES, go, opened, served
+import pytest
+from browsing import NARROW, ROUTES, WIDE, go, opened, served
 from page_scene import NOW, ROLLED_BACK, ROLLOUT, Scene
 from playwright.sync_api import expect
 
@@ -37,6 +38,25 @@ def test_failed_job_is_shown_with_its_reason(browser, fleet):
         go(tab, *ROUTES["job"])
         first = tab.locator("main tbody tr").first
         expect(first).to_contain_text(f"failed {ROLLED_BACK}")
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_application_that_does_not_run_is_seen_while_somebody_looks(browser, fleet, scene, width):
+    with opened(browser, fleet.address, width=width) as tab:
+        rows = tab.locator("main tbody tr")
+        cellar, loft = (
+            rows.filter(has_text=name).locator(".sub:visible") for name in ("cellar", "loft")
+        )
+        expect(cellar.filter(has_text="failed")).to_have_count(0)
+        scene.states = {"cellar": "failed", "loft": "ended"}
+        before = "application " if width == NARROW else ""
+        expect(cellar.and_(tab.locator(".bad"))).to_have_text(f"{before}failed")
+        expect(loft.and_(tab.locator(".wait")).last).to_have_text(f"{before}ended")
+        tab.get_by_role("button", name="Failed 2").click()
+        expect(tab.locator("main tbody tr th a")).to_have_text(["boiler-2", "cellar"])
+        go(tab, "#/thing/cellar")
+        expect(tab.locator(".title")).to_contain_text("application failed")
+        expect(tab.locator("main dl").first).to_contain_text("1.3.0, tree b, failed")
 
 
 def test_map_fills_while_somebody_looks(browser, fleet, scene):

@@ -212,6 +212,21 @@ def test_failure_of_the_application_is_told_soon(cloud, stage):
     soon(lambda: "application failed" in str(reported(scene).get("failures")), FUSE_S)
     shown = good("thing", "show", scene.name, "--state", scene.root)
     assert "the application failed: ValueError('pump',)" in shown
+    assert "application  no version, failed" in shown
+    assert scene.name in good("fleet", "--failed", "--state", scene.root)
+    assert " whose application failed" in good("fleet", "--state", scene.root)
+
+
+UNABLE = {"lacks a module": "import nothing\n", "ends": "async def main(link):\n    pass\n"}
+
+
+@pytest.mark.parametrize("why", UNABLE)
+def test_application_that_does_not_run_is_told_at_the_first_connect(cloud, stage, why):
+    scene = powered(stage, cloud, UNABLE[why])
+    state = "ended" if why == "ends" else "failed"
+    soon(lambda: reported(scene).get("app_state") == state, FUSE_S)
+    kept = [text for text in reported(scene).get("failures", ()) if "application failed" in text]
+    assert len(kept) == (state == "failed")
 
 
 # -- the examples ---------------------------------------------------------------------------------

@@ -90,8 +90,7 @@ class Agent:
     clock     ticks_ms, ticks_diff, ticks_add, sleep_ms
     settings  block, poll_s, trial_s, report_s, signers and the allow_… of config.json
     load      path → bytes, for the signers' certificates
-    application  `await healthy()`: its verdict on a new image; `await hold()` returns when it
-              lets a reset be that was ordered
+    application  see sluice.run.Application
     reset     resets the board; does not return
     buffer    bytearray, a sector and four bytes, that images are gathered in
     starts    powered: the power led to this start; held(smooth): it came to something
@@ -124,7 +123,7 @@ class Agent:
         self.clock = clock
         self.settings = settings
         self.load = load
-        self.healthy, self.hold = application.healthy, application.hold
+        self.application = application
         self.reset = reset
         self.buffer = buffer
         self.starts = starts
@@ -173,7 +172,7 @@ class Agent:
         if event == "gone":
             self.forgive()
         if event == "starved":
-            await self.hold()
+            await self.application.hold()
         if event == "failed":
             self.journal.owe("failed", str(fault), self.job)
         return event

@@ -172,6 +172,7 @@ def _describe(agent, state):
     """What the board is, but for the free heap."""
     journal, slots = agent.journal, agent.slots
     state["slot"], state["trial"] = slots.running, agent.trees.trial or slots.trial
+    state["app_state"] = agent.application.state
     _code(agent.trees, state)
     if journal["step"]:  # of the last job that ended
         reason = (journal["reason"] or "")[:_TEXT]

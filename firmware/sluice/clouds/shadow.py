@@ -14,7 +14,7 @@ is a dict, which has no code:
     begun     ticks, ms, of that
     lost      times in a row that the session ended over it, as a policy may forbid it
     due       a dict that each notice puts its topic into, of its payload nothing is kept; and run
-              `application`, when that failed
+              `application`, when that ended or failed
 """
 
 from micropython import const

@@ -42,7 +42,7 @@ async def run(job, agent):
         await check(agent)
         if job.restart:
             await _ours(agent.dialect.report(job, "rebooting", agent.info()))
-            await agent.hold()
+            await agent.application.hold()
             await _ours(agent.dialect.still(job))
             plug_in("sluice.files.staging", "activate")(job, None, True)
             agent.journal.take(job, phase=REBOOTING, files=1)

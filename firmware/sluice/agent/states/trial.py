@@ -15,7 +15,7 @@ async def activating(agent):
     """
     await agent.dialect.still(agent.job)
     await agent.dialect.report(agent.job, "applying", agent.info())
-    await agent.hold()
+    await agent.application.hold()
     await agent.dialect.still(agent.job)
     if agent.journal["slot"]:
         _activate_image(agent)
@@ -84,7 +84,7 @@ async def trying(agent):
         return _sick(agent, "no job is waiting for the verdict")
     try:
         await _reach(agent)
-        if not await agent.healthy():
+        if not await agent.application.healthy():
             return _sick(agent, "self-test failed")
     except Exception as error:  # whatever it is, this image is not to stay
         return _sick(agent, str(error) if isinstance(error, OTAError) else repr(error))

@@ -14,7 +14,7 @@ log = Log("reboot")
 async def run(job, device):
     """Leaves the reset to the agent. Raises Gone when the job was withdrawn."""
     await device.dialect.report(job, "rebooting", device.info())
-    await device.hold()
+    await device.application.hold()
     await device.dialect.still(job)
     device.journal.take(job, phase=REBOOTING)
     log.i("reset follows")
