@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import threading
 import time
 from dataclasses import dataclass
@@ -115,9 +116,8 @@ class State:
             pass
         except ValueError:
             raise SluiceError(f"{self.ready} is not JSON") from None
-        raise SluiceError(
-            f"no cloud runs in {self.root}: start it with `sluice cloud run --state {self.root}`"
-        )
+        start = shlex.join(["sluice", "cloud", "run", "--state", str(self.root)])
+        raise SluiceError(f"no cloud runs in {self.root}: start it with `{start}`")
 
     def _checked(self, about: dict[str, Any]) -> dict[str, Any]:
         """It, if the cloud that wrote it is one that these commands can ask."""

@@ -26,7 +26,7 @@ from sluice.flash.planning import STARTER, Plan, plan
 from sluice.flash.trees import Trees
 from sluice.flash.watching import LOUD_ENOUGH, TAIL, wait_for_agent
 from sluice.flash.writing import carry_out
-from sluice.terminal import console, plain
+from sluice.terminal import console, drawing, plain
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -224,7 +224,7 @@ class Flashing:
             DownloadColumn(binary_units=True),
             TextColumn("{task.description}", markup=False),
         )
-        with Progress(*columns, console=self._console) as bar:
+        with drawing(), Progress(*columns, console=self._console) as bar:
             task = bar.add_task("", total=sum(map(len, todo.values())))
 
             def step(path: str, size: int) -> None:

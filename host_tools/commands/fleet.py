@@ -29,7 +29,7 @@ from sluice.fleet.filters import Filters
 from sluice.fleet.reader import Reader
 from sluice.fleet.status import FleetStatus, ThingStatus
 from sluice.fleet.watch import passing
-from sluice.terminal import plain
+from sluice.terminal import drawing, plain
 
 PORTS = range(65_536)
 EVERY_S = {True: 1, False: 10}  # of --watch, by whether the cloud is on this machine
@@ -184,7 +184,7 @@ def redraw(reader: Reader, filters: Filters, every_s: float) -> None:
     from rich.live import Live
 
     console = shown.console()
-    with Live(console=console, auto_refresh=False) as live:
+    with drawing(), Live(console=console, auto_refresh=False) as live:
         for found in looks(reader, every_s, lambda note: console.print(plain(note))):
             kept = filters.chosen(found.things)
             live.update(Group(*rows(found, kept), footer(found, kept, False)), refresh=True)

@@ -7,6 +7,7 @@ DIR/devices/NAME/    flash.bin, meter.bin, provisioned.json and, for the run, ro
 import hashlib
 import json
 import mmap
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -121,7 +122,8 @@ def thing_files(state: Path, name: str) -> dict[str, bytes]:
     if not (folder / "config.json").is_file():
         known = (file.parent.name for file in folder.parent.glob("*/config.json"))
         likely = meant(name, known).removeprefix(": ")
-        made = f"`sluice thing create {name} --state {state}` makes it"
+        create = shlex.join(["sluice", "thing", "create", name, "--state", str(state)])
+        made = f"`{create}` makes it"
         raise SluiceError(f"no thing {name}: {folder}/config.json is missing; {likely or made}")
     files = {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
     config = _object(folder / "config.json")

@@ -1,6 +1,5 @@
 """What a thing's board told of itself, in its shadows. All of it is checked: it may be a lie."""
 
-import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,6 +10,7 @@ from sluice.terminal import plain
 VERSION = ("version", "nrf_cloud_app_fw_version")  # keys of it, by the board's configuration
 TEXT = 256  # signs of a text that are kept
 TEXTS = 32  # texts of a list that are kept
+MOST = 1 << 63  # no number that a board means is as far from 0; so inf and nan are none
 Document = Mapping[str, Any]
 
 
@@ -124,7 +124,7 @@ def texts(document: Document, key: str) -> tuple[str, ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < MOST
 
 
 def _number(document: Document, key: str) -> int | None:

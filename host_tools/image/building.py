@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sluice.image import smaller
-from sluice.terminal import console, plain
+from sluice.terminal import console, drawing, plain
 
 
 @contextmanager
@@ -18,6 +18,6 @@ def shown(what: str) -> Iterator[smaller.Progress]:
     screen = console(stderr=True)
     columns = TextColumn("{task.description}", markup=False), BarColumn(), TaskProgressColumn()
     off = not screen.is_terminal
-    with Progress(*columns, console=screen, transient=True, disable=off) as bar:
+    with drawing(), Progress(*columns, console=screen, transient=True, disable=off) as bar:
         task = bar.add_task(plain(what), total=None)
         yield lambda done, of: bar.update(task, completed=done, total=of)

@@ -503,7 +503,7 @@ function listen() {
   };
 }
 
-/** Say how a job ended, or that a thing came or went, to who cannot see it. */
+/** Say how a job or an application ended, or that a thing came or went, to who cannot see it. */
 function tell(before, now) {
   if (!before) return;
   const said = [];
@@ -513,6 +513,7 @@ function tell(before, now) {
   if (before.connected !== now.connected && now.connected != null) {
     said.push(`${now.name}: ${now.connected ? "connected" : "offline"}`);
   }
+  if (stopped(now, "") && before.appState !== now.appState) said.push(`${now.name}: application ${now.appState}`);
   if (said.length) document.getElementById("news").textContent = said.join(". ");
 }
 

@@ -49,7 +49,11 @@ def test_all_that_a_board_reports_is_read():
     assert found.settings == {"report_s": 5}
 
 
-@pytest.mark.parametrize("value", [None, 7, True, [], {}, ["x", 1, None], "\x1b[2J", "9" * 5000])
+LIES = [None, 7, True, [], {}, ["x", 1, None], "\x1b[2J", "9" * 5000, 10**400, -(10**400)]
+LIES += [float(text) for text in ("inf", "-inf", "nan", "1e300")]
+
+
+@pytest.mark.parametrize("value", LIES)
 def test_what_is_no_text_or_number_or_a_text_for_terminals_is_not_taken(value):
     keys = (
         "version",

@@ -346,6 +346,12 @@ def test_thing_and_device_refusals(tmp_path):
     (tmp_path / "things").mkdir()
     assert "no cloud has been" in complaint("thing", "list", *state)
     made = f"`sluice thing create lamp --state {tmp_path}` makes it"
+    spaced = tmp_path / "a lab"
+    (spaced / "things").mkdir(parents=True)
+    complained = complaint("device", "run", "lamp", "--state", spaced)
+    assert f" lamp --state '{spaced}'` makes" in complained
+    start = f"start it with `sluice cloud run --state '{spaced}'`"
+    assert start in complaint("job", "list", "--state", spaced)
     assert complaint("device", "run", "lamp", *state).endswith(f"is missing; {made}\n")
     (tmp_path / "things/lump").mkdir()
     (tmp_path / "things/lump/config.json").write_text("{}")

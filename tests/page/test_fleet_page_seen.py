@@ -52,6 +52,9 @@ def test_application_that_does_not_run_is_seen_while_somebody_looks(browser, fle
         before = "application " if width == NARROW else ""
         expect(cellar.and_(tab.locator(".bad"))).to_have_text(f"{before}failed")
         expect(loft.and_(tab.locator(".wait")).last).to_have_text(f"{before}ended")
+        expect(tab.locator("#news")).to_have_text(
+            re.compile("^(cellar: .* failed|loft: .* ended)$")
+        )
         tab.get_by_role("button", name="Failed 2").click()
         expect(tab.locator("main tbody tr th a")).to_have_text(["boiler-2", "cellar"])
         go(tab, "#/thing/cellar")

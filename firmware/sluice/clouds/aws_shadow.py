@@ -74,6 +74,7 @@ async def report_version(agent, shadow):
     state = {agent.settings["report_version"]: agent.slots.version or "unknown"}
     state["board"] = plug_in(shadow["vitals"], "NAME")
     _code(agent.trees, state)
+    state["app_state"] = None  # it is not told here, and one that was told before may be wrong
     report = {"state": {"reported": state}}
     topic = "$aws/things/%s/shadow/update" % agent.settings["thing"]
     await agent.link.deliver(topic, json.dumps(report))

@@ -1,5 +1,6 @@
 """`sluice fleet`, `job` and `thing` as a user meets them: what is printed, at several widths."""
 
+import contextlib
 import json
 import os
 import pty
@@ -239,6 +240,21 @@ def test_watch_as_json_has_a_line_for_each_change(scene):
     scene.iot.delete_thing(thingName="changing")
 
 
+def on_screen(seen: str) -> list[str]:
+    """The rows that a terminal shows in the end of what rich drew, and where the cursor is."""
+    rows, at = [""], 0
+    for part in re.findall(r"\x1b\[\d*[A-Za-z]|[\r\n]|[^\r\n\x1b]+", CODES.sub("", seen)):
+        if part == "\n":
+            at += 1
+            rows.extend([""] * (at == len(rows)))
+        elif part in ("\x1b[1A", "\x1b[2K"):
+            at -= part.endswith("A")
+            rows[at] = rows[at] if part.endswith("A") else ""
+        elif part.isprintable():
+            rows[at] += part
+    return rows
+
+
 def test_watch_at_a_terminal_redraws_its_table(scene):
     scene.thing("changing", version="1.0.0")
     ours, its = pty.openpty()
@@ -253,8 +269,13 @@ def test_watch_at_a_terminal_redraws_its_table(scene):
                 seen += os.read(ours, 65536).decode(errors="replace")
         process.send_signal(signal.SIGINT)
         assert process.wait(FUSE_S) == 130
+    with contextlib.suppress(OSError):  # that of a terminal that nobody holds any more
+        while select.select([ours], [], [], FUSE_S)[0]:
+            seen += os.read(ours, 65536).decode(errors="replace")
     os.close(ours)
-    assert "Traceback" not in seen and "4 things" in seen
+    assert "Traceback" not in seen
+    heads = [row for row in on_screen(seen) if row.startswith("THING")]
+    assert len(heads) == 1 and on_screen(seen)[-2].startswith("4 things")
     scene.iot.delete_thing(thingName="changing")
 
 
