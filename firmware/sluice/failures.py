@@ -36,13 +36,14 @@ def stopped(error):
 
 
 def note(*words):
-    """Keep it, unless it is what was kept last: what fails in a loop must not wear out the flash.
-    Where the file system takes no more it is not kept.
+    """Keep it, unless it is kept already: what fails in a loop, even with something else in turn,
+    must neither wear out the flash nor push out the others. Where the file system takes no more it
+    is not kept.
     """
     text = " ".join([str(word) for word in words]).replace("\n", " ")
     text = plain(text).encode()[:_LINE]
     lines = _load()
-    if not (lines and lines[-1].partition(b" ")[2] == text):
+    if text not in [line.partition(b" ")[2] for line in lines]:
         lines = lines[1 - _LINES :] + [b"%d " % time.time() + text]
         try:
             with open(_FILE, "wb") as file:

@@ -11,6 +11,7 @@ A dialect, how a cloud gives orders and hears back, has
     async accept(job)              → Job: the cloud counts it as started; may be another one
     async report(job, step, info)  tell an outcome or a step, and wait until it was accepted
     progress(job, info)            tell how far it is, without waiting
+    shadow                         see sluice.clouds.shadow; None of a cloud without one
     async still(job)               returns while the job is ours to do; raises Gone
 Its steps: accepted, downloading, applying, trying, rebooting, succeeded, failed, rejected.
 

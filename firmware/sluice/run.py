@@ -1,10 +1,10 @@
 """Runs the agent and the application side by side, for ever. main.py guards it.
 
 The application is a module `app`, if there is one: `async def main(link)` runs beside the agent
-on its TLS session; `async def healthy()` is asked for the verdict on a new image, before it is
-confirmed, and has 60 s for it; `async def before_reset()` returns when the board may reset because
-of a job, and has `hold_s` for it. What `main` does before its first await comes before the link is
-opened: `link.set_last_will(topic, text, qos=1)`, for one.
+on its TLS session; `healthy()` is asked for the verdict on a new image, before it is confirmed,
+and has 60 s for it; `before_reset()` returns when the board may reset because of a job, and has
+`hold_s` for it. These two may be `async def` or `def`. What `main` does before its first await
+comes before the link is opened: `link.set_last_will(topic, text, qos=1)`, for one.
 
 What wiring.py hands the agent is here, too, because both stay until the reset: the way to the
 cloud, sources of files, the application's say, files' bytes. The agent knows none of it.
@@ -84,8 +84,8 @@ async def _run_application(app, agent, link):
         application.state = "failed"
         why = str(error) if isinstance(error, OTAError) else repr(error)
         log.e("application failed", why)
-        logging.show(error)
         with Scope():  # the agent may be at work, and wants the room
+            logging.show(error)
             plug_in("sluice.failures", "note")("application failed", why)
     finally:
         if agent.dialect.shadow:

@@ -29,9 +29,19 @@ def test_failure_that_is_repeated_is_written_once():
         write("/failures", b"1" + before)  # of another time
         note("stopped", "OSError")
         assert read("/failures") == b"1" + before
-        note("stopped", "ValueError")
-        note("stopped", "OSError")
-        assert texts() == [b"stopped OSError", b"stopped ValueError", b"stopped OSError"]
+
+
+def test_failures_that_take_turns_wear_out_no_flash_and_push_out_no_other():
+    with Board():
+        note("job", "1", "failed")
+        for number in range(3):
+            note("application failed", "OSError", number % 2)
+            note("stopped", "MemoryError")
+        before = read("/failures")
+        assert texts()[0] == b"job 1 failed" and len(texts()) == 4
+        write("/failures", b"1" + before)  # of another time
+        note("application failed", "OSError", 1)
+        assert read("/failures") == b"1" + before
 
 
 def test_failures_take_no_more_than_their_bound_whatever_they_say():

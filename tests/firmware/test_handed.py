@@ -57,6 +57,49 @@ def test_application_may_judge_in_a_plain_function():
         assert asyncio.run(said(Plain(verdict))()) is judged
 
 
+def test_task_or_sleep_that_the_application_hands_out_is_waited_for():
+    for verdict, judged in ((True, True), (False, False)):
+        done = []
+
+        class Hands(App):
+            def healthy(self):
+                return asyncio.create_task(self.checked())
+
+            async def checked(self):
+                await asyncio.sleep_ms(1)
+                done.append(True)
+                return self.verdict
+
+        assert asyncio.run(said(Hands(verdict))()) is judged and done
+
+    class Fails:
+        def healthy(self):
+            return asyncio.create_task(self.failing())
+
+        async def failing(self):
+            raise ValueError("pump")
+
+    async def asked():
+        try:
+            await said(Fails())()
+        except ValueError:
+            return "failed"
+
+    assert asyncio.run(asked()) == "failed"
+
+    class Sleeps:
+        def healthy(self):
+            return asyncio.sleep_ms(1)
+
+    assert asyncio.run(said(Sleeps())()) is False
+
+
+def test_nothing_but_true_is_a_good_verdict():
+    """Also of a coroutine that the application forgot to await."""
+    for verdict in ("sensor missing", [1], object(), 2, App(False).healthy()):
+        assert asyncio.run(said(App(verdict))()) is False, verdict
+
+
 def test_reset_waits_for_a_plain_function_of_the_application_and_outlives_its_failure():
     asked = []
 

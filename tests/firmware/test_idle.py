@@ -97,7 +97,7 @@ class Telling:
         if self.lost:
             self.lost -= 1
             raise self.error
-        shadow["seq"] = agent.journal["seq"]
+        shadow["seq"], shadow["reported"] = agent.journal["seq"], 0x5EED
         shadow["due"].clear()
 
     def ring(self):
@@ -206,6 +206,28 @@ def test_shadow_that_there_is_no_room_for_stops_nobody_and_is_tried_with_the_nex
             assert shadow.told == times
     finally:
         log.to(print)
+
+
+def test_what_there_was_no_room_for_is_told_when_it_is_time_and_not_what_moves_alone():
+    """Else the cloud would see an application that filled the heap as one that runs."""
+    for connected in (0, 1):  # all that is told fits, before it does not
+        shadow = Telling(lost=9)
+        shadow.error = MemoryError()
+        dialect, agent = jobs(shadow)
+        log.to(lambda line: None)
+        try:
+            shadow.lost *= not connected
+            run(dialect.linked())
+            shadow.kept["due"]["application"] = None
+            shadow.lost = 2
+            shadow.did.clear()
+            for times in range(1, 5):
+                run(dialect.between_jobs())
+                assert not due(shadow)
+                agent.clock.now += 900_001
+        finally:
+            log.to(print)
+        assert shadow.did == ["report"] * 3 + ["report_moving"]
 
 
 def test_what_moves_alone_is_told_when_it_is_time_and_not_before():

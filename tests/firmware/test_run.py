@@ -180,7 +180,8 @@ def shown(app, shadow=None, application=None):
 
 def test_exception_of_the_application_forges_no_line_and_moves_no_terminal():
     for inside, says in ((False, "main application failed Val"), (True, "main task failed Val")):
-        said, printed = shown(App(inside))
+        with Board():
+            said, printed = shown(App(inside))
         assert [line for line in said if says in line], said
         assert printed[0].startswith("Traceback") and printed[-1] == (
             "ValueError: bad\\x0d\\x0aE 1 main forged\\x1b[2J\\xc2\\x9b1m"

@@ -158,8 +158,11 @@ def test_report_says_how_the_application_does():
         board = Board(Cloud({}))
         board.agent.application.state = state
         reported = board.look()[0]["reported"]
-        board.close()
         assert reported["app_state"] == state
+        board.agent.slots = type("Slots", (), {"running": "ota_0", "version": "3", "trial": True})
+        reported = board.look()[1]["reported"]
+        board.close()
+        assert "app_state" in reported and reported["app_state"] is None
 
 
 def test_report_says_which_trees_run_and_whether_one_is_on_trial():

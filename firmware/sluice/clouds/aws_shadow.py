@@ -1,9 +1,10 @@
 """The shadow of AWS IoT: what the board is, and the few settings that the cloud may change.
 
-Loaded at every connect, and between jobs when there is a reason: a job has ended, or a notice has
-come on `update/delta`, of which nothing is kept but that it came. The shadow is asked for what is
-desired, which is then the newest; `settings` of that is judged and put in force, and what the
-board is goes back as reported: at every connect, and else when it is not what was reported last.
+Loaded at every connect, and between jobs when there is a reason: a job or the application has
+ended, or a notice has come on `update/delta`, of which nothing is kept but that it came. The shadow
+is asked for what is desired, which is then the newest; `settings` of that is judged and put in
+force, and what the board is goes back as reported: at every connect, and else when it is not what
+was reported last.
 So a notice that is large, doubled or old costs one request, and two that disagree do not talk for
 ever. Now and then only what moves all the time is told anew: `report_moving`.
 
@@ -173,7 +174,8 @@ def _describe(agent, state):
     """What the board is, but for the free heap."""
     journal, slots = agent.journal, agent.slots
     state["slot"], state["trial"] = slots.running, agent.trees.trial or slots.trial
-    state["app_state"] = agent.application.state
+    # An agent that a trial goes back to may know nothing of it, and would leave it as it is.
+    state["app_state"] = None if state["trial"] else agent.application.state
     _code(agent.trees, state)
     if journal["step"]:  # of the last job that ended
         reason = (journal["reason"] or "")[:_TEXT]

@@ -54,7 +54,7 @@ def reasons(shadow):
 
 
 def _due(shadow):
-    """A job has ended, a notice came, or it is time."""
+    """A job or the application has ended, a notice came, or it is time."""
     agent = shadow["agent"]
     clock = agent.clock
     return shadow["lost"] < _LOST and (
@@ -77,14 +77,15 @@ async def _tell(shadow):
     shadow["begun"], number = agent.clock.ticks_ms(), agent.journal["seq"]
     try:
         with Scope():  # the application has the room while the agent waits for a job
-            if shadow["seq"] == number and not shadow["due"]:
+            known = shadow["reported"] not in (None, 1)
+            if known and shadow["seq"] == number and not shadow["due"]:
                 report = plug_in("sluice.clouds.aws_shadow", "report_moving")
             else:
                 report = plug_in("sluice.clouds.aws_shadow", "report")
             await report(agent, shadow)
     except MemoryError:
-        shadow["seq"] = number
-        shadow["due"].clear()
+        shadow["seq"], shadow["reported"] = number, shadow["reported"] and 1
+        shadow["due"].clear()  # all of it is told when it is time, and not at once again
         from sluice.log import Log  # not above: it is hardly ever needed
 
         Log("shadow").w("no room to tell it")

@@ -11,18 +11,24 @@ log = Log("hold")
 
 
 async def healthy(app):
-    """The application's verdict on a new image."""
+    """The application's verdict on a new image. Only `True` is a good one: a text that says what
+    is wrong counts as true, and so does a coroutine that nobody awaited.
+    """
     verdict = getattr(app, "healthy", None)
     try:
-        return bool(await asyncio.wait_for(_asked(verdict), _HEALTHY_S)) if verdict else True
+        return not verdict or await asyncio.wait_for(_asked(verdict), _HEALTHY_S) in (True,)
     except asyncio.CancelledError:  # of a task of its own; no Exception, and not the agent's
         raise Fail("self-test cancelled")
 
 
 async def _asked(function):
-    """What a function of the application answers, whether it is `async def` or `def`."""
+    """What a function of the application answers, whether it is `async def` or `def`; of a task,
+    or of a sleep, that it hands out, what that ends with.
+    """
     answer = function()
-    return await answer if hasattr(answer, "send") else answer
+    if isinstance(answer, asyncio.Task) or hasattr(answer, "send") or hasattr(answer, "__iter__"):
+        return await answer
+    return answer
 
 
 async def hold(before_reset, link, clock, deadline_ms):
