@@ -1,10 +1,10 @@
 """The shadow of AWS IoT: what the board is, and the few settings that the cloud may change.
 
 Loaded at every connect, and between jobs when there is a reason: a job or the application has
-ended, or a notice has come on `update/delta`, of which nothing is kept but that it came. The shadow
-is asked for what is desired, which is then the newest; `settings` of that is judged and put in
-force, and what the board is goes back as reported: at every connect, and else when it is not what
-was reported last.
+ended, or a notice has come on `update/delta`, of which nothing is kept but that it came. The
+shadow is asked for what is desired, which is then the newest; `settings` of that is judged and put
+in force, and what the board is goes back as reported: at every connect, and else when it is not
+what was reported last.
 So a notice that is large, doubled or old costs one request, and two that disagree do not talk for
 ever. Now and then only what moves all the time is told anew: `report_moving`.
 
