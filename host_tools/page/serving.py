@@ -1,6 +1,5 @@
 """The page of a cloud, for that cloud's own server, or on a server of its own."""
 
-import signal
 import time
 from contextlib import suppress
 
@@ -11,6 +10,7 @@ from sluice.fleet.clients import clients, shadows
 from sluice.fleet.reader import Reader
 from sluice.page.application import Page
 from sluice.page.live import Live, Looking
+from sluice.terminal import on_end
 
 EVERY_S = {True: 1.0, False: 10.0}  # between two looks, by whether the cloud is on this machine
 TICK_S = 0.1
@@ -35,8 +35,7 @@ def page(place: State | Account) -> Page:
 def serve(shown: Page, port: int) -> None:
     """Serve a page alone, on this machine, until SIGTERM or SIGINT; prints its address."""
     ended: list[int] = []  # no Event: setting one within its own wait waits for ever
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: ended.append(number))
+    on_end(lambda: ended.append(1))
     web = serving(port, {}, page=shown)
     try:
         print(f"page {shown.address(web.endpoint)}", flush=True)

@@ -115,9 +115,30 @@ sys.stdout.write("^C")
 sys.stdout.flush()
 os.kill(os.getpid(), signal.SIGINT)
 """
+SERVED = """\
+import os, signal, sys
+from sluice.page import serving
+class Web:
+    endpoint = "http://a"
+    def stop(self):
+        print("told")
+class Page:
+    def address(self, endpoint):
+        os.kill(os.getpid(), signal.SIGINT)
+        return endpoint
+serving.serving = lambda *words, **more: Web()
+sys.stdout.write("^C")
+sys.stdout.flush()
+serving.print = lambda *words, **more: None
+serving.serve(Page(), 0)
+"""
 
 
-@pytest.mark.parametrize(("program", "code"), [(INTERRUPTED, 130), (STOPPED, 0)])
+@pytest.mark.parametrize(
+    ("program", "code"),
+    [(INTERRUPTED, 130), (STOPPED, 0), (SERVED, 0)],
+    ids=["cli", "board", "page"],
+)
 def test_what_is_said_after_ctrl_c_has_a_line_of_its_own_at_a_terminal(program, code, screen):
     assert screen.python("-c", program).wait(FUSE_S) == code
     screen.read()
