@@ -127,9 +127,11 @@ function connection(one) {
   return chip("idle", when(one.connectedAt, `offline ${since(one.connectedAt)}`));
 }
 
+const STOPPED = new Map([["failed", "bad"], ["ended", "wait"]]); // states of an application → looks
+
 /** That an application does not run any more. */
-const stopped = (one, look, before = "") => !["failed", "ended"].includes(one.appState) ? null
-  : el("div", { class: `sub ${look} ${one.appState === "failed" ? "bad" : "wait"}` }, `${before}${one.appState}`);
+const stopped = (one, look, before = "") => STOPPED.get(one.appState)
+  && el("div", { class: `sub ${look} ${STOPPED.get(one.appState)}` }, `${before}${one.appState}`);
 
 function runs(one) {
   const parts = [["board", one.board], ["image", one.image], ["agent", one.agent], ["app", one.app]];
@@ -370,7 +372,7 @@ function factsSheet(one) {
     ["MicroPython", one.micropython],
     ["Agent", one.agent && [one.agent, tree(one, "agent")]],
     ["Application", (one.app || one.appState) && [one.app || "no version", one.app ? tree(one, "app") : "",
-      one.appState ? `, ${words(one.appState)}` : ""]],
+      one.appState ? el("span", { class: STOPPED.get(one.appState) || "soft" }, ` ${one.appState}`) : ""]],
     ["Signal", one.rssi != null ? `${one.rssi} dBm` : ""],
     ["Last reset", one.reset],
     [one.connected ? "Connected" : "Offline", one.connected == null ? "" : when(one.connectedAt, since(one.connectedAt) || "just now")],
@@ -513,7 +515,7 @@ function tell(before, now) {
   if (before.connected !== now.connected && now.connected != null) {
     said.push(`${now.name}: ${now.connected ? "connected" : "offline"}`);
   }
-  if (stopped(now, "") && before.appState !== now.appState) said.push(`${now.name}: application ${now.appState}`);
+  if (STOPPED.has(now.appState) && before.appState !== now.appState) said.push(`${now.name}: application ${now.appState}`);
   if (said.length) document.getElementById("news").textContent = said.join(". ");
 }
 

@@ -19,7 +19,8 @@ class Hostile(Scene):
     def _thing(self, name, job):
         one = super()._thing(name, job)
         bad = replace(job, details={"reason": SCRIPT}, status="FAILED") if job else None
-        words = dict.fromkeys(("board", "app", "agent", "trees", "micropython", "reset"), SCRIPT)
+        keys = ("board", "app", "app_state", "agent", "trees", "micropython", "reset")
+        words = dict.fromkeys(keys, SCRIPT)
         return replace(one, job=bad, groups=(SCRIPT,), **words)
 
     def thing(self, name):
@@ -59,7 +60,7 @@ def test_application_that_does_not_run_is_seen_while_somebody_looks(browser, fle
         expect(tab.locator("main tbody tr th a")).to_have_text(["boiler-2", "cellar"])
         go(tab, "#/thing/cellar")
         expect(tab.locator(".title")).to_contain_text("application failed")
-        expect(tab.locator("main dl").first).to_contain_text(", failed")
+        expect(tab.locator("main dl dd .bad").first).to_have_text(" failed")
 
 
 def test_map_fills_while_somebody_looks(browser, fleet, scene):
