@@ -186,10 +186,11 @@ def test_what_runs_is_told_to_the_shadow(cloud: Cloud, stage):
     def told() -> dict:
         return reported(scene)
 
-    soon(lambda: told().get("app") == "1.0.0")
+    soon(lambda: told().get("app_state") == "ended")
+    assert told()["app"] == "1.0.0"
     assert told()["agent"] == __version__ and told()["trees"] == "app.a"
     shown = good("thing", "show", scene.name, "--state", scene.root)
-    assert "application  1.0.0, from tree app.a" in shown.splitlines(), shown
+    assert "\napplication  1.0.0, from tree app.a, ended\n" in shown, shown
     assert "image        1.0.0" in shown and "board        SIM_ESP32" in shown
     seen = json.loads(good("thing", "show", scene.name, "--state", scene.root, "--json"))
     assert seen["shadow"]["reported"] == told()

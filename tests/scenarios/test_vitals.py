@@ -98,6 +98,7 @@ def test_shadow_that_is_turned_off_has_the_version_alone_told_at_a_start(cloud, 
     assert told.pop("agent")
     assert told == {
         "nrf_cloud_app_fw_version": "1.0.0", "board": name, "app": None, "trees": None,
+        "app_state": None,
     }  # fmt: skip
     assert state(scene)["desired"] == {"settings": {"report_s": 30}}
     assert not any("settings" in line for line in board.lines)

@@ -151,7 +151,10 @@ def test_image_that_hangs_or_resets_the_board_is_left_without_its_application(st
     scene = staged(trial_s=20)
     board = scene.power_on()
     verdict = scene.settled(scene.deploy(new("1.1.0", app=LOOPS)))
-    assert (verdict.status, verdict.reason) == ("FAILED", "did not start, times 3" + STAYS)
+    assert (verdict.status, verdict.reason) == (
+        "FAILED",
+        "application failed: did not start, times 3" + STAYS,
+    )
     resets = [line for line in board.lines if line.startswith("reset: ")]
     ordered, hung = "reset: machine.reset", "reset: watchdog"
     assert resets == [ordered, hung, ordered, ordered]

@@ -540,9 +540,13 @@ def journal():
         running = "ota_0"
         trial = None
 
+    class Application:
+        state = "running"
+
     class Agent:
         slots = Slots()
         trees = Trees({}, False, "SIM_ESP32")
+        application = Application()
 
     def judge(data):
         cells = _Cell(bytes(data)), _Cell()
