@@ -7,7 +7,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -83,29 +83,25 @@ def on_end(act: Callable[[], object]) -> None:
         signal.signal(number, end)
 
 
-@contextmanager
-def interrupts() -> Iterator[None]:
+def interrupts() -> AbstractContextManager[None]:
     """Meanwhile, Ctrl-C begins a new line before KeyboardInterrupt is raised."""
-    main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield
-        return
-    signal.signal(signal.SIGINT, _interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    return _interrupts_by(_interrupt, signal.default_int_handler)
+
+
+def drawing() -> AbstractContextManager[None]:
+    """Meanwhile, Ctrl-C begins no new line, because rich must draw in the same place."""
+    return _interrupts_by(signal.default_int_handler, _interrupt)
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
-    """Meanwhile, Ctrl-C begins no new line, because rich must draw in the same place."""
+def _interrupts_by(handler: Callable[..., Any], before: Callable[..., Any]) -> Iterator[None]:
+    """Meanwhile, that handler in the place of the other one; nothing is done where a third is."""
     main = threading.current_thread() is threading.main_thread()
-    if not main or signal.getsignal(signal.SIGINT) is not _interrupt:
+    if not main or signal.getsignal(signal.SIGINT) is not before:
         yield
         return
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGINT, handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, _interrupt)
+        signal.signal(signal.SIGINT, before)

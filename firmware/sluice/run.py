@@ -18,7 +18,7 @@ from micropython import const
 
 import board
 from sluice import log as logging
-from sluice.errors import OTAError
+from sluice.errors import Fail, OTAError
 from sluice.loading import Scope, forget, keep, plug_in
 from sluice.log import Log
 
@@ -82,10 +82,12 @@ async def _run_application(app, agent, link):
         log.i("application ended")
     except (Exception, asyncio.CancelledError) as error:
         application.state = "failed"
-        why = str(error) if isinstance(error, OTAError) else repr(error)
+        left_out = isinstance(error, Fail)  # by sluice.starting, which has shown what it can
+        why = str(error) if left_out else repr(error)
         log.e("application failed", why)
         with Scope():  # the agent may be at work, and wants the room
-            logging.show(error)
+            if not left_out:
+                logging.show(error)
             plug_in("sluice.failures", "note")("application failed", why)
     finally:
         if agent.dialect.shadow:

@@ -211,6 +211,20 @@ def test_state_of_the_application_is_kept_and_an_end_is_a_reason_to_tell_the_sha
         assert (application.state, len(shadow["due"])) == (state, 1)
 
 
+def test_application_that_was_left_out_is_told_in_one_line():
+    class Unfit:
+        async def main(self, link):
+            raise Fail("did not start, times", 3)
+
+    with Board():
+        said, printed = shown(Unfit(), {"due": {}})
+        (line,) = failures.kept()
+    assert [
+        text for text in said if text.endswith("main application failed did not start, times 3")
+    ]
+    assert line.endswith("UTC: application failed did not start, times 3") and not printed
+
+
 def test_failure_of_the_application_is_kept_and_is_a_reason_to_tell_the_shadow():
     with Board():
         for shadow in ({"due": {}}, None):
