@@ -1,9 +1,10 @@
 """Ctrl-C for MicroPython's unix port, at a moment that it survives.
 
 A board's port notes Ctrl-C and raises KeyboardInterrupt between two bytecodes. The unix port's
-signal handler jumps out of wherever it is: out of the garbage collector, and the heap stays locked
-for good. So the process is stopped and looked at; the signal is sent when that caught it in a
-system call that has nothing to do with memory. A bare loop makes none: it gets the signal anyway.
+signal handler jumps out of wherever it is. Out of the garbage collector, the heap stays locked for
+good. Out of `opendir`, a finaliser later frees what was never allocated. So the process is stopped
+and looked at; the signal is sent when that caught it in a system call that only waits or passes
+bytes on. A bare loop makes none: it gets the signal anyway.
 
 source   the kernel's tables of system calls; proc(5), /proc/[pid]/syscall and stat
 """
@@ -17,10 +18,30 @@ from pathlib import Path
 
 _PATIENCE_S = 0.5  # that the process has computed; then it is sent wherever it strikes
 _PAUSE_S = 0.0007  # between two looks: not a divisor of what the firmware sleeps
-_MEMORY = {  # brk, mmap, mmap2, mprotect, munmap, mremap, madvise
-    "i386": {45, 90, 91, 125, 163, 192, 219},
-    "amd64": {9, 10, 11, 12, 25, 28},
+_ARCHES = ("i386", "amd64")
+# fmt: off
+_HARMLESS = {  # to jump out of: the calls that wait and pass bytes on, and none that allocates
+    "restart_syscall":        (0, 219),
+    "read":                   (3, 0),
+    "write":                  (4, 1),
+    "poll":                   (168, 7),
+    "ppoll":                  (309, 271),
+    "ppoll_time64":           (414, None),
+    "select":                 (142, 23),
+    "pselect6":               (308, 270),
+    "pselect6_time64":        (413, None),
+    "sched_yield":            (158, 24),
+    "nanosleep":              (162, 35),
+    "clock_nanosleep":        (267, 230),
+    "clock_nanosleep_time64": (407, None),
+    "socketcall":             (102, None),
+    "connect":                (362, 42),
+    "accept4":                (364, 288),
+    "sendto":                 (369, 44),
+    "recvfrom":               (371, 45),
 }
+# fmt: on
+_NUMBERS = {arch: {row[at] for row in _HARMLESS.values()} for at, arch in enumerate(_ARCHES)}
 
 
 def interrupt(child: subprocess.Popen, arch: str, allowed: Callable[[], bool]) -> bool:
@@ -51,7 +72,7 @@ def _stopped_well(child: subprocess.Popen, arch: str) -> bool:
         number = int(Path(f"/proc/{child.pid}/syscall").read_text(encoding="utf-8").split()[0])
     except (OSError, ValueError):
         return False
-    return number >= 0 and number not in _MEMORY[arch]
+    return number in _NUMBERS[arch]
 
 
 def _computed_s(child: subprocess.Popen) -> float:

@@ -37,7 +37,7 @@ class Process:
         """
         ours, theirs = pty.openpty() if self._terminal else os.pipe()
         if self._terminal:
-            tty.setraw(theirs)  # until the child says when Ctrl-C is to interrupt it
+            _keyless(theirs)
         child = subprocess.Popen(
             command,
             cwd=home,
@@ -97,6 +97,16 @@ class Process:
             return bool(termios.tcgetattr(ours)[3] & termios.ISIG)
 
         return allowed() and interrupt(self._child, self._arch, allowed)
+
+
+def _keyless(theirs: int) -> None:
+    """Make it a wire: the kernel kills for no key, not for Ctrl-\\ either. The child sets ISIG
+    while Ctrl-C is to interrupt it, and it is this side that reads the flag and interrupts."""
+    tty.setraw(theirs)
+    settings = termios.tcgetattr(theirs)
+    for key in (termios.VINTR, termios.VQUIT, termios.VSUSP):
+        settings[6][key] = b"\0"  # _POSIX_VDISABLE
+    termios.tcsetattr(theirs, termios.TCSANOW, settings)
 
 
 def _read(fd: int) -> bytes:

@@ -1,5 +1,6 @@
 """Someone at the board's serial port."""
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -31,6 +32,11 @@ class Person:
             except BlockingIOError:
                 time.sleep(0.005)
         return seen
+
+    def ignore(self) -> None:
+        """Pass over what came so far."""
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._port, 65_536)
 
     def interrupt(self) -> str:
         """Press Ctrl-C; what was said until the prompt."""

@@ -43,12 +43,7 @@ def leave(code):
     _exit(code)
 
 
-def control(name, file, request):
-    """A call of the C library with two numbers: `ioctl` without an argument, `prctl`."""
-    libc.func("i", name, "iii")(file, request, 0)
-
-
-control("prctl", _DIE_WITH_PARENT, _KILL)  # with the supervisor, however it dies
+libc.func("i", "prctl", "ii")(_DIE_WITH_PARENT, _KILL)  # with the supervisor, however it dies
 if libc.func("i", "getppid", "")() != int(words[2]):
     leave(0)
 meter = mapped("meter.bin")

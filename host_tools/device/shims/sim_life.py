@@ -26,12 +26,13 @@ def start():
     if armed():
         timer(armed())
     if words[5] == "pipe":
-        code = _run(lambda char: None)
+        code = _run(None)
         while armed() and code != SOFT_RESET:
             time.sleep(60)
     else:
-        __import__("sim_tty").take_terminal()
-        code = _run(sys.modules["micropython"].kbd_intr)
+        tty = __import__("sim_tty")
+        tty.take_terminal()
+        code = _run(tty)
         if code != SOFT_RESET:
             code = __import__("sim_repl").serve(words[5] == "raw")
     leave(code)
@@ -49,34 +50,29 @@ def _mount():
     sys.path[:] = ["", "/shims", ".frozen", "/rom", "/lib"]
 
 
-def _run(mind):
+def _run(tty):
     """The exit code of `boot`, then of `main`: the image's frozen one, or else the file's.
 
-    Files run in the globals of `__main__`, which are the REPL's, as on a chip.
+    Files run in the globals of `__main__`, which are the REPL's, as on a chip. `tty` is the module
+    of the terminal, if there is one; Ctrl-C interrupts within the `try` alone.
     """
-    code = 0
     for name in ("boot",) if words[5] == "raw" else ("boot", "main"):
+        ended = None
         gc.collect()
-        code = 0
-        mind(3)  # Ctrl-C interrupts
         try:
+            if tty:
+                sys.modules["micropython"].kbd_intr(3)
             _execute(name)
-        except SystemExit:
+        except BaseException as error:
+            ended = error
+        if tty:
+            tty.deaf()
+        if isinstance(ended, SystemExit):
             return SOFT_RESET
-        except BaseException as error:  # as the port does: shown on the console, and gone on
-            _show(error, mind)
-            code = 1
+        code = 1 if ended else 0
+        if ended:  # as the port does: shown on the console, and gone on
+            sys.print_exception(ended)
     return code
-
-
-def _show(error, mind):
-    """A traceback, which no Ctrl-C cuts off."""
-    while mind:
-        try:
-            mind = mind(-1)  # returns None
-        except KeyboardInterrupt:
-            pass
-    sys.print_exception(error)
 
 
 def _execute(name):

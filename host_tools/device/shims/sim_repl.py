@@ -53,18 +53,17 @@ def _get():
 
 def _execute(source, kind, file="<stdin>"):
     """Run it with Ctrl-C alive; the exception that ended it, or None."""
+    ended = None
     try:
         sys.modules["micropython"].kbd_intr(3)
         exec(compile(bytes(source), file, kind), __import__("__main__").__dict__)
-    except SystemExit:
+    except BaseException as error:
+        ended = error
+    tty.deaf()
+    if isinstance(ended, SystemExit):
         _put(b"\nMPY: soft reboot\n" if tty.cooked else b"\r\nMPY: soft reboot\r\n")
         chip.leave(chip.SOFT_RESET if tty.cooked else chip.SOFT_RESET_RAW)
-    except BaseException as error:
-        return error
-    finally:
-        sys.modules["micropython"].kbd_intr(-1)
-        tty.set_mode(False, tty.cooked)
-    return None
+    return ended
 
 
 def _show(error):

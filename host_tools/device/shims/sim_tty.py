@@ -1,17 +1,16 @@
 """The terminal under the REPL: whether Ctrl-C interrupts, and how lines end. Small, as main runs.
 
-Ctrl-C is a signal while code runs and a byte at the prompt; code that reads binary data turns it
-off with `micropython.kbd_intr(-1)`, as on a board, and line ends are then left alone too.
+The supervisor made it raw, reads ISIG there, and interrupts. Ctrl-C interrupts while code runs and
+is a byte at the prompt. Code that reads binary data turns it off with `micropython.kbd_intr(-1)`,
+as on a board, and line ends are then left alone too.
 """
 
 import sys
 import termios
 
 import micropython
-import sim_chip as chip
 
 _ISIG, _OPOST_ONLCR = 1, 5
-_CONTROLLING = 0x540E  # ioctl: TIOCSCTTY
 
 cooked = True  # line ends are translated: the friendly prompt, and main
 
@@ -39,8 +38,19 @@ class _MicroPython:
             micropython.kbd_intr(char)
 
 
+def deaf():
+    """Ctrl-C is a byte from here on, though one comes meanwhile. As in `pyexec.c` this follows
+    whatever ran: an interrupt outside of the `try` around that would end the board."""
+    while True:
+        try:
+            set_mode(False, cooked)
+            for _ in (0,):  # MicroPython raises at the jump of a loop what it only noted so far
+                pass
+            return
+        except KeyboardInterrupt:
+            pass
+
+
 def take_terminal():
-    """Make the pty this process's own, so that Ctrl-C on it interrupts."""
-    termios.setraw(0)
-    chip.control("ioctl", 0, _CONTROLLING)
+    """Have `micropython.kbd_intr` reach it."""
     sys.modules["micropython"] = _MicroPython()

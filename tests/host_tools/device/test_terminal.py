@@ -1,7 +1,9 @@
 """The serial port: the real mpremote, and a person at the prompt."""
 
+import contextlib
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -134,10 +136,32 @@ def test_person_interrupts_what_runs(person: Person):
     person.read_until(b"KeyboardInterrupt: \r\n>>> ")
 
 
+def test_person_presses_keys_that_end_a_program_of_the_host_and_not_of_a_board(person: Person):
+    person.type(b"import time; print('run' + 'ning'); time.sleep(0.3); print('sl' + 'ept')\r")
+    person.read_until(b"running\r\n")
+    person.type(b"\x1c\x1a")  # Ctrl-\\, Ctrl-Z
+    person.read_until(b"slept\r\n>>> ")
+
+
 def test_person_soft_resets_and_main_runs_again(person: Person, board: Board):
     person.type(b"\x04")
     person.read_until(b"MPY: soft reboot\r\n")
     person.read_until(b"tick 2\r\n")
+
+
+@pytest.mark.parametrize("typed", [b"\x04", b"print(1)\r"], ids=["resets", "code"])
+def test_ctrl_c_at_any_moment_ends_no_board(new_board, tmp_path: Path, typed: bytes):
+    """Over resets, and while code begins and ends."""
+    board = new_board("", link=tmp_path / "port").start()
+    board.wait_for("simulated ESP32")
+    person = Person(board.link)
+    for number in range(3000):
+        with contextlib.suppress(OSError):  # it may be behind; or ended, see below
+            person.type(b"\x03" if number % 2 else typed)
+            person.ignore()
+        time.sleep(number % 13 / 8000)  # s: at another moment each time
+    person.close()
+    assert board.alive, board.lines[-8:]
 
 
 def test_port_with_nobody_attached_does_not_block_the_board(new_board, tmp_path: Path):
