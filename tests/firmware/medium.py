@@ -20,7 +20,10 @@ class Chip:
     """Flash for a file system; `left` operations succeed, half of the next one, and no more."""
 
     def __init__(self, blocks=64):
-        self.data = bytearray(b"\xff" * blocks * BLOCK)
+        self.data = bytearray(blocks * BLOCK)  # in one piece, and no other of its size
+        erased = b"\xff" * BLOCK
+        for at in range(0, len(self.data), BLOCK):
+            self.data[at : at + BLOCK] = erased
         self.left = None
         self.operations = self.erases = 0  # the former are erases and programs
         self.read = 0  # bytes

@@ -6,7 +6,7 @@ from sluice.failures import note
 
 DIFFERS = True  # LittleFS
 
-HEAP = "1m"
+HEAP = "4m"
 
 
 def texts():

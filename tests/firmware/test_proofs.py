@@ -10,7 +10,7 @@ from sluice.job import File
 from sluice.loading import exists
 from sluice.trust import proofs
 
-HEAP = "2m"
+HEAP = "4m"
 CONTENT = b"sluice"  # what the samples sign
 SIGNERS = {"/first.pem": sample.FIRST_CERTIFICATE, "/second.pem": sample.SECOND_CERTIFICATE}
 

@@ -8,7 +8,7 @@ from medium import Board, read
 from sluice import failures, log, starting
 from sluice.errors import Fail
 
-HEAP = "1m"
+HEAP = "4m"
 
 
 class Module:

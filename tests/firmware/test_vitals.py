@@ -8,7 +8,7 @@ from medium import Board, fill, read, write  # noqa: F401
 from sluice import log
 from sluice.failures import kept, note
 
-HEAP = "1m"
+HEAP = "4m"
 
 
 class Chip:

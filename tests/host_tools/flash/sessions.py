@@ -30,16 +30,17 @@ def wipe(port: BoardPort) -> None:
 
 def opened(board: Board):
     """A session of its own, as `sluice flash` opens one."""
-    return Session(board.link)
+    return Session(board)
 
 
-def _patiently(link: str) -> Transport:
+def _patiently(board: Board) -> Transport:
     """Open the port. A board that this same process simulates has it open for a moment while
     MicroPython is started anew."""
     limit = time.monotonic() + FUSE_S
     while True:
+        assert board.alive, board.lines[-8:]
         try:
-            return connect(link)
+            return connect(str(board.link))
         except SluiceError:
             if time.monotonic() > limit:
                 raise
@@ -49,11 +50,11 @@ def _patiently(link: str) -> Transport:
 class Session:
     """At the REPL; leaving leaves the board there, which is quicker than restarting it."""
 
-    def __init__(self, link: Path):
-        self._link = link
+    def __init__(self, board: Board):
+        self._board = board
 
     def __enter__(self) -> BoardPort:
-        self._port = BoardPort(_patiently(str(self._link)))
+        self._port = BoardPort(_patiently(self._board))
         self._port.enter()
         self._port.run(Path(on_board.__file__).read_text())
         return self._port
