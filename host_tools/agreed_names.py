@@ -66,6 +66,7 @@ NATIVE |= {
     "chunked",
     "content",
     "HEAD",
+    "request",
 }  # built in for other reasons: they cost nothing as they are
 NATIVE |= {"sock", "cb", "pid", "server", "port", "user", "pswd"}  # of umqtt.simple's client
 _CODE = re.compile(r"```.*?```|`[^`]+`|^    .*?(?=  |$)", re.DOTALL | re.MULTILINE)
