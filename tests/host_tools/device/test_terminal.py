@@ -149,7 +149,7 @@ def test_person_soft_resets_and_main_runs_again(person: Person, board: Board):
     person.read_until(b"tick 2\r\n")
 
 
-@pytest.mark.parametrize("typed", [b"\x04", b"print(1)\r"], ids=["resets", "code"])
+@pytest.mark.parametrize("typed", [b"\x04", b"0\r" * 10], ids=["resets", "code"])
 def test_ctrl_c_at_any_moment_ends_no_board(new_board, tmp_path: Path, typed: bytes):
     """Over resets, and while code begins and ends."""
     board = new_board("", link=tmp_path / "port").start()
