@@ -36,9 +36,12 @@ _HARMLESS = {  # to jump out of: the calls that wait and pass bytes on, and none
     "clock_nanosleep_time64": (407, None),
     "socketcall":             (102, None),
     "connect":                (362, 42),
+    "accept":                 (None, 43),
     "accept4":                (364, 288),
     "sendto":                 (369, 44),
     "recvfrom":               (371, 45),
+    "futex":                  (240, 202),
+    "futex_time64":           (422, None),
 }
 # fmt: on
 _NUMBERS = {arch: {row[at] for row in _HARMLESS.values()} for at, arch in enumerate(_ARCHES)}

@@ -136,6 +136,25 @@ def test_person_interrupts_what_runs(person: Person):
     person.read_until(b"KeyboardInterrupt: \r\n>>> ")
 
 
+def test_person_interrupts_whatever_waits(person: Person):
+    """In each of the system calls that MicroPython waits in."""
+    here = "bind(socket.getaddrinfo('127.0.0.1', 0)[0][-1])"
+    person.say("import _thread, asyncio, select, socket, sys, time")
+    for setting_up, waiting in (
+        ("pass", "time.sleep(99)"),
+        ("pass", "sys.stdin.read(1)"),
+        ("keys = select.poll(); keys.register(sys.stdin, select.POLLIN)", "keys.poll()"),
+        (f"s = socket.socket(); s.{here}; s.listen(1)", "s.accept()"),
+        (f"s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.{here}", "s.recvfrom(9)"),
+        ("lock = _thread.allocate_lock(); locked = lock.acquire()", "lock.acquire()"),
+        ("event = asyncio.Event()", "asyncio.run(asyncio.wait_for(event.wait(), 99))"),
+    ):
+        person.say(setting_up)
+        person.type(f"print('wait' + 'ing'); {waiting}\r".encode())
+        person.read_until(b"waiting\r\n")
+        assert "KeyboardInterrupt" in person.interrupt(), waiting
+
+
 def test_person_presses_keys_that_end_a_program_of_the_host_and_not_of_a_board(person: Person):
     person.type(b"import time; print('run' + 'ning'); time.sleep(0.3); print('sl' + 'ept')\r")
     person.read_until(b"running\r\n")
