@@ -31,7 +31,7 @@ def start():
             time.sleep(60)
     else:
         tty = __import__("sim_tty")
-        tty.take_terminal()
+        tty.attach()
         code = _run(tty)
         if code != SOFT_RESET:
             code = __import__("sim_repl").serve(words[5] == "raw")
@@ -69,8 +69,8 @@ def _run(tty):
             tty.deaf()
         if isinstance(ended, SystemExit):
             return SOFT_RESET
-        code = 1 if ended else 0
-        if ended:  # as the port does: shown on the console, and gone on
+        code = 0 if ended is None else 1
+        if code:  # as the port does: shown on the console, and gone on
             sys.print_exception(ended)
     return code
 

@@ -111,7 +111,7 @@ def _answer(source):
     error = _execute(source, "exec")
     source = None
     _put(b"\x04")
-    if error:
+    if error is not None:
         _show(error)
     _put(b"\x04>")
 
@@ -160,7 +160,7 @@ def _friendly():
         if isinstance(line, int) or not "".join(lines).strip():
             continue
         error = _execute("\n".join(lines).encode(), "single")
-        if error:
+        if error is not None:
             _show(error)
 
 

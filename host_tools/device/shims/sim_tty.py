@@ -51,6 +51,6 @@ def deaf():
             pass
 
 
-def take_terminal():
-    """Have `micropython.kbd_intr` reach it."""
+def attach():
+    """Have `micropython.kbd_intr` reach the terminal."""
     sys.modules["micropython"] = _MicroPython()

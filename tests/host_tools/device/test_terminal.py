@@ -10,6 +10,7 @@ import pytest
 from patience import FUSE_S
 from person import Person
 
+from sluice.device import interrupt
 from sluice.device.supervisor import Board
 from sluice.errors import SluiceError
 
@@ -24,9 +25,10 @@ while True:
 
 
 @pytest.fixture
-def board(new_board, tmp_path: Path) -> Board:
-    """A board with a serial port, whose main is running."""
-    board = new_board(TICKING, link=tmp_path / "port").start()
+def board(new_board, tmp_path: Path, request: pytest.FixtureRequest) -> Board:
+    """A board with a serial port, whose main is running. A test may say of which words."""
+    arch = getattr(request, "param", "i386")
+    board = new_board(TICKING, link=tmp_path / "port", arch=arch).start()
     board.wait_for("tick 2")
     return board
 
@@ -136,8 +138,10 @@ def test_person_interrupts_what_runs(person: Person):
     person.read_until(b"KeyboardInterrupt: \r\n>>> ")
 
 
-def test_person_interrupts_whatever_waits(person: Person):
-    """In each of the system calls that MicroPython waits in."""
+@pytest.mark.parametrize("board", ["i386", "amd64"], indirect=True)
+def test_person_interrupts_whatever_waits(person: Person, monkeypatch: pytest.MonkeyPatch):
+    """In the system calls that MicroPython waits in, whose numbers depend on its words."""
+    monkeypatch.setattr(interrupt, "_PATIENCE_S", float("inf"))  # in no other
     here = "bind(socket.getaddrinfo('127.0.0.1', 0)[0][-1])"
     person.say("import _thread, asyncio, select, socket, sys, time")
     for setting_up, waiting in (

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from sessions import Session, opened, wipe
+from sessions import Session, wipe
 
 from sluice.board_port import BoardPort
 from sluice.device.supervisor import Board
@@ -22,7 +22,7 @@ def blank(tmp_path_factory: pytest.TempPathFactory, release: str) -> Iterator[Bo
 @pytest.fixture
 def rested(blank: Board) -> Iterator[Board]:
     """The same, with no file on it, for commands that open the port themselves."""
-    with opened(blank) as port:
+    with Session(blank) as port:
         wipe(port)
     yield blank
 
@@ -30,7 +30,7 @@ def rested(blank: Board) -> Iterator[Board]:
 @pytest.fixture
 def session(blank: Board) -> Iterator[BoardPort]:
     """At its REPL, with our code loaded and no file on it."""
-    with opened(blank) as port:
+    with Session(blank) as port:
         wipe(port)
         yield port
 
@@ -38,6 +38,6 @@ def session(blank: Board) -> Iterator[BoardPort]:
 @pytest.fixture
 def again(blank: Board) -> Callable[[], Session]:
     """Opens another session, after the one before was closed; no file is there at first."""
-    with opened(blank) as port:
+    with Session(blank) as port:
         wipe(port)
-    return lambda: opened(blank)
+    return lambda: Session(blank)

@@ -28,11 +28,6 @@ def wipe(port: BoardPort) -> None:
     )
 
 
-def opened(board: Board):
-    """A session of its own, as `sluice flash` opens one."""
-    return Session(board)
-
-
 def _patiently(board: Board) -> Transport:
     """Open the port. A board that this same process simulates has it open for a moment while
     MicroPython is started anew."""
@@ -48,7 +43,8 @@ def _patiently(board: Board) -> Transport:
 
 
 class Session:
-    """At the REPL; leaving leaves the board there, which is quicker than restarting it."""
+    """At the REPL, as `sluice flash` opens it. Leaving leaves the board there, which is quicker
+    than restarting it."""
 
     def __init__(self, board: Board):
         self._board = board

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from merged import merged
 from ports import talking
-from sessions import opened
+from sessions import Session
 from stage import Cloud, good
 
 from sluice import __version__, cli
@@ -104,7 +104,7 @@ def test_dry_run_says_what_and_copies_nothing(flash: Flash, rested: Board):
     assert code == 0
     assert "would copy /config.json" in said or ", /config.json" in said
     assert "/main.py" in said and "/trees.py" in said and "/agent.a" in said
-    with opened(rested) as port:
+    with Session(rested) as port:
         assert port.value("digests(['/config.json', '/main.py', '/agent.a'])") == ["", "", ""]
 
 
@@ -121,18 +121,18 @@ def test_quiet_agent_is_not_waited_for(flash: Flash, rested: Board, configure):
 
 
 def test_watchdog_that_runs_already_is_given_time(flash: Flash, rested: Board):
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.put("/config.json", b'{"thing": "lamp", "watchdog_s": 5}')
     assert flash("--dry-run")[0] == 0
     meter = rested.chip.meter
-    with opened(rested) as port:
+    with Session(rested) as port:
         (armed_ms,) = struct.unpack_from("<I", meter._memory, WATCHDOG_MS)
         port.reset()
     assert 5_000 < armed_ms <= 600_000  # what is left, as a soft reset does not feed it
 
 
 def test_board_of_another_thing_says_which(flash: Flash, rested: Board):
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.put("/config.json", b'{"thing": "toaster"}')
     assert "this board was thing toaster so far" in flash("--dry-run")[1]
 
@@ -156,7 +156,7 @@ def test_mistake_is_told_in_one_line(flash: Flash, rested: Board, words, said):
 
 
 def test_port_that_is_busy_is_told(flash: Flash, rested: Board):
-    with opened(rested):
+    with Session(rested):
         assert "is busy: another program has it open" in refused(flash())
 
 
@@ -192,7 +192,7 @@ sys.modules["sys"] = System()
 )
 # fmt: on
 def test_board_with_another_python_is_told(flash: Flash, rested: Board, name, version, mpy, said):
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.put("/boot.py", OTHER.format(name=name, version=version, mpy=mpy).encode())
     assert said in refused(flash())
 
@@ -227,11 +227,11 @@ def test_thing_whose_file_is_missing_is_told(flash: Flash, configure):
 
 
 def test_board_without_room_is_told(flash: Flash, rested: Board):
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.run("with open('/big', 'wb') as file:\n for _ in range(200): file.write(bytes(4096))")
         assert port.value("os.stat('/big')[6]") == 819_200
     assert "too little space: " in refused(flash())
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.run("os.remove('/big')")
 
 
@@ -240,14 +240,14 @@ def test_board_on_trial_is_left_alone(flash: Flash, rested: Board, tmp_path: Pat
     rested.put_image("ota_1", pack_image("", {}))
     rested.start()
     rested.wait_for("simulated ESP32", after=len(rested.lines) - 1)
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.run("from esp32 import Partition; Partition('ota_1').set_boot()")
         seen = len(rested.lines)
         port.reset()
     rested.wait_for("boot: ota_1 - trial", after=seen)
     rested.wait_for("simulated ESP32", after=seen)
     assert "ota_1 is on trial, and a restart would take it back" in refused(flash())
-    with opened(rested) as port:
+    with Session(rested) as port:
         seen = len(rested.lines)
         port.reset()
     rested.wait_for("boot: rolled back ota_1", after=seen)
@@ -283,7 +283,7 @@ def test_image_that_brings_its_firmware_gets_the_clock_and_the_things_files_alon
 
 def test_firmware_of_an_earlier_layout_is_told_and_replaced(flash: Flash, rested: Board):
     old = ["/lib/ota/errors.mpy", "/lib/ota/journal.mpy", "/lib/wiring.mpy", "/main.py"]
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.run("make_folders(['/lib', '/lib/ota'])")
         for path in old:
             port.put(path, b"")
@@ -291,7 +291,7 @@ def test_firmware_of_an_earlier_layout_is_told_and_replaced(flash: Flash, rested
     assert code == 0, complaint
     assert "of an earlier layout, without the package sluice: it is replaced" in said
     assert ", 3 removed" in said and "is kept as /main.py.old" in said
-    with opened(rested) as port:
+    with Session(rested) as port:
         assert port.value("present(%r)" % ["/lib/ota", *old[:3]]) == []
     assert "earlier layout" not in flash("--wait", "0")[1]
 
@@ -351,7 +351,7 @@ def test_board_that_loses_its_power_meanwhile_goes_on_where_it_was(flash: Flash,
 
 
 def test_main_of_the_user_is_kept_and_told(flash: Flash, rested: Board):
-    with opened(rested) as port:
+    with Session(rested) as port:
         port.put("/main.py", b"print('mine')")
     assert "is kept as /main.py.old" in flash("--wait", "0")[1]
 
@@ -379,7 +379,7 @@ def test_board_with_the_package_in_lib_is_brought_over_without_leftovers(
     others = {f"/lib/board{kind}": b"4", f"/lib/umqtt/simple{kind}": b"5", "/main.py": b"6"}
     firmware = {f"/lib/{path}": path.encode() for path in paths} | others
     notes = {path: hashlib.sha256(text).hexdigest() for path, text in firmware.items()}
-    with opened(rested) as port:
+    with Session(rested) as port:
         for path, text in (firmware | mine).items():
             port.folder(path.rpartition("/")[0])
             port.put(path, text)
@@ -394,7 +394,7 @@ def test_board_with_the_package_in_lib_is_brought_over_without_leftovers(
     stays = mine
     if by == "mip":
         stays = mine | {"/lib/board.py": b"4", "/lib/umqtt/simple.py": b"5", "/main.py.old": b"6"}
-    with opened(rested) as port:
+    with Session(rested) as port:
         assert everything(port) == FLASHED | set(stays)
         assert {path: port.get(path) for path in stays} == stays
         folders = port.value("present(['/lib/sluice', '/lib/umqtt'])")
@@ -411,7 +411,7 @@ def test_agent_of_a_job_is_replaced_and_an_application_of_one_runs_on(
     members = container.unpack(make.application(tmp_path / "app.py", "3.1"))[1]
     app = tree.pack(members)
     entries = [["b", tree.digest(app), "3.1", 6]], [["a", tree.digest(job), "9.9.9", 6]]
-    with opened(rested) as port:
+    with Session(rested) as port:
         for path, text in {"/app.b": app, "/agent.a": job, "/app.py": b"print('mine')"}.items():
             port.put(path, text)
         port.put("/trees.0", tree.record(4, *entries))
@@ -421,7 +421,7 @@ def test_agent_of_a_job_is_replaced_and_an_application_of_one_runs_on(
     assert "the application 3.1 in app.b runs, and /app.py is passed over" in said
     rested.wait_for("^the tree")
     rested.wait_for(f"main agent {__version__} app 3.1 agent.b")
-    with opened(rested) as port:
+    with Session(rested) as port:
         trees = {"/agent.a", "/agent.b", "/app.b", "/app.py", "/trees.0", "/trees.1"}
         assert trees <= everything(port)
     said = flash("--wait", "0")[1]
@@ -432,7 +432,7 @@ def test_trial_of_a_tree_that_flashing_ends_is_told(flash: Flash, rested: Board)
     seen = len(rested.lines)
     assert flash("--wait", "0")[0] == 0
     rested.wait_for("agent BOOTING", after=seen)
-    with opened(rested) as port:
+    with Session(rested) as port:
         cell = tree.read_record([port.get("/trees.1")])
         new = [["a", "0" * 64, "3.1", 6]]
         port.put("/trees.0", tree.record(2, new, cell["agent"], ["app"], 1))
